@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host.h - What one ferry process has: a machine, or the hope of one
+ *
+ * Ties the machine to what people see of it: control events, the serial
+ * port's other end, the exit status. On a destination there is no machine
+ * until its description has arrived.
+ */
+#ifndef FERRY_HOST_H
+#define FERRY_HOST_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "machine.h"
+
+struct chardev;
+struct control;
+struct loop;
+
+/**
+ * struct host - This process
+ * @name:	the machine's name
+ * @loop:	main thread's loop
+ * @control:	QMP server
+ * @console:	serial port's other end
+ * @side:	"none", "source" or "destination": this machine's part in a
+ *		migration, a literal
+ * @lock:	protects @machine: that it is there, not what it does
+ * @machine:	or NULL
+ */
+struct host {
+	const char *name;
+	struct loop *loop;
+	struct control *control;
+	struct chardev *console;
+	_Atomic(const char *) side;
+	pthread_mutex_t lock;
+	struct machine *machine;
+};
+
+/**
+ * host_observer() - What a machine of this process should report to
+ * @h:		the host
+ *
+ * Return: the observer for machine_new()
+ */
+struct machine_observer host_observer(struct host *h);
+
+/**
+ * host_set_machine() - Show a machine, or NULL for none any more
+ * @h:		the host
+ * @m:		the machine; the caller keeps its ownership
+ *
+ * Returns only when no command uses the machine before it any more.
+ */
+void host_set_machine(struct host *h, struct machine *m);
+
+/**
+ * host_register() - Add the commands that every machine has
+ * @h:		the host, whose control is open
+ */
+void host_register(struct host *h);
+
+#endif /* FERRY_HOST_H */

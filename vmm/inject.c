@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/*
+ * inject.c - Make guest memory unreadable, as failing hardware would
+ *
+ * The simulated way must never show the guest a zero page in the moment
+ * between dropping the page and poisoning it. So the page is registered for
+ * missing (memfd: also minor) faults first: a vCPU that touches it in that
+ * moment waits, and is woken by UFFDIO_POISON into a SIGBUS. The marker
+ * survives unregistering (tests/kernel/simulate.c).
+ *
+ * On a destination whose RAM is registered by its pager already, the pager
+ * does it, since it must also keep late pages away from the poison.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "inject.h"
+#include "machine.h"
+#include "sigbus.h"
+#include "uffd.h"
+#include "vcpu.h"
+
+static const char *const method_names[] = {
+	[INJECT_AUTO]		= "auto",
+	[INJECT_HWPOISON]	= "hwpoison",
+	[INJECT_SIMULATE]	= "simulate",
+};
+
+const char *inject_method_name(enum inject_method method)
+{
+	return method_names[method];
+}
+
+int inject_method_find(const char *name, enum inject_method *method,
+		       struct error *err)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(method_names); i++) {
+		if (strcmp(name, method_names[i]))
+			continue;
+		*method = (enum inject_method)i;
+		return 0;
+	}
+	return error_set(err, EINVAL,
+		"no method '%s': auto, hwpoison or simulate", name);
+}
+
+static int replace_by_marker(struct machine *m, uint64_t offset,
+			     struct error *err)
+{
+	const int mode = m->ram.backing == RAM_ANON ?
+			 UFFD_MISSING : UFFD_MISSING | UFFD_MINOR;
+	void *page = m->ram.base + offset;
+	size_t size = m->ram.page_size, done;
+	int rc;
+
+	rc = uffd_register(m->poison_uffd, page, size, mode, err);
+	if (rc)
+		return rc;
+	if (madvise(page, size, MADV_DONTNEED))
+		rc = error_set(err, errno, "cannot drop the page: %s",
+			       strerrordesc_np(errno));
+	if (!rc) {
+		rc = uffd_poison(m->poison_uffd, page, size, &done);
+		if (rc)
+			error_set(err, -rc, "UFFDIO_POISON at 0x%llx: %s",
+				(unsigned long long)ram_gpa(&m->ram, offset),
+				uffd_cause(rc));
+	}
+	uffd_unregister(m->poison_uffd, page, size);
+	return rc;
+}
+
+/* Who stands between the machine and its RAM decides first */
+static int ask_pager(struct machine *m, uint64_t offset, bool simulate,
+		     struct error *err)
+{
+	struct pager pager;
+
+	pthread_mutex_lock(&m->lock);
+	pager = m->pager;
+	pthread_mutex_unlock(&m->lock);
+	return pager.poison ? pager.poison(pager.ctx, offset, simulate, err)
+			    : 1;
+}
+
+static int simulate(struct machine *m, uint64_t offset, struct error *err)
+{
+	int rc = ask_pager(m, offset, true, err);
+
+	if (rc <= 0)
+		return rc;
+	if (m->poison_uffd < 0) {
+		rc = uffd_open(true, err);
+		if (rc < 0)
+			return rc;
+		m->poison_uffd = rc;
+	}
+	return replace_by_marker(m, offset, err);
+}
+
+static int hwpoison(struct machine *m, uint64_t offset, struct error *err)
+{
+	if (!madvise(m->ram.base + offset, m->ram.page_size, MADV_HWPOISON))
+		return 0;
+	if (errno == EPERM)
+		return error_set(err, EPERM,
+			"MADV_HWPOISON needs CAP_SYS_ADMIN: run the machine as root, or use --method simulate");
+	if (errno == EINVAL)
+		return error_set(err, ENOTSUP,
+			"this kernel has no CONFIG_MEMORY_FAILURE, so it can't poison real memory: use --method simulate");
+	return error_set(err, errno, "MADV_HWPOISON: %s",
+			 strerrordesc_np(errno));
+}
+
+static int try_methods(struct machine *m, uint64_t offset,
+		       enum inject_method *method, struct error *err)
+{
+	struct error why = { 0 };
+	int rc;
+
+	if (*method != INJECT_SIMULATE) {
+		rc = ask_pager(m, offset, false, err);
+		if (rc > 0)
+			rc = hwpoison(m, offset, &why);
+		if (!rc || err->code || *method == INJECT_HWPOISON) {
+			*method = INJECT_HWPOISON;
+			return rc ? error_set(err, -rc, "%s", why.text) : 0;
+		}
+	}
+	*method = INJECT_SIMULATE;
+	return simulate(m, offset, err);
+}
+
+int inject_poison(struct machine *m, uint64_t gpa,
+		  enum inject_method *method, struct error *err)
+{
+	struct memory_failure f = { .action = MF_NOTED };
+	struct poison p = { 0 };
+	uint64_t offset;
+	int rc;
+
+	if (!ram_offset(&m->ram, gpa, 1, &offset))
+		return error_set(err, ERANGE,
+			"0x%llx is not RAM of this guest (it has %llu MiB)",
+			(unsigned long long)gpa,
+			(unsigned long long)(m->ram.size / MIB));
+	if (poison_find(&m->poison, gpa, NULL))
+		return error_set(err, EEXIST, "0x%llx is poisoned already",
+				 (unsigned long long)gpa);
+
+	offset &= ~(uint64_t)(m->ram.page_size - 1);
+	rc = try_methods(m, offset, method, err);
+	if (rc)
+		return rc;
+	p.gpa = f.gpa = ram_gpa(&m->ram, offset);
+	p.size = f.size = m->ram.page_size;
+	/* A vCPU that touched it in this moment may have entered it before */
+	rc = poison_add(&m->poison, &p);
+	if (rc > 0)
+		machine_failure(m, &f);
+	return rc < 0 ? error_set(err, -rc, "out of memory") : 0;
+}
+
+void inject_found(struct machine *m, const struct sigbus *s)
+{
+	struct memory_failure f = { .action = MF_NOTED };
+	struct poison p = { 0 };
+	uint64_t offset;
+
+	if (!ram_from_hva(&m->ram, s->addr, &offset))
+		return;
+	p.size = f.size = 1ull << s->lsb;
+	p.gpa = f.gpa = ram_gpa(&m->ram, offset & ~(p.size - 1));
+	if (poison_add(&m->poison, &p) <= 0)
+		return;		/* known: nobody is told twice */
+
+	machine_failure(m, &f);
+	m->vcpu[0].optional_gpa = f.gpa;
+	m->vcpu[0].asked |= VCPU_ASK_OPTIONAL;
+	vcpu_kick(&m->vcpu[0]);
+}

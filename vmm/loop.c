@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+/*
+ * loop.c - The main thread's event loop, and the way into it
+ *
+ * libevent is used without its thread support: only the main thread ever
+ * calls it. Other threads append to a list under a mutex and write to an
+ * eventfd, which is the one event that is always there. The write is made
+ * after the mutex is dropped, so that the main thread does not wake up just
+ * to wait for it.
+ *
+ * The main thread takes the whole list at once and runs it unlocked. What a
+ * function posts while it runs goes on a new list, for the next turn: other
+ * events get theirs in between.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "loop.h"
+
+/* One call that was posted */
+struct post {
+	struct post *next;
+	loop_fn *fn;
+	void *arg;
+};
+
+struct loop {
+	struct event_base *base;
+	struct event *wake;
+	int fd;
+
+	pthread_mutex_t lock;	/* guards what follows; innermost */
+	struct post *first;
+	struct post **last;
+	bool stopped;
+	int status;
+};
+
+/**
+ * loop_take() - Take all that was posted off the loop
+ * @l:		the loop
+ * @stopped:	whether loop_stop() was called before now; may be NULL
+ *
+ * Return: the list in the order of posting, or NULL
+ */
+static struct post *loop_take(struct loop *l, bool *stopped)
+{
+	struct post *list;
+
+	pthread_mutex_lock(&l->lock);
+	list = l->first;
+	l->first = NULL;
+	l->last = &l->first;
+	if (stopped)
+		*stopped = l->stopped;
+	pthread_mutex_unlock(&l->lock);
+	return list;
+}
+
+/**
+ * loop_call() - Call everything on a list, and free it
+ * @list:	from loop_take()
+ */
+static void loop_call(struct post *list)
+{
+	struct post *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		list->fn(list->arg);
+		free(list);
+	}
+}
+
+/**
+ * loop_wake() - Make loop_on_wake() run soon
+ * @l:		the loop
+ */
+static void loop_wake(struct loop *l)
+{
+	uint64_t one = 1;
+
+	/* Full (EAGAIN) means that it is readable, which is all we want */
+	while (write(l->fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+/**
+ * loop_on_wake() - The eventfd is readable
+ * @fd:		the eventfd
+ * @what:	EV_READ
+ * @arg:	the loop
+ */
+static void loop_on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+	uint64_t count;
+	bool stopped;
+
+	(void)what;
+	/* Before the list is taken: a post after that wakes us again */
+	while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+
+	loop_call(loop_take(l, &stopped));
+	if (stopped)
+		event_base_loopbreak(l->base);
+}
+
+/**
+ * loop_setup() - Make the parts of a loop
+ * @l:		zeroed loop, with @fd -1
+ * @err:	why not
+ *
+ * Return: 0, or -errno with what was made left in @l
+ */
+static int loop_setup(struct loop *l, struct error *err)
+{
+	l->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->fd < 0)
+		return error_set(err, errno, "cannot make an eventfd: %m");
+
+	l->base = event_base_new();
+	if (!l->base)
+		return error_set(err, ENOMEM,
+				 "libevent cannot make an event base");
+
+	l->wake = event_new(l->base, l->fd, EV_READ | EV_PERSIST,
+			    loop_on_wake, l);
+	if (!l->wake || event_add(l->wake, NULL))
+		return error_set(err, ENOMEM,
+				 "libevent cannot watch the eventfd");
+	return 0;
+}
+
+struct loop *loop_new(struct error *err)
+{
+	struct loop *l = calloc(1, sizeof(*l));
+
+	if (!l) {
+		error_set(err, ENOMEM, "no memory for the event loop");
+		return NULL;
+	}
+	l->fd = -1;
+	l->last = &l->first;
+	pthread_mutex_init(&l->lock, NULL);
+
+	if (loop_setup(l, err)) {
+		loop_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+struct event_base *loop_base(struct loop *l)
+{
+	return l->base;
+}
+
+int loop_post(struct loop *l, loop_fn *fn, void *arg)
+{
+	struct post *p = malloc(sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+
+	*p = (struct post){ .fn = fn, .arg = arg };
+	pthread_mutex_lock(&l->lock);
+	*l->last = p;
+	l->last = &p->next;
+	pthread_mutex_unlock(&l->lock);
+
+	loop_wake(l);
+	return 0;
+}
+
+int loop_run(struct loop *l)
+{
+	bool stopped;
+	int status;
+
+	pthread_mutex_lock(&l->lock);
+	stopped = l->stopped;
+	pthread_mutex_unlock(&l->lock);
+
+	if (!stopped)
+		event_base_dispatch(l->base);
+
+	pthread_mutex_lock(&l->lock);
+	status = l->status;
+	pthread_mutex_unlock(&l->lock);
+	return status;
+}
+
+void loop_stop(struct loop *l, int status)
+{
+	pthread_mutex_lock(&l->lock);
+	if (!l->stopped)
+		l->status = status;
+	l->stopped = true;
+	pthread_mutex_unlock(&l->lock);
+
+	loop_wake(l);
+}
+
+void loop_free(struct loop *l)
+{
+	struct post *list;
+
+	if (!l)
+		return;
+
+	/* What runs here may post again */
+	while ((list = loop_take(l, NULL)))
+		loop_call(list);
+
+	if (l->wake)
+		event_free(l->wake);
+	if (l->base)
+		event_base_free(l->base);
+	if (l->fd >= 0)
+		close(l->fd);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}

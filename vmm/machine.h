@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * machine.h - A virtual machine: RAM, vCPUs, devices, and what it is doing
+ *
+ * Built from a struct machine_config, which is also what the description
+ * (description.h) holds. It knows nothing of migration: whoever moves it
+ * pauses it, saves and loads its state, and may put itself between the
+ * machine and its RAM with a struct pager.
+ *
+ * Lock order: device_lock, then lock; nothing else is taken under lock.
+ */
+#ifndef FERRY_MACHINE_H
+#define FERRY_MACHINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "device.h"
+#include "error.h"
+#include "kvm.h"
+#include "mce.h"
+#include "poison.h"
+#include "ram.h"
+#include "runstate.h"
+
+#define MACHINE_CPUS_MAX	64
+#define MACHINE_BOOTARGS_MAX	2048
+#define DEBUG_EXIT_PORT		0xf4
+
+struct vcpu;
+
+/**
+ * struct machine_config - All that a machine is built from
+ * @memory:	bytes of RAM
+ * @cpus:	number of vCPUs
+ * @backing:	kind of RAM
+ * @vendor:	whose machine-check format the guest expects
+ * @tsc_khz:	frequency of the TSC, kHz
+ * @bootargs:	the guest's command line
+ * @cpuid:	the guest's CPUID leaves, as vCPU 0 sees them
+ */
+struct machine_config {
+	uint64_t memory;
+	unsigned cpus;
+	enum ram_backing backing;
+	enum cpu_vendor vendor;
+	uint32_t tsc_khz;
+	char bootargs[MACHINE_BOOTARGS_MAX];
+	struct kvm_cpuid_table cpuid;
+};
+
+enum memory_failure_action {
+	MF_NOTED,	/* lost, and nobody touched it yet */
+	MF_INJECTED,	/* the guest got a machine check */
+	MF_FATAL,	/* the guest could not take one */
+};
+
+/**
+ * struct memory_failure - What is told of a memory error
+ * @gpa:	guest-physical address
+ * @size:	bytes
+ * @action:	what was done about it
+ * @required:	a vCPU consumed it
+ * @recursive:	the guest was in a machine check already
+ */
+struct memory_failure {
+	uint64_t gpa, size;
+	enum memory_failure_action action;
+	bool required, recursive;
+};
+
+/**
+ * struct machine_observer - Who wants to know
+ * @ctx:	handed to each
+ * @status:	the run status changed
+ * @failure:	a memory error was found or passed on
+ * @exit:	the guest ended, with this status
+ * @output:	bytes that the guest wrote to its serial port
+ *
+ * Called from any thread, without locks held but possibly device_lock; must
+ * be short, and must not call back into the machine.
+ */
+struct machine_observer {
+	void *ctx;
+	void (*status)(void *ctx, struct run_status s);
+	void (*failure)(void *ctx, const struct memory_failure *f);
+	void (*exit)(void *ctx, int status);
+	void (*output)(void *ctx, const uint8_t *data, size_t n);
+};
+
+/**
+ * struct pager - Who stands between the machine and its RAM, if anybody
+ * @ctx:	handed to it
+ * @poison:	about to make the page at a RAM offset unreadable on purpose, by
+ *		simulation or for real; return 0 if that was done, 1 to have it done
+ *		in the ordinary way, -errno to refuse
+ */
+struct pager {
+	void *ctx;
+	int (*poison)(void *ctx, uint64_t offset, bool simulate,
+		      struct error *err);
+};
+
+enum gate { GATE_PARK, GATE_RUN, GATE_END };
+
+struct machine {
+	struct machine_config cfg;
+	struct kvm kvm;
+	struct ram ram;
+	void *fdt;			/* description, flattened */
+	size_t fdt_size;
+	struct vcpu *vcpu;		/* cfg.cpus of them */
+	uint32_t *msr;			/* MSRs that are state */
+	unsigned msrs;
+	struct machine_observer observer;
+
+	pthread_mutex_t device_lock;	/* protects what device[] points to */
+	void *device[DEVICES];
+	uint64_t source_clock;		/* ns, as loaded: see vcpu_state.c */
+	uint64_t source_tsc;
+
+	pthread_mutex_t lock;		/* protects all below */
+	pthread_cond_t changed;
+	enum gate gate;
+	unsigned parked;		/* vCPU threads that wait at the gate */
+	struct run_status status;
+	struct pager pager;
+	int poison_uffd;		/* for poison made here, or -1 */
+
+	struct poison_list poison;	/* has its own lock */
+};
+
+/**
+ * machine_config_host() - Fill in what this host decides: CPUID and TSC
+ * @cfg:	@cfg->vendor, cpuid and tsc_khz are set
+ * @vendor:	"host", "amd" or "intel"
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+int machine_config_host(struct machine_config *cfg, const char *vendor,
+			struct error *err);
+
+/**
+ * machine_new() - Build a machine; its vCPUs wait at the gate
+ * @cfg:	what from; copied
+ * @obs:	who wants to know; copied
+ * @err:	why not
+ *
+ * Return: the machine, or NULL
+ */
+struct machine *machine_new(const struct machine_config *cfg,
+			    const struct machine_observer *obs,
+			    struct error *err);
+
+/**
+ * machine_halt() - No vCPU enters the guest any more
+ * @m:		the machine, which can only be freed then
+ *
+ * Doesn't wait: for use before memory that vCPUs may wait for is let go.
+ */
+void machine_halt(struct machine *m);
+
+/** machine_free() - End the vCPU threads and free all; NULL is fine */
+void machine_free(struct machine *m);
+
+/**
+ * machine_run() - Let the vCPUs run
+ * @m:		the machine
+ * @why:	the reason to show
+ */
+void machine_run(struct machine *m, enum run_reason why);
+
+/**
+ * machine_pause() - Stop all vCPUs, each with its pending exit completed
+ * @m:		the machine
+ * @state:	what to show
+ * @why:	the reason to show
+ * @err:	why not, naming the vCPU that did not stop
+ *
+ * Return: 0, -ETIMEDOUT (a vCPU waits for memory that nobody provides; all
+ *	   run on), -ECANCELED (the guest has ended meanwhile)
+ */
+int machine_pause(struct machine *m, enum run_state state,
+		  enum run_reason why, struct error *err);
+
+/**
+ * machine_set_status() - Show something else without starting or stopping
+ * @m:		the machine
+ * @s:		what to show
+ */
+void machine_set_status(struct machine *m, struct run_status s);
+
+/** machine_status() - What it is doing */
+struct run_status machine_status(struct machine *m);
+
+/** machine_ended() - Has the guest ended or crashed? It never runs again */
+bool machine_ended(struct machine *m);
+
+/** machine_crash() - For a vCPU thread: stop all, for good */
+void machine_crash(struct machine *m);
+
+/** machine_guest_exit() - For a device: the guest ended, with a status */
+void machine_guest_exit(struct machine *m, int status);
+
+/** machine_serial_out() - For the serial port: a byte left it */
+void machine_serial_out(struct machine *m, uint8_t byte);
+
+/** machine_device() - A device's private state, by its ops */
+void *machine_device(struct machine *m, const struct device_ops *ops);
+
+/**
+ * machine_save() - Append all state but RAM
+ * @m:		the machine, paused
+ * @w:		to where
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+int machine_save(struct machine *m, struct writer *w, struct error *err);
+
+/**
+ * machine_load() - Take over all state but RAM
+ * @m:		the machine, never run
+ * @r:		from where
+ * @err:	why not
+ *
+ * May touch guest RAM (kvmclock), so missing pages must be served meanwhile.
+ *
+ * Return: 0, -EBADMSG, -errno
+ */
+int machine_load(struct machine *m, struct reader *r, struct error *err);
+
+/**
+ * machine_set_pager() - Put somebody between the machine and its RAM
+ * @m:		the machine
+ * @p:		who; NULL for nobody
+ */
+void machine_set_pager(struct machine *m, const struct pager *p);
+
+/**
+ * machine_failure() - Tell the observer of a memory error
+ * @m:		the machine
+ * @f:		what
+ */
+void machine_failure(struct machine *m, const struct memory_failure *f);
+
+#endif /* FERRY_MACHINE_H */

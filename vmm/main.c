@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/*
+ * main.c - The ferry program
+ *
+ * Everything but "run" and "receive" is a client of a machine's control
+ * socket (cli.h). Those two put the house together: loop, control, console,
+ * machine, and the migration that the machine itself knows nothing of.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "boot.h"
+#include "chardev.h"
+#include "cli.h"
+#include "control.h"
+#include "host.h"
+#include "inject.h"
+#include "log.h"
+#include "loop.h"
+#include "options.h"
+#include "runtime.h"
+#include "serial.h"
+#include "sigbus.h"
+
+#include "../migration/migration.h"
+
+#define EXIT_USAGE	2
+
+/* What run and receive share */
+struct process {
+	struct host host;
+	struct migration *migration;
+	struct machine *machine;	/* built by run; freed at the end */
+	int sigbus_fd;
+	struct event *sigbus, *term, *interrupt;
+};
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	loop_stop(arg, 128 + (int)sig);
+}
+
+static void on_sigbus(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+	struct sigbus s;
+
+	(void)what;
+	pthread_mutex_lock(&h->lock);
+	while (read(fd, &s, sizeof(s)) == sizeof(s))
+		if (h->machine)
+			inject_found(h->machine, &s);
+	pthread_mutex_unlock(&h->lock);
+}
+
+static size_t on_typed(void *ctx, const uint8_t *data, size_t n)
+{
+	struct host *h = ctx;
+	size_t taken = 0;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->machine)
+		taken = serial_input(h->machine, data, n);
+	pthread_mutex_unlock(&h->lock);
+	return taken;
+}
+
+static int open_control(struct process *p, const struct options *o,
+			struct error *err)
+{
+	char path[RUNTIME_PATH_MAX];
+	int rc = 0;
+
+	if (!o->control)
+		rc = runtime_path(o->name, path, sizeof(path), err);
+	if (rc)
+		return rc;
+	p->host.control = control_open(p->host.loop,
+				       o->control ? o->control : path, err);
+	return p->host.control ? 0 : -err->code;
+}
+
+static int watch_signals(struct process *p, struct error *err)
+{
+	struct event_base *base = loop_base(p->host.loop);
+
+	p->sigbus_fd = sigbus_install(err);
+	if (p->sigbus_fd < 0)
+		return p->sigbus_fd;
+	p->sigbus = event_new(base, p->sigbus_fd, EV_READ | EV_PERSIST,
+			      on_sigbus, &p->host);
+	p->term = evsignal_new(base, SIGTERM, on_signal, p->host.loop);
+	p->interrupt = evsignal_new(base, SIGINT, on_signal, p->host.loop);
+	if (!p->sigbus || !p->term || !p->interrupt)
+		return error_set(err, ENOMEM, "out of memory for events");
+	event_add(p->sigbus, NULL);
+	event_add(p->term, NULL);
+	event_add(p->interrupt, NULL);
+	return 0;
+}
+
+static int open_process(struct process *p, const struct options *o,
+			struct error *err)
+{
+	struct host *h = &p->host;
+	int rc;
+
+	h->name = o->name ? o->name : "guest";
+	h->side = "none";
+	pthread_mutex_init(&h->lock, NULL);
+	rc = log_open(h->name, o->log);
+	if (rc)
+		return error_set(err, -rc, "cannot open log %s: %s", o->log,
+				 strerrordesc_np(-rc));
+	h->loop = loop_new(err);
+	if (!h->loop)
+		return -err->code;
+	rc = watch_signals(p, err);
+	if (!rc)
+		rc = open_control(p, o, err);
+	if (rc)
+		return rc;
+	h->console = chardev_open(h->loop, o->serial, o->serial_path, err);
+	if (!h->console)
+		return -err->code;
+	host_register(h);
+	p->migration = migration_new(h, err);
+	return p->migration ? 0 : -err->code;
+}
+
+static void free_event(struct event *e)
+{
+	if (e)
+		event_free(e);
+}
+
+/* The migration goes first: it may hold pages that vCPUs wait for */
+static void close_process(struct process *p)
+{
+	struct host *h = &p->host;
+
+	host_set_machine(h, NULL);
+	migration_free(p->migration);
+	machine_free(p->machine);
+	control_close(h->control);
+	free_event(p->sigbus);
+	free_event(p->term);
+	free_event(p->interrupt);
+	loop_free(h->loop);
+	chardev_close(h->console);
+}
+
+static int start_guest(struct process *p, const struct options *o,
+		       struct error *err)
+{
+	struct machine_observer obs = host_observer(&p->host);
+	struct machine_config *cfg = calloc(1, sizeof(*cfg));
+	int rc;
+
+	if (!cfg)
+		return error_set(err, ENOMEM, "out of memory");
+	cfg->memory = o->memory;
+	cfg->cpus = o->cpus;
+	cfg->backing = o->ram;
+	if (strlen(o->append) >= sizeof(cfg->bootargs))
+		rc = error_set(err, EINVAL,
+			"--append is longer than %zu characters",
+			sizeof(cfg->bootargs) - 1);
+	else
+		rc = machine_config_host(cfg, o->cpu_vendor, err);
+	if (!rc) {
+		strcpy(cfg->bootargs, o->append);
+		p->machine = machine_new(cfg, &obs, err);
+		rc = p->machine ? boot_load(p->machine, o->kernel, err)
+				: -err->code;
+	}
+	free(cfg);
+	if (rc)
+		return rc;
+
+	host_set_machine(&p->host, p->machine);
+	chardev_listen(p->host.console, on_typed, &p->host);
+	if (!o->paused)
+		machine_run(p->machine, WHY_BOOTED);
+	return 0;
+}
+
+static int start_receive(struct process *p, const struct options *o,
+			 struct error *err)
+{
+	chardev_listen(p->host.console, on_typed, &p->host);
+	return migration_receive(p->migration, o->uri, err);
+}
+
+static int run_process(const struct options *o)
+{
+	struct process p = { .sigbus_fd = -1 };
+	struct error err = { 0 };
+	int rc;
+
+	rc = open_process(&p, o, &err);
+	if (!rc)
+		rc = o->cmd == CMD_RUN ? start_guest(&p, o, &err)
+				       : start_receive(&p, o, &err);
+	if (!rc)
+		rc = loop_run(p.host.loop);
+	else
+		rc = EXIT_FAILURE;
+	if (err.code)
+		log_line("%s", err.text);
+	close_process(&p);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct error err = { 0 };
+	struct options o;
+
+	if (options_parse(&o, argc, argv, &err)) {
+		log_line("%s", err.text);
+		return EXIT_USAGE;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	return o.cmd == CMD_RUN || o.cmd == CMD_RECEIVE ? run_process(&o)
+							: cli_run(&o);
+}

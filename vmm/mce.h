@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mce.h - What a memory error looks like to a guest (pure)
+ *
+ * The register values that a processor of the guest's vendor would show. A
+ * guest reads them by its CPUID's vendor, so the wrong format is not merely
+ * odd: Linux then takes the error for one that it can't recover from.
+ *
+ * Sources: Intel SDM vol. 3, chapter "Machine-Check Architecture" (recoverable errors:
+ * S, AR, MCACOD 0x134 data load, 0xC0 memory scrubbing); AMD APM vol. 2,
+ * "Machine Check Architecture" (Deferred, Poison).
+ */
+#ifndef FERRY_MCE_H
+#define FERRY_MCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum cpu_vendor { VENDOR_AMD, VENDOR_INTEL, VENDORS };
+
+enum mce_kind {
+	MCE_REQUIRED,	/* a vCPU consumed it: it can't go on as it is */
+	MCE_OPTIONAL,	/* found by the host before anyone consumed it */
+	MCE_BROADCAST,	/* another vCPU's: Intel tells all of them */
+	MCE_KINDS
+};
+
+#define MCG_STATUS_RIPV		(1ull << 0)
+#define MCG_STATUS_EIPV		(1ull << 1)
+#define MCG_STATUS_MCIP		(1ull << 2)
+#define MCG_CTL_P		(1ull << 8)
+#define MCG_SER_P		(1ull << 24)
+#define MCG_LMCE_P		(1ull << 27)
+
+#define MCI_STATUS_VAL		(1ull << 63)
+#define MCI_STATUS_OVER		(1ull << 62)
+#define MCI_STATUS_UC		(1ull << 61)
+#define MCI_STATUS_EN		(1ull << 60)
+#define MCI_STATUS_MISCV	(1ull << 59)
+#define MCI_STATUS_ADDRV	(1ull << 58)
+#define MCI_STATUS_PCC		(1ull << 57)
+#define MCI_STATUS_S		(1ull << 56)	/* Intel */
+#define MCI_STATUS_AR		(1ull << 55)	/* Intel */
+#define MCI_STATUS_DEFERRED	(1ull << 44)	/* AMD */
+#define MCI_STATUS_POISON	(1ull << 43)	/* AMD */
+
+/* MISC: the address is physical (mode 2 in bits 8:6), and its lowest valid bit */
+#define MCI_MISC_PHYSICAL	(2ull << 6)
+
+#define MSR_MCG_STATUS		0x17a
+#define MSR_MCG_CTL		0x17b
+#define MSR_MC_CTL(bank)	(0x400u + 4 * (bank))
+
+#define MCE_BANKS		10	/* that a vCPU has */
+#define MCE_BANK		9	/* memory errors; any bank would do */
+#define MCE_BANK_BROADCAST	1
+
+/**
+ * struct mce_record - One bank's registers and the global status with them
+ */
+struct mce_record {
+	uint8_t bank;
+	uint64_t status, addr, misc, mcg_status;
+};
+
+/** vendor_name() - "amd", "intel" */
+const char *vendor_name(enum cpu_vendor v);
+
+/**
+ * vendor_find() - The vendor with a CPUID identification
+ * @id:		12 characters of CPUID leaf 0, e.g. "AuthenticAMD"
+ * @v:		filled in
+ *
+ * Return: true if it's one of the two
+ */
+bool vendor_find(const char *id, enum cpu_vendor *v);
+
+/** vendor_id() - The 12 characters of CPUID leaf 0 */
+const char *vendor_id(enum cpu_vendor v);
+
+/**
+ * mce_encode() - The record of a memory error
+ * @vendor:	what the guest's CPUID says
+ * @kind:	who found it; MCE_BROADCAST only makes sense for Intel
+ * @gpa:	guest-physical address of the page
+ * @lsb:	log2 of the bytes that are lost, 12 for 4 KiB
+ *
+ * Return: the record
+ */
+struct mce_record mce_encode(enum cpu_vendor vendor, enum mce_kind kind,
+			     uint64_t gpa, unsigned lsb);
+
+/**
+ * mce_interrupts() - Does this record come with a #MC exception?
+ *
+ * AMD's deferred errors are only logged in the bank.
+ */
+bool mce_interrupts(const struct mce_record *r);
+
+#endif /* FERRY_MCE_H */

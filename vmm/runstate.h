@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runstate.h - What a machine is doing, and why
+ *
+ * The states are QEMU's (query-status), the reasons are those that libvirt
+ * tells apart. Who changes the state gives the reason; words.c turns the
+ * pair into both vocabularies.
+ */
+#ifndef FERRY_RUNSTATE_H
+#define FERRY_RUNSTATE_H
+
+enum run_state {
+	RUN_PRELAUNCH,		/* built, never run */
+	RUN_INMIGRATE,		/* waits for a guest to arrive */
+	RUN_RUNNING,
+	RUN_PAUSED,
+	RUN_FINISH_MIGRATE,	/* paused, its state is being sent */
+	RUN_POSTMIGRATE,	/* handed over: never runs again */
+	RUN_INTERNAL_ERROR,	/* stopped by something it can't go on from */
+	RUN_SHUTDOWN,		/* the guest ended */
+	RUN_STATES
+};
+
+enum run_reason {
+	WHY_BOOTED,
+	WHY_USER,
+	WHY_STARTING_UP,
+	WHY_MIGRATION,		/* paused for the hand-over */
+	WHY_MIGRATED,		/* arrived whole, or left whole */
+	WHY_MIGRATION_CANCELED,	/* came home again */
+	WHY_POSTCOPY,		/* pages are still on their way */
+	WHY_POSTCOPY_FAILED,	/* connection lost while they were */
+	WHY_UNPAUSED,
+	WHY_CRASHED,		/* machine check it could not take, triple fault */
+	WHY_SHUTDOWN,
+	RUN_REASONS
+};
+
+/* One value, so that both halves change together */
+struct run_status {
+	enum run_state state;
+	enum run_reason reason;
+};
+
+#endif /* FERRY_RUNSTATE_H */

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/* sigbus.c - How the kernel tells this process of bad memory */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "sigbus.h"
+
+static _Thread_local struct sigbus *watch;
+
+/* Written by sigbus_install() before any thread that could get a SIGBUS */
+static int pipe_in = -1;
+
+static void handle(int sig, siginfo_t *info, void *uc)
+{
+	struct sigbus s = {
+		.addr = (uintptr_t)info->si_addr,
+		.lsb = (unsigned)info->si_addr_lsb,
+		.seen = true,
+	};
+	int saved = errno;
+
+	(void)uc;
+	/* Kernels without CONFIG_MEMORY_FAILURE leave the size out */
+	if (s.lsb < 12)
+		s.lsb = 12;
+
+	if (info->si_code == BUS_MCEERR_AO) {
+		/* A full pipe loses one: its page says so again on touch */
+		if (write(pipe_in, &s, sizeof(s)) < 0)
+			errno = saved;
+	} else if (watch && info->si_code > 0) {
+		*watch = s;
+	} else {
+		signal(sig, SIG_DFL);
+		raise(sig);
+	}
+	errno = saved;
+}
+
+int sigbus_install(struct error *err)
+{
+	struct sigaction sa = {
+		.sa_sigaction = handle, .sa_flags = SA_SIGINFO,
+	};
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK))
+		return error_set(err, errno, "cannot make a pipe: %s",
+				 strerrordesc_np(errno));
+	pipe_in = fd[1];
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGBUS, &sa, NULL);
+
+	/* EINVAL where the kernel has no CONFIG_MEMORY_FAILURE: nothing will
+	 * be found early there, and nothing is lost by not asking
+	 */
+	prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
+	return fd[0];
+}
+
+void sigbus_watch(struct sigbus *s)
+{
+	watch = s;
+}

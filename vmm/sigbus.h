@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sigbus.h - How the kernel tells this process of bad memory
+ *
+ * A vCPU thread that touched poison comes back from KVM_RUN with EINTR and a
+ * SIGBUS behind it: the handler leaves what it said in the thread's own
+ * struct sigbus. An error that the host found by itself (action optional,
+ * prctl PR_MCE_KILL_EARLY) goes into a pipe that the main loop reads. Any other
+ * SIGBUS is a bug, since this process never reads guest RAM itself, and ends
+ * it as if there were no handler.
+ */
+#ifndef FERRY_SIGBUS_H
+#define FERRY_SIGBUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/**
+ * struct sigbus - What a SIGBUS said
+ * @addr:	host virtual address
+ * @lsb:	log2 of the bytes that are lost
+ * @seen:	there was one; whoever deals with it sets this to false
+ */
+struct sigbus {
+	uint64_t addr;
+	unsigned lsb;
+	volatile bool seen;
+};
+
+/**
+ * sigbus_install() - Handle SIGBUS from now on
+ * @err:	why not
+ *
+ * Return: the pipe to read struct sigbus records of action-optional errors
+ *	   from, or -errno
+ */
+int sigbus_install(struct error *err);
+
+/**
+ * sigbus_watch() - Give this thread a place for what its SIGBUS says
+ * @s:		the place, or NULL to have none any more
+ */
+void sigbus_watch(struct sigbus *s);
+
+#endif /* FERRY_SIGBUS_H */

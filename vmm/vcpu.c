@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vcpu.c - A virtual processor and its thread
+ *
+ * Theory of operation
+ *
+ * KVM_RUN comes back for one of five reasons: the guest did I/O; somebody
+ * kicked the thread; the vCPU touched poison (EINTR and a SIGBUS); KVM's
+ * instruction emulator met memory that it couldn't access, which it shows as
+ * MMIO at an address that is RAM; or it is over (triple fault, internal error).
+ *
+ * State is only complete when the exit before was: KVM finishes an I/O
+ * instruction on the next KVM_RUN. So before a thread waits at the gate it
+ * enters once more with immediate_exit set (invariant 8).
+ *
+ * The emulator reads RAM by copy_from_user(), which fails for poison, and also
+ * when a signal comes while it waits for a page of a registered range. Either
+ * way it takes the address for MMIO. The instruction is undone then (the
+ * registers it started from are still there, since a read exits before
+ * anything is written back), and either a machine check is injected in front
+ * of it or it is simply run again. A write exits after it was written back:
+ * it can't be undone, so it is carried out here instead.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "vcpu.h"
+
+#define SIG_KICK	SIGUSR1
+#define RETRIES_MAX	10000
+
+/* Only here so that the signal interrupts KVM_RUN instead of being ignored */
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+	v->run->immediate_exit = 1;
+	if (v->tid)
+		pthread_kill(v->thread, SIG_KICK);
+}
+
+static int enter(struct vcpu *v)
+{
+	return ioctl(v->fd, KVM_RUN, 0) ? -errno : 0;
+}
+
+static void give_up(struct vcpu *v, const char *what)
+{
+	struct kvm_regs regs = { 0 };
+
+	ioctl(v->fd, KVM_GET_REGS, &regs);
+	log_line("vCPU %u cannot go on at rip 0x%llx: %s", v->index,
+		 (unsigned long long)regs.rip, what);
+	machine_crash(v->m);
+}
+
+static void pio_exit(struct vcpu *v)
+{
+	struct kvm_run *r = v->run;
+	struct pio io = {
+		.port = r->io.port, .is_in = r->io.direction == KVM_EXIT_IO_IN,
+		.size = r->io.size, .count = r->io.count,
+		.data = (uint8_t *)r + r->io.data_offset,
+	};
+
+	devices_pio(v->m, &io);
+	v->io_pending = true;
+}
+
+/* Have KVM complete the last exit. Further parts of a split access follow it */
+static void complete(struct vcpu *v)
+{
+	while (v->io_pending) {
+		v->run->immediate_exit = 1;
+		v->io_pending = false;
+		if (enter(v))
+			break;
+		if (v->run->exit_reason == KVM_EXIT_IO) {
+			pio_exit(v);
+		} else if (v->run->exit_reason == KVM_EXIT_MMIO) {
+			memset(v->run->mmio.data, 0xff, 8);
+			v->io_pending = true;
+		}
+	}
+}
+
+/* A read that the emulator couldn't do: as if it had never been tried */
+static int undo_read(struct vcpu *v)
+{
+	struct kvm_regs regs;
+
+	if (ioctl(v->fd, KVM_GET_REGS, &regs))
+		return -errno;
+	v->io_pending = true;
+	complete(v);
+	return ioctl(v->fd, KVM_SET_REGS, &regs) ? -errno : 0;
+}
+
+static bool is_lost(struct machine *m, uint64_t gpa)
+{
+	uint8_t byte;
+
+	return poison_find(&m->poison, gpa, NULL) ||
+	       ram_read(&m->ram, gpa, &byte, 1) == -EFAULT;
+}
+
+static void ram_mmio_exit(struct vcpu *v)
+{
+	struct kvm_run *r = v->run;
+	uint64_t gpa = r->mmio.phys_addr;
+	int rc;
+
+	if (r->mmio.is_write) {
+		rc = ram_write(&v->m->ram, gpa, r->mmio.data, r->mmio.len);
+		v->io_pending = true;
+	} else {
+		rc = undo_read(v);
+		if (rc)
+			give_up(v, "its registers could not be restored");
+		else
+			rc = is_lost(v->m, gpa) ? -EFAULT : 0;
+	}
+
+	if (rc == -EFAULT)
+		vcpu_poisoned(v, gpa, 12);
+	else if (++v->retries > RETRIES_MAX)
+		give_up(v, "KVM cannot read RAM that is there");
+}
+
+static void mmio_exit(struct vcpu *v)
+{
+	struct kvm_run *r = v->run;
+	uint64_t offset;
+
+	if (ram_offset(&v->m->ram, r->mmio.phys_addr, 1, &offset)) {
+		ram_mmio_exit(v);
+		return;
+	}
+	/* Nothing is there: reads give ones, writes are lost, as on a PC */
+	if (!r->mmio.is_write)
+		memset(r->mmio.data, 0xff, sizeof(r->mmio.data));
+	v->io_pending = true;
+}
+
+/* KVM_RUN = -EFAULT, or an internal error: was it poison at the next instruction? */
+static bool poison_at_rip(struct vcpu *v)
+{
+	struct kvm_translation t = { 0 };
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+
+	if (ioctl(v->fd, KVM_GET_REGS, &regs) ||
+	    ioctl(v->fd, KVM_GET_SREGS, &sregs))
+		return false;
+	t.linear_address = sregs.cs.base + regs.rip;
+	if (ioctl(v->fd, KVM_TRANSLATE, &t) || !t.valid ||
+	    !is_lost(v->m, t.physical_address))
+		return false;
+	vcpu_poisoned(v, t.physical_address, 12);
+	return true;
+}
+
+/* KVM_EXIT_MEMORY_FAULT goes with EFAULT where KVM knows the address */
+static void efault_exit(struct vcpu *v)
+{
+	uint64_t gpa = ~0ull;
+
+#ifdef KVM_EXIT_MEMORY_FAULT
+	if (v->run->exit_reason == KVM_EXIT_MEMORY_FAULT)
+		gpa = v->run->memory_fault.gpa;
+#else
+	/* <linux/kvm.h> before Linux 6.8: reason 39, flags, gpa, size */
+	if (v->run->exit_reason == 39)
+		memcpy(&gpa, v->run->padding + 8, sizeof(gpa));
+#endif
+	if (gpa != ~0ull && is_lost(v->m, gpa))
+		vcpu_poisoned(v, gpa, 12);
+	else if (!poison_at_rip(v))
+		give_up(v, "KVM_RUN failed: Bad address");
+}
+
+static void failed_entry(struct vcpu *v, int rc)
+{
+	char text[80];
+
+	if (rc == -EINTR || rc == -EAGAIN)
+		return;
+	if (rc == -EFAULT) {
+		efault_exit(v);
+		return;
+	}
+	snprintf(text, sizeof(text), "KVM_RUN failed: %s",
+		 strerrordesc_np(-rc));
+	give_up(v, text);
+}
+
+static void internal_error(struct vcpu *v)
+{
+	char text[80];
+
+	if (poison_at_rip(v))
+		return;
+	snprintf(text, sizeof(text), "KVM internal error, suberror %u",
+		 v->run->internal.suberror);
+	give_up(v, text);
+}
+
+static void handle_exit(struct vcpu *v)
+{
+	char text[48];
+
+	switch (v->run->exit_reason) {
+	case KVM_EXIT_IO:
+		v->retries = 0;
+		pio_exit(v);
+		break;
+	case KVM_EXIT_MMIO:
+		mmio_exit(v);
+		break;
+	case KVM_EXIT_INTR:
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		give_up(v, "triple fault");
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		internal_error(v);
+		break;
+	default:
+		snprintf(text, sizeof(text), "KVM exit reason %u",
+			 v->run->exit_reason);
+		give_up(v, text);
+	}
+}
+
+static void take_sigbus(struct vcpu *v)
+{
+	uint64_t offset;
+
+	v->sigbus.seen = false;
+	if (ram_from_hva(&v->m->ram, v->sigbus.addr, &offset))
+		vcpu_poisoned(v, ram_gpa(&v->m->ram, offset), v->sigbus.lsb);
+	else
+		give_up(v, "SIGBUS outside guest RAM");
+}
+
+static void step(struct vcpu *v)
+{
+	int rc;
+
+	vcpu_deliver(v);
+	v->io_pending = false;
+	rc = enter(v);
+	if (v->sigbus.seen)
+		take_sigbus(v);
+	else if (rc)
+		failed_entry(v, rc);
+	else
+		handle_exit(v);
+}
+
+/* Wait until the gate is open. Return: false if it's for ever closed */
+static bool pass_gate(struct vcpu *v)
+{
+	struct machine *m = v->m;
+	bool run;
+
+	v->run->immediate_exit = 0;
+	pthread_mutex_lock(&m->lock);
+	if (m->gate == GATE_PARK) {
+		pthread_mutex_unlock(&m->lock);
+		complete(v);
+		v->run->immediate_exit = 0;
+		pthread_mutex_lock(&m->lock);
+		m->parked++;
+		pthread_cond_broadcast(&m->changed);
+		while (m->gate == GATE_PARK)
+			pthread_cond_wait(&m->changed, &m->lock);
+		m->parked--;
+	}
+	run = m->gate == GATE_RUN;
+	pthread_mutex_unlock(&m->lock);
+	return run;
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct vcpu *v = arg;
+
+	sigbus_watch(&v->sigbus);
+	v->tid = gettid();
+	while (pass_gate(v))
+		step(v);
+	sigbus_watch(NULL);
+	return NULL;
+}
+
+static int start(struct vcpu *v, struct error *err)
+{
+	struct sigaction sa = { .sa_handler = on_kick };
+	sigset_t block, old;
+	char name[16];
+	int rc;
+
+	sigaction(SIG_KICK, &sa, NULL);
+	/* Everything else is for the main thread */
+	sigfillset(&block);
+	sigdelset(&block, SIG_KICK);
+	sigdelset(&block, SIGBUS);
+	pthread_sigmask(SIG_SETMASK, &block, &old);
+	rc = pthread_create(&v->thread, NULL, vcpu_main, v);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc)
+		return error_set(err, rc, "cannot start vCPU %u: %s",
+				 v->index, strerrordesc_np(rc));
+	v->started = true;
+	snprintf(name, sizeof(name), "vcpu%u", v->index);
+	pthread_setname_np(v->thread, name);
+	return 0;
+}
+
+/* KVM_SET_CPUID2 wants each vCPU's own APIC ID in the leaves that name it */
+static int set_cpuid(struct vcpu *v, struct error *err)
+{
+	struct kvm_cpuid_table t = v->m->cfg.cpuid;
+
+	for (uint32_t i = 0; i < t.head.nent; i++) {
+		struct kvm_cpuid_entry2 *e = &t.entry[i];
+
+		if (e->function == 1)
+			e->ebx = (e->ebx & 0x00ffffff) | v->index << 24;
+		else if (e->function == 0xb || e->function == 0x1f)
+			e->edx = v->index;
+	}
+	return KVM_CALL(v->fd, KVM_SET_CPUID2, &t.head, err);
+}
+
+int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
+	     struct error *err)
+{
+	int rc;
+
+	*v = (struct vcpu){ .m = m, .index = index, .fd = -1 };
+	v->fd = rc = KVM_CALL(m->kvm.vm, KVM_CREATE_VCPU, index, err);
+	if (rc < 0)
+		return rc;
+	v->run = mmap(NULL, m->kvm.run_size, PROT_READ | PROT_WRITE,
+		      MAP_SHARED, v->fd, 0);
+	if (v->run == MAP_FAILED) {
+		v->run = NULL;
+		return error_set(err, errno, "cannot map vCPU %u: %s", index,
+				 strerrordesc_np(errno));
+	}
+	rc = set_cpuid(v, err);
+	if (rc >= 0)
+		rc = KVM_CALL(v->fd, KVM_X86_SETUP_MCE, &m->kvm.mce_cap, err);
+	return rc < 0 ? rc : start(v, err);
+}
+
+void vcpu_free(struct vcpu *v)
+{
+	if (v->started)
+		pthread_join(v->thread, NULL);
+	if (v->run)
+		munmap(v->run, v->m->kvm.run_size);
+	if (v->fd > 0)
+		close(v->fd);
+	*v = (struct vcpu){ .fd = -1 };
+}
+
+int vcpu_boot(struct vcpu *v, uint32_t entry, uint32_t info,
+	      struct error *err)
+{
+	/* Xen's PVH start: 32 bit, flat, protected, no paging, ebx = info */
+	struct kvm_segment code = {
+		.limit = 0xffffffff, .selector = 8, .type = 0xb,
+		.present = 1, .db = 1, .s = 1, .g = 1,
+	};
+	struct kvm_segment data = code;
+	struct kvm_segment tss = { .limit = 0x67, .type = 0xb, .present = 1 };
+	struct kvm_regs regs = { .rip = entry, .rbx = info, .rflags = 2 };
+	struct kvm_sregs s;
+	int rc;
+
+	rc = KVM_CALL(v->fd, KVM_GET_SREGS, &s, err);
+	if (rc)
+		return rc;
+	data.type = 3;
+	data.selector = 16;
+	s.cs = code;
+	s.ds = s.es = s.fs = s.gs = s.ss = data;
+	s.tr = tss;
+	s.cr0 = 0x11;			/* PE, ET */
+	s.cr4 = s.efer = 0;
+	rc = KVM_CALL(v->fd, KVM_SET_SREGS, &s, err);
+	return rc ? rc : KVM_CALL(v->fd, KVM_SET_REGS, &regs, err);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vcpu.h - A virtual processor and its thread
+ *
+ * The thread runs the guest while the machine's gate is open and waits at
+ * the gate otherwise. What others want of it they leave in @asked and kick:
+ * set immediate_exit, then signal, so that a thread about to enter KVM_RUN
+ * comes straight back.
+ */
+#ifndef FERRY_VCPU_H
+#define FERRY_VCPU_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "machine.h"
+#include "sigbus.h"
+
+/* Bits of @asked */
+#define VCPU_ASK_BROADCAST	1u	/* another vCPU had a machine check */
+#define VCPU_ASK_OPTIONAL	2u	/* tell the guest of optional_gpa */
+
+/**
+ * struct vcpu - One virtual processor
+ * @m:		its machine
+ * @index:	its number, which is its APIC ID
+ * @fd:		KVM's descriptor
+ * @run:	shared with KVM
+ * @thread:	runs it
+ * @tid:	the same as the kernel's number, 0 until it started
+ * @started:	@thread is to be joined
+ * @asked:	VCPU_ASK_… bits
+ * @optional_gpa: address for VCPU_ASK_OPTIONAL
+ * @sigbus:	what this thread's last SIGBUS said
+ * @io_pending:	KVM has yet to complete the last exit
+ * @retries:	exits in a row that made no progress
+ */
+struct vcpu {
+	struct machine *m;
+	unsigned index;
+	int fd;
+	struct kvm_run *run;
+	pthread_t thread;
+	_Atomic pid_t tid;
+	bool started;
+	_Atomic unsigned asked;
+	_Atomic uint64_t optional_gpa;
+	struct sigbus sigbus;
+	bool io_pending;
+	unsigned retries;
+};
+
+/**
+ * vcpu_new() - Make a vCPU and start its thread, which waits at the gate
+ * @v:		filled in
+ * @m:		its machine, with RAM and KVM ready
+ * @index:	its number
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
+	     struct error *err);
+
+/** vcpu_free() - Join the thread (the gate must be at GATE_END) and free */
+void vcpu_free(struct vcpu *v);
+
+/** vcpu_kick() - Bring the thread out of the guest soon */
+void vcpu_kick(struct vcpu *v);
+
+/**
+ * vcpu_save() - Append the complete state of a vCPU
+ * @v:		the vCPU, parked
+ * @w:		to where
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+int vcpu_save(struct vcpu *v, struct writer *w, struct error *err);
+
+/**
+ * vcpu_load() - Take over the state of a vCPU
+ * @v:		the vCPU, never run
+ * @r:		from where
+ * @err:	why not, naming what KVM refused
+ *
+ * Return: 0, -EBADMSG, -errno
+ */
+int vcpu_load(struct vcpu *v, struct reader *r, struct error *err);
+
+/**
+ * vcpu_boot() - Set the registers that a PVH guest starts with
+ * @v:		vCPU 0
+ * @entry:	guest-physical address to start at
+ * @info:	guest-physical address of struct hvm_start_info
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+int vcpu_boot(struct vcpu *v, uint32_t entry, uint32_t info,
+	      struct error *err);
+
+/**
+ * vcpu_poisoned() - A vCPU touched lost memory: tell the guest, or end it
+ * @v:		this thread's vCPU
+ * @gpa:	guest-physical address
+ * @lsb:	log2 of the bytes that are lost
+ */
+void vcpu_poisoned(struct vcpu *v, uint64_t gpa, unsigned lsb);
+
+/** vcpu_deliver() - Inject what others asked for; this thread's vCPU */
+void vcpu_deliver(struct vcpu *v);
+
+/**
+ * vcpu_msr_probe() - Drop from the machine's MSR list what KVM won't read
+ * @v:		any vCPU
+ */
+void vcpu_msr_probe(struct vcpu *v);
+
+#endif /* FERRY_VCPU_H */

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vcpu_mce.c - From lost memory to a machine check
+ *
+ * KVM_X86_SET_MCE says 0 also when it drops the record (reporting switched off
+ * in MCG_CTL or the bank's CTL) and kills the guest when a machine check can't
+ * be taken (CR4.MCE clear, or MCG_STATUS.MCIP still set: SDM vol. 3, "Machine-Check
+ * Architecture", a shutdown). So all of that is looked at before.
+ *
+ * The vCPU that touched the page gets its record from its own thread, before
+ * it runs again: the instruction is not completed until the guest has dealt
+ * with the page. An Intel guest's other vCPUs get the broadcast from theirs.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "log.h"
+#include "vcpu.h"
+
+#define CR4_MCE		(1ull << 6)
+
+enum can_take {
+	CAN_TAKE,
+	CANNOT_OFF,		/* the guest has not switched it on */
+	CANNOT_BUSY,		/* it is still in one */
+};
+
+static uint64_t get_msr(struct vcpu *v, uint32_t index, uint64_t otherwise)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} q = { .head.nmsrs = 1, .entry.index = index };
+
+	return ioctl(v->fd, KVM_GET_MSRS, &q) == 1 ? q.entry.data : otherwise;
+}
+
+static enum can_take can_take(struct vcpu *v, const struct mce_record *r)
+{
+	struct kvm_sregs s = { 0 };
+
+	if (!mce_interrupts(r))
+		return CAN_TAKE;
+	if (ioctl(v->fd, KVM_GET_SREGS, &s) || !(s.cr4 & CR4_MCE))
+		return CANNOT_OFF;
+	if (get_msr(v, MSR_MCG_CTL, ~0ull) != ~0ull ||
+	    get_msr(v, MSR_MC_CTL(r->bank), ~0ull) != ~0ull)
+		return CANNOT_OFF;
+	if (get_msr(v, MSR_MCG_STATUS, 0) & MCG_STATUS_MCIP)
+		return CANNOT_BUSY;
+	return CAN_TAKE;
+}
+
+static int set_record(struct vcpu *v, const struct mce_record *r)
+{
+	struct kvm_x86_mce mce = {
+		.status = r->status, .addr = r->addr, .misc = r->misc,
+		.mcg_status = r->mcg_status, .bank = r->bank,
+	};
+
+	return ioctl(v->fd, KVM_X86_SET_MCE, &mce) ? -errno : 0;
+}
+
+static void ask_others(struct vcpu *v)
+{
+	struct machine *m = v->m;
+
+	for (unsigned i = 0; i < m->cfg.cpus; i++) {
+		if (i == v->index)
+			continue;
+		m->vcpu[i].asked |= VCPU_ASK_BROADCAST;
+		vcpu_kick(&m->vcpu[i]);
+	}
+}
+
+static void fatal(struct vcpu *v, struct memory_failure *f, enum can_take why)
+{
+	log_line("memory error at 0x%llx: vCPU %u cannot take a machine check (%s)",
+		 (unsigned long long)f->gpa, v->index,
+		 why == CANNOT_BUSY ? "it is still in one: MCG_STATUS.MCIP" :
+		 "the guest has not switched it on: CR4.MCE, MCG_CTL, MCi_CTL");
+	f->action = MF_FATAL;
+	f->recursive = why == CANNOT_BUSY;
+	machine_failure(v->m, f);
+	machine_crash(v->m);
+}
+
+void vcpu_poisoned(struct vcpu *v, uint64_t gpa, unsigned lsb)
+{
+	struct machine *m = v->m;
+	struct memory_failure f = {
+		.gpa = gpa & ~((1ull << lsb) - 1), .size = 1ull << lsb,
+		.action = MF_INJECTED, .required = true,
+	};
+	struct poison p = { .gpa = f.gpa, .size = f.size };
+	struct mce_record r = mce_encode(m->cfg.vendor, MCE_REQUIRED, f.gpa,
+					 lsb);
+	enum can_take can = can_take(v, &r);
+
+	if (poison_add(&m->poison, &p) < 0)
+		log_line("out of memory for the poison list");
+	if (can != CAN_TAKE) {
+		fatal(v, &f, can);
+		return;
+	}
+	if (set_record(v, &r)) {
+		fatal(v, &f, CANNOT_OFF);
+		return;
+	}
+	v->retries = 0;
+	poison_delivered(&m->poison, f.gpa);
+	machine_failure(m, &f);
+	if (m->cfg.vendor == VENDOR_INTEL)
+		ask_others(v);
+}
+
+/* A vCPU that is in a machine check, or can't have one, needs no broadcast */
+static void deliver(struct vcpu *v, enum mce_kind kind, uint64_t gpa)
+{
+	struct mce_record r = mce_encode(v->m->cfg.vendor, kind, gpa, 12);
+
+	if (can_take(v, &r) == CAN_TAKE && !set_record(v, &r) &&
+	    kind == MCE_OPTIONAL && v->m->cfg.vendor == VENDOR_INTEL)
+		ask_others(v);
+}
+
+void vcpu_deliver(struct vcpu *v)
+{
+	unsigned asked = atomic_exchange(&v->asked, 0);
+
+	if (asked & VCPU_ASK_OPTIONAL)
+		deliver(v, MCE_OPTIONAL, v->optional_gpa);
+	if (asked & VCPU_ASK_BROADCAST)
+		deliver(v, MCE_BROADCAST, 0);
+}
