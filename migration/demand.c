@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+/*
+ * demand.c - The source's thread that answers what is asked for
+ *
+ * A vCPU waits for every answer, so nothing else is in its way: its own
+ * connection, its own thread, one page in the answer. Only when no further request
+ * waits does it send the pages behind the last one, which are likely wanted
+ * next. A page that was pushed already is sent again: it may still stand in a queue behind
+ * megabytes of others, and the destination drops the second copy.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "../vmm/log.h"
+#include "priority.h"
+#include "source.h"
+
+#define NEIGHBOURS	8	/* pages sent behind one that was asked for */
+#define BACKLOG		64	/* requests taken at once */
+
+/* What one pass works on */
+struct server {
+	struct source *s;
+	struct batch batch;
+	uint8_t in[BACKLOG * WIRE_HEADER];
+	size_t have;		/* bytes in @in */
+};
+
+static int answer(struct server *sv, const struct wire_msg *m, size_t *last,
+		  struct error *err)
+{
+	struct source *s = sv->s;
+	uint64_t offset;
+	size_t page;
+	int rc = 0;
+
+	if (m->type != WIRE_MSG_REQUEST || m->b > WIRE_RUN_PAGES ||
+	    !ram_offset(&s->m->ram, m->a, m->b * WIRE_PAGE, &offset))
+		return error_set(err, EBADMSG,
+			"the peer asked for what is no RAM: %s, %llu pages at 0x%llx",
+			wire_name(m->type), (unsigned long long)m->b,
+			(unsigned long long)m->a);
+	page = (size_t)(offset / WIRE_PAGE);
+	s->job->requests += m->b;
+	for (size_t i = 0; i < m->b && !rc; i++) {
+		if (!sent_claim(&s->sent, page + i, 1))
+			s->job->duplicates++;
+		rc = batch_fill(s, &sv->batch, page + i, 1, err);
+		if (!rc)
+			rc = batch_send(s, &sv->batch, &s->demand,
+					PAGE_DEMAND, err);
+	}
+	*last = page + m->b;
+	pthread_mutex_lock(&s->policy_lock);
+	policy_fault(&s->policy, page);
+	pthread_mutex_unlock(&s->policy_lock);
+	return rc;
+}
+
+static int send_neighbours(struct server *sv, size_t from, struct error *err)
+{
+	struct source *s = sv->s;
+	size_t n = from < s->sent.n ? sent_claim(&s->sent, from, NEIGHBOURS)
+				    : 0;
+	int rc;
+
+	if (!n)
+		return 0;
+	rc = batch_fill(s, &sv->batch, from, n, err);
+	return rc ? rc : batch_send(s, &sv->batch, &s->demand, PAGE_PUSH,
+				    err);
+}
+
+/* Answer all whole requests in the buffer; @last is behind the last page */
+static int answer_all(struct server *sv, size_t *last, struct error *err)
+{
+	size_t used = 0;
+	int rc = 0;
+
+	while (!rc && sv->have - used >= WIRE_HEADER) {
+		struct wire_msg m;
+
+		rc = wire_get(sv->in + used, &m, err);
+		if (!rc)
+			rc = answer(sv, &m, last, err);
+		used += WIRE_HEADER;
+	}
+	sv->have -= used;
+	memmove(sv->in, sv->in + used, sv->have);
+	return rc;
+}
+
+static int serve(struct server *sv, struct error *err)
+{
+	struct source *s = sv->s;
+	size_t last = s->sent.n;
+	bool idle = false;
+
+	for (;;) {
+		long n = channel_recv_some(&s->demand, sv->in + sv->have,
+					   sizeof(sv->in) - sv->have, idle,
+					   err);
+		int rc;
+
+		if (n < 0)
+			return (int)n;
+		if (!n) {
+			rc = send_neighbours(sv, last, err);
+			last = s->sent.n;
+			idle = true;
+		} else {
+			sv->have += (size_t)n;
+			rc = answer_all(sv, &last, err);
+			idle = false;
+		}
+		if (rc)
+			return rc;
+	}
+}
+
+void *source_demand_main(void *arg)
+{
+	struct source *s = arg;
+	struct server *sv = calloc(1, sizeof(*sv));
+	struct error err = { 0 };
+
+	priority_raise();
+	if (sv)
+		sv->batch.data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
+	if (!sv || !sv->batch.data) {
+		error_set(&err, ENOMEM, "out of memory for the demand thread");
+	} else {
+		sv->s = s;
+		serve(sv, &err);
+	}
+	source_fail(s, &err);
+	if (sv)
+		free(sv->batch.data);
+	free(sv);
+	return NULL;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+/*
+ * migration.c - The control commands, with QEMU's names
+ *
+ * All of it runs on the main thread and only starts or stops what source.c and target.c
+ * do in theirs.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../vmm/control.h"
+#include "../vmm/host.h"
+#include "../vmm/words.h"
+#include "job.h"
+#include "migration.h"
+#include "source.h"
+#include "target.h"
+#include "uri.h"
+
+/**
+ * struct migration - Of a process, one at a time
+ * @host:	whose
+ * @job:	how the current or last one goes
+ * @source:	the guest leaves, or has left, or tried to
+ * @target:	a guest arrives, or has arrived
+ */
+struct migration {
+	struct host *host;
+	struct job job;
+	struct source *source;
+	struct target *target;
+};
+
+static int may_leave(struct migration *mig, struct error *err)
+{
+	struct machine *m = mig->host->machine;
+	enum job_status s = job_get(&mig->job);
+	struct run_status rs;
+
+	if (!m)
+		return error_set(err, ENODEV,
+				 "no guest has arrived at this machine yet");
+	if (!job_ended(s))
+		return error_set(err, EBUSY,
+			"a migration is under way already");
+	rs = machine_status(m);
+	if (rs.state == RUN_RUNNING || rs.state == RUN_PAUSED ||
+	    rs.state == RUN_PRELAUNCH)
+		return 0;
+	return error_set(err, EINVAL,
+		"a guest in state '%s' can't be migrated",
+		words_domain(rs).qemu);
+}
+
+static int start_leaving(struct migration *mig, const char *text,
+			 struct error *err)
+{
+	struct uri uri;
+	int rc = may_leave(mig, err);
+
+	if (!rc)
+		rc = uri_parse(text, &uri, err);
+	if (rc)
+		return rc;
+	source_free(mig->source);
+	mig->source = source_new(mig->host, &mig->job, &uri, err);
+	return mig->source ? source_start(mig->source, err) : -err->code;
+}
+
+/* The host's lock keeps the machine there while it is looked at */
+static int cmd_migrate(void *ctx, json_t *args, json_t **ret,
+		       struct error *err)
+{
+	struct migration *mig = ctx;
+	int rc;
+
+	(void)ret;
+	pthread_mutex_lock(&mig->host->lock);
+	rc = start_leaving(mig, json_string_value(json_object_get(args,
+								  "uri")),
+			   err);
+	pthread_mutex_unlock(&mig->host->lock);
+	return rc;
+}
+
+static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
+		      struct error *err)
+{
+	struct migration *mig = ctx;
+
+	(void)args;
+	(void)ret;
+	/* As QEMU: nothing to cancel is no error */
+	if (!mig->source || job_ended(job_get(&mig->job)))
+		return 0;
+	return source_cancel(mig->source, err);
+}
+
+static int cmd_incoming(void *ctx, json_t *args, json_t **ret,
+			struct error *err)
+{
+	(void)ret;
+	return migration_receive(ctx,
+		json_string_value(json_object_get(args, "uri")), err);
+}
+
+static int cmd_query(void *ctx, json_t *args, json_t **ret,
+		     struct error *err)
+{
+	struct migration *mig = ctx;
+
+	(void)args;
+	(void)err;
+	*ret = job_json(&mig->job);
+	return 0;
+}
+
+static int cmd_pause(void *ctx, json_t *args, json_t **ret,
+		     struct error *err)
+{
+	struct migration *mig = ctx;
+
+	(void)args;
+	(void)ret;
+	if (job_get(&mig->job) != JOB_POSTCOPY)
+		return error_set(err, EINVAL,
+			"only a migration in postcopy can be paused");
+	if (mig->job.outgoing)
+		source_disconnect(mig->source);
+	else
+		target_disconnect(mig->target);
+	return 0;
+}
+
+static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
+			struct error *err)
+{
+	struct migration *mig = ctx;
+
+	(void)args;
+	(void)ret;
+	/* Every migration here is postcopy from the start */
+	if (mig->source && !job_ended(job_get(&mig->job)))
+		return 0;
+	return error_set(err, EINVAL,
+		"no migration is under way: 'migrate' starts one, which is postcopy from the start");
+}
+
+/* QEMU's capabilities, with the value that each has here for good */
+static const struct {
+	const char *name;
+	bool on;
+} capabilities[] = {
+	{ "postcopy-ram", true }, { "postcopy-preempt", true },
+	{ "zero-blocks", true }, { "events", true },
+	{ "xbzrle", false }, { "compress", false }, { "multifd", false },
+	{ "release-ram", false }, { "auto-converge", false },
+	{ "return-path", true },
+};
+
+static int check_capability(json_t *c, struct error *err)
+{
+	const char *name = json_string_value(json_object_get(c,
+							     "capability"));
+	json_t *state = json_object_get(c, "state");
+
+	if (!name || !json_is_boolean(state))
+		return error_set(err, EINVAL,
+			"each capability needs a name 'capability' and a boolean 'state'");
+	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
+		if (strcmp(name, capabilities[i].name))
+			continue;
+		if (json_is_true(state) == capabilities[i].on)
+			return 0;
+		return error_set(err, ENOTSUP,
+			"capability '%s' is always %s here", name,
+			capabilities[i].on ? "on" : "off");
+	}
+	return error_set(err, EINVAL, "no capability '%.60s'", name);
+}
+
+static int cmd_set_capabilities(void *ctx, json_t *args, json_t **ret,
+				struct error *err)
+{
+	json_t *list = json_object_get(args, "capabilities"), *c;
+	size_t i;
+	int rc = 0;
+
+	(void)ctx;
+	(void)ret;
+	if (!json_is_array(list))
+		return error_set(err, EINVAL,
+				 "'capabilities' must be an array");
+	json_array_foreach(list, i, c)
+		rc = rc ? rc : check_capability(c, err);
+	return rc;
+}
+
+static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
+				  struct error *err)
+{
+	(void)ctx;
+	(void)args;
+	(void)err;
+	*ret = json_array();
+	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
+		json_array_append_new(*ret, json_pack("{s:s, s:b}",
+			"capability", capabilities[i].name,
+			"state", capabilities[i].on));
+	return 0;
+}
+
+static const struct control_command commands[] = {
+	{ "migrate", "uri:s ?detach:b", cmd_migrate },
+	{ "migrate_cancel", "", cmd_cancel },
+	{ "migrate-incoming", "uri:s", cmd_incoming },
+	{ "migrate-pause", "", cmd_pause },
+	{ "migrate-start-postcopy", "", cmd_postcopy },
+	{ "migrate-set-capabilities", "capabilities:o",
+	  cmd_set_capabilities },
+	{ "query-migrate-capabilities", "", cmd_query_capabilities },
+	{ "query-migrate", "", cmd_query },
+	{ 0 }
+};
+
+struct migration *migration_new(struct host *h, struct error *err)
+{
+	struct migration *mig = calloc(1, sizeof(*mig));
+
+	if (!mig) {
+		error_set(err, ENOMEM, "out of memory for migration");
+		return NULL;
+	}
+	mig->host = h;
+	job_init(&mig->job, h->control);
+	control_add(h->control, commands, mig);
+	return mig;
+}
+
+int migration_receive(struct migration *mig, const char *text,
+		      struct error *err)
+{
+	struct uri uri;
+	int rc = uri_parse(text, &uri, err);
+
+	if (rc)
+		return rc;
+	if (mig->host->machine || mig->target)
+		return error_set(err, EBUSY,
+			"this machine has a guest, or waits for one already");
+	mig->target = target_new(mig->host, &mig->job, &uri, err);
+	return mig->target ? 0 : -err->code;
+}
+
+void migration_free(struct migration *mig)
+{
+	if (!mig)
+		return;
+	source_free(mig->source);
+	target_free(mig->target);
+	free(mig);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * migration.h - What main.c knows of migration
+ */
+#ifndef FERRY_MIGRATION_H
+#define FERRY_MIGRATION_H
+
+#include "../vmm/error.h"
+
+struct host;
+struct migration;
+
+/**
+ * migration_new() - Let a host's machine move; adds the control commands
+ * @h:		the host, whose control is open
+ * @err:	why not
+ *
+ * Return: it, or NULL
+ */
+struct migration *migration_new(struct host *h, struct error *err);
+
+/**
+ * migration_receive() - Wait for a guest
+ * @mig:	the migration of a host without a machine
+ * @uri:	where to listen
+ * @err:	why not
+ *
+ * Return: 0, -EINVAL (no URI), -EBUSY (there is a machine, or it waits already), -errno
+ */
+int migration_receive(struct migration *mig, const char *uri,
+		      struct error *err);
+
+/**
+ * migration_free() - End what is under way, and free a machine that arrived
+ * @mig:	it, or NULL
+ *
+ * The host must not show its machine any more.
+ */
+void migration_free(struct migration *mig);
+
+#endif /* FERRY_MIGRATION_H */

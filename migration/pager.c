@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+/*
+ * pager.c - The destination's thread that resolves faults
+ *
+ * Waits for two things at once: a fault, which it answers by itself where it
+ * can (zeroes, pages that came meanwhile) or sends on as a request; and what
+ * the source answers. When the connection is lost it stays: zero pages
+ * still need nobody, and whoever waits for another page goes on waiting.
+ *
+ * A fault's thread is a vCPU's, or a kernel worker's that fetches the page
+ * for a vCPU with interrupts on (KVM's asynchronous page faults), which the
+ * kernel doesn't name.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "../vmm/log.h"
+#include "../vmm/uffd.h"
+#include "../vmm/vcpu.h"
+#include "priority.h"
+#include "target.h"
+
+#define ANSWER_MS	20000	/* a request this old: the source is gone */
+#define LOOK_MS		1000
+#define FAULTS_MAX	64
+
+enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
+
+/* The demand connection's next messages, as they come */
+struct inbox {
+	size_t have;
+	uint8_t data[2 * (WIRE_HEADER + WIRE_RUN_PAGES * WIRE_PAGE)];
+};
+
+void inflight_add(struct target *t, size_t page, unsigned vcpu)
+{
+	bool known = false;
+
+	pthread_mutex_lock(&t->inflight_lock);
+	/* A vCPU that was kicked out of its wait comes back to the same one */
+	for (unsigned i = 0; vcpu != JOB_OTHER && i < t->inflight_n; i++)
+		known |= t->inflight[i].page == page &&
+			 t->inflight[i].vcpu == vcpu;
+	if (!known && t->inflight_n < INFLIGHT_MAX)
+		t->inflight[t->inflight_n++] = (struct inflight){
+			page, now_ns(), vcpu,
+		};
+	pthread_mutex_unlock(&t->inflight_lock);
+}
+
+void inflight_done(struct target *t, size_t page, size_t n)
+{
+	uint64_t now;
+
+	if (!t->inflight_n || !n)
+		return;
+	now = now_ns();
+	pthread_mutex_lock(&t->inflight_lock);
+	for (unsigned i = 0; i < t->inflight_n; ) {
+		struct inflight *f = &t->inflight[i];
+
+		if (f->page < page || f->page - page >= n) {
+			i++;
+			continue;
+		}
+		histogram_add(&t->job->demand, now - f->since);
+		histogram_add(&t->job->vcpu[f->vcpu], now - f->since);
+		*f = t->inflight[--t->inflight_n];
+	}
+	pthread_mutex_unlock(&t->inflight_lock);
+}
+
+uint64_t inflight_oldest(struct target *t)
+{
+	uint64_t oldest = 0;
+
+	pthread_mutex_lock(&t->inflight_lock);
+	for (unsigned i = 0; i < t->inflight_n; i++)
+		if (!oldest || t->inflight[i].since < oldest)
+			oldest = t->inflight[i].since;
+	pthread_mutex_unlock(&t->inflight_lock);
+	return oldest;
+}
+
+static unsigned vcpu_of(const struct target *t, pid_t tid)
+{
+	for (unsigned i = 0; i < t->m->cfg.cpus; i++)
+		if (t->m->vcpu[i].tid == tid)
+			return i;
+	return JOB_OTHER;
+}
+
+static int ask(struct target *t, size_t page, struct error *err)
+{
+	struct wire_msg m = {
+		.type = WIRE_MSG_REQUEST, .b = 1,
+		.a = ram_gpa(&t->m->ram, page * WIRE_PAGE),
+	};
+	uint8_t out[WIRE_HEADER];
+
+	wire_put(out, &m);
+	t->job->requests++;
+	return channel_send(&t->demand, out, sizeof(out), err);
+}
+
+/* It came since the fault: whoever waits for it shall look again */
+static void arrived(struct target *t, size_t page)
+{
+	inflight_done(t, page, 1);
+	uffd_wake(t->uffd, t->m->ram.base + page * WIRE_PAGE, WIRE_PAGE);
+}
+
+static int handle_missing(struct target *t, size_t page, pid_t tid,
+			  struct error *err)
+{
+	/* First the note, then the look: a page that is placed from here on
+	 * ends the wait in place.c, one that was placed before is seen here
+	 */
+	inflight_add(t, page, vcpu_of(t, tid));
+	if (pages_request(&t->pages, page))
+		return ask(t, page, err);
+
+	switch (pages_get(&t->pages, page)) {
+	case PAGE_ZERO:
+		return target_zero_fault(t, page, err);
+	case PAGE_PRESENT:
+	case PAGE_POISONED:
+		arrived(t, page);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static int handle_fault(struct target *t, const struct uffd_fault *f,
+			struct error *err)
+{
+	uint64_t offset;
+	size_t page;
+
+	if (!ram_from_hva(&t->m->ram, f->addr, &offset))
+		return 0;
+	page = (size_t)(offset / WIRE_PAGE);
+	switch (pages_get(&t->pages, page)) {
+	case PAGE_ZERO:
+		return target_zero_fault(t, page, err);
+	case PAGE_MISSING:
+	case PAGE_REQUESTED:
+		return handle_missing(t, page, f->tid, err);
+	case PAGE_PLACING:
+		break;		/* that ioctl wakes whoever waits by then */
+	case PAGE_PRESENT:
+	case PAGE_POISONED:
+		arrived(t, page);
+		break;
+	}
+	return 0;
+}
+
+static int handle_faults(struct target *t, struct error *err)
+{
+	struct uffd_fault f[FAULTS_MAX];
+	int n = uffd_read(t->uffd, f, FAULTS_MAX), rc = 0;
+
+	if (n < 0)
+		return error_set(err, -n, "userfaultfd: %s",
+				 strerrordesc_np(-n));
+	for (int i = 0; i < n && !rc; i++)
+		rc = handle_fault(t, &f[i], err);
+	return rc;
+}
+
+static int handle_answers(struct target *t, struct inbox *in,
+			  struct error *err)
+{
+	long n = channel_recv_some(&t->demand, in->data + in->have,
+				   sizeof(in->data) - in->have, false, err);
+	size_t used = 0;
+	int rc = n < 0 ? (int)n : 0;
+
+	in->have += n > 0 ? (size_t)n : 0;
+	while (!rc && in->have - used >= WIRE_HEADER) {
+		uint8_t *at = in->data + used;
+		struct wire_msg m;
+
+		rc = wire_get(at, &m, err);
+		if (rc || in->have - used < WIRE_HEADER + m.length)
+			break;
+		/* One page is what was asked for, more are its neighbours */
+		rc = target_message(t, &m, at + WIRE_HEADER,
+				    m.b == 1 ? PAGE_DEMAND : PAGE_PUSH, err);
+		used += WIRE_HEADER + m.length;
+	}
+	in->have -= used;
+	memmove(in->data, in->data + used, in->have);
+	return rc;
+}
+
+static int check_silence(struct target *t, struct error *err)
+{
+	uint64_t since = inflight_oldest(t);
+
+	if (!since || t->failed || now_ns() - since < ANSWER_MS * 1000000ull)
+		return 0;
+	return error_set(err, ETIMEDOUT,
+		"the source has not answered a request for %d s",
+		ANSWER_MS / 1000);
+}
+
+static void take_wake(struct target *t)
+{
+	uint64_t n;
+
+	if (read(t->wake, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		log_line("eventfd: %m");
+}
+
+/* One turn: wait, then deal with what there is */
+static int turn(struct target *t, struct pollfd *p, struct inbox *in,
+		struct error *err)
+{
+	int rc = poll(p, POLLS, LOOK_MS);
+
+	if (rc <= 0)
+		return rc < 0 && errno != EINTR ? -errno
+						: check_silence(t, err);
+	rc = 0;
+	if (p[POLL_WAKE].revents)
+		take_wake(t);
+	if (p[POLL_UFFD].revents)
+		rc = handle_faults(t, err);
+	if (!rc && p[POLL_DEMAND].revents)
+		rc = handle_answers(t, in, err);
+	return rc;
+}
+
+void *target_pager_main(void *arg)
+{
+	struct target *t = arg;
+	struct inbox *in = malloc(sizeof(*in));
+	struct pollfd p[POLLS] = {
+		[POLL_UFFD] = { .fd = t->uffd, .events = POLLIN },
+		[POLL_DEMAND] = { .fd = t->demand.fd, .events = POLLIN },
+		[POLL_WAKE] = { .fd = t->wake, .events = POLLIN },
+	};
+
+	priority_raise();
+	if (in)
+		in->have = 0;
+	else
+		p[POLL_DEMAND].fd = -1;
+	while (!t->ending) {
+		struct error err = { 0 };
+
+		if (!turn(t, p, in, &err))
+			continue;
+		/* Lost. What needs no peer goes on */
+		p[POLL_DEMAND].fd = -1;
+		target_fail(t, &err);
+	}
+	free(in);
+	return NULL;
+}
+
+void target_wake_pager(struct target *t)
+{
+	uint64_t one = 1;
+
+	/* EAGAIN: it is about to look up already */
+	if (write(t->wake, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_line("eventfd: %m");
+}

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: MIT
+/*
+ * source.c - The side that a guest leaves
+ *
+ * Walks through the stages in a thread of its own. Up to source_commit() any
+ * failure brings the guest back to life here; behind it the guest's RAM does
+ * not change any more and its vCPUs never run (invariant 4).
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "../vmm/log.h"
+#include "priority.h"
+#include "source.h"
+#include "stages.h"
+
+#define CONNECT_MS	10000	/* for a connection and for a first answer */
+#define BUILD_MS	30000	/* the destination maps and registers RAM */
+#define SILENCE_MS	20000	/* no byte taken or given: the peer is gone */
+
+static int say(struct source *s, enum wire_type type, const struct writer *w,
+	       struct error *err)
+{
+	struct wire_msg m = { .type = type,
+			      .length = w ? (uint32_t)w->len : 0 };
+
+	s->job->bytes += WIRE_HEADER + m.length;
+	return channel_say(&s->main, &m, w ? w->data : NULL, err);
+}
+
+/* Connect once more, say who it is, and hear who is there */
+static int greet(struct source *s, struct channel *c, enum wire_role role,
+		 struct error *err)
+{
+	struct wire_hello h = {
+		.version = WIRE_VERSION, .role = role,
+		.features = WIRE_POISON, .page_size = WIRE_PAGE,
+	};
+	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
+	uint8_t out[WIRE_HELLO], *in = NULL;
+	int rc;
+
+	memcpy(h.id, s->id, WIRE_ID);
+	wire_put_hello(out, &h);
+	rc = channel_connect(c, &s->uri, CONNECT_MS, err);
+	if (!rc)
+		rc = channel_say(c, &m, out, err);
+	if (!rc)
+		rc = channel_expect(c, WIRE_MSG_WELCOME, &in, NULL, err);
+	if (!rc)
+		rc = wire_get_hello(in, &h, err);
+	free(in);
+	s->features = h.features;
+	return rc;
+}
+
+int source_hello(struct source *s, struct error *err)
+{
+	int rc = greet(s, &s->main, WIRE_MAIN, err);
+
+	if (!rc && !(s->features & WIRE_POISON))
+		rc = error_set(err, ENOTSUP,
+			"the destination's kernel has no UFFDIO_POISON (Linux 6.6 or newer is needed there): a lost page could only arrive as wrong data");
+	return rc;
+}
+
+int source_describe(struct source *s, struct error *err)
+{
+	struct writer w = { .data = s->m->fdt, .len = s->m->fdt_size };
+	int rc = say(s, WIRE_MSG_DESCRIPTION, &w, err);
+
+	channel_deadline(&s->main, BUILD_MS);
+	return rc ? rc : channel_expect(&s->main, WIRE_MSG_BUILT, NULL, NULL,
+					err);
+}
+
+int source_attach(struct source *s, struct error *err)
+{
+	int rc = greet(s, &s->demand, WIRE_DEMAND, err);
+
+	channel_deadline(&s->main, SILENCE_MS);
+	/* It waits for requests, of which there may be none for long */
+	if (!rc)
+		channel_deadline(&s->demand, 0);
+	return rc;
+}
+
+static int keep_hole(void *ctx, uint64_t offset, uint64_t len)
+{
+	struct source *s = ctx;
+
+	if (s->holes_n == s->holes_cap) {
+		size_t cap = s->holes_cap ? 2 * s->holes_cap : 64;
+		struct extent *e = reallocarray(s->holes, cap, sizeof(*e));
+
+		if (!e)
+			return -ENOMEM;
+		s->holes = e;
+		s->holes_cap = cap;
+	}
+	s->holes[s->holes_n++] = (struct extent){ offset, len };
+	return 0;
+}
+
+/*
+ * Find RAM that was never written while the guest still runs, so that little
+ * needs to be looked at while it is paused. A kernel that can't tell costs
+ * time, not truth: zero pages are found again when they are read.
+ */
+int source_scan(struct source *s, struct error *err)
+{
+	int rc = ram_holes(&s->m->ram, 0, s->m->ram.size, keep_hole, s);
+
+	if (rc == -ENOMEM)
+		return error_set(err, ENOMEM, "out of memory for zero pages");
+	if (rc)
+		s->holes_n = 0;
+	return 0;
+}
+
+static int start_demand(struct source *s, struct error *err)
+{
+	int rc = pthread_create(&s->demand_thread, NULL, source_demand_main,
+				s);
+
+	if (rc)
+		return error_set(err, rc, "cannot start the demand thread: %s",
+				 strerrordesc_np(rc));
+	pthread_setname_np(s->demand_thread, "demand");
+	s->demand_started = true;
+	return 0;
+}
+
+/* From here on RAM does not change, so it may be read and asked for */
+int source_pause(struct source *s, struct error *err)
+{
+	int rc;
+
+	s->before = machine_status(s->m);
+	s->job->pause = now_ns();
+	job_set(s->job, JOB_DEVICE, NULL);
+	rc = machine_pause(s->m, RUN_FINISH_MIGRATE, WHY_MIGRATION, err);
+	if (rc)
+		return rc;
+	s->paused = true;
+	return start_demand(s, err);
+}
+
+int source_state(struct source *s, struct error *err)
+{
+	struct writer w = { 0 };
+	int rc;
+
+	/* A guest that was paused by hand arrives paused */
+	put_u8(&w, s->before.state == RUN_RUNNING);
+	rc = machine_save(s->m, &w, err);
+	if (!rc)
+		rc = say(s, WIRE_MSG_STATE, &w, err);
+	writer_free(&w);
+	return rc;
+}
+
+static void claim_poison(struct source *s)
+{
+	struct poison *p;
+	int n = poison_copy(&s->m->poison, &p);
+
+	for (int i = 0; i < n; i++) {
+		uint64_t offset;
+
+		if (ram_offset(&s->m->ram, p[i].gpa, p[i].size, &offset))
+			s->job->pages[PAGE_POISON] +=
+				sent_claim(&s->sent, offset / WIRE_PAGE,
+					   p[i].size / WIRE_PAGE);
+	}
+	if (n > 0)
+		free(p);
+}
+
+int source_poison(struct source *s, struct error *err)
+{
+	struct writer w = { 0 };
+	int rc;
+
+	poison_save(&s->m->poison, &w);
+	rc = w.failed ? error_set(err, ENOMEM, "out of memory for poison")
+		      : say(s, WIRE_MSG_POISON_LIST, &w, err);
+	writer_free(&w);
+	claim_poison(s);
+	return rc;
+}
+
+/* What a second look, with the guest paused, still finds empty */
+struct zero_list {
+	struct source *s;
+	struct writer w;
+	uint32_t n;
+};
+
+static int put_hole(void *ctx, uint64_t offset, uint64_t len)
+{
+	struct zero_list *z = ctx;
+	struct source *s = z->s;
+	size_t page = (size_t)(offset / WIRE_PAGE), n = (size_t)(len / WIRE_PAGE);
+
+	while (n) {
+		size_t free = sent_claim(&s->sent, page, n);
+
+		if (free) {
+			put_u64(&z->w, (uint64_t)page * WIRE_PAGE);
+			put_u64(&z->w, (uint64_t)free * WIRE_PAGE);
+			s->job->pages[PAGE_KIND_ZERO] += free;
+			z->n++;
+		}
+		/* A page that somebody asked for already was answered */
+		free += free < n;
+		page += free;
+		n -= free;
+	}
+	return 0;
+}
+
+int source_zero(struct source *s, struct error *err)
+{
+	struct zero_list z = { .s = s };
+	int rc = 0;
+
+	put_u32(&z.w, 0);
+	for (size_t i = 0; !rc && i < s->holes_n; i++)
+		rc = ram_holes(&s->m->ram, s->holes[i].offset,
+			       s->holes[i].offset + s->holes[i].len,
+			       put_hole, &z);
+	if (z.w.failed || rc)
+		rc = error_set(err, rc ? -rc : ENOMEM,
+			       "cannot list the zero pages: %s",
+			       strerrordesc_np(rc ? -rc : ENOMEM));
+	for (unsigned i = 0; !rc && i < 4; i++)
+		z.w.data[i] = (uint8_t)(z.n >> 8 * i);
+	if (!rc)
+		rc = say(s, WIRE_MSG_ZERO_LIST, &z.w, err);
+	writer_free(&z.w);
+	return rc;
+}
+
+int source_prepare(struct source *s, struct error *err)
+{
+	int rc = say(s, WIRE_MSG_PREPARE, NULL, err);
+
+	return rc ? rc : channel_expect(&s->main, WIRE_MSG_PREPARED, NULL,
+					NULL, err);
+}
+
+/* The point of no return: nothing behind this brings the guest back here */
+static int point_of_no_return(struct source *s, struct error *err)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->cancelled)
+		rc = error_set(err, ECANCELED, "cancelled");
+	else
+		s->committed = true;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+int source_commit(struct source *s, struct error *err)
+{
+	int rc = point_of_no_return(s, err);
+
+	if (rc)
+		return rc;
+	rc = say(s, WIRE_MSG_COMMIT, NULL, err);
+	if (!rc)
+		rc = channel_expect(&s->main, WIRE_MSG_RUNNING, NULL, NULL,
+				    err);
+	if (rc) {
+		error_prefix(err, "hand-over in doubt");
+		return rc;
+	}
+	s->job->run = now_ns();
+	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
+						      WHY_POSTCOPY });
+	job_set(s->job, JOB_POSTCOPY, NULL);
+	return 0;
+}
+
+int source_push(struct source *s, struct error *err)
+{
+	int rc = 0;
+
+	priority_lower();
+	while (!rc) {
+		size_t first, n;
+
+		pthread_mutex_lock(&s->policy_lock);
+		n = policy_next(&s->policy, &s->sent, &first);
+		pthread_mutex_unlock(&s->policy_lock);
+		if (!n)
+			break;
+		rc = batch_fill(s, &s->batch, first, n, err);
+		if (!rc)
+			rc = batch_send(s, &s->batch, &s->main, PAGE_PUSH,
+					err);
+	}
+	return rc;
+}
+
+int source_finish(struct source *s, struct error *err)
+{
+	uint8_t *data = NULL;
+	uint32_t n = 0;
+	int rc = say(s, WIRE_MSG_DONE, NULL, err);
+
+	if (!rc)
+		rc = channel_expect(&s->main, WIRE_MSG_COMPLETE, &data, &n,
+				    err);
+	if (!rc) {
+		struct reader r = { .data = data, .len = n };
+
+		/* Figures only: the guest is there, with or without them */
+		if (job_get_latency(s->job, &r))
+			log_line("the destination's statistics are garbled");
+	}
+	free(data);
+	return rc;
+}
+
+void source_fail(struct source *s, const struct error *why)
+{
+	bool first;
+
+	if (s->ending)
+		return;
+	pthread_mutex_lock(&s->lock);
+	first = s->committed && !s->failed;
+	s->failed |= first;
+	pthread_mutex_unlock(&s->lock);
+
+	/* The other thread's wait ends with the connection */
+	channel_shut(&s->main);
+	channel_shut(&s->demand);
+	if (!first)
+		return;
+	log_line("migration paused: %s; the guest's memory is kept here",
+		 why->text);
+	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
+						      WHY_POSTCOPY_FAILED });
+	job_set(s->job, JOB_PAUSED, why);
+}
+
+static void end_demand(struct source *s)
+{
+	s->ending = true;
+	channel_shut(&s->demand);
+	if (s->demand_started)
+		pthread_join(s->demand_thread, NULL);
+	s->demand_started = false;
+}
+
+/* Back as it was: every failure before the point of no return ends here */
+static void come_home(struct source *s, struct error *why)
+{
+	enum job_status end = s->cancelled ? JOB_CANCELLED : JOB_FAILED;
+
+	channel_refuse(&s->main, why);
+	end_demand(s);
+	channel_shut(&s->main);
+	machine_set_pager(s->m, NULL);
+	if (s->paused && s->before.state == RUN_RUNNING)
+		machine_run(s->m, WHY_MIGRATION_CANCELED);
+	else if (s->paused)
+		machine_set_status(s->m, s->before);
+	s->host->side = "none";
+	if (end == JOB_FAILED)
+		log_line("migration failed: %s; the guest goes on here",
+			 why->text);
+	job_set(s->job, end, why);
+}
+
+static void complete(struct source *s)
+{
+	end_demand(s);
+	channel_shut(&s->main);
+	machine_set_status(s->m, (struct run_status){ RUN_POSTMIGRATE,
+						      WHY_MIGRATED });
+	job_set(s->job, JOB_COMPLETED, NULL);
+}
+
+static void *source_main(void *arg)
+{
+	struct source *s = arg;
+	struct error err = { 0 };
+	int rc = 0;
+
+	for (const struct stage *st = stages; st->name && !rc; st++) {
+		job_stage(s->job, st->name);
+		if (s->cancelled)
+			rc = error_set(&err, ECANCELED, "cancelled");
+		else if (st->source)
+			rc = st->source(s, &err);
+	}
+	if (!rc)
+		complete(s);
+	else if (s->committed)
+		source_fail(s, &err);
+	else
+		come_home(s, &err);
+	return NULL;
+}
+
+/* Poison made on purpose during a migration: not on what has left */
+static int source_pager(void *ctx, uint64_t offset, bool simulate,
+			struct error *err)
+{
+	struct source *s = ctx;
+
+	(void)simulate;
+	if (!sent_test(&s->sent, offset / WIRE_PAGE))
+		return 1;
+	return error_set(err, EALREADY,
+		"0x%llx was already handed over to the destination: poison it there",
+		(unsigned long long)ram_gpa(&s->m->ram, offset));
+}
+
+struct source *source_new(struct host *h, struct job *job,
+			  const struct uri *uri, struct error *err)
+{
+	struct source *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		error_set(err, ENOMEM, "out of memory for a migration");
+		return NULL;
+	}
+	s->host = h;
+	s->m = h->machine;
+	s->job = job;
+	s->uri = *uri;
+	s->main.fd = s->demand.fd = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->policy_lock, NULL);
+	policy_init(&s->policy);
+	s->batch.data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
+	if (!s->batch.data ||
+	    sent_init(&s->sent, s->m->ram.size / WIRE_PAGE) ||
+	    getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id)) {
+		error_set(err, ENOMEM, "out of memory for a migration");
+		source_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+int source_start(struct source *s, struct error *err)
+{
+	struct pager p = { .ctx = s, .poison = source_pager };
+	int rc;
+
+	job_begin(s->job, true);
+	job_machine(s->job, s->m);
+	s->host->side = "source";
+	machine_set_pager(s->m, &p);
+	rc = pthread_create(&s->thread, NULL, source_main, s);
+	if (!rc) {
+		s->started = true;
+		pthread_setname_np(s->thread, "migration");
+		return 0;
+	}
+	machine_set_pager(s->m, NULL);
+	error_set(err, rc, "cannot start the migration thread: %s",
+		  strerrordesc_np(rc));
+	job_set(s->job, JOB_FAILED, err);
+	return -rc;
+}
+
+int source_cancel(struct source *s, struct error *err)
+{
+	bool late;
+
+	pthread_mutex_lock(&s->lock);
+	late = s->committed;
+	s->cancelled |= !late;
+	pthread_mutex_unlock(&s->lock);
+	if (late)
+		return error_set(err, EBUSY,
+			"the guest was handed over already: a postcopy migration can't be cancelled");
+	channel_shut(&s->main);
+	return 0;
+}
+
+void source_disconnect(struct source *s)
+{
+	channel_shut(&s->main);
+	channel_shut(&s->demand);
+}
+
+void source_free(struct source *s)
+{
+	if (!s)
+		return;
+	s->ending = true;
+	source_disconnect(s);
+	if (s->started)
+		pthread_join(s->thread, NULL);
+	end_demand(s);
+	channel_close(&s->main);
+	channel_close(&s->demand);
+	sent_fini(&s->sent);
+	free(s->batch.data);
+	free(s->holes);
+	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->policy_lock);
+	free(s);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * source.h - The side that a guest leaves
+ *
+ * Two threads while pages go: the one that walked through the stages pushes,
+ * the demand thread answers what the destination asks for. Both read RAM by ram_copy_out(),
+ * which turns poison into an error, and both claim pages in @sent.
+ */
+#ifndef FERRY_SOURCE_H
+#define FERRY_SOURCE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#include "../vmm/host.h"
+#include "channel.h"
+#include "job.h"
+#include "policy.h"
+#include "sent.h"
+#include "uri.h"
+#include "wire.h"
+
+/* What a run of pages becomes at most: each its own message */
+#define BATCH_IOVS	(2 * WIRE_RUN_PAGES)
+
+/**
+ * struct batch - A run of pages on its way out
+ * @data:	contents, WIRE_RUN_PAGES of them
+ * @header:	of the messages it became
+ * @iov:	headers and contents in the order to send
+ * @headers, @iovs: how many
+ * @pages:	of each kind: data, zero, poison
+ */
+struct batch {
+	uint8_t *data;
+	uint8_t header[WIRE_RUN_PAGES][WIRE_HEADER];
+	struct iovec iov[BATCH_IOVS];
+	unsigned headers, iovs;
+	uint64_t data_pages, zero_pages, poison_pages, bytes;
+};
+
+/** struct extent - A stretch of RAM, by offset, bytes */
+struct extent {
+	uint64_t offset, len;
+};
+
+/**
+ * struct source - An outgoing migration
+ * @host, @m, @job: whose, what, how it goes
+ * @uri:	where to
+ * @main:	connection for the stages and the push
+ * @demand:	connection for what is asked for
+ * @features:	what the destination has, WIRE_… bits
+ * @id:		names the migration on both connections
+ * @holes:	RAM that seemed never written while the guest still ran
+ * @sent:	what was handed over
+ * @policy:	what to push next, under @policy_lock
+ * @lock:	protects @committed and @cancelled, which exclude each other, and
+ *		@failed
+ * @paused:	this migration paused the guest
+ * @before:	what the guest did before that
+ * @ending:	connections are being closed on purpose
+ */
+struct source {
+	struct host *host;
+	struct machine *m;
+	struct job *job;
+	struct uri uri;
+	struct channel main, demand;
+	uint32_t features;
+	uint8_t id[WIRE_ID];
+
+	struct extent *holes;
+	size_t holes_n, holes_cap;
+
+	struct sent sent;
+	pthread_mutex_t policy_lock;
+	struct policy policy;
+	struct batch batch;
+
+	pthread_mutex_t lock;
+	bool committed, failed;
+	_Atomic bool cancelled;
+	bool paused, started, demand_started;
+	struct run_status before;
+	_Atomic bool ending;
+	pthread_t thread, demand_thread;
+};
+
+/**
+ * source_new() - Prepare an outgoing migration
+ * @h:		the host, which has a machine
+ * @job:	how it goes
+ * @uri:	where to
+ * @err:	why not
+ *
+ * Return: it, or NULL
+ */
+struct source *source_new(struct host *h, struct job *job,
+			  const struct uri *uri, struct error *err);
+
+/**
+ * source_start() - Begin
+ * @s:		it
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+int source_start(struct source *s, struct error *err);
+
+/**
+ * source_cancel() - Give up, if the guest has not been handed over
+ * @s:		it
+ * @err:	why not
+ *
+ * Return: 0 (it will end as cancelled, with the guest at home), -EBUSY
+ */
+int source_cancel(struct source *s, struct error *err);
+
+/** source_disconnect() - Cut the connections: postcopy-paused follows */
+void source_disconnect(struct source *s);
+
+/** source_free() - End its threads and free it; NULL is fine */
+void source_free(struct source *s);
+
+/**
+ * batch_fill() - Turn a run of pages into messages
+ * @s:		the source
+ * @b:		filled in
+ * @page:	first page of the run
+ * @n:		pages, at most WIRE_RUN_PAGES; may cross the hole under 4 GiB
+ *
+ * Zero pages and pages that can't be read become messages without contents;
+ * the latter go into the machine's poison list.
+ *
+ * Return: 0, -errno if RAM can't be read for another reason
+ */
+int batch_fill(struct source *s, struct batch *b, size_t page, size_t n,
+	       struct error *err);
+
+/**
+ * batch_send() - Send it, and count it
+ * @s:		the source
+ * @b:		from batch_fill()
+ * @c:		on which connection
+ * @kind:	PAGE_DEMAND or PAGE_PUSH
+ * @err:	why not
+ *
+ * Return: as channel_send()
+ */
+int batch_send(struct source *s, struct batch *b, struct channel *c,
+	       enum page_kind kind, struct error *err);
+
+/** source_demand_main() - The demand thread; @arg is the source */
+void *source_demand_main(void *arg);
+
+/**
+ * source_fail() - A connection was lost
+ * @s:		the source
+ * @why:	how; the first one counts
+ *
+ * After the hand-over that means postcopy-paused; before it the stages fail.
+ */
+void source_fail(struct source *s, const struct error *why);
+
+#endif /* FERRY_SOURCE_H */

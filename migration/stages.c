@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/* stages.c - The one table that both sides of a migration walk through */
+
+#include <stddef.h>
+
+#include "stages.h"
+
+const struct stage stages[] = {
+	/* The guest runs at home; a failure is no more than a refusal */
+	{ "hello",	source_hello,		target_hello },
+	{ "describe",	source_describe,	target_build },
+	{ "attach",	source_attach,		target_attach },
+	{ "scan",	source_scan,		NULL },
+
+	/* The guest is paused; a failure resumes it at home */
+	{ "pause",	source_pause,		NULL },
+	{ "state",	source_state,		target_state },
+	{ "poison",	source_poison,		target_poison_list },
+	{ "zero",	source_zero,		target_zero_list },
+	{ "prepare",	source_prepare,		target_prepare },
+
+	/* The point of no return is in here: source_commit() */
+	{ "commit",	source_commit,		target_commit },
+
+	/* The guest runs at the destination; a failure is postcopy-paused */
+	{ "pages",	source_push,		target_receive },
+	{ "finish",	source_finish,		target_finish },
+	{ NULL,		NULL,			NULL },
+};

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target.h - The side that a guest arrives at
+ *
+ * Two threads while pages come. The receiver walks through the stages and then takes what
+ * is pushed. The pager waits for faults and for the answers to what it asked;
+ * request and answer are the same thread's, so that a fault costs no hand-off here beyond
+ * the wake-ups that it can't do without. Neither touches the guest's RAM (invariant 7):
+ * pages go from a buffer through UFFDIO_COPY.
+ */
+#ifndef FERRY_TARGET_H
+#define FERRY_TARGET_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "../vmm/host.h"
+#include "channel.h"
+#include "job.h"
+#include "pages.h"
+#include "uri.h"
+#include "wire.h"
+
+/* vCPUs that can wait at once, and kernel workers on their behalf */
+#define INFLIGHT_MAX	256
+
+/**
+ * struct inflight - A page that somebody waits for
+ * @page:	which
+ * @since:	when its fault was read, ns
+ * @vcpu:	whose, or JOB_OTHER
+ */
+struct inflight {
+	size_t page;
+	uint64_t since;
+	unsigned vcpu;
+};
+
+/**
+ * struct target - An incoming migration
+ * @host, @job:	whose, how it goes
+ * @uri:	where it listens
+ * @listener:	socket
+ * @main:	connection for the stages and the push
+ * @demand:	connection for what is asked for
+ * @id:		names the migration on both connections
+ * @m:		the machine, once it was built
+ * @uffd:	RAM is registered with it until every page is there; or -1
+ * @pages:	what each page is
+ * @state, @poison, @zero: received, to be loaded by the prepare stage
+ * @inflight:	under @inflight_lock
+ * @prepared:	the source was told that we can run: without its word we
+ *		don't know whether it does
+ * @committed:	the source has said that it never will again
+ * @ending:	connections are being closed on purpose
+ * @lock:	protects @failed
+ */
+struct target {
+	struct host *host;
+	struct job *job;
+	struct uri uri;
+	int listener;
+	struct channel main, demand;
+	uint8_t id[WIRE_ID];
+
+	struct machine *m;
+	int uffd;
+	struct pages pages;
+	uint8_t *state, *poison, *zero;
+	uint32_t state_len, poison_len, zero_len;
+	bool run_it;
+
+	pthread_mutex_t inflight_lock;
+	struct inflight inflight[INFLIGHT_MAX];
+	_Atomic unsigned inflight_n;
+
+	bool prepared, committed;
+	_Atomic bool ending;
+	pthread_mutex_t lock;
+	_Atomic bool failed;
+
+	bool started, pager_started;
+	int wake;			/* eventfd: the pager shall look up */
+	pthread_t thread, pager;
+};
+
+/**
+ * target_new() - Listen for a guest
+ * @h:		the host
+ * @job:	how it goes
+ * @uri:	where
+ * @err:	why not
+ *
+ * Return: it, listening, or NULL
+ */
+struct target *target_new(struct host *h, struct job *job,
+			  const struct uri *uri, struct error *err);
+
+/** target_disconnect() - Cut the connections: postcopy-paused follows */
+void target_disconnect(struct target *t);
+
+/** target_free() - End its threads, free it and the machine; NULL is fine */
+void target_free(struct target *t);
+
+/**
+ * target_place() - Put contents where they belong, unless something is there
+ * @t:		the target
+ * @gpa:	of the first page
+ * @data:	contents
+ * @n:		pages
+ * @kind:	PAGE_DEMAND or PAGE_PUSH, to count them as
+ * @err:	why not, naming the address
+ *
+ * The one way in for contents. A page that is there, poisoned or not, or that
+ * another thread is placing, keeps what it has.
+ *
+ * Return: 0, -EBADMSG (not RAM), -errno
+ */
+int target_place(struct target *t, uint64_t gpa, const uint8_t *data,
+		 size_t n, enum page_kind kind, struct error *err);
+
+/**
+ * target_zero() - Learn that pages are zeroes
+ * @t:		the target
+ * @gpa:	of the first page
+ * @n:		pages
+ * @err:	why not
+ *
+ * Pages that somebody waits for are placed; the others when they are touched.
+ *
+ * Return: as target_place()
+ */
+int target_zero(struct target *t, uint64_t gpa, size_t n, struct error *err);
+
+/**
+ * target_poison() - Learn that pages are lost, and poison them
+ * @t:		the target
+ * @gpa:	of the first page
+ * @n:		pages
+ * @delivered:	the guest was told already
+ * @err:	why not
+ *
+ * A page that is there stays as it is: the guest has a good copy.
+ *
+ * Return: as target_place()
+ */
+int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
+		  struct error *err);
+
+/**
+ * target_message() - Act on PAGES, ZERO or POISON
+ * @t:		the target
+ * @msg:	header
+ * @data:	payload
+ * @kind:	what to count pages as
+ * @err:	why not
+ *
+ * Return: as target_place(); -EBADMSG for any other type
+ */
+int target_message(struct target *t, const struct wire_msg *msg,
+		   const uint8_t *data, enum page_kind kind,
+		   struct error *err);
+
+/**
+ * target_zero_fault() - Place zero pages around one that was touched
+ * @t:		the target
+ * @page:	which
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+int target_zero_fault(struct target *t, size_t page, struct error *err);
+
+/**
+ * target_pager_hook() - struct pager's poison, for a guest that is arriving
+ */
+int target_pager_hook(void *ctx, uint64_t offset, bool simulate,
+		      struct error *err);
+
+/** target_pager_main() - The pager's thread; @arg is the target */
+void *target_pager_main(void *arg);
+
+/** target_wake_pager() - Have the pager look at @ending and at who waits */
+void target_wake_pager(struct target *t);
+
+/** inflight_add() - Somebody waits for a page */
+void inflight_add(struct target *t, size_t page, unsigned vcpu);
+
+/** inflight_done() - Pages are in place: whoever waited has waited this long */
+void inflight_done(struct target *t, size_t page, size_t n);
+
+/** inflight_oldest() - When the longest wait began, ns; 0 if nobody waits */
+uint64_t inflight_oldest(struct target *t);
+
+/**
+ * target_fail() - A connection was lost, or the peer makes no sense
+ * @t:		the target
+ * @why:	how; the first one counts
+ *
+ * After the hand-over that means postcopy-paused; before it the stages fail.
+ */
+void target_fail(struct target *t, const struct error *why);
+
+#endif /* FERRY_TARGET_H */

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/* uri.c - Where the other side is */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "uri.h"
+
+static bool good_port(const char *s)
+{
+	char *end;
+	unsigned long n = strtoul(s, &end, 10);
+
+	return *s >= '0' && *s <= '9' && !*end && strlen(s) <= 5 && n &&
+	       n <= 65535;
+}
+
+static int parse_tcp(const char *text, const char *rest, struct uri *u,
+		     struct error *err)
+{
+	const char *colon = strrchr(rest, ':'), *host = rest;
+	size_t n;
+
+	if (!colon || !good_port(colon + 1))
+		return error_set(err, EINVAL,
+			"'%.200s': the port is missing or not 1 to 65535 (tcp:HOST:PORT)",
+			text);
+	n = (size_t)(colon - rest);
+	if (n >= 2 && host[0] == '[' && host[n - 1] == ']') {
+		host++;
+		n -= 2;
+	} else if (memchr(host, ':', n)) {
+		return error_set(err, EINVAL,
+			"'%.200s': put an IPv6 address in brackets: tcp:[ADDRESS]:PORT",
+			text);
+	}
+	if (n >= sizeof(u->host))
+		return error_set(err, EINVAL, "'%.200s…': too long", text);
+	u->kind = URI_TCP;
+	memcpy(u->host, host, n);
+	strcpy(u->port, colon + 1);
+	return 0;
+}
+
+int uri_parse(const char *text, struct uri *u, struct error *err)
+{
+	memset(u, 0, sizeof(*u));
+	if (!strncmp(text, "tcp:", 4))
+		return parse_tcp(text, text + 4, u, err);
+	if (strncmp(text, "unix:", 5))
+		return error_set(err, EINVAL,
+			"'%.200s' is no URI: tcp:HOST:PORT or unix:PATH",
+			text);
+	u->kind = URI_UNIX;
+	if (!text[5] || strlen(text + 5) >= sizeof(u->path))
+		return error_set(err, EINVAL,
+			"'%.200s': the path must have 1 to %zu characters",
+			text, sizeof(u->path) - 1);
+	strcpy(u->path, text + 5);
+	return 0;
+}
