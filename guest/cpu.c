@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cpu.c - Ring 0: one vCPU from long mode to ring 3
+ *
+ * All TSSes stand in one array with one I/O permission bitmap behind them, of
+ * zeroes: each TSS gives the distance to it. So 64 vCPUs cost 8 KiB of bitmap
+ * and not 512. Ring 3 needs the bitmap for the serial and debug-exit ports
+ * (IOPL is not honoured everywhere).
+ */
+#include "guest.h"
+
+#define CPUID_VENDOR_HYGON_EBX	0x6f677948	/* "Hygo" */
+#define CPUID_VENDOR_AMD_EBX	0x68747541	/* "Auth" */
+#define IDT_GATE		0x8e00		/* present, interrupt gate */
+#define PIC_MASTER			0x21
+#define PIC_SLAVE		0xa1
+#define TSS_DESCRIPTOR		0x89		/* present, available */
+#define TSS_SPACING		112
+
+struct tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7];
+	uint64_t reserved2;
+	uint16_t reserved3;
+	uint16_t iomap;
+	uint64_t pad;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct tss) == TSS_SPACING, "TSS spacing");
+_Static_assert(offsetof(struct tss, iomap) == 102, "TSS layout");
+_Static_assert(offsetof(struct cpu, resume) == CPU_RESUME, "CPU_RESUME");
+_Static_assert(sizeof(struct cpu) <= KSTACK_BOTTOM, "struct cpu too large");
+
+struct gate {
+	uint16_t offset0, selector, flags, offset1;
+	uint32_t offset2, zero;
+};
+
+struct table_pointer {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+union cpu_block cpu_blocks[CPUS_MAX]
+	__attribute__((aligned(CPU_BLOCK)));
+struct area area;
+uint32_t start_info_gpa;
+bool vendor_amd;
+
+static struct {
+	struct tss tss[CPUS_MAX];
+	uint8_t iomap[8192];
+	uint8_t iomap_end;
+} tasks __attribute__((aligned(64))) = { .iomap_end = 0xff };
+
+static struct gate idt[256] __attribute__((aligned(16)));
+
+static void gate_set(unsigned int vector, const char *stub)
+{
+	uint64_t at = (uint64_t)stub;
+
+	idt[vector] = (struct gate){
+		.offset0 = at, .selector = SEL_KCODE, .flags = IDT_GATE,
+		.offset1 = at >> 16, .offset2 = at >> 32,
+	};
+}
+
+static void idt_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 32; i++)
+		gate_set(i, trap_stubs + 16 * i);
+	gate_set(VECTOR_UD, undefined_stub);
+	gate_set(VECTOR_TIMER, timer_stub);
+	gate_set(VECTOR_SPURIOUS, spurious_stub);
+}
+
+static void vendor_init(void)
+{
+	uint32_t a = 0, b, c, d;
+
+	asm volatile("cpuid" : "+a" (a), "=b" (b), "=c" (c), "=d" (d));
+	vendor_amd = b == CPUID_VENDOR_AMD_EBX || b == CPUID_VENDOR_HYGON_EBX;
+}
+
+/* Firmware may have left the timer ticking through the two 8259s */
+static void pic_mask(void)
+{
+	asm volatile("outb %0, %1" : : "a" ((uint8_t)0xff), "Nd" (PIC_MASTER));
+	asm volatile("outb %0, %1" : : "a" ((uint8_t)0xff), "Nd" (PIC_SLAVE));
+}
+
+static void tss_init(uint32_t index, uint64_t stack)
+{
+	struct tss *t = &tasks.tss[index];
+	uint64_t base = (uint64_t)t;
+	uint64_t distance = (uint64_t)tasks.iomap - base;
+	uint64_t limit = distance + sizeof(tasks.iomap);
+	uint64_t *d = gdt + (SEL_TSS >> 3) + 2 * index;
+
+	t->rsp[0] = stack;
+	t->iomap = distance;
+	d[0] = (limit & 0xffff) | (base & 0xffffff) << 16 |
+	       (uint64_t)TSS_DESCRIPTOR << 40 | (limit >> 16 & 0xf) << 48 |
+	       (base >> 24 & 0xff) << 56;
+	d[1] = base >> 32;
+	asm volatile("ltr %w0" : : "r" (SEL_TSS + 16 * index));
+}
+
+/**
+ * cpu_start() - First C code of a vCPU, never returns
+ * @index:	its APIC id, 0 for the boot vCPU
+ */
+void cpu_start(uint32_t index)
+{
+	static const struct table_pointer idt_pointer = {
+		sizeof(idt) - 1, (uint64_t)idt
+	};
+	union cpu_block *b = &cpu_blocks[index];
+
+	if (!index) {
+		pic_mask();
+		idt_init();
+		vendor_init();
+	}
+	asm volatile("lidt %0" : : "m" (idt_pointer));
+	tss_init(index, (uint64_t)b->space + KSTACK_TOP);
+	b->cpu.index = index;
+	b->cpu.visit_gpa = b->cpu.stray_gpa = NO_GPA;
+	mce_enable(&b->cpu);
+	enter_user(user_main, b->space + CPU_BLOCK - 8, &b->cpu);
+}

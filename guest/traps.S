@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/*
+ * traps.S - The ways into ring 0 and back
+ *
+ * Ring 0 has no entry at which its stack would be in doubt (no SYSCALL), so
+ * nothing runs on an IST stack, the machine check included. That is on
+ * purpose: between clearing MCG_STATUS.MCIP and IRETQ a second machine check
+ * may come, and on an IST stack it would overwrite the frame of the first. On
+ * the ordinary stack it nests.
+ *
+ * Ring 3 asks for something by UD2, at the one address call_ring0, because a
+ * KVM without hardware virtualization (kvm_pvm) delivers exceptions but refuses
+ * INT n. Any other undefined instruction is a trap like the rest.
+ *
+ * Every instruction counts here (pvh.S), hence the timer's handler in a few of
+ * them, and a call that saves nothing: for ring 3 it is a C call, so the
+ * compiler keeps the callee-saved registers.
+ */
+#include "layout.h"
+
+	.text
+	.code64
+
+	/* 32 stubs of 16 bytes, so that idt_init() finds each by its number */
+	.balign 16
+	.globl trap_stubs
+trap_stubs:
+	.set vector, 0
+	.rept 32
+	.balign 16
+	/* those that push an error code: 8, 10-14, 17, 21, 29, 30 */
+	.if ((0x60227d00 >> vector) & 1) == 0
+	pushq $0
+	.endif
+	pushq $vector
+	jmp trap_common
+	.set vector, vector + 1
+	.endr
+
+trap_common:
+	pushq %rax
+	pushq %rcx
+	pushq %rdx
+	pushq %rbx
+	pushq %rbp
+	pushq %rsi
+	pushq %rdi
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	movq %rsp, %rdi
+	call trap_entry
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rdi
+	popq %rsi
+	popq %rbp
+	popq %rbx
+	popq %rdx
+	popq %rcx
+	popq %rax
+	addq $16, %rsp
+	iretq
+
+	.globl timer_stub
+timer_stub:
+	pushq %rax
+	movl $(LAPIC_BASE + LAPIC_EOI), %eax
+	movl $0, (%rax)
+	popq %rax
+	.globl spurious_stub
+spurious_stub:
+	iretq
+
+	.globl undefined_stub
+undefined_stub:
+	cmpq $call_ring0, (%rsp)
+	jne trap_stubs + 16 * VECTOR_UD
+	addq $2, (%rsp)			// past the UD2
+	subq $8, %rsp
+	call call_entry
+	addq $8, %rsp
+	iretq
+
+/**
+ * call_ring0() - Ask ring 0 for something, from ring 3
+ * @what, @a, @b: as for call_entry()
+ *
+ * Return: what call_entry() returns
+ */
+	.globl call_ring0
+call_ring0:
+	ud2
+	ret
+
+/**
+ * enter_user() - Go to ring 3 for the first time
+ * @entry:	rdi, ring 3 function
+ * @stack:	rsi, its stack pointer
+ * @c:		rdx, struct cpu, the function's argument
+ */
+	.globl enter_user
+enter_user:
+	pushq $SEL_UDATA
+	pushq %rsi
+	pushq $0x202			// IF
+	pushq $SEL_UCODE
+	pushq %rdi
+	movq %rdx, %rdi
+	iretq
+
+/**
+ * context_save() - Remember where ring 3 is, to come back by context_resume()
+ * @ctx:	rdi, struct context
+ */
+	.globl context_save
+context_save:
+	movq %rbx, (%rdi)
+	movq %rbp, 8(%rdi)
+	movq %r12, 16(%rdi)
+	movq %r13, 24(%rdi)
+	movq %r14, 32(%rdi)
+	movq %r15, 40(%rdi)
+	leaq 8(%rsp), %rax
+	movq %rax, 48(%rdi)
+	movq (%rsp), %rax
+	movq %rax, 56(%rdi)
+	ret
+
+/**
+ * context_resume() - Return from context_save() once more, in ring 3
+ * @c:		rdi, struct cpu. Ring 0 sends a vCPU here by changing its RIP
+ */
+	.globl context_resume
+context_resume:
+	addq $CPU_RESUME, %rdi
+	movq (%rdi), %rbx
+	movq 8(%rdi), %rbp
+	movq 16(%rdi), %r12
+	movq 24(%rdi), %r13
+	movq 32(%rdi), %r14
+	movq 40(%rdi), %r15
+	movq 48(%rdi), %rsp
+	jmp *56(%rdi)
+
+	.section .note.GNU-stack, "", @progbits

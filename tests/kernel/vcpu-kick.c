@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vcpu-kick.c - A vCPU blocked on a missing page
+ *
+ * It can be stopped: a signal makes KVM_RUN return EINTR, nothing is lost, and
+ * the access is tried anew by the next KVM_RUN, with a new page fault event if
+ * the page is still missing. This is how a guest is paused, or told to quit,
+ * while its source is silent.
+ */
+#include <sys/syscall.h>
+
+#include "kguest.h"
+
+static struct runner {
+	struct guest g;
+	pthread_t thread;
+	struct guest_exit e;
+	atomic_int tid;
+	atomic_bool done;
+} r;
+
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+static void *runner_main(void *arg)
+{
+	(void)arg;
+	r.tid = (int)syscall(SYS_gettid);
+	r.e = guest_run(&r.g);
+	r.done = true;
+	return NULL;
+}
+
+static void runner_start(void)
+{
+	struct sigaction sa = { .sa_handler = on_kick };
+
+	r.done = false;
+	sigaction(SIGUSR1, &sa, NULL);
+	CHECK(!pthread_create(&r.thread, NULL, runner_main, NULL),
+	      "no thread");
+}
+
+static void runner_join(void)
+{
+	CHECK(!pthread_join(r.thread, NULL), "pthread_join failed");
+}
+
+static void check_byte(unsigned char want)
+{
+	CHECK(guest_done(&r.e) && r.e.value == want, "KVM_RUN: %s, reason %u, "
+	      "byte 0x%x", strerror(-r.e.err), r.e.reason, r.e.value);
+}
+
+static void blocked(struct mapping *m, unsigned flags)
+{
+	int uffd = uffd_missing(m);
+	struct uffd_msg msg;
+
+	guest_create(&r.g, m, flags);
+	guest_set(&r.g, OP_READ, GUEST_RAM, 0);
+	runner_start();
+	uffd_wait_fault(uffd, &msg);
+	CHECK(!r.done, "the vCPU did not block");
+
+	pthread_kill(r.thread, SIGUSR1);
+	runner_join();
+	CHECK(r.e.err == -EINTR && !r.e.sigbus, "KVM_RUN: %s, reason %u",
+	      strerror(-r.e.err), r.e.reason);
+
+	runner_start();
+	if (!flags)
+		uffd_wait_fault(uffd, &msg);
+	ktest_rest();
+	CHECK(!r.done, "the vCPU went on without its page");
+	EXPECT(0, uffd_copy(uffd, m->addr, 0x42));
+	runner_join();
+	check_byte(0x42);
+}
+
+static void kick(struct mapping *m)
+{
+	blocked(m, 0);
+}
+
+static void kick_irqchip(struct mapping *m)
+{
+	blocked(m, GUEST_IRQCHIP);
+}
+
+/* The page comes while the vCPU is out: no second event, it just goes on */
+static void resolved_meanwhile(struct mapping *m)
+{
+	int uffd = uffd_missing(m);
+	struct uffd_msg msg;
+
+	guest_create(&r.g, m, 0);
+	guest_set(&r.g, OP_READ, GUEST_RAM, 0);
+	runner_start();
+	uffd_wait_fault(uffd, &msg);
+	pthread_kill(r.thread, SIGUSR1);
+	runner_join();
+	CHECK(r.e.err == -EINTR, "KVM_RUN: %s", strerror(-r.e.err));
+	EXPECT(0, uffd_copy(uffd, m->addr, 0x42));
+	runner_start();
+	runner_join();
+	check_byte(0x42);
+	CHECK(uffd_quiet(uffd), "another page fault event");
+}
+
+static const struct kcase cases[] = {
+	{ "kick", "a signal ends KVM_RUN with EINTR; the access is tried again",
+	  kick, ON_BOTH },
+	{ "irqchip", "also where async page faults are possible", kick_irqchip,
+	  ON_BOTH },
+	{ "resolved", "a page that came meanwhile raises no second event",
+	  resolved_meanwhile, ON_BOTH },
+};
+
+KTEST_MAIN(cases)
