@@ -4,6 +4,7 @@
 # make demo, check	what scripts/demo and scripts/check do
 # make SAN=address	another build in build/address (also undefined, thread;
 #			address+undefined)
+# make FAULTS=1 BUILD=build/faults	a build that can be told to misbehave
 # make lint, install, clean
 
 CC	?= cc
@@ -19,7 +20,7 @@ ifneq ($(SAN),)
 CFLAGS	+= -fsanitize=$(subst +,$(comma),$(SAN)) -fno-omit-frame-pointer
 LDFLAGS	+= -fsanitize=$(subst +,$(comma),$(SAN))
 endif
-FERRY_CPPFLAGS := -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS))
+FERRY_CPPFLAGS := -D_GNU_SOURCE $(if $(FAULTS),-DFERRY_FAULTS) $(shell pkg-config --cflags $(PKGS))
 FERRY_LIBS := $(shell pkg-config --libs $(PKGS)) -lfdt -pthread
 
 SRCS	:= $(wildcard vmm/*.c migration/*.c)

@@ -55,6 +55,7 @@ void job_begin(struct job *j, bool outgoing)
 	j->start = now_ns();
 	j->pause = j->run = j->end = 0;
 	j->pages_total = 0;
+	j->stages_n = 0;
 	pthread_mutex_unlock(&j->lock);
 	job_set(j, JOB_SETUP, NULL);
 }
@@ -99,6 +100,10 @@ void job_stage(struct job *j, const char *name)
 {
 	pthread_mutex_lock(&j->lock);
 	j->stage = name;
+	if (j->stages_n < JOB_STAGES) {
+		j->stages[j->stages_n].name = name;
+		j->stages[j->stages_n++].start = now_ns();
+	}
 	pthread_mutex_unlock(&j->lock);
 }
 
@@ -184,9 +189,27 @@ static json_t *vcpus_json(const struct job *j)
 	return list;
 }
 
-static json_t *ferry_json(const struct job *j)
+static double ms(uint64_t from, uint64_t to)
 {
-	return json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o, s:o}",
+	return from && to > from ? (double)(to - from) / 1e6 : 0;
+}
+
+/* How long each stage took, or has taken so far */
+static json_t *stages_json(const struct job *j, uint64_t to)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < j->stages_n; i++)
+		json_object_set_new(o, j->stages[i].name,
+			json_real(ms(j->stages[i].start,
+				     i + 1 < j->stages_n ?
+				     j->stages[i + 1].start : to)));
+	return o;
+}
+
+static json_t *ferry_json(const struct job *j, uint64_t to)
+{
+	return json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
 		"side", j->outgoing ? "source" : "destination",
 		"stage", j->stage, "pages",
 		"demand", (json_int_t)j->pages[PAGE_DEMAND],
@@ -198,7 +221,8 @@ static json_t *ferry_json(const struct job *j)
 		"poison-refused", (json_int_t)j->refused,
 		"demand-latency-us", latency_json(latency_of(j, JOB_LATENCIES)),
 		"vcpus", vcpus_json(j),
-		"asynchronous", latency_json(latency_of(j, JOB_OTHER)));
+		"asynchronous", latency_json(latency_of(j, JOB_OTHER)),
+		"stage-ms", stages_json(j, to));
 }
 
 static uint64_t pages_done(const struct job *j)
@@ -208,11 +232,6 @@ static uint64_t pages_done(const struct job *j)
 	for (unsigned i = 0; i < PAGE_KINDS; i++)
 		n += j->pages[i];
 	return n < j->pages_total ? n : j->pages_total;
-}
-
-static double ms(uint64_t from, uint64_t to)
-{
-	return from && to > from ? (double)(to - from) / 1e6 : 0;
 }
 
 static double rate(const struct job *j, uint64_t to)
@@ -298,7 +317,7 @@ json_t *job_json(struct job *j)
 	json_object_set_new(o, "setup-time",
 			    json_real(ms(j->start, j->pause)));
 	json_object_set_new(o, "ram", ram_json(j, to));
-	json_object_set_new(o, "ferry", ferry_json(j));
+	json_object_set_new(o, "ferry", ferry_json(j, to));
 	json_object_set_new(o, "libvirt", libvirt_json(j, to));
 	if (j->why.code)
 		json_object_set_new(o, "error-desc",

@@ -40,6 +40,7 @@ enum page_kind { PAGE_DEMAND, PAGE_PUSH, PAGE_KIND_ZERO, PAGE_POISON,
 /* Where demand latency is counted when the kernel doesn't name the vCPU */
 #define JOB_OTHER	MACHINE_CPUS_MAX
 #define JOB_LATENCIES	(MACHINE_CPUS_MAX + 1)
+#define JOB_STAGES	16
 
 /**
  * struct job - See above
@@ -48,6 +49,7 @@ enum page_kind { PAGE_DEMAND, PAGE_PUSH, PAGE_KIND_ZERO, PAGE_POISON,
  * @status:	where it is
  * @outgoing:	this is the source
  * @stage:	name of the current stage, a literal
+ * @stages:	when each began, ns
  * @why:	what went wrong, if something did
  * @start, @pause, @run, @end: monotonic times, ns; 0 if not yet
  * @pages_total: of RAM
@@ -78,6 +80,9 @@ struct job {
 	_Atomic uint64_t pages[PAGE_KINDS];
 	_Atomic uint64_t bytes, requests, duplicates, refused;
 	struct histogram demand, vcpu[JOB_LATENCIES];
+
+	struct { const char *name; uint64_t start; } stages[JOB_STAGES];
+	unsigned stages_n;
 
 	struct latency peer[JOB_LATENCIES + 1];
 	bool has_peer;
@@ -116,7 +121,7 @@ void job_set(struct job *j, enum job_status status, const struct error *why);
 /** job_get() - The status now */
 enum job_status job_get(struct job *j);
 
-/** job_stage() - Name the current stage; @name is a literal */
+/** job_stage() - Begin a stage; @name is a literal */
 void job_stage(struct job *j, const char *name);
 
 /** job_ended() - Is a status one that lets another migration start? */

@@ -13,6 +13,7 @@
 
 #include "../vmm/log.h"
 #include "../vmm/uffd.h"
+#include "mutant.h"
 #include "target.h"
 
 #define ZERO_AROUND	32	/* pages placed for one touch of a zero page */
@@ -218,6 +219,15 @@ static int enter_poison(struct target *t, size_t page, bool delivered,
 	return rc < 0 ? error_set(err, -rc, "out of memory for poison") : 0;
 }
 
+/* What a VMM without a table of its own would do, sooner or later */
+static void copy_over_poison(struct target *t, size_t page)
+{
+	static const uint8_t stale[WIRE_PAGE];
+	size_t done;
+
+	uffd_copy(t->uffd, hva(t, page), stale, WIRE_PAGE, &done);
+}
+
 int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 		  struct error *err)
 {
@@ -237,6 +247,8 @@ int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 			rc = (int)placed;
 		else if (placed)
 			rc = enter_poison(t, page + i, delivered, err);
+		if (mutant("late-copy"))
+			copy_over_poison(t, page + i);
 	}
 	return rc;
 }

@@ -8,7 +8,6 @@
 #include "priority.h"
 
 #define NICE_FAULTS	-20
-#define NICE_BULK	5
 
 void priority_raise(void)
 {
@@ -17,9 +16,4 @@ void priority_raise(void)
 	/* On Linux a nice value is a thread's own (setpriority(2), Notes) */
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p))
 		setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_FAULTS);
-}
-
-void priority_lower(void)
-{
-	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_BULK);
 }

@@ -12,11 +12,4 @@
  */
 void priority_raise(void);
 
-/**
- * priority_lower() - This thread moves pages that nobody waits for yet
- *
- * vCPUs and the threads that serve them preempt it.
- */
-void priority_lower(void);
-
 #endif /* FERRY_PRIORITY_H */

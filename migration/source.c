@@ -13,7 +13,7 @@
 #include <sys/random.h>
 
 #include "../vmm/log.h"
-#include "priority.h"
+#include "mutant.h"
 #include "source.h"
 #include "stages.h"
 
@@ -185,11 +185,15 @@ int source_poison(struct source *s, struct error *err)
 	struct writer w = { 0 };
 	int rc;
 
-	poison_save(&s->m->poison, &w);
+	if (mutant("drop-poison"))
+		put_u32(&w, 0);
+	else
+		poison_save(&s->m->poison, &w);
 	rc = w.failed ? error_set(err, ENOMEM, "out of memory for poison")
 		      : say(s, WIRE_MSG_POISON_LIST, &w, err);
 	writer_free(&w);
-	claim_poison(s);
+	if (!mutant("drop-poison"))
+		claim_poison(s);
 	return rc;
 }
 
@@ -292,7 +296,6 @@ int source_push(struct source *s, struct error *err)
 {
 	int rc = 0;
 
-	priority_lower();
 	while (!rc) {
 		size_t first, n;
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server.h - A control socket in a thread, for tests
+ *
+ * Its commands: "echo" returns its arguments (text:s ?n:i ?flag:b ?list:o),
+ * "fail" fails with its text:s, "emit" sends event TEST with its n:i before
+ * it answers, "big" returns a string of size:i bytes, "hang" keeps the main
+ * thread busy for ms:i, "end" stops the loop.
+ */
+#ifndef FERRY_TESTS_SERVER_H
+#define FERRY_TESTS_SERVER_H
+
+#include <pthread.h>
+
+#include "control.h"
+#include "loop.h"
+
+#define SERVER_PATH_MAX 100
+
+struct server {
+	char dir[40];
+	char path[SERVER_PATH_MAX];
+	struct loop *loop;
+	struct control *control;
+	pthread_t thread;
+	bool stopped;
+};
+
+/* cmocka fixtures: *state is a struct server that listens on @path */
+int server_setup(void **state);
+int server_teardown(void **state);
+
+/* Stop the loop; its thread is gone then */
+void server_stop(struct server *s);
+
+/* Stop the loop, and close the control from this thread */
+void server_close(struct server *s);
+
+/* Connected socket with a deadline of 10 s for each read and write */
+int raw_connect(const char *path);
+
+/* Write all of a text, without a newline behind */
+void raw_send(int fd, const char *text);
+
+/*
+ * Next line as JSON, or NULL at the end of the connection. What comes after
+ * the line stays in the socket.
+ */
+json_t *raw_read(int fd);
+
+/* Connect, check the greeting, and negotiate */
+int raw_ready(const char *path);
+
+/* Text of the error in an answer, freed at the next call; fails if none */
+const char *raw_error(int fd, const char *class);
+
+/* msg[outer][inner], which must be there */
+json_int_t raw_number(json_t *msg, const char *outer, const char *inner);
+
+/* The next message must be an answer that is no error, with this id */
+void raw_expect_id(int fd, json_int_t id);
+
+/* Whatever came before, this connection works, and nothing is left to read */
+void raw_expect_alive(int fd);
+
+#define SERVER_TEST(f)                                                       \
+	cmocka_unit_test_setup_teardown(f, server_setup, server_teardown)
+
+#endif /* FERRY_TESTS_SERVER_H */

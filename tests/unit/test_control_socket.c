@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_control_socket.c - What is at the path when a control socket opens
+ *
+ * No thread runs the loop, because no client here wants an answer.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server.h"
+
+/* A path in a directory that is not there yet */
+struct opening {
+	char dir[40], path[80];
+	struct loop *loop;
+	struct error err;
+};
+
+static int opening_setup(void **state)
+{
+	struct opening *o = calloc(1, sizeof(*o));
+
+	assert_non_null(o);
+	strcpy(o->dir, "/tmp/ferry-test.XXXXXX");
+	assert_non_null(mkdtemp(o->dir));
+	snprintf(o->path, sizeof(o->path), "%s/sub/c.sock", o->dir);
+	o->loop = loop_new(&o->err);
+	*state = o;
+	return o->loop ? 0 : -1;
+}
+
+static int opening_teardown(void **state)
+{
+	struct opening *o = *state;
+
+	loop_free(o->loop);
+	unlink(o->path);
+	*strrchr(o->path, '/') = '\0';
+	rmdir(o->path);
+	rmdir(o->dir);
+	free(o);
+	return 0;
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static void it_is_the_owners_alone(void **state)
+{
+	struct opening *o = *state;
+	struct control *c;
+	char sub[80];
+
+	umask(0);
+	c = control_open(o->loop, o->path, &o->err);
+	assert_non_null(c);
+	snprintf(sub, sizeof(sub), "%s/sub", o->dir);
+	assert_int_equal(mode_of(sub), 0700);
+	assert_int_equal(mode_of(o->path), 0600);
+	control_close(c);
+	assert_int_equal(access(o->path, F_OK), -1);
+}
+
+static void a_stale_socket_is_replaced(void **state)
+{
+	struct opening *o = *state;
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct control *c;
+	int fd;
+
+	/* To make the directory, as its owner would have */
+	control_close(control_open(o->loop, o->path, &o->err));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", o->path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	close(fd);
+
+	c = control_open(o->loop, o->path, &o->err);
+	if (!c)
+		fail_msg("%s", o->err.text);
+	close(raw_connect(o->path));
+	control_close(c);
+}
+
+static void a_live_socket_is_refused(void **state)
+{
+	struct opening *o = *state;
+	struct control *c = control_open(o->loop, o->path, &o->err);
+
+	assert_non_null(c);
+	assert_null(control_open(o->loop, o->path, &o->err));
+	assert_int_equal(o->err.code, EADDRINUSE);
+	assert_non_null(strstr(o->err.text, "in use"));
+	close(raw_connect(o->path));
+	control_close(c);
+}
+
+static void another_file_is_left_alone(void **state)
+{
+	struct opening *o = *state;
+	int fd;
+
+	control_close(control_open(o->loop, o->path, &o->err));
+	fd = open(o->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_null(control_open(o->loop, o->path, &o->err));
+	assert_int_equal(o->err.code, EEXIST);
+	assert_int_equal(access(o->path, F_OK), 0);
+}
+
+static void anothers_socket_outlives_ours(void **state)
+{
+	struct opening *o = *state;
+	struct control *old = control_open(o->loop, o->path, &o->err), *new;
+
+	assert_non_null(old);
+	unlink(o->path);
+	new = control_open(o->loop, o->path, &o->err);
+	assert_non_null(new);
+	control_close(old);
+	assert_int_equal(access(o->path, F_OK), 0);
+	control_close(new);
+}
+
+static void bad_paths_are_refused(void **state)
+{
+	struct opening *o = *state;
+	char path[300];
+
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	assert_null(control_open(o->loop, path, &o->err));
+	assert_int_equal(o->err.code, ENAMETOOLONG);
+
+	/* Only the last component is made */
+	error_clear(&o->err);
+	snprintf(path, sizeof(path), "%s/a/b/c.sock", o->dir);
+	assert_null(control_open(o->loop, path, &o->err));
+	assert_int_equal(o->err.code, ENOENT);
+	assert_null(control_open(o->loop, "", NULL));
+}
+
+#define OPENING_TEST(f)                                                      \
+	cmocka_unit_test_setup_teardown(f, opening_setup, opening_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		OPENING_TEST(it_is_the_owners_alone),
+		OPENING_TEST(a_stale_socket_is_replaced),
+		OPENING_TEST(a_live_socket_is_refused),
+		OPENING_TEST(another_file_is_left_alone),
+		OPENING_TEST(anothers_socket_outlives_ours),
+		OPENING_TEST(bad_paths_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: MIT
+/* test_options.c - What command lines mean, and what is said of wrong ones */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "options.h"
+#include "options_table.h"
+#include "options_value.h"
+
+#define WORDS_MAX 24
+
+/* A command line as one writes it; '_' stands for an empty word */
+struct line {
+	char copy[400];
+	char *argv[WORDS_MAX];
+	int argc;
+};
+
+static void split(struct line *l, const char *text)
+{
+	char *word, *save;
+
+	snprintf(l->copy, sizeof(l->copy), "ferry %s", text);
+	l->argc = 0;
+	for (word = strtok_r(l->copy, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save)) {
+		assert_true(l->argc < WORDS_MAX - 1);
+		l->argv[l->argc++] = strcmp(word, "_") ? word : word + 1;
+	}
+	l->argv[l->argc] = NULL;
+}
+
+/* Parse a good line; the result points into a buffer that the next reuses */
+static struct options good(const char *text)
+{
+	static struct line l;
+	struct error err = { 0 };
+	struct options o;
+
+	split(&l, text);
+	if (options_parse(&o, l.argc, l.argv, &err))
+		fail_msg("'%s' was refused: %s", text, err.text);
+	assert_int_equal(err.code, 0);
+	return o;
+}
+
+/* Parse a bad line; what is said must hold a word */
+static void bad(const char *text, int code, const char *word)
+{
+	struct error err = { 0 };
+	struct options o;
+	struct line l = { 0 };
+	int rc;
+
+	split(&l, text);
+	rc = options_parse(&o, l.argc, l.argv, &err);
+	if (rc != -code)
+		fail_msg("'%s' gave %d and not %d (%s)", text, rc, -code,
+			 err.text);
+	if (!strstr(err.text, word))
+		fail_msg("'%s': no '%s' in: %s", text, word, err.text);
+}
+
+static void run_has_defaults(void **state)
+{
+	struct options o = good("run --name src --kernel guest.elf");
+
+	(void)state;
+	assert_int_equal(o.cmd, CMD_RUN);
+	assert_string_equal(o.name, "src");
+	assert_string_equal(o.kernel, "guest.elf");
+	assert_string_equal(o.append, "");
+	assert_int_equal(o.memory, 128 * MIB);
+	assert_int_equal(o.cpus, 1);
+	assert_int_equal(o.ram, RAM_ANON);
+	assert_int_equal(o.serial, SERIAL_STDIO);
+	assert_false(o.paused);
+	assert_null(o.control);
+	assert_null(o.log);
+}
+
+static void run_takes_everything(void **state)
+{
+	struct options o = good("run --memory=1G --name a.b-c_1 --cpus 64 "
+				"--ram memfd --append verify=64 --paused "
+				"--serial file:out --log l --control /c.sock "
+				"--kernel k");
+
+	(void)state;
+	assert_string_equal(o.name, "a.b-c_1");
+	assert_int_equal(o.memory, GIB);
+	assert_int_equal(o.cpus, 64);
+	assert_int_equal(o.ram, RAM_MEMFD);
+	assert_string_equal(o.append, "verify=64");
+	assert_true(o.paused);
+	assert_int_equal(o.serial, SERIAL_FILE);
+	assert_string_equal(o.serial_path, "out");
+	assert_string_equal(o.log, "l");
+	assert_string_equal(o.control, "/c.sock");
+	assert_int_equal(good("run --name a --kernel k --serial none").serial,
+			 SERIAL_NONE);
+}
+
+static void run_refuses(void **state)
+{
+	(void)state;
+	bad("run --kernel k", EINVAL, "--name NAME is missing");
+	bad("run --name n", EINVAL, "--kernel FILE is missing");
+	bad("run --name n --kernel _", EINVAL, "--kernel: the path is empty");
+	bad("run --name a/b --kernel k", EINVAL, "'a/b'");
+	bad("run --name n --kernel k --cpus 0", ERANGE, "--cpus: 0");
+	bad("run --name n --kernel k --cpus 65", ERANGE, "between 1 and 64");
+	bad("run --name n --kernel k --cpus two", EINVAL, "'two'");
+	bad("run --name n --kernel k --memory 15M", ERANGE, "15M");
+	bad("run --name n --kernel k --memory 17T", ERANGE, "17T");
+	bad("run --name n --kernel k --memory 20481K", EINVAL, "whole number");
+	bad("run --name n --kernel k --ram hugetlb", EOPNOTSUPP,
+	    "use anon or memfd");
+	bad("run --name n --kernel k --ram disk", EINVAL, "'disk'");
+	bad("run --name n --kernel k --initrd i", EOPNOTSUPP,
+	    "not supported yet");
+	bad("run --name n --kernel k --serial file:", EINVAL, "--serial");
+	bad("run --name n --kernel k extra", EINVAL, "'extra' is one");
+	bad("run --name n --kernel k --json", EINVAL, "'--json'");
+}
+
+static void receive_needs_name_and_uri(void **state)
+{
+	struct options o = good("receive --name dst tcp:0.0.0.0:4444");
+
+	(void)state;
+	assert_int_equal(o.cmd, CMD_RECEIVE);
+	assert_string_equal(o.name, "dst");
+	assert_string_equal(o.uri, "tcp:0.0.0.0:4444");
+	bad("receive tcp:h:1", EINVAL, "--name NAME is missing");
+	bad("receive --name dst", EINVAL, "URI is missing");
+	bad("receive --name dst --memory 64M tcp:h:1", EINVAL, "--memory");
+}
+
+static void migrate_takes_name_and_uri(void **state)
+{
+	struct options o = good("migrate src unix:/tmp/m --json --detach");
+
+	(void)state;
+	assert_int_equal(o.cmd, CMD_MIGRATE);
+	assert_string_equal(o.name, "src");
+	assert_string_equal(o.uri, "unix:/tmp/m");
+	assert_true(o.json);
+	assert_true(o.detach);
+
+	o = good("migrate --control /c tcp:h:1");
+	assert_null(o.name);
+	assert_string_equal(o.uri, "tcp:h:1");
+	o = good("migrate --control /c src tcp:h:1");
+	assert_string_equal(o.name, "src");
+
+	bad("migrate", EINVAL, "NAME is missing");
+	bad("migrate src", EINVAL, "the URI is missing");
+	bad("migrate tcp:h:1", EINVAL, "'tcp:h:1' is no name");
+	bad("migrate src exec:cat", EINVAL, "'exec:cat'");
+	bad("migrate src tcp:h:1 more", EINVAL, "'more'");
+}
+
+static void uris_are_looked_at(void **state)
+{
+	(void)state;
+	assert_string_equal(good("migrate s tcp:[::1]:80").uri, "tcp:[::1]:80");
+	bad("migrate s tcp:", EINVAL, "no host or no port");
+	bad("migrate s tcp:host", EINVAL, "no host or no port");
+	bad("migrate s tcp::80", EINVAL, "no host or no port");
+	bad("migrate s tcp:host:", EINVAL, "no host or no port");
+	bad("migrate s unix:", EINVAL, "no path");
+}
+
+static void poison_takes_pages(void **state)
+{
+	struct options o = good("poison src --address 0x12345000");
+
+	(void)state;
+	assert_int_equal(o.address, 0x12345000);
+	assert_int_equal(o.count, 1);
+	assert_string_equal(o.method, "auto");
+	o = good("poison src --address 4096 --count 7 --method hwpoison");
+	assert_int_equal(o.address, 4096);
+	assert_int_equal(o.count, 7);
+	assert_string_equal(o.method, "hwpoison");
+	assert_int_equal(good("poison s --address 0").address, 0);
+
+	bad("poison src", EINVAL, "--address GPA is missing");
+	bad("poison src --address here", EINVAL, "'here'");
+	bad("poison src --address -1", EINVAL, "'-1'");
+	bad("poison src --address 0x", EINVAL, "'0x'");
+	bad("poison src --address 0x1g", EINVAL, "'0x1g'");
+	bad("poison src --address 0x10000000000000000", ERANGE, "64 bits");
+	bad("poison src --address 0 --count 0", ERANGE, "--count: 0");
+	bad("poison src --address 0 --method magic", EINVAL, "'magic'");
+}
+
+static void simple_commands_take_a_name(void **state)
+{
+	static const char *const commands[] = {
+		"status", "stop", "cont", "quit", "events"
+	};
+	char line[100];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		snprintf(line, sizeof(line), "%s src", commands[i]);
+		assert_string_equal(good(line).name, "src");
+		snprintf(line, sizeof(line), "%s --control /c", commands[i]);
+		assert_null(good(line).name);
+		bad(commands[i], EINVAL, "NAME is missing");
+	}
+	assert_int_equal(good("events src --count 3").count, 3);
+	assert_int_equal(good("events src").count, 0);
+	assert_true(good("list --json").json);
+	bad("list src", EINVAL, "'src'");
+}
+
+static void mistakes_are_named(void **state)
+{
+	(void)state;
+	bad("", EINVAL, "no command");
+	bad("fly", EINVAL, "'fly'");
+	bad("status src --jsno", EINVAL, "'--jsno'");
+	bad("status src -x", EINVAL, "'-x'");
+	bad("status src --json --json", EINVAL, "--json is given twice");
+	bad("status src --json=1", EINVAL, "--json takes no value");
+	bad("run --name a --name b", EINVAL, "--name is given twice");
+	bad("run --memory", EINVAL, "--memory needs a value: SIZE");
+	bad("run --c 1", EINVAL, "ambiguous option '--c'");
+}
+
+static void help_is_found(void **state)
+{
+	(void)state;
+	assert_int_equal(good("help").cmd, CMD_HELP);
+	assert_int_equal(good("--help").topic, CMD_HELP);
+	assert_int_equal(good("-h").cmd, CMD_HELP);
+	assert_int_equal(good("help run").topic, CMD_RUN);
+	assert_int_equal(good("migrate --help").topic, CMD_MIGRATE);
+	assert_int_equal(good("migrate --help").cmd, CMD_HELP);
+	assert_int_equal(good("poison -h --count nonsense").topic, CMD_POISON);
+	assert_int_equal(good("version").cmd, CMD_VERSION);
+	assert_int_equal(good("--version").cmd, CMD_VERSION);
+	bad("help fly", EINVAL, "'fly'");
+}
+
+static char *usage_of(enum subcommand cmd)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	options_usage(out, cmd);
+	fclose(out);
+	return text;
+}
+
+static void usage_has_every_option(void **state)
+{
+	const struct option_def *d;
+	char *text, option[40];
+	int cmd;
+
+	(void)state;
+	for (cmd = 0; cmd < CMDS; cmd++) {
+		text = usage_of(cmd);
+		for (d = option_defs; d->name && cmd != CMD_HELP; d++) {
+			snprintf(option, sizeof(option), "  --%s ", d->name);
+			assert_int_equal(strstr(text, option) != NULL,
+					 (d->cmds >> cmd & 1) != 0);
+		}
+		free(text);
+	}
+}
+
+static void usage_has_every_command(void **state)
+{
+	char *text = usage_of(CMD_HELP), word[20];
+	int cmd;
+
+	(void)state;
+	for (cmd = 0; cmd < CMDS; cmd++) {
+		snprintf(word, sizeof(word), "\n  %s ", options_word(cmd));
+		assert_non_null(strstr(text, word));
+	}
+	free(text);
+}
+
+static void usage_fits_a_terminal(void **state)
+{
+	char *text, *line, *save;
+	int cmd;
+
+	(void)state;
+	for (cmd = 0; cmd < CMDS; cmd++) {
+		text = usage_of(cmd);
+		for (line = strtok_r(text, "\n", &save); line;
+		     line = strtok_r(NULL, "\n", &save))
+			assert_true(strlen(line) < 80);
+		free(text);
+	}
+}
+
+static void sizes_are_powers_of_1024(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} sizes[] = {
+		{ "64", 64 * MIB }, { "64M", 64 * MIB }, { "1G", GIB },
+		{ "256MiB", 256 * MIB }, { "2g", 2 * GIB }, { "1T", GIB << 10 },
+		{ "4KiB", 4096 }, { "0", 0 },
+	};
+	uint64_t bytes;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		assert_int_equal(parse_size("x", sizes[i].text, &bytes, NULL),
+				 0);
+		assert_int_equal(bytes, sizes[i].bytes);
+	}
+}
+
+static void wrong_sizes_are_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"", "M", "-1M", " 1M", "1 M", "1MB", "1X", "0x10M", "1.5G",
+		"1Mi", "M1",
+	};
+	uint64_t bytes;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(parse_size("x", wrong[i], &bytes, NULL),
+				 -EINVAL);
+	assert_int_equal(parse_size("x", "16777216T", &bytes, NULL), -ERANGE);
+	assert_int_equal(parse_size("x", "99999999999999999999", &bytes, NULL),
+			 -ERANGE);
+}
+
+static void names_are_checked(void **state)
+{
+	char name[NAME_MAX_LEN + 2];
+
+	(void)state;
+	assert_true(name_valid("a"));
+	assert_true(name_valid("Web-1.example_org"));
+	assert_false(name_valid(""));
+	assert_false(name_valid("a b"));
+	assert_false(name_valid("../x"));
+	assert_false(name_valid("-x"));
+	assert_false(name_valid("\xc3\xa9"));
+	memset(name, 'n', sizeof(name));
+	name[NAME_MAX_LEN] = '\0';
+	assert_true(name_valid(name));
+	name[NAME_MAX_LEN] = 'n';
+	name[NAME_MAX_LEN + 1] = '\0';
+	assert_false(name_valid(name));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(run_has_defaults),
+		cmocka_unit_test(run_takes_everything),
+		cmocka_unit_test(run_refuses),
+		cmocka_unit_test(receive_needs_name_and_uri),
+		cmocka_unit_test(migrate_takes_name_and_uri),
+		cmocka_unit_test(uris_are_looked_at),
+		cmocka_unit_test(poison_takes_pages),
+		cmocka_unit_test(simple_commands_take_a_name),
+		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(help_is_found),
+		cmocka_unit_test(usage_has_every_option),
+		cmocka_unit_test(usage_has_every_command),
+		cmocka_unit_test(usage_fits_a_terminal),
+		cmocka_unit_test(sizes_are_powers_of_1024),
+		cmocka_unit_test(wrong_sizes_are_refused),
+		cmocka_unit_test(names_are_checked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/* test_qmp.c - Where messages end, what they look like, which arguments fit */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "control_args.h"
+#include "qmp.h"
+
+/* Length of the first message, given all at once and given byte by byte */
+static size_t frame(const char *text)
+{
+	struct qmp_frame whole = { 0 }, bits = { 0 };
+	size_t len = strlen(text), all, part = 0, i;
+
+	all = qmp_frame_next(&whole, text, len);
+	for (i = 1; i <= len && !part; i++)
+		part = qmp_frame_next(&bits, text, i);
+	assert_int_equal(all, part);
+	return all;
+}
+
+static void messages_end_with_their_brace(void **state)
+{
+	(void)state;
+	assert_int_equal(frame("{}"), 2);
+	assert_int_equal(frame("{}{}"), 2);
+	assert_int_equal(frame("{\"a\":{\"b\":[1,2]}} x"), 17);
+	assert_int_equal(frame("[{}]"), 4);
+	assert_int_equal(frame("{"), 0);
+	assert_int_equal(frame("{\"a\":{}"), 0);
+	assert_int_equal(frame(""), 0);
+}
+
+static void strings_hide_braces(void **state)
+{
+	(void)state;
+	assert_int_equal(frame("{\"a\":\"}\"}"), 9);
+	assert_int_equal(frame("{\"a\":\"\\\"}\"}"), 11);
+	assert_int_equal(frame("{\"a\":\"\\\\\"}"), 10);
+	assert_int_equal(frame("{\"a}"), 0);
+}
+
+static void newlines_end_messages(void **state)
+{
+	(void)state;
+	assert_int_equal(frame("rubbish\n{}"), 8);
+	assert_int_equal(frame("{\"broken\": \n{}"), 12);
+	assert_int_equal(frame("{\"open\n{}"), 7);
+	assert_int_equal(frame("}}\n"), 3);
+	assert_int_equal(frame("\r\n"), 2);
+	assert_true(qmp_blank("\r\n", 2));
+	assert_true(qmp_blank("", 0));
+	assert_false(qmp_blank("x\n", 2));
+}
+
+static void expect_text(json_t *msg, const char *want)
+{
+	char *text = qmp_text(msg);
+
+	assert_string_equal(text, want);
+	free(text);
+	json_decref(msg);
+}
+
+static void messages_look_like_qemus(void **state)
+{
+	const struct timeval when = { 12, 345 };
+	json_t *id = json_integer(7);
+
+	(void)state;
+	expect_text(qmp_return(NULL, NULL), "{\"return\":{}}\r\n");
+	expect_text(qmp_return(json_true(), id),
+		    "{\"return\":true,\"id\":7}\r\n");
+	expect_text(qmp_error(QMP_GENERIC_ERROR, "no", id),
+		    "{\"error\":{\"class\":\"GenericError\",\"desc\":\"no\"},"
+		    "\"id\":7}\r\n");
+	expect_text(qmp_event("STOP", NULL, &when),
+		    "{\"timestamp\":{\"seconds\":12,\"microseconds\":345},"
+		    "\"event\":\"STOP\"}\r\n");
+	json_decref(id);
+}
+
+static void broken_text_still_makes_an_answer(void **state)
+{
+	(void)state;
+	expect_text(qmp_error(QMP_GENERIC_ERROR, "cut \xc3", NULL),
+		    "{\"error\":{\"class\":\"GenericError\","
+		    "\"desc\":\"cut ?\"}}\r\n");
+}
+
+static void milliseconds_are_readable(void **state)
+{
+	(void)state;
+	expect_text(json_pack("{s:f}", "ms", 0.834), "{\"ms\":0.834}\r\n");
+	assert_null(qmp_text(NULL));
+}
+
+static void check(const char *spec, const char *args, const char *word)
+{
+	json_t *value = json_loads(args, 0, NULL);
+	struct error err = { 0 };
+	int rc;
+
+	assert_non_null(value);
+	rc = control_args_check(spec, value, &err);
+	json_decref(value);
+	assert_int_equal(rc, word ? -EINVAL : 0);
+	if (word && !strstr(err.text, word))
+		fail_msg("%s: no '%s' in: %s", args, word, err.text);
+}
+
+static void arguments_are_checked(void **state)
+{
+	static const char spec[] = "uri:s ?detach:b ?n:i ?list:o";
+
+	(void)state;
+	check(spec, "{\"uri\":\"x\"}", NULL);
+	check(spec, "{\"uri\":\"x\",\"detach\":true,\"n\":1,\"list\":[]}",
+	      NULL);
+	check(spec, "{\"uri\":\"x\",\"list\":{}}", NULL);
+	check(spec, "{}", "'uri' is missing");
+	check(spec, "{\"uri\":1}", "'uri' must be a string");
+	check(spec, "{\"uri\":\"x\",\"n\":1.5}", "'n' must be an integer");
+	check(spec, "{\"uri\":\"x\",\"n\":\"1\"}", "'n' must be an integer");
+	check(spec, "{\"uri\":\"x\",\"detach\":1}", "true or false");
+	check(spec, "{\"uri\":\"x\",\"detach\":null}", "true or false");
+	check(spec, "{\"uri\":\"x\",\"list\":1}", "an object or an array");
+	check(spec, "{\"ur\":\"x\"}", "unknown argument 'ur'");
+	check(spec, "{\"uri\":\"x\",\"uri2\":1}", "takes 'uri', 'detach'");
+}
+
+static void commands_may_take_nothing(void **state)
+{
+	(void)state;
+	check(NULL, "{}", NULL);
+	check("", "{}", NULL);
+	check(NULL, "{\"x\":1}", "takes none");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(messages_end_with_their_brace),
+		cmocka_unit_test(strings_hide_braces),
+		cmocka_unit_test(newlines_end_messages),
+		cmocka_unit_test(messages_look_like_qemus),
+		cmocka_unit_test(broken_text_still_makes_an_answer),
+		cmocka_unit_test(milliseconds_are_readable),
+		cmocka_unit_test(arguments_are_checked),
+		cmocka_unit_test(commands_may_take_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
