@@ -139,9 +139,11 @@ int batch_send(struct source *s, struct batch *b, struct channel *c,
 
 	if (rc)
 		return rc;
+	j->bytes += b->bytes;
+	if (kind == PAGE_KINDS)
+		return 0;
 	j->pages[kind] += b->data_pages;
 	j->pages[PAGE_KIND_ZERO] += b->zero_pages;
 	j->pages[PAGE_POISON] += b->poison_pages;
-	j->bytes += b->bytes;
 	return 0;
 }

@@ -206,6 +206,12 @@ void channel_shut(struct channel *c)
 		shutdown(c->fd, SHUT_RDWR);
 }
 
+void channel_shut_in(struct channel *c)
+{
+	if (c->fd >= 0)
+		shutdown(c->fd, SHUT_RD);
+}
+
 void channel_close(struct channel *c)
 {
 	if (c->fd >= 0)

@@ -74,6 +74,9 @@ void channel_deadline(struct channel *c, unsigned ms);
 /** channel_shut() - End all waits on it, now and later; any thread */
 void channel_shut(struct channel *c);
 
+/** channel_shut_in() - End waits to receive; sending still works; any thread */
+void channel_shut_in(struct channel *c);
+
 /** channel_close() - Close it; fine on one that isn't open */
 void channel_close(struct channel *c);
 

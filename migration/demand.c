@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include "../vmm/log.h"
 #include "priority.h"
@@ -28,6 +28,31 @@ struct server {
 	uint8_t in[BACKLOG * WIRE_HEADER];
 	size_t have;		/* bytes in @in */
 };
+
+/*
+ * A page that left before and can't be read any more is not reported: the
+ * copy that is on its way is good, and poison that was met then is, too.
+ */
+static int send_page(struct server *sv, size_t page, struct error *err)
+{
+	struct source *s = sv->s;
+	bool first;
+	int rc;
+
+	while (s->injecting == page + 1)
+		usleep(20);
+	first = sent_claim(&s->sent, page, 1);
+	rc = batch_fill(s, &sv->batch, page, 1, err);
+	if (rc)
+		return rc;
+	if (!first) {
+		s->job->duplicates++;
+		if (sv->batch.poison_pages)
+			return 0;
+	}
+	return batch_send(s, &sv->batch, &s->demand,
+			  first ? PAGE_DEMAND : PAGE_KINDS, err);
+}
 
 static int answer(struct server *sv, const struct wire_msg *m, size_t *last,
 		  struct error *err)
@@ -45,14 +70,8 @@ static int answer(struct server *sv, const struct wire_msg *m, size_t *last,
 			(unsigned long long)m->a);
 	page = (size_t)(offset / WIRE_PAGE);
 	s->job->requests += m->b;
-	for (size_t i = 0; i < m->b && !rc; i++) {
-		if (!sent_claim(&s->sent, page + i, 1))
-			s->job->duplicates++;
-		rc = batch_fill(s, &sv->batch, page + i, 1, err);
-		if (!rc)
-			rc = batch_send(s, &sv->batch, &s->demand,
-					PAGE_DEMAND, err);
-	}
+	for (size_t i = 0; i < m->b && !rc; i++)
+		rc = send_page(sv, page + i, err);
 	*last = page + m->b;
 	pthread_mutex_lock(&s->policy_lock);
 	policy_fault(&s->policy, page);

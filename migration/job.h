@@ -72,7 +72,7 @@ struct job {
 	bool outgoing;
 	const char *stage;
 	struct error why;
-	uint64_t start, pause, run, end;
+	_Atomic uint64_t start, pause, run, end;
 	uint64_t pages_total;
 	uint32_t page_size;
 	unsigned vcpus;

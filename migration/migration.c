@@ -25,12 +25,14 @@
  * @job:	how the current or last one goes
  * @source:	the guest leaves, or has left, or tried to
  * @target:	a guest arrives, or has arrived
+ * @bandwidth:	limit of the push, bytes per second; 0 for none
  */
 struct migration {
 	struct host *host;
 	struct job job;
 	struct source *source;
 	struct target *target;
+	uint64_t bandwidth;
 };
 
 static int may_leave(struct migration *mig, struct error *err)
@@ -66,7 +68,10 @@ static int start_leaving(struct migration *mig, const char *text,
 		return rc;
 	source_free(mig->source);
 	mig->source = source_new(mig->host, &mig->job, &uri, err);
-	return mig->source ? source_start(mig->source, err) : -err->code;
+	if (!mig->source)
+		return -err->code;
+	mig->source->bandwidth = mig->bandwidth;
+	return source_start(mig->source, err);
 }
 
 /* The host's lock keeps the machine there while it is looked at */
@@ -212,6 +217,36 @@ static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
+/* QEMU's name for it; what else it has there makes no sense here */
+#define BANDWIDTH	"max-postcopy-bandwidth"
+
+static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
+			      struct error *err)
+{
+	json_int_t v = json_integer_value(json_object_get(args, BANDWIDTH));
+	struct migration *mig = ctx;
+
+	(void)ret;
+	if (v < 0)
+		return error_set(err, EINVAL,
+			BANDWIDTH " is in bytes per second, 0 for no limit");
+	mig->bandwidth = (uint64_t)v;
+	if (mig->source)
+		mig->source->bandwidth = mig->bandwidth;
+	return 0;
+}
+
+static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
+				struct error *err)
+{
+	struct migration *mig = ctx;
+
+	(void)args;
+	(void)err;
+	*ret = json_pack("{s:I}", BANDWIDTH, (json_int_t)mig->bandwidth);
+	return 0;
+}
+
 static const struct control_command commands[] = {
 	{ "migrate", "uri:s ?detach:b", cmd_migrate },
 	{ "migrate_cancel", "", cmd_cancel },
@@ -221,6 +256,8 @@ static const struct control_command commands[] = {
 	{ "migrate-set-capabilities", "capabilities:o",
 	  cmd_set_capabilities },
 	{ "query-migrate-capabilities", "", cmd_query_capabilities },
+	{ "migrate-set-parameters", BANDWIDTH ":i", cmd_set_parameters },
+	{ "query-migrate-parameters", "", cmd_query_parameters },
 	{ "query-migrate", "", cmd_query },
 	{ 0 }
 };

@@ -122,7 +122,7 @@ static int handle_missing(struct target *t, size_t page, pid_t tid,
 	 * ends the wait in place.c, one that was placed before is seen here
 	 */
 	inflight_add(t, page, vcpu_of(t, tid));
-	if (pages_request(&t->pages, page))
+	if (!t->failed && pages_request(&t->pages, page))
 		return ask(t, page, err);
 
 	switch (pages_get(&t->pages, page)) {

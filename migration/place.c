@@ -295,10 +295,9 @@ static int poison_present(struct target *t, size_t page, struct error *err)
 			uffd_cause(rc)) : 0;
 }
 
-int target_pager_hook(void *ctx, uint64_t offset, bool simulate,
-		      struct error *err)
+static int poison_page(struct target *t, uint64_t offset, bool simulate,
+		       struct error *err)
 {
-	struct target *t = ctx;
 	size_t page = (size_t)(offset / WIRE_PAGE);
 	struct run r;
 	long rc;
@@ -315,4 +314,18 @@ int target_pager_hook(void *ctx, uint64_t offset, bool simulate,
 			"the page is just arriving: try again");
 	rc = place_run(t, &r, PLACE_POISON, NULL, err);
 	return rc < 0 ? (int)rc : 0;
+}
+
+int target_pager_hook(void *ctx, uint64_t offset, bool simulate,
+		      struct error *err)
+{
+	struct target *t = ctx;
+	int rc = 1;
+
+	pthread_mutex_lock(&t->hook_lock);
+	/* Closed: all pages are here, and it's done in the ordinary way */
+	if (t->uffd >= 0)
+		rc = poison_page(t, offset, simulate, err);
+	pthread_mutex_unlock(&t->hook_lock);
+	return rc;
 }

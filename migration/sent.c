@@ -69,6 +69,12 @@ size_t sent_claim(struct sent *s, size_t i, size_t max)
 	return done;
 }
 
+void sent_release(struct sent *s, size_t i)
+{
+	atomic_fetch_and(&s->word[i / BITS], ~(1ull << i % BITS));
+	atomic_fetch_add(&s->left, 1);
+}
+
 size_t sent_next(const struct sent *s, size_t i)
 {
 	while (i < s->n) {

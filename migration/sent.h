@@ -44,6 +44,9 @@ bool sent_test(const struct sent *s, size_t i);
  */
 size_t sent_claim(struct sent *s, size_t i, size_t max);
 
+/** sent_release() - A claimed page was not sent after all */
+void sent_release(struct sent *s, size_t i);
+
 /**
  * sent_next() - The first free page at or above one
  * @s:		the map

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include "../vmm/hot.h"
 #include "../vmm/log.h"
 #include "mutant.h"
 #include "source.h"
@@ -52,6 +54,9 @@ static int greet(struct source *s, struct channel *c, enum wire_role role,
 		rc = channel_expect(c, WIRE_MSG_WELCOME, &in, NULL, err);
 	if (!rc)
 		rc = wire_get_hello(in, &h, err);
+	if (!rc && (h.page_size != WIRE_PAGE || memcmp(h.id, s->id, WIRE_ID)))
+		rc = error_set(err, EBADMSG,
+			"the destination's WELCOME does not fit our HELLO");
 	free(in);
 	s->features = h.features;
 	return rc;
@@ -139,13 +144,15 @@ int source_pause(struct source *s, struct error *err)
 {
 	int rc;
 
-	s->before = machine_status(s->m);
 	s->job->pause = now_ns();
 	job_set(s->job, JOB_DEVICE, NULL);
-	rc = machine_pause(s->m, RUN_FINISH_MIGRATE, WHY_MIGRATION, err);
+	rc = machine_hold(s->m, &s->before, err);
 	if (rc)
 		return rc;
 	s->paused = true;
+	/* A poisoning that began before is in the list, later ones see @paused */
+	pthread_mutex_lock(&s->m->inject_lock);
+	pthread_mutex_unlock(&s->m->inject_lock);
 	return start_demand(s, err);
 }
 
@@ -163,39 +170,37 @@ int source_state(struct source *s, struct error *err)
 	return rc;
 }
 
-static void claim_poison(struct source *s)
+static void claim_poison(struct source *s, const struct poison *p)
 {
-	struct poison *p;
-	int n = poison_copy(&s->m->poison, &p);
+	uint64_t offset;
 
-	for (int i = 0; i < n; i++) {
-		uint64_t offset;
-
-		if (ram_offset(&s->m->ram, p[i].gpa, p[i].size, &offset))
-			s->job->pages[PAGE_POISON] +=
-				sent_claim(&s->sent, offset / WIRE_PAGE,
-					   p[i].size / WIRE_PAGE);
-	}
-	if (n > 0)
-		free(p);
+	if (ram_offset(&s->m->ram, p->gpa, p->size, &offset))
+		s->job->pages[PAGE_POISON] +=
+			sent_claim(&s->sent, offset / WIRE_PAGE,
+				   p->size / WIRE_PAGE);
 }
 
+/* What is listed is claimed, and nothing else: both from one copy */
 int source_poison(struct source *s, struct error *err)
 {
 	struct writer w = { 0 };
+	struct poison *p = NULL;
+	int n = mutant("drop-poison") ? 0 : poison_copy(&s->m->poison, &p);
 	int rc;
 
-	if (mutant("drop-poison"))
-		put_u32(&w, 0);
-	else
-		poison_save(&s->m->poison, &w);
-	rc = w.failed ? error_set(err, ENOMEM, "out of memory for poison")
-		      : say(s, WIRE_MSG_POISON_LIST, &w, err);
+	for (int i = 0; i < n; i++)
+		claim_poison(s, &p[i]);
+	if (n >= 0)
+		poison_save(p, (size_t)n, &w);
+	rc = n < 0 || w.failed
+		? error_set(err, ENOMEM, "out of memory for poison")
+		: say(s, WIRE_MSG_POISON_LIST, &w, err);
 	writer_free(&w);
-	if (!mutant("drop-poison"))
-		claim_poison(s);
+	free(p);
 	return rc;
 }
+
+#define ZERO_LIST_MAX	((WIRE_LIST_MAX - 4) / 16)
 
 /* What a second look, with the guest paused, still finds empty */
 struct zero_list {
@@ -210,7 +215,8 @@ static int put_hole(void *ctx, uint64_t offset, uint64_t len)
 	struct source *s = z->s;
 	size_t page = (size_t)(offset / WIRE_PAGE), n = (size_t)(len / WIRE_PAGE);
 
-	while (n) {
+	/* What doesn't fit in the list is found again when it is read */
+	while (n && z->n < ZERO_LIST_MAX) {
 		size_t free = sent_claim(&s->sent, page, n);
 
 		if (free) {
@@ -249,10 +255,33 @@ int source_zero(struct source *s, struct error *err)
 	return rc;
 }
 
+/* What the vCPUs touch first goes ahead, so that they needn't ask for it */
+static int send_hot(struct source *s, struct error *err)
+{
+	uint64_t gpa[HOT_PER_VCPU * 8];
+	size_t n = hot_pages(s->m, gpa, ARRAY_SIZE(gpa));
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		uint64_t offset;
+
+		if (!ram_offset(&s->m->ram, gpa[i], WIRE_PAGE, &offset) ||
+		    !sent_claim(&s->sent, offset / WIRE_PAGE, 1))
+			continue;
+		rc = batch_fill(s, &s->batch, offset / WIRE_PAGE, 1, err);
+		if (!rc)
+			rc = batch_send(s, &s->batch, &s->main, PAGE_PUSH,
+					err);
+	}
+	return rc;
+}
+
 int source_prepare(struct source *s, struct error *err)
 {
-	int rc = say(s, WIRE_MSG_PREPARE, NULL, err);
+	int rc = send_hot(s, err);
 
+	if (!rc)
+		rc = say(s, WIRE_MSG_PREPARE, NULL, err);
 	return rc ? rc : channel_expect(&s->main, WIRE_MSG_PREPARED, NULL,
 					NULL, err);
 }
@@ -292,22 +321,46 @@ int source_commit(struct source *s, struct error *err)
 	return 0;
 }
 
+/*
+ * Sleep off what the push is ahead of its limit, in naps that let a change of
+ * the limit through. Demand is never held back.
+ */
+static void throttle(struct source *s, uint64_t start, uint64_t bytes)
+{
+	while (s->bandwidth && !s->failed && !s->ending) {
+		double due = (double)bytes / (double)s->bandwidth;
+		double ahead = due - (double)(now_ns() - start) / 1e9;
+
+		if (ahead <= 0)
+			return;
+		usleep(ahead > 0.01 ? 10000 : (useconds_t)(ahead * 1e6) + 1);
+	}
+}
+
 int source_push(struct source *s, struct error *err)
 {
+	uint64_t start = now_ns(), bytes = 0;
 	int rc = 0;
 
 	while (!rc) {
 		size_t first, n;
 
+		throttle(s, start, bytes);
+
 		pthread_mutex_lock(&s->policy_lock);
 		n = policy_next(&s->policy, &s->sent, &first);
 		pthread_mutex_unlock(&s->policy_lock);
-		if (!n)
+		if (!n && !s->injecting)
 			break;
+		if (!n) {
+			usleep(100);
+			continue;
+		}
 		rc = batch_fill(s, &s->batch, first, n, err);
 		if (!rc)
 			rc = batch_send(s, &s->batch, &s->main, PAGE_PUSH,
 					err);
+		bytes += s->batch.bytes;
 	}
 	return rc;
 }
@@ -373,8 +426,9 @@ static void come_home(struct source *s, struct error *why)
 	end_demand(s);
 	channel_shut(&s->main);
 	machine_set_pager(s->m, NULL);
+	machine_release(s->m);
 	if (s->paused && s->before.state == RUN_RUNNING)
-		machine_run(s->m, WHY_MIGRATION_CANCELED);
+		machine_run(s->m, WHY_MIGRATION_CANCELED, NULL);
 	else if (s->paused)
 		machine_set_status(s->m, s->before);
 	s->host->side = "none";
@@ -415,18 +469,40 @@ static void *source_main(void *arg)
 	return NULL;
 }
 
-/* Poison made on purpose during a migration: not on what has left */
+/*
+ * Poison made on purpose during a migration: not on what has left, and not
+ * while the lists are sent. The page is kept from both sending threads until
+ * that is over, so that they meet it either whole or lost.
+ */
 static int source_pager(void *ctx, uint64_t offset, bool simulate,
 			struct error *err)
 {
 	struct source *s = ctx;
+	size_t page = (size_t)(offset / WIRE_PAGE);
 
 	(void)simulate;
-	if (!sent_test(&s->sent, offset / WIRE_PAGE))
+	if (!s->paused)
 		return 1;
+	if (!s->committed)
+		return error_set(err, EAGAIN,
+			"the guest is being handed over just now: try again");
+	s->injecting = page + 1;
+	if (sent_claim(&s->sent, page, 1))
+		return 1;
+	s->injecting = 0;
 	return error_set(err, EALREADY,
 		"0x%llx was already handed over to the destination: poison it there",
 		(unsigned long long)ram_gpa(&s->m->ram, offset));
+}
+
+static void source_pager_done(void *ctx, uint64_t offset)
+{
+	struct source *s = ctx;
+
+	if (!s->injecting)
+		return;
+	sent_release(&s->sent, (size_t)(offset / WIRE_PAGE));
+	s->injecting = 0;
 }
 
 struct source *source_new(struct host *h, struct job *job,
@@ -459,7 +535,8 @@ struct source *source_new(struct host *h, struct job *job,
 
 int source_start(struct source *s, struct error *err)
 {
-	struct pager p = { .ctx = s, .poison = source_pager };
+	struct pager p = { .ctx = s, .poison = source_pager,
+			   .done = source_pager_done };
 	int rc;
 
 	job_begin(s->job, true);
@@ -490,7 +567,8 @@ int source_cancel(struct source *s, struct error *err)
 	if (late)
 		return error_set(err, EBUSY,
 			"the guest was handed over already: a postcopy migration can't be cancelled");
-	channel_shut(&s->main);
+	/* What it waits to hear never comes; saying goodbye still works */
+	channel_shut_in(&s->main);
 	return 0;
 }
 

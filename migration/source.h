@@ -61,6 +61,8 @@ struct extent {
  * @paused:	this migration paused the guest
  * @before:	what the guest did before that
  * @ending:	connections are being closed on purpose
+ * @injecting:	page that is being poisoned on purpose, plus one; or 0
+ * @bandwidth:	of the push, bytes per second at most; 0 for no limit
  */
 struct source {
 	struct host *host;
@@ -80,11 +82,13 @@ struct source {
 	struct batch batch;
 
 	pthread_mutex_t lock;
-	bool committed, failed;
-	_Atomic bool cancelled;
-	bool paused, started, demand_started;
+	_Atomic bool committed;
+	_Atomic bool cancelled, failed, paused;
+	bool started, demand_started;
 	struct run_status before;
 	_Atomic bool ending;
+	_Atomic uint64_t bandwidth;
+	_Atomic size_t injecting;
 	pthread_t thread, demand_thread;
 };
 
@@ -144,7 +148,8 @@ int batch_fill(struct source *s, struct batch *b, size_t page, size_t n,
  * @s:		the source
  * @b:		from batch_fill()
  * @c:		on which connection
- * @kind:	PAGE_DEMAND or PAGE_PUSH
+ * @kind:	PAGE_DEMAND or PAGE_PUSH; PAGE_KINDS for pages that were counted
+ *		when they were sent before
  * @err:	why not
  *
  * Return: as channel_send()

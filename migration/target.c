@@ -258,7 +258,8 @@ static int hear_prepare(struct target *t, struct error *err)
 		rc = channel_hear(&t->main, &m, err);
 		if (rc || m.type == WIRE_MSG_PREPARE)
 			break;
-		if (m.type != WIRE_MSG_PAGES && m.type != WIRE_MSG_ZERO) {
+		if (m.type != WIRE_MSG_PAGES && m.type != WIRE_MSG_ZERO &&
+		    m.type != WIRE_MSG_POISON) {
 			rc = error_set(err, EBADMSG,
 				"the peer sent %s where PREPARE belongs",
 				wire_name(m.type));
@@ -271,6 +272,21 @@ static int hear_prepare(struct target *t, struct error *err)
 			break;
 	}
 	free(data);
+	return rc;
+}
+
+/* From here on the machine is kept, whatever happens to the connection */
+static int promise(struct target *t, struct error *err)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&t->lock);
+	if (t->broken)
+		rc = error_set(err, EPIPE,
+			"the connection was lost while the state was loaded");
+	else
+		t->prepared = true;
+	pthread_mutex_unlock(&t->lock);
 	return rc;
 }
 
@@ -287,10 +303,11 @@ int target_prepare(struct target *t, struct error *err)
 	if (!rc)
 		rc = load_state(t, err);
 	drop_received(t);
+	if (!rc)
+		rc = promise(t, err);
 	if (rc)
 		return rc;
 	machine_set_pager(t->m, &p);
-	t->prepared = true;
 	return say(t, WIRE_MSG_PREPARED, NULL, err);
 }
 
@@ -298,6 +315,9 @@ int target_commit(struct target *t, struct error *err)
 {
 	int rc = channel_expect(&t->main, WIRE_MSG_COMMIT, NULL, NULL, err);
 
+	/* A source that says no has not committed: there is no doubt */
+	if (rc == -ECONNREFUSED)
+		t->prepared = false;
 	if (rc)
 		return rc;
 	t->committed = true;
@@ -306,7 +326,7 @@ int target_commit(struct target *t, struct error *err)
 	t->job->run = now_ns();
 	job_set(t->job, JOB_POSTCOPY, NULL);
 	if (t->run_it)
-		machine_run(t->m, WHY_POSTCOPY);
+		machine_run(t->m, WHY_POSTCOPY, NULL);
 	else
 		machine_set_status(t->m, (struct run_status){ RUN_PAUSED,
 							      WHY_POSTCOPY });
@@ -354,6 +374,15 @@ static void end_pager(struct target *t)
 	t->pager_started = false;
 }
 
+static void close_uffd(struct target *t)
+{
+	pthread_mutex_lock(&t->hook_lock);
+	if (t->uffd >= 0)
+		close(t->uffd);
+	t->uffd = -1;
+	pthread_mutex_unlock(&t->hook_lock);
+}
+
 /*
  * Every page is there, or known to be zeroes. Those need no page of their
  * own: unregistered memory that was never written reads as zeroes. Poison
@@ -366,29 +395,26 @@ static int let_go(struct target *t, struct error *err)
 
 	end_pager(t);
 	machine_set_pager(t->m, NULL);
+	pthread_mutex_lock(&t->hook_lock);
 	rc = uffd_unregister(t->uffd, ram->base, ram->size);
+	pthread_mutex_unlock(&t->hook_lock);
 	if (rc)
 		return error_set(err, -rc, "UFFDIO_UNREGISTER: %s",
 				 strerrordesc_np(-rc));
-	close(t->uffd);
-	t->uffd = -1;
+	close_uffd(t);
 	return 0;
 }
 
 int target_finish(struct target *t, struct error *err)
 {
 	struct writer w = { 0 };
-	struct run_status s;
 	int rc = wait_last_pages(t, err);
 
 	if (!rc)
 		rc = let_go(t, err);
 	if (rc)
 		return rc;
-	s = machine_status(t->m);
-	if (s.reason == WHY_POSTCOPY)
-		machine_set_status(t->m, (struct run_status){ s.state,
-							      WHY_MIGRATED });
+	machine_set_reason(t->m, WHY_POSTCOPY, WHY_MIGRATED);
 	job_put_latency(t->job, &w);
 	/* The guest is whole: a source that can't be told doesn't change it */
 	if (w.failed || say(t, WIRE_MSG_COMPLETE, &w, NULL))
@@ -408,6 +434,20 @@ static void walk(struct target *t, struct error *err)
 	}
 }
 
+/*
+ * Loading state may wait for a page that doesn't come any more. Until the
+ * source was told that we are prepared, all of it is thrown away, so whoever
+ * waits may go on with zeroes: that machine never runs.
+ */
+static void let_loader_go(struct target *t)
+{
+	pthread_mutex_lock(&t->lock);
+	t->broken |= !t->prepared;
+	pthread_mutex_unlock(&t->lock);
+	if (t->broken && t->uffd >= 0)
+		uffd_unregister(t->uffd, t->m->ram.base, t->m->ram.size);
+}
+
 void target_fail(struct target *t, const struct error *why)
 {
 	bool first;
@@ -418,6 +458,7 @@ void target_fail(struct target *t, const struct error *why)
 	first = t->prepared && !t->failed;
 	t->failed |= first;
 	pthread_mutex_unlock(&t->lock);
+	let_loader_go(t);
 
 	channel_shut(&t->main);
 	channel_shut(&t->demand);
@@ -425,13 +466,8 @@ void target_fail(struct target *t, const struct error *why)
 		return;
 	log_line("migration paused: %s; what has arrived is kept here",
 		 why->text);
-	if (t->committed) {
-		struct run_status s = machine_status(t->m);
-
-		s.reason = WHY_POSTCOPY_FAILED;
-		if (!machine_ended(t->m))
-			machine_set_status(t->m, s);
-	}
+	if (t->committed)
+		machine_set_reason(t->m, WHY_POSTCOPY, WHY_POSTCOPY_FAILED);
 	job_set(t->job, JOB_PAUSED, why);
 }
 
@@ -448,15 +484,13 @@ static void start_over(struct target *t)
 	 */
 	if (t->m)
 		machine_halt(t->m);
-	if (t->uffd >= 0)
-		close(t->uffd);
-	t->uffd = -1;
+	close_uffd(t);
 	machine_free(t->m);
 	t->m = NULL;
 	pages_fini(&t->pages);
 	drop_received(t);
 	t->inflight_n = 0;
-	t->ending = false;
+	t->prepared = t->broken = t->failed = t->ending = false;
 }
 
 /* Return: true if another source may try */
@@ -522,6 +556,7 @@ struct target *target_new(struct host *h, struct job *job,
 	t->main.fd = t->demand.fd = t->uffd = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_mutex_init(&t->inflight_lock, NULL);
+	pthread_mutex_init(&t->hook_lock, NULL);
 	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	t->listener = channel_listen(uri, err);
 	rc = t->listener < 0 ? t->listener
@@ -551,6 +586,7 @@ void target_free(struct target *t)
 	if (t->listener >= 0)
 		shutdown(t->listener, SHUT_RDWR);
 	target_disconnect(t);
+	let_loader_go(t);
 	if (t->started)
 		pthread_join(t->thread, NULL);
 	start_over(t);
@@ -561,5 +597,6 @@ void target_free(struct target *t)
 	close(t->wake);
 	pthread_mutex_destroy(&t->lock);
 	pthread_mutex_destroy(&t->inflight_lock);
+	pthread_mutex_destroy(&t->hook_lock);
 	free(t);
 }

@@ -50,11 +50,14 @@ struct inflight {
  * @pages:	what each page is
  * @state, @poison, @zero: received, to be loaded by the prepare stage
  * @inflight:	under @inflight_lock
+ * @hook_lock:	held while a page is poisoned on purpose, so that @uffd stays
+ * @broken:	pages were let go before the machine was loaded: it may have
+ *		loaded zeroes, and must not run
  * @prepared:	the source was told that we can run: without its word we
  *		don't know whether it does
  * @committed:	the source has said that it never will again
  * @ending:	connections are being closed on purpose
- * @lock:	protects @failed
+ * @lock:	protects @failed, and that @prepared and @broken exclude each other
  */
 struct target {
 	struct host *host;
@@ -65,7 +68,8 @@ struct target {
 	uint8_t id[WIRE_ID];
 
 	struct machine *m;
-	int uffd;
+	_Atomic int uffd;
+	pthread_mutex_t hook_lock;
 	struct pages pages;
 	uint8_t *state, *poison, *zero;
 	uint32_t state_len, poison_len, zero_len;
@@ -75,7 +79,7 @@ struct target {
 	struct inflight inflight[INFLIGHT_MAX];
 	_Atomic unsigned inflight_n;
 
-	bool prepared, committed;
+	_Atomic bool prepared, committed, broken;
 	_Atomic bool ending;
 	pthread_mutex_t lock;
 	_Atomic bool failed;

@@ -121,6 +121,7 @@ static int load_segment(struct machine *m, const struct image *im,
 {
 	const void *data = part(im, p->p_offset, p->p_filesz);
 	uint64_t offset;
+	int rc;
 
 	if (!data || p->p_filesz > p->p_memsz)
 		return bad(im, err, "a segment is cut off");
@@ -131,7 +132,9 @@ static int load_segment(struct machine *m, const struct image *im,
 			im->path, (unsigned long long)p->p_memsz,
 			(unsigned long long)p->p_paddr);
 	/* The rest of it (bss) is RAM that was never written: zeroes */
-	return ram_write(&m->ram, p->p_paddr, data, p->p_filesz);
+	rc = ram_write(&m->ram, p->p_paddr, data, p->p_filesz);
+	return rc ? error_set(err, -rc, "cannot write the kernel into RAM: %s",
+			      strerrordesc_np(-rc)) : 0;
 }
 
 static uint64_t align4(uint64_t n)

@@ -311,8 +311,12 @@ static int migrate(struct follow *f, struct error *err)
 {
 	int rc;
 
-	rc = qmp_execute(f->q, "migrate", json_pack("{s:s}", "uri",
-			 f->o->uri), NULL, err);
+	rc = qmp_execute(f->q, "migrate-set-parameters", json_pack("{s:I}",
+			 "max-postcopy-bandwidth",
+			 (json_int_t)f->o->bandwidth), NULL, err);
+	if (!rc)
+		rc = qmp_execute(f->q, "migrate", json_pack("{s:s}", "uri",
+				 f->o->uri), NULL, err);
 	if (rc)
 		return CLI_FAILED;
 	if (f->o->detach)

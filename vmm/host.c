@@ -19,6 +19,9 @@ static void on_status(void *ctx, struct run_status s)
 	struct domain_words w = words_domain(s);
 	struct host *h = ctx;
 
+	/* A new reason for the same state is no event: query-status has it */
+	if (atomic_exchange(&h->shown, w.running) == w.running)
+		return;
 	control_event(h->control, w.running ? "RESUME" : "STOP",
 		json_pack("{s:s, s:{s:s, s:i, s:s, s:i}}",
 			  "status", w.qemu, "libvirt",
@@ -150,8 +153,8 @@ static int need_own_guest(struct host *h, struct error *err)
 	if (rc)
 		return rc;
 	s = machine_status(h->machine);
-	if (s.state == RUN_RUNNING || s.state == RUN_PAUSED ||
-	    s.state == RUN_PRELAUNCH)
+	if ((s.state == RUN_RUNNING || s.state == RUN_PAUSED ||
+	     s.state == RUN_PRELAUNCH) && !machine_held(h->machine))
 		return 0;
 	return error_set(err, EBUSY,
 		"the guest can't be stopped or continued here now: it is in state '%s'",
@@ -178,7 +181,7 @@ static int cmd_cont(struct host *h, json_t *args, json_t **ret,
 	(void)args;
 	(void)ret;
 	if (!rc && machine_status(h->machine).state != RUN_RUNNING)
-		machine_run(h->machine, WHY_UNPAUSED);
+		rc = machine_run(h->machine, WHY_UNPAUSED, err);
 	return rc;
 }
 

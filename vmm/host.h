@@ -26,6 +26,7 @@ struct loop;
  * @console:	serial port's other end
  * @side:	"none", "source" or "destination": this machine's part in a
  *		migration, a literal
+ * @shown:	1 if the last status event was RESUME, 0 if STOP, -1 if none was
  * @lock:	protects @machine: that it is there, not what it does
  * @machine:	or NULL
  */
@@ -35,6 +36,7 @@ struct host {
 	struct control *control;
 	struct chardev *console;
 	_Atomic(const char *) side;
+	_Atomic int shown;
 	pthread_mutex_t lock;
 	struct machine *machine;
 };

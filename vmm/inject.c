@@ -72,25 +72,20 @@ static int replace_by_marker(struct machine *m, uint64_t offset,
 	return rc;
 }
 
-/* Who stands between the machine and its RAM decides first */
-static int ask_pager(struct machine *m, uint64_t offset, bool simulate,
-		     struct error *err)
+static struct pager get_pager(struct machine *m)
 {
-	struct pager pager;
+	struct pager p;
 
 	pthread_mutex_lock(&m->lock);
-	pager = m->pager;
+	p = m->pager;
 	pthread_mutex_unlock(&m->lock);
-	return pager.poison ? pager.poison(pager.ctx, offset, simulate, err)
-			    : 1;
+	return p;
 }
 
 static int simulate(struct machine *m, uint64_t offset, struct error *err)
 {
-	int rc = ask_pager(m, offset, true, err);
+	int rc;
 
-	if (rc <= 0)
-		return rc;
 	if (m->poison_uffd < 0) {
 		rc = uffd_open(true, err);
 		if (rc < 0)
@@ -114,27 +109,40 @@ static int hwpoison(struct machine *m, uint64_t offset, struct error *err)
 			 strerrordesc_np(errno));
 }
 
+/* One method. Who stands between the machine and its RAM decides first */
+static int try_method(struct machine *m, uint64_t offset,
+		      enum inject_method method, struct error *err)
+{
+	bool marker = method == INJECT_SIMULATE;
+	struct pager p = get_pager(m);
+	int rc = p.poison ? p.poison(p.ctx, offset, marker, err) : 1;
+
+	if (rc <= 0)
+		return rc;
+	rc = marker ? simulate(m, offset, err) : hwpoison(m, offset, err);
+	if (p.done)
+		p.done(p.ctx, offset);
+	return rc;
+}
+
 static int try_methods(struct machine *m, uint64_t offset,
 		       enum inject_method *method, struct error *err)
 {
 	struct error why = { 0 };
 	int rc;
 
-	if (*method != INJECT_SIMULATE) {
-		rc = ask_pager(m, offset, false, err);
-		if (rc > 0)
-			rc = hwpoison(m, offset, &why);
-		if (!rc || err->code || *method == INJECT_HWPOISON) {
-			*method = INJECT_HWPOISON;
+	if (*method == INJECT_AUTO) {
+		rc = try_method(m, offset, INJECT_HWPOISON, &why);
+		*method = rc == -EPERM || rc == -ENOTSUP ? INJECT_SIMULATE
+							 : INJECT_HWPOISON;
+		if (*method == INJECT_HWPOISON)
 			return rc ? error_set(err, -rc, "%s", why.text) : 0;
-		}
 	}
-	*method = INJECT_SIMULATE;
-	return simulate(m, offset, err);
+	return try_method(m, offset, *method, err);
 }
 
-int inject_poison(struct machine *m, uint64_t gpa,
-		  enum inject_method *method, struct error *err)
+static int poison_page(struct machine *m, uint64_t gpa,
+		       enum inject_method *method, struct error *err)
 {
 	struct memory_failure f = { .action = MF_NOTED };
 	struct poison p = { 0 };
@@ -161,6 +169,17 @@ int inject_poison(struct machine *m, uint64_t gpa,
 	if (rc > 0)
 		machine_failure(m, &f);
 	return rc < 0 ? error_set(err, -rc, "out of memory") : 0;
+}
+
+int inject_poison(struct machine *m, uint64_t gpa,
+		  enum inject_method *method, struct error *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&m->inject_lock);
+	rc = poison_page(m, gpa, method, err);
+	pthread_mutex_unlock(&m->inject_lock);
+	return rc;
 }
 
 void inject_found(struct machine *m, const struct sigbus *s)

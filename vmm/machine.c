@@ -23,6 +23,7 @@ static void init_sync(struct machine *m)
 
 	pthread_mutex_init(&m->device_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_mutex_init(&m->inject_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&m->changed, &attr);
@@ -100,7 +101,9 @@ struct machine *machine_new(const struct machine_config *cfg,
 static void set_gate(struct machine *m, enum gate gate)
 {
 	pthread_mutex_lock(&m->lock);
-	m->gate = gate;
+	/* The end is final: a vCPU may crash while it is being ended */
+	if (m->gate != GATE_END)
+		m->gate = gate;
 	pthread_cond_broadcast(&m->changed);
 	pthread_mutex_unlock(&m->lock);
 }
@@ -134,6 +137,7 @@ void machine_free(struct machine *m)
 	poison_fini(&m->poison);
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lock);
+	pthread_mutex_destroy(&m->inject_lock);
 	pthread_mutex_destroy(&m->device_lock);
 	free(m->fdt);
 	free(m->msr);
@@ -165,10 +169,33 @@ bool machine_ended(struct machine *m)
 	return s.state == RUN_SHUTDOWN || s.state == RUN_INTERNAL_ERROR;
 }
 
-void machine_run(struct machine *m, enum run_reason why)
+static int may_run(const struct machine *m, struct error *err)
 {
-	machine_set_status(m, (struct run_status){ RUN_RUNNING, why });
-	set_gate(m, GATE_RUN);
+	if (m->held)
+		return error_set(err, EBUSY, "the guest is being migrated");
+	if (m->status.state == RUN_SHUTDOWN ||
+	    m->status.state == RUN_INTERNAL_ERROR)
+		return error_set(err, ECANCELED, "the guest has ended");
+	return 0;
+}
+
+int machine_run(struct machine *m, enum run_reason why, struct error *err)
+{
+	const struct run_status s = { RUN_RUNNING, why };
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	rc = may_run(m, err);
+	if (!rc) {
+		m->status = s;
+		if (m->gate != GATE_END)
+			m->gate = GATE_RUN;
+		pthread_cond_broadcast(&m->changed);
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (!rc)
+		m->observer.status(m->observer.ctx, s);
+	return rc;
 }
 
 static struct timespec ms_from_now(unsigned ms)
@@ -207,20 +234,114 @@ static bool wait_parked(struct machine *m)
 	return false;
 }
 
+/* What other threads asked a vCPU to tell its guest is state, too */
+static void deliver_asked(struct machine *m)
+{
+	for (unsigned i = 0; i < m->cfg.cpus; i++)
+		vcpu_deliver(&m->vcpu[i]);
+}
+
+/* Close the gate and wait. On failure the vCPUs that can still run do */
+static int park_all(struct machine *m, bool was_open, struct error *err)
+{
+	set_gate(m, GATE_PARK);
+	if (wait_parked(m)) {
+		deliver_asked(m);
+		return 0;
+	}
+	if (was_open && !machine_ended(m))
+		set_gate(m, GATE_RUN);
+	return error_set(err, ETIMEDOUT,
+		"a vCPU did not stop within %d s: it waits for memory that the other side has not sent",
+		PAUSE_DEADLINE_MS / 1000);
+}
+
+/* Set the status of a pause, unless things have changed meanwhile */
+static int show_paused(struct machine *m, struct run_status s, bool holder,
+		       struct error *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	rc = holder && m->held ? 0 : may_run(m, err);
+	if (holder && (m->status.state == RUN_SHUTDOWN ||
+		       m->status.state == RUN_INTERNAL_ERROR))
+		rc = error_set(err, ECANCELED, "the guest has ended");
+	if (!rc)
+		m->status = s;
+	pthread_mutex_unlock(&m->lock);
+	if (!rc)
+		m->observer.status(m->observer.ctx, s);
+	return rc;
+}
+
 int machine_pause(struct machine *m, enum run_state state,
 		  enum run_reason why, struct error *err)
 {
-	set_gate(m, GATE_PARK);
-	if (!wait_parked(m)) {
-		set_gate(m, GATE_RUN);
-		return error_set(err, ETIMEDOUT,
-			"a vCPU did not stop within %d s: it waits for memory that the other side has not sent",
-			PAUSE_DEADLINE_MS / 1000);
-	}
-	if (machine_ended(m))
-		return error_set(err, ECANCELED, "the guest has ended");
-	machine_set_status(m, (struct run_status){ state, why });
-	return 0;
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	rc = may_run(m, err);
+	pthread_mutex_unlock(&m->lock);
+	if (!rc)
+		rc = park_all(m, true, err);
+	return rc ? rc : show_paused(m, (struct run_status){ state, why },
+				     false, err);
+}
+
+int machine_hold(struct machine *m, struct run_status *before,
+		 struct error *err)
+{
+	const struct run_status s = { RUN_FINISH_MIGRATE, WHY_MIGRATION };
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	rc = may_run(m, err);
+	if (!rc)
+		m->held = true;
+	*before = m->status;
+	pthread_mutex_unlock(&m->lock);
+	if (rc)
+		return rc;
+	rc = park_all(m, before->state == RUN_RUNNING, err);
+	if (!rc)
+		rc = show_paused(m, s, true, err);
+	if (rc)
+		machine_release(m);
+	return rc;
+}
+
+void machine_release(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->held = false;
+	pthread_mutex_unlock(&m->lock);
+}
+
+bool machine_held(struct machine *m)
+{
+	bool held;
+
+	pthread_mutex_lock(&m->lock);
+	held = m->held;
+	pthread_mutex_unlock(&m->lock);
+	return held;
+}
+
+void machine_set_reason(struct machine *m, enum run_reason from,
+			enum run_reason to)
+{
+	struct run_status s;
+	bool changed;
+
+	pthread_mutex_lock(&m->lock);
+	changed = m->status.reason == from;
+	if (changed)
+		m->status.reason = to;
+	s = m->status;
+	pthread_mutex_unlock(&m->lock);
+	if (changed)
+		m->observer.status(m->observer.ctx, s);
 }
 
 void machine_crash(struct machine *m)

@@ -97,11 +97,14 @@ struct machine_observer {
  * @poison:	about to make the page at a RAM offset unreadable on purpose, by
  *		simulation or for real; return 0 if that was done, 1 to have it done
  *		in the ordinary way, -errno to refuse
+ * @done:	an attempt in the ordinary way is over, successful or not; may
+ *		be NULL
  */
 struct pager {
 	void *ctx;
 	int (*poison)(void *ctx, uint64_t offset, bool simulate,
 		      struct error *err);
+	void (*done)(void *ctx, uint64_t offset);
 };
 
 enum gate { GATE_PARK, GATE_RUN, GATE_END };
@@ -125,12 +128,14 @@ struct machine {
 	pthread_mutex_t lock;		/* protects all below */
 	pthread_cond_t changed;
 	enum gate gate;
+	bool held;			/* see machine_hold() */
 	unsigned parked;		/* vCPU threads that wait at the gate */
 	struct run_status status;
 	struct pager pager;
 	int poison_uffd;		/* for poison made here, or -1 */
 
 	struct poison_list poison;	/* has its own lock */
+	pthread_mutex_t inject_lock;	/* one poisoning on purpose at a time */
 };
 
 /**
@@ -171,8 +176,11 @@ void machine_free(struct machine *m);
  * machine_run() - Let the vCPUs run
  * @m:		the machine
  * @why:	the reason to show
+ * @err:	why not; may be NULL
+ *
+ * Return: 0, -EBUSY (held), -ECANCELED (the guest has ended)
  */
-void machine_run(struct machine *m, enum run_reason why);
+int machine_run(struct machine *m, enum run_reason why, struct error *err);
 
 /**
  * machine_pause() - Stop all vCPUs, each with its pending exit completed
@@ -182,10 +190,30 @@ void machine_run(struct machine *m, enum run_reason why);
  * @err:	why not, naming the vCPU that did not stop
  *
  * Return: 0, -ETIMEDOUT (a vCPU waits for memory that nobody provides; all
- *	   run on), -ECANCELED (the guest has ended meanwhile)
+ *	   run on), -EBUSY (held), -ECANCELED (the guest has ended meanwhile)
  */
 int machine_pause(struct machine *m, enum run_state state,
 		  enum run_reason why, struct error *err);
+
+/**
+ * machine_hold() - Pause, and keep it so whatever others ask for
+ * @m:		the machine, running or not
+ * @before:	set to what it did before
+ * @err:	why not
+ *
+ * For a migration: neither machine_run() nor machine_pause() work until
+ * machine_release(). The status is FINISH_MIGRATE afterwards.
+ *
+ * Return: as machine_pause()
+ */
+int machine_hold(struct machine *m, struct run_status *before,
+		 struct error *err);
+
+/** machine_release() - End what machine_hold() began; it stays paused */
+void machine_release(struct machine *m);
+
+/** machine_held() - Is it being held? */
+bool machine_held(struct machine *m);
 
 /**
  * machine_set_status() - Show something else without starting or stopping
@@ -193,6 +221,15 @@ int machine_pause(struct machine *m, enum run_state state,
  * @s:		what to show
  */
 void machine_set_status(struct machine *m, struct run_status s);
+
+/**
+ * machine_set_reason() - Show another reason for the same state
+ * @m:		the machine
+ * @from:	only if this is the reason now
+ * @to:		the new one
+ */
+void machine_set_reason(struct machine *m, enum run_reason from,
+			enum run_reason to);
 
 /** machine_status() - What it is doing */
 struct run_status machine_status(struct machine *m);

@@ -116,6 +116,7 @@ static int open_process(struct process *p, const struct options *o,
 
 	h->name = o->name ? o->name : "guest";
 	h->side = "none";
+	h->shown = -1;
 	pthread_mutex_init(&h->lock, NULL);
 	rc = log_open(h->name, o->log);
 	if (rc)
@@ -190,7 +191,7 @@ static int start_guest(struct process *p, const struct options *o,
 	host_set_machine(&p->host, p->machine);
 	chardev_listen(p->host.console, on_typed, &p->host);
 	if (!o->paused)
-		machine_run(p->machine, WHY_BOOTED);
+		return machine_run(p->machine, WHY_BOOTED, err);
 	return 0;
 }
 

@@ -60,6 +60,7 @@ enum serial_kind {
  * @address:	guest-physical, of the first page to poison
  * @count:	pages to poison, or events to wait for (0: no limit)
  * @method:	"auto", "hwpoison" or "simulate"
+ * @bandwidth:	limit of the push, bytes per second; 0 for none
  * @json:	print JSON
  * @detach:	do not wait for the migration's end
  */
@@ -82,6 +83,7 @@ struct options {
 	uint64_t address;
 	uint64_t count;
 	const char *method;
+	uint64_t bandwidth;
 	bool json;
 	bool detach;
 };

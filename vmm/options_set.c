@@ -217,6 +217,8 @@ int options_set(struct options *o, const struct option_def *def,
 	case OPT_PAUSED:
 		o->paused = true;
 		return 0;
+	case OPT_BANDWIDTH:
+		return parse_size("--bandwidth", text, &o->bandwidth, err);
 	case OPT_DETACH:
 		o->detach = true;
 		return 0;

@@ -82,6 +82,10 @@ const struct option_def option_defs[] = {
 	  "auto (default), hwpoison (the kernel's own: needs\n"
 	  "CAP_SYS_ADMIN and CONFIG_MEMORY_FAILURE), or\n"
 	  "simulate (works everywhere)" },
+	{ "bandwidth", OPT_BANDWIDTH, "SIZE", BIT(CMD_MIGRATE),
+	  "push at most so much per second, e.g. 100M; pages\n"
+	  "that a vCPU waits for are never held back\n"
+	  "(default: no limit)" },
 	{ "detach", OPT_DETACH, NULL, BIT(CMD_MIGRATE),
 	  "start the migration, and do not wait for its end" },
 	{ "control", OPT_CONTROL, "PATH", MACHINES | CLIENTS,

@@ -117,16 +117,14 @@ int poison_copy(struct poison_list *l, struct poison **out)
 	return n;
 }
 
-void poison_save(struct poison_list *l, struct writer *w)
+void poison_save(const struct poison *p, size_t n, struct writer *w)
 {
-	pthread_mutex_lock(&l->lock);
-	put_u32(w, (uint32_t)l->n);
-	for (size_t i = 0; i < l->n; i++) {
-		put_u64(w, l->entry[i].gpa);
-		put_u64(w, l->entry[i].size);
-		put_u8(w, l->entry[i].delivered);
+	put_u32(w, (uint32_t)n);
+	for (; n--; p++) {
+		put_u64(w, p->gpa);
+		put_u64(w, p->size);
+		put_u8(w, p->delivered);
 	}
-	pthread_mutex_unlock(&l->lock);
 }
 
 int poison_parse(struct reader *r, struct poison **out, struct error *err)

@@ -17,7 +17,8 @@
 #include "bytes.h"
 #include "error.h"
 
-#define POISON_MAX	(1u << 20)
+/* So many fit in one message of a migration */
+#define POISON_MAX	(1u << 19)
 
 /**
  * struct poison - One stretch of lost memory
@@ -77,8 +78,13 @@ void poison_delivered(struct poison_list *l, uint64_t gpa);
  */
 int poison_copy(struct poison_list *l, struct poison **out);
 
-/** poison_save() - Append the list to a byte string */
-void poison_save(struct poison_list *l, struct writer *w);
+/**
+ * poison_save() - Append a list to a byte string
+ * @p:		from poison_copy()
+ * @n:		number of entries
+ * @w:		to where
+ */
+void poison_save(const struct poison *p, size_t n, struct writer *w);
 
 /**
  * poison_parse() - Read a list that poison_save() wrote

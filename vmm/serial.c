@@ -194,7 +194,8 @@ size_t serial_input(struct machine *m, const uint8_t *data, size_t n)
 	size_t room;
 
 	pthread_mutex_lock(&m->device_lock);
-	room = SERIAL_FIFO - s->count;
+	/* What comes after the state was saved would be lost */
+	room = machine_held(m) ? 0 : SERIAL_FIFO - s->count;
 	if (n > room)
 		n = room;
 	for (size_t i = 0; i < n; i++)

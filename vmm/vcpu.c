@@ -94,16 +94,30 @@ static void complete(struct vcpu *v)
 	}
 }
 
-/* A read that the emulator couldn't do: as if it had never been tried */
+/*
+ * A read that the emulator couldn't do: as if it had never been tried. KVM
+ * will only let go of the instruction by completing it with whatever is in
+ * the shared page, so all that this may have changed is put back: registers,
+ * segments, and an exception that the wrong value raised. What it wrote
+ * elsewhere is written again when the instruction is.
+ */
 static int undo_read(struct vcpu *v)
 {
 	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_vcpu_events events;
 
-	if (ioctl(v->fd, KVM_GET_REGS, &regs))
+	if (ioctl(v->fd, KVM_GET_REGS, &regs) ||
+	    ioctl(v->fd, KVM_GET_SREGS, &sregs) ||
+	    ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events))
 		return -errno;
 	v->io_pending = true;
 	complete(v);
-	return ioctl(v->fd, KVM_SET_REGS, &regs) ? -errno : 0;
+	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) ||
+	    ioctl(v->fd, KVM_SET_REGS, &regs) ||
+	    ioctl(v->fd, KVM_SET_VCPU_EVENTS, &events))
+		return -errno;
+	return 0;
 }
 
 static bool is_lost(struct machine *m, uint64_t gpa)
