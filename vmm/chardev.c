@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -165,12 +166,24 @@ static int open_ends(struct chardev *c, enum serial_kind kind,
 	return 0;
 }
 
+/*
+ * A terminal, a pipe or a socket. epoll(7) has no use for regular files, and
+ * /dev/null has nothing to say.
+ */
+static bool can_wait(int fd)
+{
+	struct stat st;
+
+	return isatty(fd) || (!fstat(fd, &st) && (S_ISFIFO(st.st_mode) ||
+						  S_ISSOCK(st.st_mode)));
+}
+
 static int watch_input(struct chardev *c, struct loop *loop,
 		       struct error *err)
 {
 	struct event_base *base = loop_base(loop);
 
-	if (c->in < 0)
+	if (c->in < 0 || !can_wait(c->in))
 		return 0;
 	c->readable = event_new(base, c->in, EV_READ, on_readable, c);
 	c->again = event_new(base, -1, 0, on_again, c);
@@ -203,9 +216,8 @@ void chardev_listen(struct chardev *c, chardev_input_fn *fn, void *ctx)
 {
 	c->fn = fn;
 	c->ctx = ctx;
-	/* A regular file is always readable, which epoll won't have */
-	if (c->readable && event_add(c->readable, NULL) < 0)
-		log_line("standard input can't be waited for: the guest gets no input");
+	if (c->readable)
+		event_add(c->readable, NULL);
 }
 
 static void stop_writer(struct chardev *c)

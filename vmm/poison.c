@@ -42,10 +42,10 @@ static struct poison *find(struct poison_list *l, uint64_t gpa)
 	return i < l->n && l->entry[i].gpa <= gpa ? &l->entry[i] : NULL;
 }
 
-static int insert(struct poison_list *l, const struct poison *p)
+static int insert(struct poison_list *l, size_t i, const struct poison *p)
 {
-	size_t i = lower(l, p->gpa);
-
+	if (l->n == POISON_MAX)
+		return -ENOMEM;
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? 2 * l->cap : 16;
 		struct poison *e = reallocarray(l->entry, cap, sizeof(*e));
@@ -58,23 +58,46 @@ static int insert(struct poison_list *l, const struct poison *p)
 	memmove(&l->entry[i + 1], &l->entry[i],
 		(l->n - i) * sizeof(l->entry[0]));
 	l->entry[i] = *p;
-	/* A neighbour that is known already keeps its own entry */
-	if (i + 1 < ++l->n && l->entry[i + 1].gpa < p->gpa + p->size)
-		l->entry[i].size = l->entry[i + 1].gpa - p->gpa;
+	l->n++;
 	return 1;
+}
+
+/*
+ * Enter the first part of a stretch that is known as a whole, or new as a
+ * whole; shrink the stretch to what is behind it. Return: as poison_add()
+ */
+static int add_part(struct poison_list *l, struct poison *rest)
+{
+	size_t i = lower(l, rest->gpa);
+	struct poison part = *rest;
+	int rc = 0;
+
+	if (i < l->n && l->entry[i].gpa <= rest->gpa) {
+		part.size = l->entry[i].gpa + l->entry[i].size - rest->gpa;
+		l->entry[i].delivered |= rest->delivered;
+	} else {
+		if (i < l->n && l->entry[i].gpa - rest->gpa < part.size)
+			part.size = l->entry[i].gpa - rest->gpa;
+		rc = insert(l, i, &part);
+	}
+	if (part.size > rest->size)
+		part.size = rest->size;
+	rest->gpa += part.size;
+	rest->size -= part.size;
+	return rc;
 }
 
 int poison_add(struct poison_list *l, const struct poison *p)
 {
-	struct poison *old;
+	struct poison rest = *p;
 	int rc = 0;
 
 	pthread_mutex_lock(&l->lock);
-	old = find(l, p->gpa);
-	if (old)
-		old->delivered |= p->delivered;
-	else
-		rc = insert(l, p);
+	while (rest.size && rc >= 0) {
+		int now = add_part(l, &rest);
+
+		rc = now ? now : rc;
+	}
 	pthread_mutex_unlock(&l->lock);
 	return rc;
 }
@@ -91,14 +114,14 @@ bool poison_find(struct poison_list *l, uint64_t gpa, struct poison *found)
 	return p;
 }
 
-void poison_delivered(struct poison_list *l, uint64_t gpa)
+void poison_delivered(struct poison_list *l, uint64_t gpa, uint64_t size)
 {
-	struct poison *p;
-
 	pthread_mutex_lock(&l->lock);
-	p = find(l, gpa);
-	if (p)
-		p->delivered = true;
+	for (size_t i = lower(l, gpa); i < l->n; i++) {
+		if (l->entry[i].gpa >= gpa + size)
+			break;
+		l->entry[i].delivered = true;
+	}
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -134,7 +157,7 @@ int poison_parse(struct reader *r, struct poison **out, struct error *err)
 	struct poison *p;
 
 	*out = NULL;
-	if (n > POISON_MAX || (r->len - r->pos) / 17 < n)
+	if (r->failed || n > POISON_MAX || (r->len - r->pos) / 17 < n)
 		return error_set(err, EBADMSG,
 				 "poison list: %u entries do not fit", n);
 	p = calloc(n + 1, sizeof(*p));

@@ -48,7 +48,10 @@ void poison_fini(struct poison_list *l);
  * @l:		the list
  * @p:		what to enter
  *
- * Return: 1 if it is new, 0 if its first byte was known already, -ENOMEM
+ * Parts that are known already keep their entries; the rest is entered.
+ *
+ * Return: 1 if any of it is new, 0 if all was known, -ENOMEM (also at
+ *	   POISON_MAX entries)
  */
 int poison_add(struct poison_list *l, const struct poison *p);
 
@@ -63,11 +66,12 @@ int poison_add(struct poison_list *l, const struct poison *p);
 bool poison_find(struct poison_list *l, uint64_t gpa, struct poison *found);
 
 /**
- * poison_delivered() - Note that the guest was told of an entry
+ * poison_delivered() - Note that the guest was told of a stretch
  * @l:		the list
- * @gpa:	an address in the entry
+ * @gpa:	where it starts
+ * @size:	bytes
  */
-void poison_delivered(struct poison_list *l, uint64_t gpa);
+void poison_delivered(struct poison_list *l, uint64_t gpa, uint64_t size);
 
 /**
  * poison_copy() - A copy of the whole list as it is now

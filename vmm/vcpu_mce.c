@@ -110,7 +110,7 @@ void vcpu_poisoned(struct vcpu *v, uint64_t gpa, unsigned lsb)
 		return;
 	}
 	v->retries = 0;
-	poison_delivered(&m->poison, f.gpa);
+	poison_delivered(&m->poison, f.gpa, f.size);
 	machine_failure(m, &f);
 	if (m->cfg.vendor == VENDOR_INTEL)
 		ask_others(v);
