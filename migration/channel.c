@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -124,19 +125,29 @@ int channel_connect(struct channel *c, const struct uri *u, unsigned ms,
 				   : connect_tcp(c, u, ms, err);
 }
 
+/* A socket that nobody listens behind is left from an earlier run */
+static bool is_stale(const struct sockaddr_un *a)
+{
+	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+	bool refused;
+
+	refused = connect(probe, (const struct sockaddr *)a, sizeof(*a)) &&
+		  errno == ECONNREFUSED;
+	close(probe);
+	/* A regular file refuses, too, and is somebody's */
+	return refused && !lstat(a->sun_path, &st) && S_ISSOCK(st.st_mode);
+}
+
 static int listen_unix(const struct uri *u, struct error *err)
 {
 	struct sockaddr_un a;
-	int fd = unix_socket(u, &a, err), probe;
+	int fd = unix_socket(u, &a, err);
 
 	if (fd < 0)
 		return fd;
-	/* A file that nobody listens behind is left from an earlier run */
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(probe, (struct sockaddr *)&a, sizeof(a)) &&
-	    errno == ECONNREFUSED)
+	if (is_stale(&a))
 		unlink(u->path);
-	close(probe);
 	if (!bind(fd, (struct sockaddr *)&a, sizeof(a)))
 		return fd;
 	error_set(err, errno, "cannot listen at unix:%s: %s", u->path,

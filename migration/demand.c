@@ -155,7 +155,8 @@ void *source_demand_main(void *arg)
 		sv->s = s;
 		serve(sv, &err);
 	}
-	source_fail(s, &err);
+	if (!s->finishing)
+		source_fail(s, &err);
 	if (sv)
 		free(sv->batch.data);
 	free(sv);

@@ -219,6 +219,7 @@ static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
 
 /* QEMU's name for it; what else it has there makes no sense here */
 #define BANDWIDTH	"max-postcopy-bandwidth"
+#define BANDWIDTH_MIN	(1u << 20)	/* slower looks like a dead peer */
 
 static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 			      struct error *err)
@@ -227,9 +228,10 @@ static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 	struct migration *mig = ctx;
 
 	(void)ret;
-	if (v < 0)
+	if (v < 0 || (v && v < BANDWIDTH_MIN))
 		return error_set(err, EINVAL,
-			BANDWIDTH " is in bytes per second, 0 for no limit");
+			BANDWIDTH " is in bytes per second: at least %u, or 0 for no limit",
+			BANDWIDTH_MIN);
 	mig->bandwidth = (uint64_t)v;
 	if (mig->source)
 		mig->source->bandwidth = mig->bandwidth;

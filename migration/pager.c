@@ -171,8 +171,12 @@ static int handle_faults(struct target *t, struct error *err)
 	if (n < 0)
 		return error_set(err, -n, "userfaultfd: %s",
 				 strerrordesc_np(-n));
-	for (int i = 0; i < n && !rc; i++)
-		rc = handle_fault(t, &f[i], err);
+	/* None may be dropped: the kernel doesn't report it again */
+	for (int i = 0; i < n; i++) {
+		int one = handle_fault(t, &f[i], err);
+
+		rc = rc ? rc : one;
+	}
 	return rc;
 }
 
@@ -228,8 +232,10 @@ static int turn(struct target *t, struct pollfd *p, struct inbox *in,
 	int rc = poll(p, POLLS, LOOK_MS);
 
 	if (rc <= 0)
-		return rc < 0 && errno != EINTR ? -errno
-						: check_silence(t, err);
+		return rc < 0 && errno != EINTR
+			? error_set(err, errno, "poll: %s",
+				    strerrordesc_np(errno))
+			: check_silence(t, err);
 	rc = 0;
 	if (p[POLL_WAKE].revents)
 		take_wake(t);
@@ -238,6 +244,23 @@ static int turn(struct target *t, struct pollfd *p, struct inbox *in,
 	if (!rc && p[POLL_DEMAND].revents)
 		rc = handle_answers(t, in, err);
 	return rc;
+}
+
+/*
+ * Between PREPARED and COMMIT only the other connection can tell what became
+ * of the source: then this is remembered until it has
+ */
+static void pager_lost(struct target *t, const struct error *why)
+{
+	bool wait;
+
+	pthread_mutex_lock(&t->lock);
+	wait = t->prepared && !t->committed;
+	if (wait && !t->lost.code)
+		t->lost = *why;
+	pthread_mutex_unlock(&t->lock);
+	if (!wait)
+		target_fail(t, why);
 }
 
 void *target_pager_main(void *arg)
@@ -262,7 +285,7 @@ void *target_pager_main(void *arg)
 			continue;
 		/* Lost. What needs no peer goes on */
 		p[POLL_DEMAND].fd = -1;
-		target_fail(t, &err);
+		pager_lost(t, &err);
 	}
 	free(in);
 	return NULL;

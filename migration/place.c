@@ -313,7 +313,12 @@ static int poison_page(struct target *t, uint64_t offset, bool simulate,
 		return error_set(err, EAGAIN,
 			"the page is just arriving: try again");
 	rc = place_run(t, &r, PLACE_POISON, NULL, err);
-	return rc < 0 ? (int)rc : 0;
+	if (rc < 0)
+		return (int)rc;
+	if (!rc)
+		return error_set(err, EEXIST, "a page is there already");
+	t->job->pages[PAGE_POISON]++;
+	return 0;
 }
 
 int target_pager_hook(void *ctx, uint64_t offset, bool simulate,

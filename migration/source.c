@@ -21,6 +21,7 @@
 
 #define CONNECT_MS	10000	/* for a connection and for a first answer */
 #define BUILD_MS	30000	/* the destination maps and registers RAM */
+#define GOODBYE_MS	500	/* for a last word that need not arrive */
 #define SILENCE_MS	20000	/* no byte taken or given: the peer is gone */
 
 static int say(struct source *s, enum wire_type type, const struct writer *w,
@@ -48,6 +49,9 @@ static int greet(struct source *s, struct channel *c, enum wire_role role,
 	memcpy(h.id, s->id, WIRE_ID);
 	wire_put_hello(out, &h);
 	rc = channel_connect(c, &s->uri, CONNECT_MS, err);
+	/* Who cancelled while there was no socket had nothing to shut */
+	if (!rc && s->cancelled)
+		channel_shut_in(c);
 	if (!rc)
 		rc = channel_say(c, &m, out, err);
 	if (!rc)
@@ -294,6 +298,9 @@ static int point_of_no_return(struct source *s, struct error *err)
 	pthread_mutex_lock(&s->lock);
 	if (s->cancelled)
 		rc = error_set(err, ECANCELED, "cancelled");
+	else if (s->broken)
+		rc = error_set(err, EPIPE,
+			"the connection was lost before the hand-over");
 	else
 		s->committed = true;
 	pthread_mutex_unlock(&s->lock);
@@ -321,15 +328,26 @@ int source_commit(struct source *s, struct error *err)
 	return 0;
 }
 
+/* What was pushed since a limit was set */
+struct pace {
+	uint64_t limit, start, bytes;
+};
+
 /*
  * Sleep off what the push is ahead of its limit, in naps that let a change of
  * the limit through. Demand is never held back.
  */
-static void throttle(struct source *s, uint64_t start, uint64_t bytes)
+static void throttle(struct source *s, struct pace *p)
 {
 	while (s->bandwidth && !s->failed && !s->ending) {
-		double due = (double)bytes / (double)s->bandwidth;
-		double ahead = due - (double)(now_ns() - start) / 1e9;
+		double due, ahead;
+
+		/* A new limit is for what comes, not for what has gone */
+		if (p->limit != s->bandwidth)
+			*p = (struct pace){ .limit = s->bandwidth,
+					    .start = now_ns() };
+		due = (double)p->bytes / (double)p->limit;
+		ahead = due - (double)(now_ns() - p->start) / 1e9;
 
 		if (ahead <= 0)
 			return;
@@ -339,18 +357,18 @@ static void throttle(struct source *s, uint64_t start, uint64_t bytes)
 
 int source_push(struct source *s, struct error *err)
 {
-	uint64_t start = now_ns(), bytes = 0;
+	struct pace pace = { 0 };
 	int rc = 0;
 
 	while (!rc) {
 		size_t first, n;
 
-		throttle(s, start, bytes);
+		throttle(s, &pace);
 
 		pthread_mutex_lock(&s->policy_lock);
 		n = policy_next(&s->policy, &s->sent, &first);
 		pthread_mutex_unlock(&s->policy_lock);
-		if (!n && !s->injecting)
+		if (!n && !s->injecting && !s->sent.left)
 			break;
 		if (!n) {
 			usleep(100);
@@ -360,7 +378,7 @@ int source_push(struct source *s, struct error *err)
 		if (!rc)
 			rc = batch_send(s, &s->batch, &s->main, PAGE_PUSH,
 					err);
-		bytes += s->batch.bytes;
+		pace.bytes += s->batch.bytes;
 	}
 	return rc;
 }
@@ -369,7 +387,11 @@ int source_finish(struct source *s, struct error *err)
 {
 	uint8_t *data = NULL;
 	uint32_t n = 0;
-	int rc = say(s, WIRE_MSG_DONE, NULL, err);
+	int rc;
+
+	/* The destination may be gone once it has said COMPLETE */
+	s->finishing = true;
+	rc = say(s, WIRE_MSG_DONE, NULL, err);
 
 	if (!rc)
 		rc = channel_expect(&s->main, WIRE_MSG_COMPLETE, &data, &n,
@@ -385,6 +407,13 @@ int source_finish(struct source *s, struct error *err)
 	return rc;
 }
 
+static void show_lost(struct source *s, const struct error *why)
+{
+	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
+						      WHY_POSTCOPY_FAILED });
+	job_set(s->job, JOB_PAUSED, why);
+}
+
 void source_fail(struct source *s, const struct error *why)
 {
 	bool first;
@@ -392,6 +421,7 @@ void source_fail(struct source *s, const struct error *why)
 	if (s->ending)
 		return;
 	pthread_mutex_lock(&s->lock);
+	s->broken |= !s->committed;
 	first = s->committed && !s->failed;
 	s->failed |= first;
 	pthread_mutex_unlock(&s->lock);
@@ -403,9 +433,7 @@ void source_fail(struct source *s, const struct error *why)
 		return;
 	log_line("migration paused: %s; the guest's memory is kept here",
 		 why->text);
-	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
-						      WHY_POSTCOPY_FAILED });
-	job_set(s->job, JOB_PAUSED, why);
+	show_lost(s, why);
 }
 
 static void end_demand(struct source *s)
@@ -417,25 +445,27 @@ static void end_demand(struct source *s)
 	s->demand_started = false;
 }
 
-/* Back as it was: every failure before the point of no return ends here */
+/*
+ * Back as it was: every failure before the point of no return ends here. The
+ * guest first, then the peer, which may not be listening.
+ */
 static void come_home(struct source *s, struct error *why)
 {
-	enum job_status end = s->cancelled ? JOB_CANCELLED : JOB_FAILED;
-
-	channel_refuse(&s->main, why);
 	end_demand(s);
-	channel_shut(&s->main);
 	machine_set_pager(s->m, NULL);
 	machine_release(s->m);
 	if (s->paused && s->before.state == RUN_RUNNING)
 		machine_run(s->m, WHY_MIGRATION_CANCELED, NULL);
 	else if (s->paused)
 		machine_set_status(s->m, s->before);
+	channel_deadline(&s->main, GOODBYE_MS);
+	channel_refuse(&s->main, why);
+	channel_shut(&s->main);
 	s->host->side = "none";
-	if (end == JOB_FAILED)
+	if (!s->cancelled)
 		log_line("migration failed: %s; the guest goes on here",
 			 why->text);
-	job_set(s->job, end, why);
+	job_set(s->job, s->cancelled ? JOB_CANCELLED : JOB_FAILED, why);
 }
 
 static void complete(struct source *s)
@@ -460,12 +490,18 @@ static void *source_main(void *arg)
 		else if (st->source)
 			rc = st->source(s, &err);
 	}
-	if (!rc)
+	if (!rc) {
 		complete(s);
-	else if (s->committed)
+	} else if (s->committed) {
 		source_fail(s, &err);
-	else
+		/* The demand thread may have said so before, and this thread
+		 * something else after it
+		 */
+		if (s->failed)
+			show_lost(s, NULL);
+	} else {
 		come_home(s, &err);
+	}
 	return NULL;
 }
 
@@ -582,7 +618,10 @@ void source_free(struct source *s)
 {
 	if (!s)
 		return;
-	s->ending = true;
+	pthread_mutex_lock(&s->lock);
+	s->cancelled |= !s->committed;
+	pthread_mutex_unlock(&s->lock);
+	s->ending = s->committed;
 	source_disconnect(s);
 	if (s->started)
 		pthread_join(s->thread, NULL);

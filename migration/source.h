@@ -58,8 +58,10 @@ struct extent {
  * @policy:	what to push next, under @policy_lock
  * @lock:	protects @committed and @cancelled, which exclude each other, and
  *		@failed
+ * @broken:	a connection was lost before the hand-over
  * @paused:	this migration paused the guest
  * @before:	what the guest did before that
+ * @finishing:	only the push's connection matters any more
  * @ending:	connections are being closed on purpose
  * @injecting:	page that is being poisoned on purpose, plus one; or 0
  * @bandwidth:	of the push, bytes per second at most; 0 for no limit
@@ -83,10 +85,10 @@ struct source {
 
 	pthread_mutex_t lock;
 	_Atomic bool committed;
-	_Atomic bool cancelled, failed, paused;
+	_Atomic bool cancelled, failed, broken, paused;
 	bool started, demand_started;
 	struct run_status before;
-	_Atomic bool ending;
+	_Atomic bool ending, finishing;
 	_Atomic uint64_t bandwidth;
 	_Atomic size_t injecting;
 	pthread_t thread, demand_thread;

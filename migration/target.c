@@ -26,6 +26,7 @@
 #define HELLO_MS	10000
 #define SILENCE_MS	20000
 #define LAST_PAGES_MS	20000
+#define ACCEPT_AGAIN_US	100000	/* out of descriptors, say */
 
 static int say(struct target *t, enum wire_type type, const struct writer *w,
 	       struct error *err)
@@ -320,7 +321,9 @@ int target_commit(struct target *t, struct error *err)
 		t->prepared = false;
 	if (rc)
 		return rc;
+	pthread_mutex_lock(&t->lock);
 	t->committed = true;
+	pthread_mutex_unlock(&t->lock);
 	t->host->side = "destination";
 	host_set_machine(t->host, t->m);
 	t->job->run = now_ns();
@@ -330,7 +333,9 @@ int target_commit(struct target *t, struct error *err)
 	else
 		machine_set_status(t->m, (struct run_status){ RUN_PAUSED,
 							      WHY_POSTCOPY });
-	return say(t, WIRE_MSG_RUNNING, NULL, err);
+	rc = say(t, WIRE_MSG_RUNNING, NULL, err);
+	return !rc && t->lost.code ? error_set(err, t->lost.code, "%s",
+					       t->lost.text) : rc;
 }
 
 int target_receive(struct target *t, struct error *err)
@@ -429,7 +434,9 @@ static void walk(struct target *t, struct error *err)
 
 	for (const struct stage *st = stages; st->name && !rc; st++) {
 		job_stage(t->job, st->name);
-		if (st->target)
+		if (t->stop && !t->committed)
+			rc = error_set(err, ECANCELED, "this side is ending");
+		else if (st->target)
 			rc = st->target(t, err);
 	}
 }
@@ -444,8 +451,17 @@ static void let_loader_go(struct target *t)
 	pthread_mutex_lock(&t->lock);
 	t->broken |= !t->prepared;
 	pthread_mutex_unlock(&t->lock);
+	pthread_mutex_lock(&t->hook_lock);
 	if (t->broken && t->uffd >= 0)
 		uffd_unregister(t->uffd, t->m->ram.base, t->m->ram.size);
+	pthread_mutex_unlock(&t->hook_lock);
+}
+
+static void show_lost(struct target *t, const struct error *why)
+{
+	if (t->committed)
+		machine_set_reason(t->m, WHY_POSTCOPY, WHY_POSTCOPY_FAILED);
+	job_set(t->job, JOB_PAUSED, why);
 }
 
 void target_fail(struct target *t, const struct error *why)
@@ -466,31 +482,30 @@ void target_fail(struct target *t, const struct error *why)
 		return;
 	log_line("migration paused: %s; what has arrived is kept here",
 		 why->text);
-	if (t->committed)
-		machine_set_reason(t->m, WHY_POSTCOPY, WHY_POSTCOPY_FAILED);
-	job_set(t->job, JOB_PAUSED, why);
+	show_lost(t, why);
 }
 
 /* Throw away what a failed attempt left, to be ready for the next one */
 static void start_over(struct target *t)
 {
 	end_pager(t);
-	channel_shut(&t->main);
-	channel_shut(&t->demand);
+	pthread_mutex_lock(&t->lock);
 	channel_close(&t->main);
 	channel_close(&t->demand);
+	pthread_mutex_unlock(&t->lock);
 	/* Whoever waits for a page gets a zero page now, and must not run with
 	 * it. The machine goes last, since its end waits for who waits
 	 */
 	if (t->m)
 		machine_halt(t->m);
-	close_uffd(t);
+	close_uffd(t);		/* from here on nobody else looks at the machine */
 	machine_free(t->m);
 	t->m = NULL;
 	pages_fini(&t->pages);
 	drop_received(t);
 	t->inflight_n = 0;
 	t->prepared = t->broken = t->failed = t->ending = false;
+	error_clear(&t->lost);
 }
 
 /* Return: true if another source may try */
@@ -510,6 +525,11 @@ static bool serve_one(struct target *t)
 		if (!t->committed)
 			error_prefix(&err, "hand-over in doubt");
 		target_fail(t, &err);
+		/* The pager may have said so before, and this thread
+		 * something else after it
+		 */
+		if (t->failed)
+			show_lost(t, NULL);
 		return false;
 	}
 	channel_refuse(&t->main, &err);
@@ -525,17 +545,19 @@ static void *target_main(void *arg)
 	struct target *t = arg;
 	bool again = true;
 
-	while (again && !t->ending) {
+	while (again && !t->stop) {
 		struct error err = { 0 };
 		int rc = channel_accept(&t->main, t->listener, -1, HELLO_MS,
 					&err);
 
-		if (rc == -ECANCELED || t->ending)
+		if (rc == -ECANCELED || t->stop)
 			break;
-		if (rc)
+		if (rc) {
 			log_line("%s", err.text);
-		else
+			usleep(ACCEPT_AGAIN_US);
+		} else {
 			again = serve_one(t);
+		}
 	}
 	return NULL;
 }
@@ -574,15 +596,17 @@ struct target *target_new(struct host *h, struct job *job,
 
 void target_disconnect(struct target *t)
 {
+	pthread_mutex_lock(&t->lock);
 	channel_shut(&t->main);
 	channel_shut(&t->demand);
+	pthread_mutex_unlock(&t->lock);
 }
 
 void target_free(struct target *t)
 {
 	if (!t)
 		return;
-	t->ending = true;
+	t->stop = t->ending = true;
 	if (t->listener >= 0)
 		shutdown(t->listener, SHUT_RDWR);
 	target_disconnect(t);

@@ -57,7 +57,9 @@ struct inflight {
  *		don't know whether it does
  * @committed:	the source has said that it never will again
  * @ending:	connections are being closed on purpose
- * @lock:	protects @failed, and that @prepared and @broken exclude each other
+ * @stop:	the process ends: no other source may try
+ * @lost:	the demand connection was lost between PREPARED and COMMIT
+ * @lock:	protects @failed, @lost, the closing of connections, and that @prepared and @broken exclude each other
  */
 struct target {
 	struct host *host;
@@ -80,7 +82,8 @@ struct target {
 	_Atomic unsigned inflight_n;
 
 	_Atomic bool prepared, committed, broken;
-	_Atomic bool ending;
+	_Atomic bool ending, stop;
+	struct error lost;
 	pthread_mutex_t lock;
 	_Atomic bool failed;
 

@@ -245,18 +245,18 @@ static int parse_chosen(struct walk *w, struct machine_config *cfg)
 static int parse_memory_reg(struct walk *w, struct machine_config *cfg)
 {
 	int len;
-	const fdt64_t *p = get(w, "reg", &len);
+	const fdt64_t *p = get(w, "reg", &len);	/* aligned to 4 only */
 	uint64_t low, high = 0;
 
 	if (!p)
 		return -ENOTSUP;
 	if (len != 16 && len != 32)
 		return refuse(w, "reg", "one or two regions are possible");
-	low = fdt64_to_cpu(p[1]);
+	low = fdt64_ld(p + 1);
 	if (len == 32)
-		high = fdt64_to_cpu(p[3]);
-	if (p[0] || low > RAM_LOW_MAX || high > RAM_SIZE_MAX - low ||
-	    (len == 32 && (fdt64_to_cpu(p[2]) != RAM_HIGH_GPA || !high ||
+		high = fdt64_ld(p + 3);
+	if (fdt64_ld(p) || low > RAM_LOW_MAX || high > RAM_SIZE_MAX - low ||
+	    (len == 32 && (fdt64_ld(p + 2) != RAM_HIGH_GPA || !high ||
 			   low != RAM_LOW_MAX)))
 		return refuse(w, "reg",
 			"RAM must be 0 to 3 GiB at most, the rest from 4 GiB");

@@ -58,15 +58,18 @@ static int replace_by_marker(struct machine *m, uint64_t offset,
 	rc = uffd_register(m->poison_uffd, page, size, mode, err);
 	if (rc)
 		return rc;
-	if (madvise(page, size, MADV_DONTNEED))
+	if (madvise(page, size, MADV_DONTNEED)) {
 		rc = error_set(err, errno, "cannot drop the page: %s",
 			       strerrordesc_np(errno));
-	if (!rc) {
+	} else {
 		rc = uffd_poison(m->poison_uffd, page, size, &done);
-		if (rc)
+		/* The page is gone, and nothing says so: no guest may go on */
+		if (rc) {
+			machine_crash(m);
 			error_set(err, -rc, "UFFDIO_POISON at 0x%llx: %s",
 				(unsigned long long)ram_gpa(&m->ram, offset),
 				uffd_cause(rc));
+		}
 	}
 	uffd_unregister(m->poison_uffd, page, size);
 	return rc;
@@ -97,7 +100,11 @@ static int simulate(struct machine *m, uint64_t offset, struct error *err)
 
 static int hwpoison(struct machine *m, uint64_t offset, struct error *err)
 {
-	if (!madvise(m->ram.base + offset, m->ram.page_size, MADV_HWPOISON))
+	void *page = m->ram.base + offset;
+
+	/* Else the kernel may take the zero page that all processes share */
+	if (!madvise(page, m->ram.page_size, MADV_POPULATE_WRITE) &&
+	    !madvise(page, m->ram.page_size, MADV_HWPOISON))
 		return 0;
 	if (errno == EPERM)
 		return error_set(err, EPERM,

@@ -58,6 +58,9 @@ static int make_vm(struct kvm *k, struct error *err)
 {
 	struct kvm_pit_config pit = { .flags = 0 };
 	uint64_t identity = KVM_IDENTITY_MAP_GPA;
+	struct kvm_enable_cap payload = {
+		.cap = KVM_CAP_EXCEPTION_PAYLOAD, .args = { 1 },
+	};
 	int rc;
 
 	k->vm = rc = KVM_CALL(k->sys, KVM_CREATE_VM, 0, err);
@@ -70,6 +73,9 @@ static int make_vm(struct kvm *k, struct error *err)
 		rc = KVM_CALL(k->vm, KVM_CREATE_IRQCHIP, 0, err);
 	if (!rc)
 		rc = KVM_CALL(k->vm, KVM_CREATE_PIT2, &pit, err);
+	/* So that a pending exception and an injected one stay apart */
+	if (!rc && kvm_has(k, KVM_CAP_EXCEPTION_PAYLOAD))
+		rc = KVM_CALL(k->vm, KVM_ENABLE_CAP, &payload, err);
 	return rc;
 }
 

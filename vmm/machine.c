@@ -16,6 +16,7 @@
  */
 #define PAUSE_DEADLINE_MS	5000
 #define KICK_AGAIN_MS		10
+#define HALT_DEADLINE_MS	1000
 
 static void init_sync(struct machine *m)
 {
@@ -115,10 +116,23 @@ static void kick_all(struct machine *m)
 			vcpu_kick(&m->vcpu[i]);
 }
 
+static bool any_inside(struct machine *m)
+{
+	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
+		if (m->vcpu[i].inside)
+			return true;
+	return false;
+}
+
 void machine_halt(struct machine *m)
 {
 	set_gate(m, GATE_END);
-	kick_all(m);
+	for (unsigned ms = 0; ms < HALT_DEADLINE_MS; ms++) {
+		kick_all(m);
+		if (!any_inside(m))
+			break;
+		usleep(1000);
+	}
 }
 
 void machine_free(struct machine *m)
@@ -126,6 +140,8 @@ void machine_free(struct machine *m)
 	if (!m)
 		return;
 	machine_halt(m);
+	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
+		vcpu_join(&m->vcpu[i]);
 	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
 		vcpu_free(&m->vcpu[i]);
 	free(m->vcpu);
@@ -241,16 +257,32 @@ static void deliver_asked(struct machine *m)
 		vcpu_deliver(&m->vcpu[i]);
 }
 
+/*
+ * A pause that failed lets the guest go on, but not when another one took the
+ * machine meanwhile
+ */
+static void reopen(struct machine *m, bool was_open, bool holder)
+{
+	pthread_mutex_lock(&m->lock);
+	if (holder)
+		m->held = false;
+	if (was_open && m->gate == GATE_PARK && !may_run(m, NULL)) {
+		m->gate = GATE_RUN;
+		pthread_cond_broadcast(&m->changed);
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
 /* Close the gate and wait. On failure the vCPUs that can still run do */
-static int park_all(struct machine *m, bool was_open, struct error *err)
+static int park_all(struct machine *m, bool was_open, bool holder,
+		    struct error *err)
 {
 	set_gate(m, GATE_PARK);
 	if (wait_parked(m)) {
 		deliver_asked(m);
 		return 0;
 	}
-	if (was_open && !machine_ended(m))
-		set_gate(m, GATE_RUN);
+	reopen(m, was_open, holder);
 	return error_set(err, ETIMEDOUT,
 		"a vCPU did not stop within %d s: it waits for memory that the other side has not sent",
 		PAUSE_DEADLINE_MS / 1000);
@@ -284,7 +316,7 @@ int machine_pause(struct machine *m, enum run_state state,
 	rc = may_run(m, err);
 	pthread_mutex_unlock(&m->lock);
 	if (!rc)
-		rc = park_all(m, true, err);
+		rc = park_all(m, true, false, err);
 	return rc ? rc : show_paused(m, (struct run_status){ state, why },
 				     false, err);
 }
@@ -303,7 +335,7 @@ int machine_hold(struct machine *m, struct run_status *before,
 	pthread_mutex_unlock(&m->lock);
 	if (rc)
 		return rc;
-	rc = park_all(m, before->state == RUN_RUNNING, err);
+	rc = park_all(m, before->state == RUN_RUNNING, true, err);
 	if (!rc)
 		rc = show_paused(m, s, true, err);
 	if (rc)

@@ -165,7 +165,7 @@ struct machine *machine_new(const struct machine_config *cfg,
  * machine_halt() - No vCPU enters the guest any more
  * @m:		the machine, which can only be freed then
  *
- * Doesn't wait: for use before memory that vCPUs may wait for is let go.
+ * Waits a second at most: for use before memory that vCPUs may wait for is let go.
  */
 void machine_halt(struct machine *m);
 

@@ -6,20 +6,22 @@
  *
  * KVM_RUN comes back for one of five reasons: the guest did I/O; somebody
  * kicked the thread; the vCPU touched poison (EINTR and a SIGBUS); KVM's
- * instruction emulator met memory that it couldn't access, which it shows as
- * MMIO at an address that is RAM; or it is over (triple fault, internal error).
+ * instruction emulator met memory that it couldn't access; or it is over
+ * (triple fault, internal error).
  *
  * State is only complete when the exit before was: KVM finishes an I/O
  * instruction on the next KVM_RUN. So before a thread waits at the gate it
  * enters once more with immediate_exit set (invariant 8).
  *
- * The emulator reads RAM by copy_from_user(), which fails for poison, and also
- * when a signal comes while it waits for a page of a registered range. Either
- * way it takes the address for MMIO. The instruction is undone then (the
- * registers it started from are still there, since a read exits before
- * anything is written back), and either a machine check is injected in front
- * of it or it is simply run again. A write exits after it was written back:
- * it can't be undone, so it is carried out here instead.
+ * The emulator accesses RAM by copy_from_user() and copy_to_user(). They
+ * fail for poison, and also when a signal comes while they wait for a page of
+ * a registered range. KVM then takes the address for MMIO. If the page can be
+ * had, the access is carried out here, as if it had been a device's. If it is
+ * lost, a read is undone (registers, segments, exceptions as they were before
+ * the instruction) and the machine check comes in front of it; a write has
+ * been completed by then: it is dropped, and the machine check comes behind
+ * it. An instruction that can't be fetched is an internal error to KVM, and
+ * simply tried again.
  */
 
 #include <errno.h>
@@ -34,7 +36,7 @@
 #include "vcpu.h"
 
 #define SIG_KICK	SIGUSR1
-#define RETRIES_MAX	10000
+#define RETRIES_MAX	10
 
 /* Only here so that the signal interrupts KVM_RUN instead of being ignored */
 static void on_kick(int sig)
@@ -42,16 +44,27 @@ static void on_kick(int sig)
 	(void)sig;
 }
 
+/* Shared with KVM and between threads: whoever clears it looks afterwards */
+static void set_immediate_exit(struct vcpu *v, uint8_t value)
+{
+	__atomic_store_n(&v->run->immediate_exit, value, __ATOMIC_SEQ_CST);
+}
+
 void vcpu_kick(struct vcpu *v)
 {
-	v->run->immediate_exit = 1;
+	set_immediate_exit(v, 1);
 	if (v->tid)
 		pthread_kill(v->thread, SIG_KICK);
 }
 
 static int enter(struct vcpu *v)
 {
-	return ioctl(v->fd, KVM_RUN, 0) ? -errno : 0;
+	int rc;
+
+	v->inside = true;
+	rc = ioctl(v->fd, KVM_RUN, 0) ? -errno : 0;
+	v->inside = false;
+	return rc;
 }
 
 static void give_up(struct vcpu *v, const char *what)
@@ -73,33 +86,69 @@ static void pio_exit(struct vcpu *v)
 		.data = (uint8_t *)r + r->io.data_offset,
 	};
 
-	devices_pio(v->m, &io);
 	v->io_pending = true;
+	/* An instruction that is being undone has no effect on devices */
+	if (!v->undoing)
+		devices_pio(v->m, &io);
+	else if (io.is_in)
+		memset(io.data, 0, (size_t)io.size * io.count);
+}
+
+static int access_ram(struct vcpu *v)
+{
+	struct kvm_run *r = v->run;
+	uint64_t gpa = r->mmio.phys_addr;
+
+	if (poison_find(&v->m->poison, gpa, NULL))
+		return -EFAULT;
+	return r->mmio.is_write
+		? ram_write(&v->m->ram, gpa, r->mmio.data, r->mmio.len)
+		: ram_read(&v->m->ram, gpa, r->mmio.data, r->mmio.len);
+}
+
+/* Do what the guest wanted at an address. Return: 0, -EFAULT if it is lost */
+static int do_mmio(struct vcpu *v)
+{
+	struct kvm_run *r = v->run;
+	uint64_t offset;
+	int rc = 0;
+
+	v->io_pending = true;
+	if (v->undoing)
+		memset(r->mmio.data, 0, sizeof(r->mmio.data));
+	else if (ram_offset(&v->m->ram, r->mmio.phys_addr, 1, &offset))
+		rc = access_ram(v);
+	else if (!r->mmio.is_write)
+		/* Nothing is there: ones, and writes are lost, as on a PC */
+		memset(r->mmio.data, 0xff, sizeof(r->mmio.data));
+	return rc;
 }
 
 /* Have KVM complete the last exit. Further parts of a split access follow it */
 static void complete(struct vcpu *v)
 {
+	uint64_t lost = ~0ull;
+
 	while (v->io_pending) {
-		v->run->immediate_exit = 1;
+		set_immediate_exit(v, 1);
 		v->io_pending = false;
 		if (enter(v))
 			break;
-		if (v->run->exit_reason == KVM_EXIT_IO) {
+		if (v->run->exit_reason == KVM_EXIT_IO)
 			pio_exit(v);
-		} else if (v->run->exit_reason == KVM_EXIT_MMIO) {
-			memset(v->run->mmio.data, 0xff, 8);
-			v->io_pending = true;
-		}
+		else if (v->run->exit_reason == KVM_EXIT_MMIO && do_mmio(v))
+			lost = v->run->mmio.phys_addr;
 	}
+	/* Too late to undo: the access before it has been seen by a device */
+	if (lost != ~0ull)
+		vcpu_poisoned(v, lost, 12);
 }
 
 /*
- * A read that the emulator couldn't do: as if it had never been tried. KVM
- * will only let go of the instruction by completing it with whatever is in
- * the shared page, so all that this may have changed is put back: registers,
- * segments, and an exception that the wrong value raised. What it wrote
- * elsewhere is written again when the instruction is.
+ * A read that can't be done: as if it had never been tried. KVM only lets go
+ * of the instruction by completing it, with zeroes then, so all that this may
+ * have changed is put back: registers, segments, and an exception that the
+ * wrong value raised.
  */
 static int undo_read(struct vcpu *v)
 {
@@ -111,8 +160,10 @@ static int undo_read(struct vcpu *v)
 	    ioctl(v->fd, KVM_GET_SREGS, &sregs) ||
 	    ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events))
 		return -errno;
-	v->io_pending = true;
+	memset(v->run->mmio.data, 0, sizeof(v->run->mmio.data));
+	v->undoing = true;
 	complete(v);
+	v->undoing = false;
 	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) ||
 	    ioctl(v->fd, KVM_SET_REGS, &regs) ||
 	    ioctl(v->fd, KVM_SET_VCPU_EVENTS, &events))
@@ -128,42 +179,16 @@ static bool is_lost(struct machine *m, uint64_t gpa)
 	       ram_read(&m->ram, gpa, &byte, 1) == -EFAULT;
 }
 
-static void ram_mmio_exit(struct vcpu *v)
-{
-	struct kvm_run *r = v->run;
-	uint64_t gpa = r->mmio.phys_addr;
-	int rc;
-
-	if (r->mmio.is_write) {
-		rc = ram_write(&v->m->ram, gpa, r->mmio.data, r->mmio.len);
-		v->io_pending = true;
-	} else {
-		rc = undo_read(v);
-		if (rc)
-			give_up(v, "its registers could not be restored");
-		else
-			rc = is_lost(v->m, gpa) ? -EFAULT : 0;
-	}
-
-	if (rc == -EFAULT)
-		vcpu_poisoned(v, gpa, 12);
-	else if (++v->retries > RETRIES_MAX)
-		give_up(v, "KVM cannot read RAM that is there");
-}
-
 static void mmio_exit(struct vcpu *v)
 {
-	struct kvm_run *r = v->run;
-	uint64_t offset;
+	uint64_t gpa = v->run->mmio.phys_addr;
 
-	if (ram_offset(&v->m->ram, r->mmio.phys_addr, 1, &offset)) {
-		ram_mmio_exit(v);
+	if (!do_mmio(v))
 		return;
-	}
-	/* Nothing is there: reads give ones, writes are lost, as on a PC */
-	if (!r->mmio.is_write)
-		memset(r->mmio.data, 0xff, sizeof(r->mmio.data));
-	v->io_pending = true;
+	if (!v->run->mmio.is_write && undo_read(v))
+		give_up(v, "its registers could not be restored");
+	else
+		vcpu_poisoned(v, gpa, 12);
 }
 
 /* KVM_RUN = -EFAULT, or an internal error: was it poison at the next instruction? */
@@ -184,6 +209,20 @@ static bool poison_at_rip(struct vcpu *v)
 	return true;
 }
 
+/*
+ * A kick while KVM waited for a page that it needed for itself looks like a
+ * failure. Setting the registers to what they are drops the exception that
+ * KVM had in mind for it.
+ */
+static bool try_again(struct vcpu *v)
+{
+	struct kvm_regs regs;
+
+	return v->retries++ < RETRIES_MAX &&
+	       !ioctl(v->fd, KVM_GET_REGS, &regs) &&
+	       !ioctl(v->fd, KVM_SET_REGS, &regs);
+}
+
 /* KVM_EXIT_MEMORY_FAULT goes with EFAULT where KVM knows the address */
 static void efault_exit(struct vcpu *v)
 {
@@ -199,7 +238,7 @@ static void efault_exit(struct vcpu *v)
 #endif
 	if (gpa != ~0ull && is_lost(v->m, gpa))
 		vcpu_poisoned(v, gpa, 12);
-	else if (!poison_at_rip(v))
+	else if (!poison_at_rip(v) && !try_again(v))
 		give_up(v, "KVM_RUN failed: Bad address");
 }
 
@@ -224,6 +263,9 @@ static void internal_error(struct vcpu *v)
 
 	if (poison_at_rip(v))
 		return;
+	if (v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION &&
+	    try_again(v))
+		return;
 	snprintf(text, sizeof(text), "KVM internal error, suberror %u",
 		 v->run->internal.suberror);
 	give_up(v, text);
@@ -239,6 +281,7 @@ static void handle_exit(struct vcpu *v)
 		pio_exit(v);
 		break;
 	case KVM_EXIT_MMIO:
+		v->retries = 0;
 		mmio_exit(v);
 		break;
 	case KVM_EXIT_INTR:
@@ -275,12 +318,12 @@ static void step(struct vcpu *v)
 	vcpu_deliver(v);
 	v->io_pending = false;
 	rc = enter(v);
+	if (!rc)
+		handle_exit(v);
+	else if (!v->sigbus.seen)
+		failed_entry(v, rc);
 	if (v->sigbus.seen)
 		take_sigbus(v);
-	else if (rc)
-		failed_entry(v, rc);
-	else
-		handle_exit(v);
 }
 
 /* Wait until the gate is open. Return: false if it's for ever closed */
@@ -289,12 +332,14 @@ static bool pass_gate(struct vcpu *v)
 	struct machine *m = v->m;
 	bool run;
 
-	v->run->immediate_exit = 0;
+	set_immediate_exit(v, 0);
 	pthread_mutex_lock(&m->lock);
 	if (m->gate == GATE_PARK) {
 		pthread_mutex_unlock(&m->lock);
 		complete(v);
-		v->run->immediate_exit = 0;
+		if (v->sigbus.seen)
+			take_sigbus(v);
+		set_immediate_exit(v, 0);
 		pthread_mutex_lock(&m->lock);
 		m->parked++;
 		pthread_cond_broadcast(&m->changed);
@@ -381,10 +426,15 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 	return rc < 0 ? rc : start(v, err);
 }
 
-void vcpu_free(struct vcpu *v)
+void vcpu_join(struct vcpu *v)
 {
 	if (v->started)
 		pthread_join(v->thread, NULL);
+	v->started = false;
+}
+
+void vcpu_free(struct vcpu *v)
+{
 	if (v->run)
 		munmap(v->run, v->m->kvm.run_size);
 	if (v->fd > 0)

@@ -35,7 +35,9 @@
  * @optional_gpa: address for VCPU_ASK_OPTIONAL
  * @sigbus:	what this thread's last SIGBUS said
  * @io_pending:	KVM has yet to complete the last exit
- * @retries:	exits in a row that made no progress
+ * @undoing:	the last exit is completed for form's sake, without effect
+ * @inside:	the thread is in KVM_RUN
+ * @retries:	failures in a row that were tried again
  */
 struct vcpu {
 	struct machine *m;
@@ -48,7 +50,8 @@ struct vcpu {
 	_Atomic unsigned asked;
 	_Atomic uint64_t optional_gpa;
 	struct sigbus sigbus;
-	bool io_pending;
+	bool io_pending, undoing;
+	_Atomic bool inside;
 	unsigned retries;
 };
 
@@ -64,7 +67,10 @@ struct vcpu {
 int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 	     struct error *err);
 
-/** vcpu_free() - Join the thread (the gate must be at GATE_END) and free */
+/** vcpu_join() - Wait for the thread's end; the gate must be at GATE_END */
+void vcpu_join(struct vcpu *v);
+
+/** vcpu_free() - Free it, when all threads that could kick it have ended */
 void vcpu_free(struct vcpu *v);
 
 /** vcpu_kick() - Bring the thread out of the guest soon */

@@ -284,7 +284,8 @@ static int set_msrs(struct vcpu *v, struct kvm_msrs *q, struct error *err)
 		(unsigned long long)q->entries[rc].data);
 }
 
-static int load_msrs(struct vcpu *v, struct reader *r, struct error *err)
+static int load_msrs(struct vcpu *v, struct reader *r, bool has_tsc,
+		     struct error *err)
 {
 	uint32_t n = get_u32(r);
 	struct kvm_msrs *q;
@@ -295,10 +296,12 @@ static int load_msrs(struct vcpu *v, struct reader *r, struct error *err)
 	q = new_msrs(n);
 	if (!q)
 		return error_set(err, ENOMEM, "out of memory for MSRs");
-	q->nmsrs = n;
 	for (uint32_t i = 0; i < n; i++) {
-		q->entries[i].index = get_u32(r);
-		q->entries[i].data = get_u64(r);
+		struct kvm_msr_entry *e = &q->entries[q->nmsrs];
+
+		e->index = get_u32(r);
+		e->data = get_u64(r);
+		q->nmsrs += !(has_tsc && e->index == MSR_TSC);
 	}
 	if (!r->failed)
 		rc = set_msrs(v, q, err);
@@ -325,8 +328,11 @@ static void save_tsc(struct vcpu *v, struct writer *w)
 	put_u64(w, offset);
 }
 
-/* vcpu.rst, "KVM_VCPU_TSC_OFFSET": the sum, with the clock already set */
-static void load_tsc(struct vcpu *v, struct reader *r)
+/*
+ * vcpu.rst, "KVM_VCPU_TSC_OFFSET": the sum, with the clock already set. Before
+ * the MSRs, since the TSC deadline timer is armed by it. Return: is it set?
+ */
+static bool load_tsc(struct vcpu *v, struct reader *r)
 {
 	struct machine *m = v->m;
 	struct kvm_clock_data now = { 0 };
@@ -337,11 +343,11 @@ static void load_tsc(struct vcpu *v, struct reader *r)
 	if (!has || r->failed || !m->source_tsc ||
 	    ioctl(m->kvm.vm, KVM_GET_CLOCK, &now) ||
 	    !(now.flags & KVM_CLOCK_HOST_TSC))
-		return;
+		return false;
 	passed = (__int128)(now.clock - m->source_clock) * m->cfg.tsc_khz /
 		 1000000;
 	offset += m->source_tsc + (uint64_t)passed - now.host_tsc;
-	tsc_offset(v, KVM_SET_DEVICE_ATTR, &offset);
+	return !tsc_offset(v, KVM_SET_DEVICE_ATTR, &offset);
 }
 
 int vcpu_save(struct vcpu *v, struct writer *w, struct error *err)
@@ -357,9 +363,9 @@ int vcpu_save(struct vcpu *v, struct writer *w, struct error *err)
 		rc = save_groups(v, middle_groups,
 				 ARRAY_SIZE(middle_groups), w, err);
 	if (!rc)
-		rc = save_msrs(v, w, err);
-	if (!rc)
 		save_tsc(v, w);
+	if (!rc)
+		rc = save_msrs(v, w, err);
 	if (!rc)
 		rc = save_groups(v, last_groups, ARRAY_SIZE(last_groups), w,
 				 err);
@@ -370,6 +376,7 @@ int vcpu_save(struct vcpu *v, struct writer *w, struct error *err)
 
 int vcpu_load(struct vcpu *v, struct reader *r, struct error *err)
 {
+	bool has_tsc = false;
 	int rc;
 
 	rc = load_groups(v, first_groups, ARRAY_SIZE(first_groups), r, err);
@@ -381,9 +388,9 @@ int vcpu_load(struct vcpu *v, struct reader *r, struct error *err)
 		rc = load_groups(v, middle_groups,
 				 ARRAY_SIZE(middle_groups), r, err);
 	if (!rc)
-		rc = load_msrs(v, r, err);
+		has_tsc = load_tsc(v, r);
 	if (!rc)
-		load_tsc(v, r);
+		rc = load_msrs(v, r, has_tsc, err);
 	if (!rc)
 		rc = load_groups(v, last_groups, ARRAY_SIZE(last_groups), r,
 				 err);
