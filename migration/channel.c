@@ -2,6 +2,7 @@
 /* channel.c - A connection to the other side, blocking, with deadlines */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,6 +17,14 @@
 
 #include "channel.h"
 #include "uri.h"
+
+#define CONNECT_LOOK_MS	100
+
+/* How long to try to connect, and whether to go on */
+struct attempt {
+	unsigned ms;
+	const _Atomic bool *cancel;
+};
 
 static int lost(int code, struct error *err)
 {
@@ -56,24 +65,64 @@ static int unix_socket(const struct uri *u, struct sockaddr_un *a,
 					strerrordesc_np(errno));
 }
 
-static int connect_unix(struct channel *c, const struct uri *u, unsigned ms,
+/* Return: 0, or a positive errno value */
+static int finish_connect(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t n = sizeof(int);
+	int why = EINPROGRESS;
+
+	if (poll(&p, 1, CONNECT_LOOK_MS) > 0)
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &n);
+	return why;
+}
+
+/*
+ * Connect, looking now and then whether that is still wanted. A Unix socket
+ * whose backlog is full has nothing to wait for: it is tried again.
+ *
+ * Return: 0, or a positive errno value
+ */
+static int try_connect(int fd, const struct sockaddr *a, socklen_t len,
+		       const struct attempt *t)
+{
+	int flags = fcntl(fd, F_GETFL), why = EINPROGRESS;
+
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	if (!connect(fd, a, len))
+		why = 0;
+	else if (errno != EINPROGRESS && errno != EAGAIN)
+		why = errno;
+	for (unsigned ms = 0; why == EINPROGRESS && ms < t->ms &&
+	     !*t->cancel; ms += CONNECT_LOOK_MS) {
+		if (a->sa_family != AF_UNIX)
+			why = finish_connect(fd);
+		else if (!connect(fd, a, len))
+			why = 0;
+		else
+			usleep(CONNECT_LOOK_MS * 1000);
+	}
+	fcntl(fd, F_SETFL, flags);
+	if (why == EINPROGRESS)
+		why = *t->cancel ? ECANCELED : ETIMEDOUT;
+	return why;
+}
+
+static int connect_unix(const struct uri *u, const struct attempt *t,
 			struct error *err)
 {
 	struct sockaddr_un a;
-	struct channel t = { unix_socket(u, &a, err) };
+	int fd = unix_socket(u, &a, err), why;
 
-	if (t.fd < 0)
-		return t.fd;
-	channel_deadline(&t, ms);
-	if (!connect(t.fd, (struct sockaddr *)&a, sizeof(a))) {
-		c->fd = t.fd;
-		return 0;
-	}
-	error_set(err, errno,
+	if (fd < 0)
+		return fd;
+	why = try_connect(fd, (struct sockaddr *)&a, sizeof(a), t);
+	if (!why)
+		return fd;
+	close(fd);
+	return error_set(err, why,
 		"cannot connect to unix:%s: %s (is 'ferry receive' running there?)",
-		u->path, strerrordesc_np(errno));
-	channel_close(&t);
-	return -err->code;
+		u->path, strerrordesc_np(why));
 }
 
 static int resolve(const struct uri *u, int flags, struct addrinfo **ai,
@@ -88,41 +137,43 @@ static int resolve(const struct uri *u, int flags, struct addrinfo **ai,
 			      u->port, gai_strerror(rc)) : 0;
 }
 
-static int connect_tcp(struct channel *c, const struct uri *u, unsigned ms,
+static int connect_tcp(const struct uri *u, const struct attempt *t,
 		       struct error *err)
 {
 	struct addrinfo *all, *a;
-	int rc = resolve(u, 0, &all, err), why = ECONNREFUSED;
+	int rc = resolve(u, 0, &all, err), why = ECONNREFUSED, fd = -1;
 
 	if (rc)
 		return rc;
-	/* @c gets the socket when it's good: others may shut what is there */
-	for (a = all; a && c->fd < 0; a = a->ai_next) {
-		struct channel t = {
-			socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0),
-		};
-
-		channel_deadline(&t, ms);
-		if (t.fd >= 0 && !connect(t.fd, a->ai_addr, a->ai_addrlen)) {
-			no_delay(t.fd);
-			c->fd = t.fd;
-			continue;
+	for (a = all; a && fd < 0; a = a->ai_next) {
+		fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		why = fd < 0 ? errno
+			     : try_connect(fd, a->ai_addr, a->ai_addrlen, t);
+		if (why && fd >= 0) {
+			close(fd);
+			fd = -1;
 		}
-		why = errno == EINPROGRESS ? ETIMEDOUT : errno;
-		channel_close(&t);
 	}
 	freeaddrinfo(all);
-	return c->fd >= 0 ? 0 : error_set(err, why,
+	return fd >= 0 ? fd : error_set(err, why,
 		"cannot connect to tcp:%s:%s: %s (is 'ferry receive' running there?)",
 		u->host, u->port, strerrordesc_np(why));
 }
 
 int channel_connect(struct channel *c, const struct uri *u, unsigned ms,
-		    struct error *err)
+		    const _Atomic bool *cancel, struct error *err)
 {
-	c->fd = -1;
-	return u->kind == URI_UNIX ? connect_unix(c, u, ms, err)
-				   : connect_tcp(c, u, ms, err);
+	const struct attempt t = { .ms = ms, .cancel = cancel };
+	int fd = u->kind == URI_UNIX ? connect_unix(u, &t, err)
+				     : connect_tcp(u, &t, err);
+
+	/* @c gets the socket when it's good: others may shut what is there */
+	c->fd = fd < 0 ? -1 : fd;
+	if (fd < 0)
+		return fd;
+	no_delay(fd);
+	channel_deadline(c, ms);
+	return 0;
 }
 
 /* A socket that nobody listens behind is left from an earlier run */
@@ -189,19 +240,24 @@ int channel_listen(const struct uri *u, struct error *err)
 	return fd;
 }
 
-int channel_accept(struct channel *c, int fd, int wait_ms, unsigned ms,
-		   struct error *err)
+int channel_accept(struct channel *c, int fd, int watch, int wait_ms,
+		   unsigned ms, struct error *err)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p[2] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = watch, .events = POLLRDHUP },
+	};
 	int rc;
 
 	c->fd = -1;
 	do
-		rc = poll(&p, 1, wait_ms);
+		rc = poll(p, 2, wait_ms);
 	while (rc < 0 && errno == EINTR);
 	if (!rc)
 		return error_set(err, ETIMEDOUT,
 				 "the other side did not connect in time");
+	if (p[1].revents)
+		return lost(0, err);
 	c->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	if (c->fd < 0)
 		return error_set(err, errno == EINVAL ? ECANCELED : errno,

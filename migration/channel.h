@@ -32,12 +32,13 @@ struct channel {
  * @c:		filled in
  * @u:		where to
  * @ms:		deadline, also of every later wait, ms
+ * @cancel:	looked at now and then: give up when it is true
  * @err:	why not
  *
- * Return: 0, -errno
+ * Return: 0, -ECANCELED, -ETIMEDOUT, -errno
  */
 int channel_connect(struct channel *c, const struct uri *u, unsigned ms,
-		    struct error *err);
+		    const _Atomic bool *cancel, struct error *err);
 
 /**
  * channel_listen() - Wait for connections to come
@@ -54,15 +55,17 @@ int channel_listen(const struct uri *u, struct error *err);
  * channel_accept() - Take the next connection
  * @c:		filled in
  * @fd:		from channel_listen()
+ * @watch:	another connection whose end ends the wait, or -1
  * @wait_ms:	how long to wait for one, -1 for ever (shutdown() of @fd ends
  *		it)
  * @ms:		deadline of every later wait, ms
  * @err:	why not
  *
- * Return: 0, -ETIMEDOUT, -ECANCELED (the socket was shut down), -errno
+ * Return: 0, -ETIMEDOUT, -EPIPE (@watch has ended), -ECANCELED (the socket was
+ *	   shut down), -errno
  */
-int channel_accept(struct channel *c, int fd, int wait_ms, unsigned ms,
-		   struct error *err);
+int channel_accept(struct channel *c, int fd, int watch, int wait_ms,
+		   unsigned ms, struct error *err);
 
 /**
  * channel_deadline() - Change the deadline of waits

@@ -39,9 +39,10 @@ static int send_page(struct server *sv, size_t page, struct error *err)
 	bool first;
 	int rc;
 
-	while (s->injecting == page + 1)
+	/* A page that is being poisoned on purpose is either, but not yet */
+	while (!(first = sent_claim(&s->sent, page, 1)) &&
+	       s->injecting == page + 1)
 		usleep(20);
-	first = sent_claim(&s->sent, page, 1);
 	rc = batch_fill(s, &sv->batch, page, 1, err);
 	if (rc)
 		return rc;
@@ -155,7 +156,10 @@ void *source_demand_main(void *arg)
 		sv->s = s;
 		serve(sv, &err);
 	}
-	if (!s->finishing)
+	/* At the end it's the push's connection that tells how it went */
+	if (s->finishing)
+		channel_shut(&s->demand);
+	else
 		source_fail(s, &err);
 	if (sv)
 		free(sv->batch.data);

@@ -37,56 +37,6 @@ struct inbox {
 	uint8_t data[2 * (WIRE_HEADER + WIRE_RUN_PAGES * WIRE_PAGE)];
 };
 
-void inflight_add(struct target *t, size_t page, unsigned vcpu)
-{
-	bool known = false;
-
-	pthread_mutex_lock(&t->inflight_lock);
-	/* A vCPU that was kicked out of its wait comes back to the same one */
-	for (unsigned i = 0; vcpu != JOB_OTHER && i < t->inflight_n; i++)
-		known |= t->inflight[i].page == page &&
-			 t->inflight[i].vcpu == vcpu;
-	if (!known && t->inflight_n < INFLIGHT_MAX)
-		t->inflight[t->inflight_n++] = (struct inflight){
-			page, now_ns(), vcpu,
-		};
-	pthread_mutex_unlock(&t->inflight_lock);
-}
-
-void inflight_done(struct target *t, size_t page, size_t n)
-{
-	uint64_t now;
-
-	if (!t->inflight_n || !n)
-		return;
-	now = now_ns();
-	pthread_mutex_lock(&t->inflight_lock);
-	for (unsigned i = 0; i < t->inflight_n; ) {
-		struct inflight *f = &t->inflight[i];
-
-		if (f->page < page || f->page - page >= n) {
-			i++;
-			continue;
-		}
-		histogram_add(&t->job->demand, now - f->since);
-		histogram_add(&t->job->vcpu[f->vcpu], now - f->since);
-		*f = t->inflight[--t->inflight_n];
-	}
-	pthread_mutex_unlock(&t->inflight_lock);
-}
-
-uint64_t inflight_oldest(struct target *t)
-{
-	uint64_t oldest = 0;
-
-	pthread_mutex_lock(&t->inflight_lock);
-	for (unsigned i = 0; i < t->inflight_n; i++)
-		if (!oldest || t->inflight[i].since < oldest)
-			oldest = t->inflight[i].since;
-	pthread_mutex_unlock(&t->inflight_lock);
-	return oldest;
-}
-
 static unsigned vcpu_of(const struct target *t, pid_t tid)
 {
 	for (unsigned i = 0; i < t->m->cfg.cpus; i++)
@@ -111,7 +61,7 @@ static int ask(struct target *t, size_t page, struct error *err)
 /* It came since the fault: whoever waits for it shall look again */
 static void arrived(struct target *t, size_t page)
 {
-	inflight_done(t, page, 1);
+	inflight_done(&t->inflight, page, 1);
 	uffd_wake(t->uffd, t->m->ram.base + page * WIRE_PAGE, WIRE_PAGE);
 }
 
@@ -121,7 +71,7 @@ static int handle_missing(struct target *t, size_t page, pid_t tid,
 	/* First the note, then the look: a page that is placed from here on
 	 * ends the wait in place.c, one that was placed before is seen here
 	 */
-	inflight_add(t, page, vcpu_of(t, tid));
+	inflight_add(&t->inflight, page, vcpu_of(t, tid));
 	if (!t->failed && pages_request(&t->pages, page))
 		return ask(t, page, err);
 
@@ -208,7 +158,7 @@ static int handle_answers(struct target *t, struct inbox *in,
 
 static int check_silence(struct target *t, struct error *err)
 {
-	uint64_t since = inflight_oldest(t);
+	uint64_t since = inflight_oldest(&t->inflight);
 
 	if (!since || t->failed || now_ns() - since < ANSWER_MS * 1000000ull)
 		return 0;

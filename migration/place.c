@@ -46,7 +46,7 @@ static void settle_run(struct target *t, const struct run *r, size_t from,
 {
 	for (size_t i = from; i < to; i++)
 		pages_settle(&t->pages, r->first + i, r->was[i], now);
-	inflight_done(t, r->first + from, to - from);
+	inflight_done(&t->inflight, r->first + from, to - from);
 }
 
 static void release_run(struct target *t, const struct run *r, size_t from)

@@ -17,25 +17,11 @@
 
 #include "../vmm/host.h"
 #include "channel.h"
+#include "inflight.h"
 #include "job.h"
 #include "pages.h"
 #include "uri.h"
 #include "wire.h"
-
-/* vCPUs that can wait at once, and kernel workers on their behalf */
-#define INFLIGHT_MAX	256
-
-/**
- * struct inflight - A page that somebody waits for
- * @page:	which
- * @since:	when its fault was read, ns
- * @vcpu:	whose, or JOB_OTHER
- */
-struct inflight {
-	size_t page;
-	uint64_t since;
-	unsigned vcpu;
-};
 
 /**
  * struct target - An incoming migration
@@ -49,7 +35,7 @@ struct inflight {
  * @uffd:	RAM is registered with it until every page is there; or -1
  * @pages:	what each page is
  * @state, @poison, @zero: received, to be loaded by the prepare stage
- * @inflight:	under @inflight_lock
+ * @inflight:	who waits for which page
  * @hook_lock:	held while a page is poisoned on purpose, so that @uffd stays
  * @broken:	pages were let go before the machine was loaded: it may have
  *		loaded zeroes, and must not run
@@ -77,9 +63,7 @@ struct target {
 	uint32_t state_len, poison_len, zero_len;
 	bool run_it;
 
-	pthread_mutex_t inflight_lock;
-	struct inflight inflight[INFLIGHT_MAX];
-	_Atomic unsigned inflight_n;
+	struct inflight_table inflight;
 
 	_Atomic bool prepared, committed, broken;
 	_Atomic bool ending, stop;
@@ -188,17 +172,17 @@ int target_pager_hook(void *ctx, uint64_t offset, bool simulate,
 /** target_pager_main() - The pager's thread; @arg is the target */
 void *target_pager_main(void *arg);
 
+/** target_end_pager() - Have the pager's thread end, and wait for it */
+void target_end_pager(struct target *t);
+
+/** target_close_uffd() - Let go of RAM: missing pages read as zeroes */
+void target_close_uffd(struct target *t);
+
+/** target_drop_received() - Free what was received to be loaded */
+void target_drop_received(struct target *t);
+
 /** target_wake_pager() - Have the pager look at @ending and at who waits */
 void target_wake_pager(struct target *t);
-
-/** inflight_add() - Somebody waits for a page */
-void inflight_add(struct target *t, size_t page, unsigned vcpu);
-
-/** inflight_done() - Pages are in place: whoever waited has waited this long */
-void inflight_done(struct target *t, size_t page, size_t n);
-
-/** inflight_oldest() - When the longest wait began, ns; 0 if nobody waits */
-uint64_t inflight_oldest(struct target *t);
 
 /**
  * target_fail() - A connection was lost, or the peer makes no sense

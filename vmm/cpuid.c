@@ -27,7 +27,7 @@
 
 static struct kvm_cpuid_entry2 *find(struct kvm_cpuid_table *t, uint32_t leaf)
 {
-	for (uint32_t i = 0; i < t->head.nent; i++)
+	for (uint32_t i = 0; i < t->nent; i++)
 		if (t->entry[i].function == leaf)
 			return &t->entry[i];
 	return NULL;
@@ -92,11 +92,11 @@ static int add_recovery_leaf(struct kvm_cpuid_table *t)
 
 	if (find(t, 0x80000007))
 		return 0;
-	if (!top || t->head.nent == KVM_CPUID_MAX)
+	if (!top || t->nent == KVM_CPUID_MAX)
 		return -ENOTSUP;
 	if (top->eax < 0x80000007)
 		top->eax = 0x80000007;
-	t->entry[t->head.nent++] =
+	t->entry[t->nent++] =
 		(struct kvm_cpuid_entry2){ .function = 0x80000007 };
 	return 0;
 }

@@ -72,13 +72,10 @@ static void add_linear(struct list *l, const struct kvm_sregs *s,
 
 static void add_clock(struct list *l, struct vcpu *v)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} q = { .head.nmsrs = 1, .entry.index = MSR_KVM_SYSTEM_TIME };
+	uint64_t msr;
 
-	if (ioctl(v->fd, KVM_GET_MSRS, &q) == 1 && (q.entry.data & 1))
-		add(l, q.entry.data & ~1ull);
+	if (!kvm_get_msr(v->fd, MSR_KVM_SYSTEM_TIME, &msr) && (msr & 1))
+		add(l, msr & ~1ull);
 }
 
 static void add_vcpu(struct list *l, struct vcpu *v)

@@ -18,6 +18,9 @@
 #define KVM_IDENTITY_MAP_GPA	0xfffbc000ull
 #define KVM_TSS_GPA		0xfffbd000ull
 
+_Static_assert(offsetof(struct kvm_cpuid_table, entry) ==
+	       offsetof(struct kvm_cpuid2, entries), "one is the other");
+
 int kvm_call(int fd, unsigned long request, const char *name, void *arg,
 	     struct error *err)
 {
@@ -147,8 +150,23 @@ void kvm_irq_line(struct kvm *k, unsigned irq, int level)
 int kvm_supported_cpuid(struct kvm *k, struct kvm_cpuid_table *t,
 			struct error *err)
 {
-	t->head = (struct kvm_cpuid2){ .nent = KVM_CPUID_MAX };
-	return KVM_CALL(k->sys, KVM_GET_SUPPORTED_CPUID, &t->head, err);
+	t->nent = KVM_CPUID_MAX;
+	t->padding = 0;
+	return KVM_CALL(k->sys, KVM_GET_SUPPORTED_CPUID, t, err);
+}
+
+int kvm_get_msr(int fd, uint32_t index, uint64_t *value)
+{
+	struct {			/* struct kvm_msrs with one entry */
+		uint32_t nmsrs, pad;
+		struct kvm_msr_entry entry;
+	} q = { .nmsrs = 1, .entry.index = index };
+	int rc = ioctl(fd, KVM_GET_MSRS, &q);
+
+	*value = q.entry.data;
+	if (rc < 0)
+		return -errno;
+	return rc == 1 ? 0 : -ENOENT;
 }
 
 static bool is_mce_bank(uint32_t msr)

@@ -19,9 +19,9 @@
 
 #define KVM_CPUID_MAX	256
 
-/* Room for KVM's list of CPUID leaves */
+/* struct kvm_cpuid2, with room for the leaves */
 struct kvm_cpuid_table {
-	struct kvm_cpuid2 head;
+	uint32_t nent, padding;
 	struct kvm_cpuid_entry2 entry[KVM_CPUID_MAX];
 };
 
@@ -113,6 +113,16 @@ void kvm_irq_line(struct kvm *k, unsigned irq, int level);
  */
 int kvm_supported_cpuid(struct kvm *k, struct kvm_cpuid_table *t,
 			struct error *err);
+
+/**
+ * kvm_get_msr() - Read one MSR
+ * @fd:		vCPU descriptor
+ * @index:	which
+ * @value:	filled in
+ *
+ * Return: 0, -ENOENT if KVM doesn't have it, -errno
+ */
+int kvm_get_msr(int fd, uint32_t index, uint64_t *value);
 
 /**
  * kvm_msr_list() - The MSRs that make up a vCPU's state

@@ -37,7 +37,7 @@
  * @io_pending:	KVM has yet to complete the last exit
  * @undoing:	the last exit is completed for form's sake, without effect
  * @inside:	the thread is in KVM_RUN
- * @retries:	failures in a row that were tried again
+ * @retries:	failures in a row that were tried again, at @retry_rip
  */
 struct vcpu {
 	struct machine *m;
@@ -53,6 +53,7 @@ struct vcpu {
 	bool io_pending, undoing;
 	_Atomic bool inside;
 	unsigned retries;
+	uint64_t retry_rip;
 };
 
 /**
@@ -72,6 +73,24 @@ void vcpu_join(struct vcpu *v);
 
 /** vcpu_free() - Free it, when all threads that could kick it have ended */
 void vcpu_free(struct vcpu *v);
+
+/* Shared with KVM and between threads: whoever clears it looks afterwards */
+static inline void vcpu_immediate_exit(struct vcpu *v, uint8_t value)
+{
+	__atomic_store_n(&v->run->immediate_exit, value, __ATOMIC_SEQ_CST);
+}
+
+/**
+ * vcpu_step() - Enter the guest once, and deal with why it came back
+ * @v:		this thread's vCPU
+ */
+void vcpu_step(struct vcpu *v);
+
+/**
+ * vcpu_complete() - Have KVM complete the last exit, without entering the guest
+ * @v:		this thread's vCPU
+ */
+void vcpu_complete(struct vcpu *v);
 
 /** vcpu_kick() - Bring the thread out of the guest soon */
 void vcpu_kick(struct vcpu *v);

@@ -29,12 +29,9 @@ enum can_take {
 
 static uint64_t get_msr(struct vcpu *v, uint32_t index, uint64_t otherwise)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} q = { .head.nmsrs = 1, .entry.index = index };
+	uint64_t value;
 
-	return ioctl(v->fd, KVM_GET_MSRS, &q) == 1 ? q.entry.data : otherwise;
+	return kvm_get_msr(v->fd, index, &value) ? otherwise : value;
 }
 
 static enum can_take can_take(struct vcpu *v, const struct mce_record *r)

@@ -222,20 +222,13 @@ static struct kvm_msrs *new_msrs(unsigned n)
 void vcpu_msr_probe(struct vcpu *v)
 {
 	struct machine *m = v->m;
+	uint64_t value;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < m->msrs; i++) {
-		struct kvm_msrs *q = new_msrs(1);
-
-		if (!q)
-			return;
-		q->nmsrs = 1;
-		q->entries[0].index = m->msr[i];
+	for (unsigned i = 0; i < m->msrs; i++)
 		if (m->msr[i] != MSR_MCG_CAP &&
-		    ioctl(v->fd, KVM_GET_MSRS, q) == 1)
+		    !kvm_get_msr(v->fd, m->msr[i], &value))
 			m->msr[n++] = m->msr[i];
-		free(q);
-	}
 	m->msrs = n;
 }
 
