@@ -15,8 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../vmm/uri.h"
 #include "channel.h"
-#include "uri.h"
 
 #define CONNECT_LOOK_MS	100
 
@@ -130,9 +130,13 @@ static int resolve(const struct uri *u, int flags, struct addrinfo **ai,
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
 				  .ai_flags = flags };
-	int rc = getaddrinfo(u->host[0] ? u->host : NULL, u->port, &hints,
-			     ai);
+	int rc;
 
+	if (!u->host[0] && !(flags & AI_PASSIVE))
+		return error_set(err, EINVAL,
+				 "tcp::%s names no host to connect to",
+				 u->port);
+	rc = getaddrinfo(u->host[0] ? u->host : NULL, u->port, &hints, ai);
 	return rc ? error_set(err, EHOSTUNREACH, "tcp:%s:%s: %s", u->host,
 			      u->port, gai_strerror(rc)) : 0;
 }

@@ -12,12 +12,12 @@
 
 #include "../vmm/control.h"
 #include "../vmm/host.h"
+#include "../vmm/uri.h"
 #include "../vmm/words.h"
 #include "job.h"
 #include "migration.h"
 #include "source.h"
 #include "target.h"
-#include "uri.h"
 
 /**
  * struct migration - Of a process, one at a time

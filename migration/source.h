@@ -14,11 +14,11 @@
 #include <sys/uio.h>
 
 #include "../vmm/host.h"
+#include "../vmm/uri.h"
 #include "channel.h"
 #include "job.h"
 #include "policy.h"
 #include "sent.h"
-#include "uri.h"
 #include "wire.h"
 
 /* What a run of pages becomes at most: each its own message */

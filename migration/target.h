@@ -16,11 +16,11 @@
 #include <stdbool.h>
 
 #include "../vmm/host.h"
+#include "../vmm/uri.h"
 #include "channel.h"
 #include "inflight.h"
 #include "job.h"
 #include "pages.h"
-#include "uri.h"
 #include "wire.h"
 
 /**

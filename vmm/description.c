@@ -14,7 +14,11 @@
 
 #define COMPATIBLE	"ferry,machine-v1"
 #define CPUID_CELLS	7	/* leaf, subleaf, flags, eax, ebx, ecx, edx */
-#define FDT_IN_USE_HEAD	sizeof(struct fdt_header)
+#define FDT_HEAD	sizeof(struct fdt_header)
+/* The version that libfdt writes. Its check of older ones isn't safe: 1.6.1
+ * follows a null pointer for some
+ */
+#define FDT_WRITTEN	17
 
 /* libfdt calls in a row: the first failure ends it */
 #define TRY(call) do { int rc_ = (call); if (rc_ < 0) return rc_; } while (0)
@@ -394,7 +398,8 @@ int description_parse(const void *fdt, size_t size,
 	int rc;
 
 	memset(cfg, 0, sizeof(*cfg));
-	if (size < FDT_IN_USE_HEAD || size > DESCRIPTION_MAX ||
+	if (size < FDT_HEAD || size > DESCRIPTION_MAX ||
+	    fdt_check_header(fdt) || fdt_version(fdt) != FDT_WRITTEN ||
 	    fdt_check_full(fdt, size))
 		return error_set(err, EBADMSG,
 			"machine description: not a flattened device tree");

@@ -16,6 +16,7 @@
 #include "options_set.h"
 #include "options_table.h"
 #include "options_value.h"
+#include "uri.h"
 
 /**
  * find_command() - Look a subcommand up
@@ -152,6 +153,7 @@ static int parse_words(struct options *o, int n, char **words,
 		       struct error *err)
 {
 	const struct command_def *def = &command_defs[o->cmd];
+	struct uri uri;
 	int i = 0, rc;
 
 	/* With --control the name may be left out: then the URI comes first */
@@ -162,9 +164,13 @@ static int parse_words(struct options *o, int n, char **words,
 	}
 	if (def->uri && i < n) {
 		o->uri = words[i++];
-		rc = parse_uri(o->uri, err);
+		rc = uri_parse(o->uri, &uri, err);
 		if (rc)
 			return rc;
+		if (o->cmd == CMD_MIGRATE && uri.kind == URI_TCP &&
+		    !uri.host[0])
+			return error_set(err, EINVAL, "'%.200s' names no "
+					 "host to go to", o->uri);
 	}
 	if (i < n)
 		return error_set(err, EINVAL, "'%.64s' is one argument too "

@@ -124,24 +124,3 @@ int parse_count(const char *what, const char *text, uint64_t max,
 				 "%llu", what, text, (unsigned long long)max);
 	return 0;
 }
-
-int parse_uri(const char *uri, struct error *err)
-{
-	const char *port;
-
-	if (!strncmp(uri, "unix:", 5)) {
-		if (uri[5])
-			return 0;
-		return error_set(err, EINVAL, "'%.200s' has no path; write "
-				 "unix:PATH", uri);
-	}
-	if (!strncmp(uri, "tcp:", 4)) {
-		port = strrchr(uri + 4, ':');
-		if (port && port > uri + 4 && port[1])
-			return 0;
-		return error_set(err, EINVAL, "'%.200s' has no host or no "
-				 "port; write tcp:HOST:PORT", uri);
-	}
-	return error_set(err, EINVAL, "'%.200s' is no URI that Ferry knows; "
-			 "write tcp:HOST:PORT or unix:PATH", uri);
-}

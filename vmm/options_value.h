@@ -61,15 +61,4 @@ int parse_address(const char *what, const char *text, uint64_t *address,
 int parse_count(const char *what, const char *text, uint64_t max,
 		uint64_t *count, struct error *err);
 
-/**
- * parse_uri() - Check where a migration goes to or comes from
- * @uri:	tcp:HOST:PORT or unix:PATH
- * @err:	what is wrong
- *
- * Only the form is looked at; whether the host exists is found out later.
- *
- * Return: 0, -EINVAL
- */
-int parse_uri(const char *uri, struct error *err);
-
 #endif /* FERRY_OPTIONS_VALUE_H */

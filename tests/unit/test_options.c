@@ -174,11 +174,11 @@ static void uris_are_looked_at(void **state)
 {
 	(void)state;
 	assert_string_equal(good("migrate s tcp:[::1]:80").uri, "tcp:[::1]:80");
-	bad("migrate s tcp:", EINVAL, "no host or no port");
-	bad("migrate s tcp:host", EINVAL, "no host or no port");
-	bad("migrate s tcp::80", EINVAL, "no host or no port");
-	bad("migrate s tcp:host:", EINVAL, "no host or no port");
-	bad("migrate s unix:", EINVAL, "no path");
+	bad("migrate s tcp:", EINVAL, "the port is missing");
+	bad("migrate s tcp:host", EINVAL, "the port is missing");
+	bad("migrate s tcp::80", EINVAL, "names no host");
+	bad("migrate s tcp:host:", EINVAL, "the port is missing");
+	bad("migrate s unix:", EINVAL, "the path must");
 }
 
 static void poison_takes_pages(void **state)

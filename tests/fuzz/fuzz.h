@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz.h - What each fuzzer gives to its driver
+ *
+ * The driver is standalone.c, a seeded loop that runs with any compiler, or
+ * libFuzzer (see tests/Makefile.inc).
+ */
+#ifndef FERRY_TESTS_FUZZ_H
+#define FERRY_TESTS_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FUZZ_INPUT_MAX	(48u << 10)
+
+/* Ends the program if what must hold for every input does not */
+#define CHECK(what) do { \
+	if (!(what)) { \
+		fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, \
+			#what); \
+		abort(); \
+	} \
+} while (0)
+
+/**
+ * LLVMFuzzerTestOneInput() - Try one input
+ * @data:	the bytes
+ * @size:	how many
+ *
+ * Return: 0
+ */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/**
+ * fuzz_seed() - An input that is as it should be, to start from
+ * @i:		which
+ * @to:		where to put it, FUZZ_INPUT_MAX bytes
+ *
+ * Return: its length, 0 if there is no @i-th
+ */
+size_t fuzz_seed(unsigned i, uint8_t *to);
+
+#endif /* FERRY_TESTS_FUZZ_H */

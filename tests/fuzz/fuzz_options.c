@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fuzz_options.c - Whatever is typed after "ferry"
+ *
+ * The input is the arguments, each ended by a newline. What is accepted must
+ * be within its limits; and every URI that migration understands can be typed.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "options.h"
+#include "options_value.h"
+#include "uri.h"
+
+#define ARGS_MAX 24
+
+/* What the options let through must be one when it is used */
+static void check_uri(const char *text)
+{
+	struct error err = { 0 };
+	struct uri u;
+
+	CHECK(!uri_parse(text, &u, &err));
+}
+
+static void check_options(const struct options *o)
+{
+	CHECK(o->cmd < CMDS && options_word(o->cmd));
+	if (o->name)
+		CHECK(name_valid(o->name));
+	if (o->uri)
+		check_uri(o->uri);
+	if (o->cmd == CMD_RUN) {
+		CHECK(o->cpus >= 1 && o->cpus <= CPUS_MAX);
+		CHECK(o->memory >= RAM_SIZE_MIN && o->memory <= RAM_SIZE_MAX);
+		CHECK(o->memory % MIB == 0);
+		CHECK(o->ram < RAM_BACKINGS && o->kernel && o->append);
+	}
+	if (o->cmd == CMD_POISON)
+		CHECK(o->count && o->method);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *argv[ARGS_MAX + 2] = { (char *)"ferry" }, *p, *copy;
+	struct error err = { 0 };
+	struct options o;
+	int argc = 1, rc;
+
+	copy = malloc(size + 1);
+	CHECK(copy);
+	memcpy(copy, data, size);
+	copy[size] = 0;
+	for (p = copy; p < copy + size && argc <= ARGS_MAX;
+	     p += strlen(p) + 1) {
+		char *end = strchr(p, '\n');
+
+		if (end)
+			*end = 0;
+		argv[argc++] = p;
+	}
+	rc = options_parse(&o, argc, argv, &err);
+	CHECK(rc <= 0 && !rc == !err.code && (!rc || err.text[0]));
+	if (!rc)
+		check_options(&o);
+	free(copy);
+	return 0;
+}
+
+size_t fuzz_seed(unsigned i, uint8_t *to)
+{
+	static const char *const seeds[] = {
+		"run\n--name\nn\n--memory\n512M\n--cpus\n4\n--kernel\nk\n",
+		"run\n--name=n\n--kernel=k\n--append\na b\n--ram\nmemfd\n",
+		"run\n--name=n\n--kernel=k\n--cpu-vendor\namd\n--paused\n",
+		"run\n--name=n\n--kernel=k\n--serial\nfile:/x\n--log\n/y\n",
+		"receive\n--name\nn\ntcp:[::1]:4444\n--serial=none\n",
+		"migrate\nn\nunix:/run/x\n--json\n--detach\n",
+		"poison\nn\n--address\n0x500000\n--count\n16\n",
+		"poison\nn\n--address\n4096\n--method\nsimulate\n",
+		"status\n--control\n/run/c\n--json\n",
+		"events\nn\n--count\n3\n",
+		"help\nmigrate\n",
+		"run\n--help\n",
+		"--version\n",
+	};
+	size_t n;
+
+	if (i >= sizeof(seeds) / sizeof(seeds[0]))
+		return 0;
+	n = strlen(seeds[i]);
+	memcpy(to, seeds[i], n);
+	return n;
+}

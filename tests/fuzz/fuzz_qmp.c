@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fuzz_qmp.c - Whatever a client sends to the control socket
+ *
+ * The bytes are cut into messages as the server does it, whole and in pieces:
+ * both must find the same. Each message gets an answer that is JSON again, on one line.
+ */
+
+#include <string.h>
+
+#include "control_dispatch.h"
+#include "fuzz.h"
+#include "qmp.h"
+
+static int echo(void *ctx, json_t *args, json_t **ret, struct error *err)
+{
+	(void)ctx;
+	if (json_object_get(args, "fail"))
+		return error_set(err, 5, "%s", json_string_value(
+				json_object_get(args, "text")));
+	*ret = json_incref(args);
+	return 0;
+}
+
+static const struct control_command table[] = {
+	{ "query-status", NULL, echo },
+	{ "migrate", "uri:s ?detach:b", echo },
+	{ "ferry-poison", "address:i ?count:i text:s ?fail:b", echo },
+	{ "object", "?x:o", echo },
+	{ NULL, NULL, NULL },
+};
+
+static void answer(const struct dispatch *d, bool *ready, const char *text,
+		   size_t n)
+{
+	json_t *reply = dispatch_message(d, ready, text, n), *again;
+	char *line = qmp_text(reply);
+	size_t len;
+
+	CHECK(reply && line);
+	len = strlen(line);
+	CHECK(len > 2 && !strcmp(line + len - 2, "\r\n"));
+	CHECK(!memchr(line, '\n', len - 1));
+	again = json_loads(line, 0, NULL);
+	CHECK(json_object_get(again, "return") ||
+	      json_object_get(again, "error"));
+	CHECK(json_object_size(again) == json_object_size(reply));
+	json_decref(again);
+	json_decref(reply);
+	free(line);
+}
+
+/* The length of the first message when the bytes come in pieces */
+static size_t by_pieces(const char *p, size_t n, size_t piece)
+{
+	struct qmp_frame f = { 0 };
+	size_t got = 0, end;
+
+	while (got < n) {
+		got = n - got < piece ? n : got + piece;
+		end = qmp_frame_next(&f, p, got);
+		if (end)
+			return end;
+	}
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *p = (const char *)data;
+	struct dispatch d = { 0 };
+	bool ready = false;
+	size_t piece = 1 + size % 7, n;
+
+	dispatch_add(&d, table, NULL);
+	for (;; p += n, size -= n) {
+		struct qmp_frame f = { 0 };
+
+		n = qmp_frame_next(&f, p, size);
+		CHECK(n <= size && n == by_pieces(p, size, piece));
+		if (!n)
+			return 0;
+		if (!qmp_blank(p, n))
+			answer(&d, &ready, p, n);
+	}
+}
+
+size_t fuzz_seed(unsigned i, uint8_t *to)
+{
+	static const char *const seeds[] = {
+		"{\"execute\":\"qmp_capabilities\"}\n"
+		"{\"execute\":\"query-status\",\"id\":7}\r\n",
+		"{\"execute\":\"qmp_capabilities\",\"arguments\":{}}"
+		"{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"tcp:a:1\","
+		"\"detach\":true},\"id\":{\"a\":[1,null,\"\\u00e4\\\\\"]}}",
+		"{\"execute\":\"qmp_capabilities\"}{\"execute\":"
+		"\"ferry-poison\",\"arguments\":{\"address\":4096,\"count\":1,"
+		"\"text\":\"\xc3\xa4 \\ud83d\\ude00\",\"fail\":false}}\n",
+		"{\"execute\":\"qmp_capabilities\"}{\"execute\":\"object\","
+		"\"arguments\":{\"x\":[{\"y\":1e3},-0.5,9223372036854775807]}"
+		"}\n{\"execute\":\"none\"}\n[1,2]\n\"x\"\n \n",
+	};
+	size_t n;
+
+	if (i >= sizeof(seeds) / sizeof(seeds[0]))
+		return 0;
+	n = strlen(seeds[i]);
+	memcpy(to, seeds[i], n);
+	return n;
+}

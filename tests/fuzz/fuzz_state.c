@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fuzz_state.c - Whatever a peer sends as state, as far as it is ours to check
+ *
+ * The first byte chooses the parser: parts in parts, the poison list, the
+ * serial port, latency statistics. What KVM takes is KVM's to check.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "device.h"
+#include "fuzz.h"
+#include "job.h"
+#include "poison.h"
+
+/* Parts in parts never reach outside of the one that they are in */
+static void nested(struct reader *r, unsigned depth)
+{
+	while (!r->failed && r->pos < r->len) {
+		const uint8_t *from = r->data + r->pos;
+		struct reader part = get_part(r);
+
+		CHECK(r->pos <= r->len);
+		if (part.failed) {
+			CHECK(r->failed && !part.len);
+			return;
+		}
+		CHECK(part.data >= from + 4 &&
+		      part.data + part.len == r->data + r->pos);
+		if (depth < 20)
+			nested(&part, depth + 1);
+		get_u64(&part);
+		CHECK(part.pos <= part.len);
+	}
+}
+
+static void poison_again(const struct poison *p, int n)
+{
+	struct poison_list l;
+	struct error err = { 0 };
+	struct writer w = { 0 };
+	struct poison *out;
+	struct reader r;
+
+	poison_init(&l);
+	for (int i = 0; i < n; i++)
+		CHECK(poison_add(&l, &p[i]) == 1);
+	CHECK(poison_copy(&l, &out) == n);
+	poison_save(out, (size_t)n, &w);
+	free(out);
+	r = (struct reader){ .data = w.data, .len = w.len };
+	CHECK(poison_parse(&r, &out, &err) == n && reader_done(&r));
+	for (int i = 0; i < n; i++) {
+		CHECK(p[i].gpa == out[i].gpa && p[i].size == out[i].size);
+		CHECK(p[i].delivered == out[i].delivered);
+		CHECK(poison_find(&l, p[i].gpa, NULL));
+		CHECK(poison_find(&l, p[i].gpa + p[i].size - 1, NULL));
+	}
+	free(out);
+	writer_free(&w);
+	poison_fini(&l);
+}
+
+static void poison(struct reader *r)
+{
+	struct error err = { 0 };
+	struct poison *p;
+	int n = poison_parse(r, &p, &err);
+
+	if (n < 0) {
+		CHECK((n == -EBADMSG || n == -ENOMEM) && !p && err.text[0]);
+		return;
+	}
+	poison_again(p, n);
+	free(p);
+}
+
+static void serial(struct reader *r)
+{
+	void *dev = calloc(1, serial_ops.size);
+	const uint8_t *from = r->data + r->pos;
+	struct error err = { 0 };
+	struct writer w = { 0 };
+
+	CHECK(dev);
+	if (!serial_ops.load(NULL, dev, r, &err) && !r->failed) {
+		CHECK(!serial_ops.save(NULL, dev, &w, &err));
+		CHECK(from + w.len == r->data + r->pos);
+		CHECK(!memcmp(w.data, from, w.len));
+	}
+	writer_free(&w);
+	free(dev);
+}
+
+static void latency(struct reader *r)
+{
+	static struct job j;
+	json_t *info;
+
+	memset(&j, 0, sizeof(j));
+	job_init(&j, NULL);
+	job_begin(&j, true);
+	j.vcpus = 2;
+	CHECK(job_get_latency(&j, r) <= 0);
+	info = job_json(&j);
+	CHECK(info);
+	json_decref(info);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct reader r = { .data = data, .len = size };
+
+	switch (get_u8(&r) % 4) {
+	case 0:
+		nested(&r, 0);
+		break;
+	case 1:
+		poison(&r);
+		break;
+	case 2:
+		serial(&r);
+		break;
+	default:
+		latency(&r);
+	}
+	return 0;
+}
+
+static void seed_parts(struct writer *w)
+{
+	size_t a = put_open(w), b = put_open(w);
+
+	put_bytes(w, "inner", 5);
+	put_close(w, b);
+	put_close(w, a);
+	put_close(w, put_open(w));
+}
+
+static void seed_poison(struct writer *w)
+{
+	put_u32(w, 3);
+	for (unsigned k = 1; k < 4; k++) {
+		put_u64(w, k * 0x2000);
+		put_u64(w, 0x1000);
+		put_u8(w, k & 1);
+	}
+}
+
+static void seed_serial(struct writer *w)
+{
+	void *dev = calloc(1, serial_ops.size);
+
+	CHECK(dev);
+	serial_ops.save(NULL, dev, w, NULL);
+	free(dev);
+}
+
+static void seed_latency(struct writer *w)
+{
+	put_u32(w, 2);
+	for (unsigned k = 0; k < 4 * 5; k++)
+		put_u64(w, 1000 * k);
+}
+
+size_t fuzz_seed(unsigned i, uint8_t *to)
+{
+	static void (*const make[])(struct writer *) = {
+		seed_parts, seed_poison, seed_serial, seed_latency,
+	};
+	struct writer w = { 0 };
+	size_t n;
+
+	if (i >= ARRAY_SIZE(make))
+		return 0;
+	put_u8(&w, (uint8_t)i);
+	make[i](&w);
+	n = w.len;
+	memcpy(to, w.data, n);
+	writer_free(&w);
+	return n;
+}

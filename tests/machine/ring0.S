@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ring0.S - A guest that meets lost memory in ring 0
+ *
+ * guest.elf does its work in ring 3, and ends when ring 0 is hit. Here is the
+ * other half: 32-bit protected mode without paging, one vCPU, so that where
+ * KVM emulates ring 0 the emulator is what meets the poison. The first letter
+ * of the command line says what to do:
+ *
+ *	r	switch machine checks on; read the word at LOST
+ *	w	the same, but write it
+ *	n	read it with machine checks switched off
+ *
+ * The machine-check handler puts MCG_STATUS, and STATUS, ADDR and MISC of bank
+ * 9, at RESULT and ends the machine with 42. It doesn't return. An access that
+ * works puts what was read at RESULT and ends the machine with 1.
+ */
+#define LOST	0x400000
+#define RESULT	0x600000
+
+#define CODE	8
+#define DATA	16
+
+	.section .note.pvh, "a", @note
+	.balign 4
+	.long 4, 4, 18			// XEN_ELFNOTE_PHYS32_ENTRY
+	.asciz "Xen"
+	.long _start
+
+	.text
+	.code32
+	.globl _start
+_start:
+	mov	$stack_top, %esp
+	mov	24(%ebx), %esi		// hvm_start_info.cmdline_paddr
+	movzbl	(%esi), %edi
+	mov	$machine_check, %eax
+	mov	%ax, gate_mc
+	shr	$16, %eax
+	mov	%ax, gate_mc + 6
+	lgdt	gdt_ptr
+	lidt	idt_ptr
+	ljmp	$CODE, $1f
+1:	mov	$DATA, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+
+	cmp	$'n', %edi
+	je	touch
+	mov	$-1, %eax		// MCG_CTL, MC9_CTL: report all
+	mov	$-1, %edx
+	mov	$0x17b, %ecx
+	wrmsr
+	mov	$0x400 + 4 * 9, %ecx
+	wrmsr
+	mov	%cr4, %eax
+	or	$0x40, %eax		// CR4.MCE
+	mov	%eax, %cr4
+
+touch:	cmp	$'w', %edi
+	je	write
+	mov	LOST, %eax
+	jmp	survived
+write:	movl	$0x55aa55aa, LOST
+survived:
+	mov	%eax, RESULT
+	mov	$1, %eax
+	jmp	end
+
+machine_check:
+	mov	$0x17a, %ecx		// MCG_STATUS
+	rdmsr
+	mov	%eax, RESULT
+	mov	%edx, RESULT + 4
+	mov	$0x401 + 4 * 9, %ecx	// MC9_STATUS, ADDR, MISC
+	mov	$RESULT + 8, %edi
+next:	rdmsr
+	mov	%eax, (%edi)
+	mov	%edx, 4(%edi)
+	add	$8, %edi
+	inc	%ecx
+	cmp	$0x404 + 4 * 9, %ecx
+	jne	next
+	mov	$42, %eax
+end:	mov	$0xf4, %edx
+	outl	%eax, %dx
+	jmp	end
+
+	.data
+	.balign 8
+gdt:	.quad 0
+	.quad 0x00cf9b000000ffff	// CODE
+	.quad 0x00cf93000000ffff	// DATA
+gdt_ptr:
+	.word . - gdt - 1
+	.long gdt
+	.balign 8
+idt:	.fill 18, 8, 0
+gate_mc:
+	.word 0, CODE, 0x8e00, 0	// 18: interrupt gate, filled in above
+idt_end:
+	.balign 4
+idt_ptr:
+	.word idt_end - idt - 1
+	.long idt
+
+	.bss
+	.balign 16
+	.skip 4096
+stack_top:

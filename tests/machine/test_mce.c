@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_mce.c - What a guest sees of lost memory, in the format of its vendor
+ *
+ * Poison is made as "ferry poison --method simulate" makes it. guest.elf says
+ * which registers its machine-check handler found, and goes on working;
+ * ring0.elf meets poison in ring 0, where KVM may be emulating.
+ */
+
+#include <unistd.h>
+
+#include "boot.h"
+#include "inject.h"
+#include "rig.h"
+#include "sigbus.h"
+
+#define INTEL_REQUIRED	0xbd80000000000134
+#define INTEL_OPTIONAL	0xbd000000000000c0
+#define INTEL_BROADCAST	0xa000000000000000
+#define AMD_REQUIRED	0xbc00080000000000
+#define AMD_OPTIONAL	0x9c00180000000000
+
+/* ring0.S */
+#define LOST	0x400000
+#define RESULT	0x600000
+
+/* cmocka puts handlers of its own around each test: so in each test */
+static void take_sigbus(void)
+{
+	struct error err = { 0 };
+
+	if (sigbus_install(&err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static void poison(struct rig *r, uint64_t gpa)
+{
+	enum inject_method method = INJECT_SIMULATE;
+	struct error err = { 0 };
+
+	if (inject_poison(r->m, gpa, &method, &err))
+		fail_msg("%s", err.text);
+}
+
+static void expect(struct rig *r, uint64_t gpa)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "expect 0x%llx 1",
+		 (unsigned long long)gpa);
+	rig_type(r, text);
+}
+
+static void check_noted(struct rig *r, unsigned n, uint64_t gpa)
+{
+	struct memory_failure f = rig_failure(r, n);
+
+	assert_int_equal(f.action, MF_NOTED);
+	assert_true(f.gpa == gpa && f.size == 4096);
+	assert_false(f.required || f.recursive);
+}
+
+static void check_injected(struct rig *r, unsigned n, uint64_t gpa)
+{
+	struct memory_failure f = rig_failure(r, n);
+	struct poison p;
+
+	assert_int_equal(f.action, MF_INJECTED);
+	assert_true(f.gpa == gpa && f.size == 4096);
+	assert_true(f.required && !f.recursive);
+	assert_true(poison_find(&r->m->poison, gpa, &p) && p.delivered);
+}
+
+static struct rig *start(const char *vendor, unsigned cpus,
+			 enum ram_backing backing)
+{
+	struct rig *r = rig_new(32, cpus, backing, vendor,
+				"work=verify mib=8 interval_ms=200 seed=5");
+
+	take_sigbus();
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	return r;
+}
+
+static void check_line(struct rig *r, size_t at, unsigned bank,
+		       uint64_t status, uint64_t mcg, const char *kind)
+{
+	char want[64];
+	char *end;
+
+	assert_int_equal(rig_number(r, at, "bank"), bank);
+	if (rig_number(r, at, "status") != status)
+		fail_msg("MCi_STATUS is 0x%llx, not 0x%llx",
+			 (unsigned long long)rig_number(r, at, "status"),
+			 (unsigned long long)status);
+	assert_int_equal(rig_number(r, at, "mcgstatus"), mcg);
+	snprintf(want, sizeof(want), " kind=%s ", kind);
+	pthread_mutex_lock(&r->lock);
+	end = strchr(r->out + at, '\n');
+	*end = 0;
+	assert_non_null(strstr(r->out + at, want));
+	*end = '\n';
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void check_verdict(struct rig *r, unsigned expected)
+{
+	size_t at = r->len;
+
+	rig_type(r, "verdict");
+	at = rig_wait(r, at, "verdict expected=");
+	assert_int_equal(rig_number(r, at, "expected"), expected);
+	assert_int_equal(rig_number(r, at, "seen"), expected);
+	assert_int_equal(rig_number(r, at, "readable"), 0);
+	assert_int_equal(rig_number(r, at, "unexpected"), 0);
+	assert_int_equal(rig_number(r, at, "bad"), 0);
+	assert_int_equal(rig_number(r, at, "clean"), 1);
+	rig_type(r, "exit");
+	assert_int_equal(rig_exit(r), 0);
+}
+
+static void consumed(const char *vendor, enum ram_backing backing,
+		     uint64_t status)
+{
+	static const uint64_t gpa[] = { 0x500000, 0x503000, 0xbff000 };
+	struct rig *r = start(vendor, 1, backing);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(gpa); i++) {
+		size_t at = r->len;
+
+		poison(r, gpa[i]);
+		expect(r, gpa[i]);
+		at = rig_wait(r, at, "mce vcpu=");
+		check_line(r, at, 9, status, 7, "ar");
+		assert_true((rig_number(r, at, "addr") & ~0xfffull) ==
+			    gpa[i]);
+		assert_int_equal(rig_number(r, at, "misc"), 0x8c);
+		rig_wait(r, at, "retired addr=");
+		check_noted(r, 2 * i, gpa[i]);
+		check_injected(r, 2 * i + 1, gpa[i]);
+	}
+	check_verdict(r, ARRAY_SIZE(gpa));
+	assert_int_equal(r->failures, 2 * ARRAY_SIZE(gpa));
+	rig_free(r);
+}
+
+static void intel_consumes(void **state)
+{
+	(void)state;
+	consumed("intel", RAM_ANON, INTEL_REQUIRED);
+	consumed("intel", RAM_MEMFD, INTEL_REQUIRED);
+}
+
+static void amd_consumes(void **state)
+{
+	(void)state;
+	consumed("amd", RAM_ANON, AMD_REQUIRED);
+	consumed("amd", RAM_MEMFD, AMD_REQUIRED);
+}
+
+static void intel_tells_the_other_vcpu(void **state)
+{
+	struct rig *r = start("intel", 2, RAM_ANON);
+	size_t at;
+	uint64_t hit;
+
+	(void)state;
+	poison(r, 0x500000);
+	expect(r, 0x500000);
+	at = rig_wait(r, 0, " bank=9 ");
+	while (at && r->out[at - 1] != '\n')
+		at--;
+	hit = rig_number(r, at, "vcpu");
+	check_line(r, at, 9, INTEL_REQUIRED, 7, "ar");
+	at = rig_wait(r, 0, " bank=1 ");
+	while (at && r->out[at - 1] != '\n')
+		at--;
+	assert_int_equal(rig_number(r, at, "vcpu"), !hit);
+	check_line(r, at, 1, INTEL_BROADCAST, 5, "broadcast");
+	check_verdict(r, 1);
+	rig_free(r);
+}
+
+static void amd_tells_nobody_else(void **state)
+{
+	struct rig *r = start("amd", 2, RAM_ANON);
+	size_t at;
+
+	(void)state;
+	poison(r, 0x500000);
+	expect(r, 0x500000);
+	at = rig_wait(r, 0, "mce vcpu=");
+	check_line(r, at, 9, AMD_REQUIRED, 7, "ar");
+	at = rig_wait(r, at, "report ");
+	rig_wait(r, at + 1, "report ");
+	assert_null(strstr(r->out, "bank=1 "));
+	assert_null(strstr(r->out, "kind=broadcast"));
+	check_verdict(r, 1);
+	rig_free(r);
+}
+
+/* Found by the host, touched by nobody: as the kernel's BUS_MCEERR_AO says */
+static void found(struct rig *r, uint64_t gpa)
+{
+	struct sigbus s = { .lsb = 12, .seen = true };
+	uint64_t offset;
+
+	assert_true(ram_offset(&r->m->ram, gpa, 1, &offset));
+	s.addr = (uintptr_t)r->m->ram.base + offset;
+	inject_found(r->m, &s);
+	inject_found(r->m, &s);		/* the second time it is known */
+}
+
+static void intel_is_told_of_what_was_found(void **state)
+{
+	struct rig *r = start("intel", 2, RAM_ANON);
+	size_t at;
+
+	(void)state;
+	found(r, 0x600000);
+	at = rig_wait(r, 0, " bank=9 ");
+	while (at && r->out[at - 1] != '\n')
+		at--;
+	check_line(r, at, 9, INTEL_OPTIONAL, 5, "ao");
+	assert_int_equal(rig_number(r, at, "vcpu"), 0);
+	assert_true(rig_number(r, at, "addr") == 0x600000);
+	rig_wait(r, at, "retired addr=0x600000");
+	expect(r, 0x600000);
+	check_noted(r, 0, 0x600000);
+	assert_int_equal(r->failures, 1);
+	check_verdict(r, 1);
+	rig_free(r);
+}
+
+/* AMD only logs it: no exception comes, MCG_STATUS stays 0, and the guest
+ * finds the record when it looks
+ */
+static void amd_finds_a_record(void **state)
+{
+	struct rig *r = start("amd", 2, RAM_ANON);
+	size_t at;
+
+	(void)state;
+	found(r, 0x600000);
+	check_noted(r, 0, 0x600000);
+	at = rig_wait(r, 0, "mce vcpu=");
+	check_line(r, at, 9, AMD_OPTIONAL, 0, "deferred");
+	assert_int_equal(rig_number(r, at, "vcpu"), 0);
+	assert_true(rig_number(r, at, "addr") == 0x600000);
+	rig_wait(r, at, "retired addr=0x600000");
+	expect(r, 0x600000);
+	assert_int_equal(r->failures, 1);
+	check_verdict(r, 1);
+	rig_free(r);
+}
+
+/* Two vCPUs run into one page, and many pages in a row */
+static void several_vcpus_one_page(void **state)
+{
+	static const char *const vendors[] = { "amd", "intel" };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig *r = rig_new(32, 4, RAM_ANON, vendors[i],
+			"work=walk order=seq share=1 mib=4 interval_ms=200");
+
+		take_sigbus();
+		rig_boot(r, rig_guest());
+		rig_wait(r, 0, "ready ");
+		for (uint64_t p = 0; p < 8; p++) {
+			assert_true(rig_pause(r));
+			poison(r, 0x480000 + p * 0x3000);
+			rig_run(r);
+			expect(r, 0x480000 + p * 0x3000);
+		}
+		for (uint64_t p = 0; p < 8; p++) {
+			char want[48];
+
+			snprintf(want, sizeof(want), "retired addr=0x%llx",
+				 0x480000ull + p * 0x3000);
+			rig_wait(r, 0, want);
+		}
+		check_verdict(r, 8);
+		rig_free(r);
+	}
+}
+
+static struct rig *ring0(const char *vendor, enum ram_backing backing,
+			 const char *mode)
+{
+	struct rig *r = rig_new(16, 1, backing, vendor, mode);
+	struct error err = { 0 };
+
+	take_sigbus();
+	rig_build(r);
+	if (boot_load(r->m, rig_ring0(), &err))
+		fail_msg("%s", err.text);
+	return r;
+}
+
+static void ring0_works_without_poison(void **state)
+{
+	struct rig *r = ring0("host", RAM_ANON, "r");
+
+	(void)state;
+	rig_run(r);
+	assert_int_equal(rig_exit(r), 1);
+	assert_int_equal(r->failures, 0);
+	rig_free(r);
+}
+
+static void hit_in_ring0(const char *vendor, enum ram_backing backing,
+			 const char *mode, uint64_t status)
+{
+	struct rig *r = ring0(vendor, backing, mode);
+	uint64_t got[4];
+
+	poison(r, LOST);
+	rig_run(r);
+	assert_int_equal(rig_exit(r), 42);
+	check_noted(r, 0, LOST);
+	check_injected(r, 1, LOST);
+	assert_int_equal(r->failures, 2);
+	assert_int_equal(ram_read(&r->m->ram, RESULT, got, sizeof(got)), 0);
+	assert_int_equal(got[0], 7);
+	assert_true(got[1] == status);
+	assert_int_equal(got[2] & ~0xfffull, LOST);
+	assert_int_equal(got[3], 0x8c);
+	rig_free(r);
+}
+
+static void ring0_reads(void **state)
+{
+	(void)state;
+	hit_in_ring0("intel", RAM_ANON, "r", INTEL_REQUIRED);
+	hit_in_ring0("intel", RAM_MEMFD, "r", INTEL_REQUIRED);
+	hit_in_ring0("amd", RAM_ANON, "r", AMD_REQUIRED);
+	hit_in_ring0("amd", RAM_MEMFD, "r", AMD_REQUIRED);
+}
+
+static void ring0_writes(void **state)
+{
+	(void)state;
+	hit_in_ring0("intel", RAM_ANON, "w", INTEL_REQUIRED);
+	hit_in_ring0("amd", RAM_MEMFD, "w", AMD_REQUIRED);
+}
+
+/* It can't be told: it ends, and says so, once. The process lives on */
+static void a_guest_without_mce_ends(void **state)
+{
+	static const char *const vendors[] = { "amd", "intel" };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig *r = ring0(vendors[i], RAM_ANON, "n");
+		struct memory_failure f;
+
+		poison(r, LOST);
+		rig_run(r);
+		f = rig_failure(r, 1);
+		assert_int_equal(f.action, MF_FATAL);
+		assert_true(f.gpa == LOST && f.required && !f.recursive);
+		rig_state(r, RUN_INTERNAL_ERROR);
+		assert_true(machine_ended(r->m));
+		assert_false(rig_pause(r));
+		assert_false(r->exited);
+		assert_int_equal(r->failures, 2);
+		rig_free(r);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(intel_consumes),
+		cmocka_unit_test(amd_consumes),
+		cmocka_unit_test(intel_tells_the_other_vcpu),
+		cmocka_unit_test(amd_tells_nobody_else),
+		cmocka_unit_test(intel_is_told_of_what_was_found),
+		cmocka_unit_test(amd_finds_a_record),
+		cmocka_unit_test(several_vcpus_one_page),
+		cmocka_unit_test(ring0_works_without_poison),
+		cmocka_unit_test(ring0_reads),
+		cmocka_unit_test(ring0_writes),
+		cmocka_unit_test(a_guest_without_mce_ends),
+	};
+
+	(void)argc;
+	rig_check_kvm(argv[0]);
+	return cmocka_run_group_tests_name("mce", tests, NULL, NULL);
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_pause.c - Pausing and going on, a thousand times, under load
+ *
+ * A vCPU may be anywhere when it is stopped: in the guest, in the middle of a
+ * string of port writes, halted, on its way to the gate. Nothing that it was
+ * doing may be lost or done twice: every byte of output is looked at.
+ */
+
+#include <unistd.h>
+
+#include "rig.h"
+
+#define TIMES	1000
+
+/* Answers to "hello N" for each N, once and in order */
+static void check_answers(struct rig *r, unsigned n)
+{
+	const char *at = r->out;
+	char want[32];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(want, sizeof(want), "\nhello number-%u\n", i);
+		at = strstr(at, want);
+		if (!at)
+			fail_msg("the answer%s was lost, doubled or torn",
+				 want);
+		at++;
+		assert_null(strstr(at, want));
+	}
+}
+
+/* Every line is of a kind that the guest prints, and whole */
+static void check_lines(struct rig *r)
+{
+	static const char *const kinds[] = {
+		"boot ferry-guest ", "ready t_us=", "report t_us=", "hello ",
+		"verdict expected=",
+	};
+	unsigned n = 0;
+	char *line, *save = NULL;
+
+	for (line = strtok_r(r->out, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		bool known = false;
+
+		line += *line == '\r';
+		for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
+			known |= !strncmp(line, kinds[i], strlen(kinds[i]));
+		if (!known)
+			fail_msg("not a line of the guest's: '%s'", line);
+		if (!strncmp(line, "report ", 7) && !strstr(line, " bad=0 "))
+			fail_msg("'%s'", line);
+		n++;
+	}
+	assert_true(n > 3);
+}
+
+static void pause_often(const char *args, unsigned cpus)
+{
+	struct rig *r = rig_new(32, cpus, RAM_ANON, "host", args);
+	unsigned asked = 0;
+
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	for (unsigned i = 0; i < TIMES; i++) {
+		if (i % 20 == 0) {
+			char text[32];
+
+			snprintf(text, sizeof(text), "hello number-%u",
+				 asked++);
+			rig_type(r, text);
+		}
+		usleep(i * 7919 % 2000);
+		assert_true(rig_pause(r));
+		assert_int_equal(r->m->parked, cpus);
+		assert_int_equal(machine_status(r->m).state, RUN_PAUSED);
+		if (i % 100 == 0)
+			assert_true(rig_pause(r));	/* it is already */
+		rig_run(r);
+	}
+	rig_wait(r, 0, "\nhello number-49\n");
+	rig_type(r, "exit");
+	assert_int_equal(rig_exit(r), 0);
+	check_answers(r, asked);
+	check_lines(r);
+	rig_free(r);
+}
+
+static void under_load(void **state)
+{
+	(void)state;
+	pause_often("work=verify mib=8 interval_ms=20", 4);
+}
+
+static void asleep(void **state)
+{
+	(void)state;
+	pause_often("work=idle mib=8 interval_ms=20 period_us=1000", 4);
+}
+
+/* While it is paused nothing happens: no output, no change of memory */
+static void paused_means_paused(void **state)
+{
+	struct rig *r = rig_new(16, 2, RAM_ANON, "host",
+				"work=dirty mib=4 interval_ms=20");
+	static uint8_t a[16 << 20], b[16 << 20];
+	size_t len;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "report ");
+	assert_true(rig_pause(r));
+	len = r->len;
+	assert_int_equal(ram_read(&r->m->ram, 0, a, sizeof(a)), 0);
+	usleep(100000);
+	assert_int_equal(ram_read(&r->m->ram, 0, b, sizeof(b)), 0);
+	assert_memory_equal(a, b, sizeof(a));
+	assert_int_equal(r->len, len);
+	rig_run(r);
+	rig_wait(r, len, "report ");
+	rig_free(r);
+}
+
+static void a_guest_that_ended_stays_ended(void **state)
+{
+	struct rig *r = rig_new(16, 2, RAM_ANON, "host", "work=idle mib=4");
+	struct error err = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	rig_type(r, "exit");
+	assert_int_equal(rig_exit(r), 0);
+	rig_state(r, RUN_SHUTDOWN);
+	assert_false(rig_pause(r));
+	assert_true(machine_run(r->m, WHY_UNPAUSED, &err) < 0);
+	assert_true(machine_ended(r->m));
+	rig_free(r);
+}
+
+/* Freed in every condition: never run, running, paused, with halted vCPUs */
+static void freed_at_any_time(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 12; i++) {
+		struct rig *r = rig_new(16, 4, i & 1 ? RAM_ANON : RAM_MEMFD,
+			"host", i & 2 ? "work=idle mib=4" : "mib=4");
+
+		if (i < 2) {
+			rig_build(r);
+		} else {
+			rig_boot(r, rig_guest());
+			usleep((unsigned)i * 9000);
+			if (i % 3 == 0)
+				rig_pause(r);
+		}
+		rig_free(r);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(under_load),
+		cmocka_unit_test(asleep),
+		cmocka_unit_test(paused_means_paused),
+		cmocka_unit_test(a_guest_that_ended_stays_ended),
+		cmocka_unit_test(freed_at_any_time),
+	};
+
+	(void)argc;
+	rig_check_kvm(argv[0]);
+	return cmocka_run_group_tests_name("pause", tests, NULL, NULL);
+}

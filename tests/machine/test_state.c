@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_state.c - Save, new machine, load, at every sync point of a guest
+ *
+ * Each line that the guest prints is a sync point: after it the guest is
+ * paused, saved, and taken to a new machine that is built from the
+ * description of the old one. Saved there, before it has run, the state must
+ * be the same, byte for byte, but for what runs by itself. Then the guest goes
+ * on, on the new machine, and its own check of its memory must find nothing.
+ * Pauses at arbitrary moments come in between.
+ *
+ * What runs by itself, and is left out of the comparison:
+ *	clock		kvmclock and the host's clocks that it is paired with
+ *	PIT		count_load_time, the host's clock
+ *	LAPIC		current count of the timer (register 0x390)
+ *	MSRs		TSC (0x10) and what follows from it: see runs_by_itself()
+ *	TSC offset	where KVM lets it be set
+ */
+
+#include <unistd.h>
+
+#include "description.h"
+#include "rig.h"
+
+/* vcpu_state.c: what each part of a vCPU's state takes, in its order */
+#define MP_BYTES	4
+#define REGS_BYTES	(18 * 8)
+#define SEGMENT_BYTES	23
+#define SREGS_BYTES	(8 * SEGMENT_BYTES + 2 * 10 + 7 * 8 + 4 * 8)
+#define DEBUG_BYTES	(7 * 8)
+#define LAPIC_BYTES	1024
+#define LAPIC_TMCCT	0x390
+#define TSC_BYTES	9
+#define EVENTS_BYTES	36
+
+/* kernel_devices.c: a channel of the PIT */
+#define PIT_CHANNELS	3
+#define PIT_BEFORE_TIME	16
+
+#define NAME_BYTES	16	/* device.c */
+
+/* Two states side by side */
+struct pair {
+	struct reader a, b;
+	const char *where;
+	unsigned vcpu;
+};
+
+static void compare(struct pair *p, const char *what, size_t n)
+{
+	const uint8_t *a = get_bytes(&p->a, n), *b = get_bytes(&p->b, n);
+
+	if (!a || !b)
+		fail_msg("%s, vCPU %u, %s: the state ends early", p->where,
+			 p->vcpu, what);
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i])
+			fail_msg("%s, vCPU %u, %s: byte 0x%zx is 0x%02x, was 0x%02x",
+				 p->where, p->vcpu, what, i, b[i], a[i]);
+}
+
+static void skip_bytes(struct pair *p, size_t n)
+{
+	get_bytes(&p->a, n);
+	get_bytes(&p->b, n);
+}
+
+static uint32_t compare_u32(struct pair *p, const char *what)
+{
+	uint32_t a = get_u32(&p->a), b = get_u32(&p->b);
+
+	if (a != b)
+		fail_msg("%s, vCPU %u, %s: %u, was %u", p->where, p->vcpu,
+			 what, b, a);
+	return a;
+}
+
+static bool runs_by_itself(uint32_t msr)
+{
+	return msr == 0x10;
+}
+
+static void compare_msrs(struct pair *p)
+{
+	uint32_t n = compare_u32(p, "number of MSRs");
+
+	while (n--) {
+		uint32_t msr = compare_u32(p, "MSR number");
+		uint64_t a = get_u64(&p->a), b = get_u64(&p->b);
+
+		if (a != b && !runs_by_itself(msr))
+			fail_msg("%s, vCPU %u, MSR 0x%x: 0x%llx, was 0x%llx",
+				 p->where, p->vcpu, msr,
+				 (unsigned long long)b,
+				 (unsigned long long)a);
+	}
+}
+
+static void compare_vcpu(struct pair *p)
+{
+	compare(p, "MP_STATE", MP_BYTES);
+	compare(p, "REGS", REGS_BYTES);
+	compare(p, "SREGS", SREGS_BYTES);
+	compare(p, "XCRS", 12 * compare_u32(p, "number of XCRs"));
+	compare(p, "XSAVE", compare_u32(p, "size of XSAVE"));
+	compare(p, "DEBUGREGS", DEBUG_BYTES);
+	compare(p, "LAPIC", LAPIC_TMCCT);
+	skip_bytes(p, 4);
+	compare(p, "LAPIC after TMCCT", LAPIC_BYTES - LAPIC_TMCCT - 4);
+	skip_bytes(p, TSC_BYTES);
+	compare_msrs(p);
+	compare(p, "VCPU_EVENTS", EVENTS_BYTES);
+}
+
+static void compare_pit(struct pair *p)
+{
+	for (unsigned i = 0; i < PIT_CHANNELS; i++) {
+		compare(p, "PIT channel", PIT_BEFORE_TIME);
+		skip_bytes(p, 8);
+	}
+	compare(p, "PIT flags", 4);
+}
+
+static void compare_device(struct pair *p)
+{
+	struct pair part = { .where = p->where };
+	char name[NAME_BYTES + 1] = { 0 };
+
+	memcpy(name, p->a.data + p->a.pos, NAME_BYTES);
+	compare(p, "device name", NAME_BYTES);
+	part.a = get_part(&p->a);
+	part.b = get_part(&p->b);
+	if (!strcmp(name, "pit"))
+		compare_pit(&part);
+	else if (strcmp(name, "clock"))
+		compare(&part, name, part.a.len);
+	else
+		skip_bytes(&part, part.a.len);
+	assert_true(reader_done(&part.a) && reader_done(&part.b));
+}
+
+static void compare_states(const struct writer *a, const struct writer *b,
+			   const char *where)
+{
+	struct pair p = {
+		.a = { .data = a->data, .len = a->len },
+		.b = { .data = b->data, .len = b->len },
+		.where = where,
+	};
+	uint32_t cpus;
+
+	for (unsigned i = 0; i < DEVICES; i++)
+		compare_device(&p);
+	cpus = compare_u32(&p, "number of vCPUs");
+	for (; p.vcpu < cpus; p.vcpu++) {
+		struct pair part = {
+			.where = where, .vcpu = p.vcpu,
+			.a = get_part(&p.a), .b = get_part(&p.b),
+		};
+
+		compare_vcpu(&part);
+		assert_true(reader_done(&part.a) && reader_done(&part.b));
+	}
+	assert_true(reader_done(&p.a) && reader_done(&p.b));
+}
+
+static struct machine *new_from_description(struct rig *r)
+{
+	struct machine_config *cfg = calloc(1, sizeof(*cfg));
+	struct machine_observer obs = rig_observer(r);
+	struct error err = { 0 };
+	struct machine *m;
+
+	assert_non_null(cfg);
+	if (description_parse(r->m->fdt, r->m->fdt_size, cfg, &err) ||
+	    description_check_host(cfg, &err))
+		fail_msg("%s", err.text);
+	m = machine_new(cfg, &obs, &err);
+	if (!m)
+		fail_msg("%s", err.text);
+	free(cfg);
+	return m;
+}
+
+/* RAM goes over page by page; what was never written stays so */
+struct copy {
+	struct machine *from, *to;
+	uint64_t next;
+};
+
+static int copy_up_to(void *ctx, uint64_t offset, uint64_t len)
+{
+	static uint8_t buf[256 * 1024];
+	struct copy *c = ctx;
+
+	while (c->next < offset) {
+		size_t n = offset - c->next < sizeof(buf) ?
+			   offset - c->next : sizeof(buf);
+		uint64_t gpa = ram_gpa(&c->from->ram, c->next);
+
+		assert_int_equal(ram_read(&c->from->ram, gpa, buf, n), 0);
+		assert_int_equal(ram_write(&c->to->ram, gpa, buf, n), 0);
+		c->next += n;
+	}
+	c->next = offset + len;
+	return 0;
+}
+
+static void copy_ram(struct machine *from, struct machine *to)
+{
+	struct copy c = { from, to, 0 };
+	uint64_t size = from->ram.size;
+
+	assert_int_equal(ram_holes(&from->ram, 0, size, copy_up_to, &c), 0);
+	if (c.next < size)
+		copy_up_to(&c, size, 0);
+}
+
+static void save(struct machine *m, struct writer *w)
+{
+	struct error err = { 0 };
+
+	if (machine_save(m, w, &err))
+		fail_msg("%s", err.text);
+}
+
+static void load(struct machine *m, const struct writer *w)
+{
+	struct reader r = { .data = w->data, .len = w->len };
+	struct error err = { 0 };
+
+	if (machine_load(m, &r, &err))
+		fail_msg("%s", err.text);
+}
+
+/* Take the paused guest to a new machine, and compare. It is left paused */
+static void move(struct rig *r, const char *where)
+{
+	struct writer before = { 0 }, again = { 0 }, after = { 0 };
+	struct machine *m = new_from_description(r);
+
+	save(r->m, &before);
+	save(r->m, &again);
+	compare_states(&before, &again, "saved twice");
+	copy_ram(r->m, m);
+	load(m, &before);
+	save(m, &after);
+	compare_states(&before, &after, where);
+
+	machine_free(r->m);
+	r->m = m;
+	writer_free(&before);
+	writer_free(&again);
+	writer_free(&after);
+}
+
+static void guest_at_every_line(unsigned cpus, enum ram_backing backing,
+				const char *vendor, const char *args)
+{
+	struct rig *r = rig_new(32, cpus, backing, vendor, args);
+	unsigned seen = 0, moves = 0;
+	size_t at;
+
+	rig_boot(r, rig_guest());
+	while (moves < 16) {
+		char where[64];
+
+		/* Every fourth time just somewhere */
+		if (moves % 4 == 3)
+			usleep(1000 + 1777 * moves);
+		else
+			rig_lines(r, seen + 1);
+		assert_true(rig_pause(r));
+		seen = r->lines;
+		snprintf(where, sizeof(where), "move %u, after line %u",
+			 moves, seen);
+		move(r, where);
+		rig_run(r);
+		moves++;
+	}
+	rig_type(r, "verdict");
+	at = rig_wait(r, 0, "verdict expected=");
+	assert_int_equal(rig_number(r, at, "clean"), 1);
+	assert_int_equal(rig_number(r, at, "bad"), 0);
+	at = rig_wait(r, r->len, "report ");	/* it goes on */
+	rig_type(r, "exit");
+	assert_int_equal(rig_exit(r), 0);
+	assert_null(strstr(r->out, "\nbad "));
+	assert_null(strstr(r->out, "fatal"));
+	rig_free(r);
+}
+
+#define VERIFY "work=verify mib=4 interval_ms=40 seed=3"
+
+static void one_vcpu_anon_amd(void **state)
+{
+	(void)state;
+	guest_at_every_line(1, RAM_ANON, "amd", VERIFY);
+}
+
+static void one_vcpu_memfd_intel(void **state)
+{
+	(void)state;
+	guest_at_every_line(1, RAM_MEMFD, "intel", VERIFY);
+}
+
+static void four_vcpus_anon_intel(void **state)
+{
+	(void)state;
+	guest_at_every_line(4, RAM_ANON, "intel", VERIFY);
+}
+
+static void four_vcpus_memfd_amd(void **state)
+{
+	(void)state;
+	guest_at_every_line(4, RAM_MEMFD, "amd", VERIFY);
+}
+
+/* Halted vCPUs with a timer armed: what is lost here never wakes up */
+static void sleeping_vcpus(void **state)
+{
+	(void)state;
+	guest_at_every_line(4, RAM_ANON, "host",
+			    "work=idle mib=4 interval_ms=40 period_us=3000");
+}
+
+static void talking_vcpus(void **state)
+{
+	(void)state;
+	guest_at_every_line(4, RAM_MEMFD, "host",
+			    "work=token mib=4 interval_ms=40");
+}
+
+/* What is not the state of this machine is refused, not loaded */
+static void other_states_are_refused(void **state)
+{
+	struct rig *one = rig_new(16, 1, RAM_ANON, "host", "");
+	struct rig *two = rig_new(16, 2, RAM_ANON, "host", "");
+	struct error err = { 0 };
+	struct writer w = { 0 };
+	struct reader r;
+
+	(void)state;
+	rig_build(one);
+	rig_build(two);
+	save(two->m, &w);
+	r = (struct reader){ .data = w.data, .len = w.len };
+	assert_int_equal(machine_load(one->m, &r, &err), -EBADMSG);
+	assert_non_null(strstr(err.text, "2 vCPUs"));
+
+	err = (struct error){ 0 };
+	put_u8(&w, 0);
+	r = (struct reader){ .data = w.data, .len = w.len };
+	assert_int_equal(machine_load(two->m, &r, &err), -EBADMSG);
+	assert_non_null(strstr(err.text, "behind it"));
+
+	err = (struct error){ 0 };
+	w.data[0] ^= 1;
+	r = (struct reader){ .data = w.data, .len = w.len };
+	assert_int_equal(machine_load(two->m, &r, &err), -EBADMSG);
+	assert_non_null(strstr(err.text, "where 'irqchip' belongs"));
+	writer_free(&w);
+	rig_free(one);
+	rig_free(two);
+}
+
+/* Cut off anywhere, it is refused with a reason, and nothing breaks */
+static void truncated_states_are_refused(void **state)
+{
+	struct rig *r = rig_new(16, 1, RAM_ANON, "host", "");
+	struct writer w = { 0 };
+
+	(void)state;
+	rig_build(r);
+	save(r->m, &w);
+	for (size_t n = 0; n < w.len; n += 1 + n / 40) {
+		uint8_t *cut = malloc(n ? n : 1);
+		struct reader part = { .data = cut, .len = n };
+		struct error err = { 0 };
+
+		assert_non_null(cut);
+		memcpy(cut, w.data, n);
+		if (!machine_load(r->m, &part, &err))
+			fail_msg("%zu of %zu bytes were taken", n, w.len);
+		assert_true(err.code && err.text[0]);
+		free(cut);
+	}
+	writer_free(&w);
+	rig_free(r);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_vcpu_anon_amd),
+		cmocka_unit_test(one_vcpu_memfd_intel),
+		cmocka_unit_test(four_vcpus_anon_intel),
+		cmocka_unit_test(four_vcpus_memfd_amd),
+		cmocka_unit_test(sleeping_vcpus),
+		cmocka_unit_test(talking_vcpus),
+		cmocka_unit_test(other_states_are_refused),
+		cmocka_unit_test(truncated_states_are_refused),
+	};
+
+	(void)argc;
+	rig_check_kvm(argv[0]);
+	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+}
