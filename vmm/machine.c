@@ -17,6 +17,7 @@ static void init_sync(struct machine *m)
 
 	pthread_mutex_init(&m->device_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_mutex_init(&m->telling, NULL);
 	pthread_mutex_init(&m->inject_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -110,6 +111,7 @@ void machine_free(struct machine *m)
 	poison_fini(&m->poison);
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lock);
+	pthread_mutex_destroy(&m->telling);
 	pthread_mutex_destroy(&m->inject_lock);
 	pthread_mutex_destroy(&m->device_lock);
 	free(m->fdt);

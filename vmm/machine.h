@@ -7,7 +7,7 @@
  * pauses it, saves and loads its state, and may put itself between the
  * machine and its RAM with a struct pager.
  *
- * Lock order: device_lock, then lock; nothing else is taken under lock.
+ * Lock order: device_lock, telling, lock; nothing else is taken under lock.
  */
 #ifndef FERRY_MACHINE_H
 #define FERRY_MACHINE_H
@@ -80,7 +80,7 @@ struct memory_failure {
  * @exit:	the guest ended, with this status
  * @output:	bytes that the guest wrote to its serial port
  *
- * Called from any thread, without locks held but possibly device_lock; must
+ * Called from any thread, without locks held but device_lock and telling; must
  * be short, and must not call back into the machine.
  */
 struct machine_observer {
@@ -125,6 +125,9 @@ struct machine {
 	uint64_t source_clock;		/* ns, as loaded: see vcpu_state.c */
 	uint64_t source_tsc;
 
+	pthread_mutex_t telling;	/* held while a change of the status is told:
+					 * so that they are told in order
+					 */
 	pthread_mutex_t lock;		/* protects all below */
 	pthread_cond_t changed;
 	enum gate gate;

@@ -59,10 +59,12 @@ void machine_halt(struct machine *m)
 
 void machine_set_status(struct machine *m, struct run_status s)
 {
+	pthread_mutex_lock(&m->telling);
 	pthread_mutex_lock(&m->lock);
 	m->status = s;
 	pthread_mutex_unlock(&m->lock);
 	m->observer.status(m->observer.ctx, s);
+	pthread_mutex_unlock(&m->telling);
 }
 
 struct run_status machine_status(struct machine *m)
@@ -97,6 +99,7 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err)
 	const struct run_status s = { RUN_RUNNING, why };
 	int rc;
 
+	pthread_mutex_lock(&m->telling);
 	pthread_mutex_lock(&m->lock);
 	rc = may_run(m, err);
 	if (!rc) {
@@ -108,6 +111,7 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err)
 	pthread_mutex_unlock(&m->lock);
 	if (!rc)
 		m->observer.status(m->observer.ctx, s);
+	pthread_mutex_unlock(&m->telling);
 	return rc;
 }
 
@@ -191,6 +195,7 @@ static int show_paused(struct machine *m, struct run_status s, bool holder,
 {
 	int rc;
 
+	pthread_mutex_lock(&m->telling);
 	pthread_mutex_lock(&m->lock);
 	rc = holder && m->held ? 0 : may_run(m, err);
 	if (holder && (m->status.state == RUN_SHUTDOWN ||
@@ -201,6 +206,7 @@ static int show_paused(struct machine *m, struct run_status s, bool holder,
 	pthread_mutex_unlock(&m->lock);
 	if (!rc)
 		m->observer.status(m->observer.ctx, s);
+	pthread_mutex_unlock(&m->telling);
 	return rc;
 }
 
@@ -263,6 +269,7 @@ void machine_set_reason(struct machine *m, enum run_reason from,
 	struct run_status s;
 	bool changed;
 
+	pthread_mutex_lock(&m->telling);
 	pthread_mutex_lock(&m->lock);
 	changed = m->status.reason == from;
 	if (changed)
@@ -271,6 +278,7 @@ void machine_set_reason(struct machine *m, enum run_reason from,
 	pthread_mutex_unlock(&m->lock);
 	if (changed)
 		m->observer.status(m->observer.ctx, s);
+	pthread_mutex_unlock(&m->telling);
 }
 
 void machine_crash(struct machine *m)

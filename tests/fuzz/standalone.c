@@ -52,13 +52,14 @@ static void on_signal(int sig)
 
 static void tell_of_crashes(void)
 {
-	static const int signals[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE };
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE };
 
+	signal(SIGABRT, on_signal);
 	if (__sanitizer_set_death_callback) {
 		__sanitizer_set_death_callback(say_where);
 		return;
 	}
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 3; i++)
 		signal(signals[i], on_signal);
 }
 
