@@ -76,7 +76,8 @@ static int read_image(struct image *im, struct error *err)
 	struct stat st;
 	int fd, rc;
 
-	fd = open(im->path, O_RDONLY | O_CLOEXEC);
+	/* A FIFO must be refused, not waited for */
+	fd = open(im->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st)) {
 		rc = error_set(err, errno, "cannot open kernel %s: %s",
 			       im->path, strerrordesc_np(errno));
