@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* inflight.c - Who waits for which page, and since when */
 
-#include <stdbool.h>
-
 #include "inflight.h"
 #include "job.h"
 
@@ -19,6 +17,29 @@ void inflight_add(struct inflight_table *t, size_t page, unsigned vcpu)
 		t->entry[t->n++] = (struct inflight){
 			page, now_ns(), vcpu,
 		};
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool inflight_has(struct inflight_table *t, unsigned vcpu)
+{
+	bool has = false;
+
+	pthread_mutex_lock(&t->lock);
+	for (unsigned i = 0; i < t->n; i++)
+		has |= t->entry[i].vcpu == vcpu;
+	pthread_mutex_unlock(&t->lock);
+	return has;
+}
+
+void inflight_name(struct inflight_table *t, size_t page, unsigned vcpu)
+{
+	pthread_mutex_lock(&t->lock);
+	for (unsigned i = 0; i < t->n; i++) {
+		if (t->entry[i].page != page || t->entry[i].vcpu != JOB_OTHER)
+			continue;
+		t->entry[i].vcpu = vcpu;
+		break;
+	}
 	pthread_mutex_unlock(&t->lock);
 }
 

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,17 @@ struct inflight_table {
 
 /** inflight_add() - Somebody waits for a page; what doesn't fit isn't counted */
 void inflight_add(struct inflight_table *t, size_t page, unsigned vcpu);
+
+/** inflight_has() - Is that vCPU known to wait for a page? */
+bool inflight_has(struct inflight_table *t, unsigned vcpu);
+
+/**
+ * inflight_name() - Say whose wait it is
+ * @t:		the table
+ * @page:	which; its first entry without a vCPU is meant
+ * @vcpu:	whose
+ */
+void inflight_name(struct inflight_table *t, size_t page, unsigned vcpu);
 
 /** inflight_done() - Pages are in place: whoever waited has waited this long */
 void inflight_done(struct inflight_table *t, size_t page, size_t n);

@@ -22,6 +22,7 @@
 #include "../vmm/log.h"
 #include "../vmm/uffd.h"
 #include "../vmm/vcpu.h"
+#include "../vmm/vcpu_stats.h"
 #include "priority.h"
 #include "target.h"
 
@@ -43,6 +44,36 @@ static unsigned vcpu_of(const struct target *t, pid_t tid)
 		if (t->m->vcpu[i].tid == tid)
 			return i;
 	return JOB_OTHER;
+}
+
+/*
+ * A kernel worker waits for a page, on behalf of one of the vCPUs that are
+ * blocked now and not for a page that is known. If there is just one, it's
+ * that; else nobody can tell.
+ */
+static void name_waiter(struct target *t, size_t page)
+{
+	unsigned found = JOB_OTHER, n = 0;
+
+	for (unsigned i = 0; i < t->m->cfg.cpus; i++) {
+		if (inflight_has(&t->inflight, i) ||
+		    !vcpu_blocking(&t->m->vcpu[i]))
+			continue;
+		found = i;
+		n++;
+	}
+	if (n == 1)
+		inflight_name(&t->inflight, page, found);
+}
+
+/* Its page is here: by now the vCPU has certainly gone to sleep */
+static void name_late(struct target *t, uint64_t gpa)
+{
+	uint64_t offset;
+
+	if (inflight_has(&t->inflight, JOB_OTHER) &&
+	    ram_offset(&t->m->ram, gpa, WIRE_PAGE, &offset))
+		name_waiter(t, (size_t)(offset / WIRE_PAGE));
 }
 
 static int ask(struct target *t, size_t page, struct error *err)
@@ -68,12 +99,20 @@ static void arrived(struct target *t, size_t page)
 static int handle_missing(struct target *t, size_t page, pid_t tid,
 			  struct error *err)
 {
+	unsigned vcpu = vcpu_of(t, tid);
+
 	/* First the note, then the look: a page that is placed from here on
 	 * ends the wait in place.c, one that was placed before is seen here
 	 */
-	inflight_add(&t->inflight, page, vcpu_of(t, tid));
-	if (!t->failed && pages_request(&t->pages, page))
-		return ask(t, page, err);
+	inflight_add(&t->inflight, page, vcpu);
+	if (!t->failed && pages_request(&t->pages, page)) {
+		int rc = ask(t, page, err);
+
+		/* While the source is at it: this may take its time */
+		if (vcpu == JOB_OTHER)
+			name_waiter(t, page);
+		return rc;
+	}
 
 	switch (pages_get(&t->pages, page)) {
 	case PAGE_ZERO:
@@ -147,6 +186,8 @@ static int handle_answers(struct target *t, struct inbox *in,
 		if (rc || in->have - used < WIRE_HEADER + m.length)
 			break;
 		/* One page is what was asked for, more are its neighbours */
+		if (m.b == 1)
+			name_late(t, m.a);
 		rc = target_message(t, &m, at + WIRE_HEADER,
 				    m.b == 1 ? PAGE_DEMAND : PAGE_PUSH, err);
 		used += WIRE_HEADER + m.length;

@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "vcpu.h"
+#include "vcpu_stats.h"
 
 #define SIG_KICK	SIGUSR1
 
@@ -108,7 +109,7 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 {
 	int rc;
 
-	*v = (struct vcpu){ .m = m, .index = index, .fd = -1 };
+	*v = (struct vcpu){ .m = m, .index = index, .fd = -1, .stats_fd = -1 };
 	v->fd = rc = KVM_CALL(m->kvm.vm, KVM_CREATE_VCPU, index, err);
 	if (rc < 0)
 		return rc;
@@ -119,6 +120,7 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 		return error_set(err, errno, "cannot map vCPU %u: %s", index,
 				 strerrordesc_np(errno));
 	}
+	vcpu_stats_open(v);
 	rc = set_cpuid(v, err);
 	if (rc >= 0)
 		rc = KVM_CALL(v->fd, KVM_X86_SETUP_MCE, &m->kvm.mce_cap, err);
@@ -136,9 +138,12 @@ void vcpu_free(struct vcpu *v)
 {
 	if (v->run)
 		munmap(v->run, v->m->kvm.run_size);
-	if (v->fd > 0)
+	/* Of a vCPU that was never made, all is zero */
+	if (v->m && v->stats_fd >= 0)
+		close(v->stats_fd);
+	if (v->m && v->fd >= 0)
 		close(v->fd);
-	*v = (struct vcpu){ .fd = -1 };
+	*v = (struct vcpu){ .fd = -1, .stats_fd = -1 };
 }
 
 int vcpu_boot(struct vcpu *v, uint32_t entry, uint32_t info,

@@ -34,6 +34,8 @@
  * @asked:	VCPU_ASK_… bits
  * @optional_gpa: address for VCPU_ASK_OPTIONAL
  * @sigbus:	what this thread's last SIGBUS said
+ * @stats_fd:	KVM's statistics of it, or -1; see vcpu_stats.h
+ * @stats_blocking: where in them it says whether the vCPU is blocked
  * @io_pending:	KVM has yet to complete the last exit
  * @undoing:	the last exit is completed for form's sake, without effect
  * @inside:	the thread is in KVM_RUN
@@ -50,6 +52,8 @@ struct vcpu {
 	_Atomic unsigned asked;
 	_Atomic uint64_t optional_gpa;
 	struct sigbus sigbus;
+	int stats_fd;
+	off_t stats_blocking;
 	bool io_pending, undoing;
 	_Atomic bool inside;
 	unsigned retries;

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""What scripts/bench measured, held against its goals, and as a table"""
+
+import math
+
+GOAL_BLACKOUT_MS = 5
+GOAL_DEMAND_RATIO = 1.5
+GOAL_PUSH_RATIO = 0.6
+
+# key, heading, workload, unit
+FIGURES = (
+    ("blackout_ms", "blackout seen by the guest", "wake", "ms"),
+    ("downtime_ms", "downtime by Ferry's clock", "wake", "ms"),
+    ("gap_ms", "longest gap of the whole migration", "wake", "ms"),
+    ("demand_p50_us", "demand, guest, p50", "walk", "us"),
+    ("stall_p99_us", "all stalls, guest, p99", "walk", "us"),
+    ("stall_max_us", "all stalls, guest, max", "walk", "us"),
+    ("placed_p50_us", "fault told to page placed, p50", "walk", "us"),
+    ("placed_p99_us", "fault told to page placed, p99", "walk", "us"),
+    ("faults", "faults", "walk", ""),
+    ("total_ms", "total time, walking guest", "walk", "ms"),
+    ("lost_ms", "guest time lost", "walk", "ms"),
+    ("push_gb_s", "push, resting guest", "rest", "GB/s"),
+    ("total_rest_ms", "total time, resting guest", "rest", "ms"),
+)
+
+
+def dig(limits, *path):
+    """A limit, or None where bench-limits could not measure it"""
+    for key in path:
+        limits = limits.get(key) if isinstance(limits, dict) else None
+    return limits if isinstance(limits, (int, float)) else None
+
+
+def bounds(limits, ram):
+    """The limits that Ferry's figures are held against, for a kind of RAM
+
+    Of the placements of the two ends of the loopback stream, the faster.
+    """
+    loopback = [dig(limits, "loopback_gb_s", where, "median")
+                for where in ("unpinned", "pinned_apart")]
+    copy = dig(limits, "ioctl_ns", "copy_" + ram, "batch_512", "median")
+    speeds = [max((v for v in loopback if v), default=None),
+              4096 / copy if copy else None]
+    known = [v for v in speeds if v]
+    return {
+        "loopback_gb_s": speeds[0],
+        "copy_gb_s": speeds[1],
+        "push_gb_s": min(known) if len(known) == 2 else None,
+        "chain_p50_us": dig(limits, "chain_us", "vcpu", "tcp", "free", "p50"),
+    }
+
+
+def judge(figures, bound):
+    """Hold the figures against the goals"""
+    def goal(value, limit, at_most, unit):
+        if value is None:
+            return {"unavailable": "the limit could not be measured"}
+        reached = value <= limit if at_most else value >= limit
+        return {"value": value, "goal": limit, "at_most": at_most,
+                "unit": unit, "reached": reached}
+
+    def ratio(key, limit):
+        return figures[key]["median"] / limit if limit else None
+
+    return {
+        "blackout": goal(figures["blackout_ms"]["median"], GOAL_BLACKOUT_MS,
+                         True, "ms"),
+        "demand": goal(ratio("demand_p50_us", bound["chain_p50_us"]),
+                       GOAL_DEMAND_RATIO, True, "x bare chain"),
+        "push": goal(ratio("push_gb_s", bound["push_gb_s"]),
+                     GOAL_PUSH_RATIO, False, "x limit"),
+    }
+
+
+def number(value):
+    """Three digits that count"""
+    if value is None:
+        return "-"
+    if not value:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}"
+
+
+def print_limits(results, out):
+    """What the machine can do"""
+    print("\nLimits of this machine", file=out)
+    for ram, bound in results["bounds"].items():
+        print(f"  {ram:6} loopback {number(bound['loopback_gb_s'])} GB/s, "
+              f"batched UFFDIO_COPY {number(bound['copy_gb_s'])} GB/s, "
+              f"bare chain of a vCPU p50 {number(bound['chain_p50_us'])} us",
+              file=out)
+
+
+def print_table(results, out):
+    """The figures, medians and ranges, one column a configuration"""
+    guests = results["guests"]
+    print(f"\nFerry, medians (ranges) of {results['runs']} runs\n", file=out)
+    print(f"{'':42}" + "".join(f"{g['memory'] + ' ' + g['ram']:>24}"
+                               for g in guests), file=out)
+    for key, heading, work, unit in FIGURES:
+        cells = ""
+        for g in guests:
+            f = g["figures"][key]
+            text = number(f["median"])
+            if results["runs"] > 1:
+                text += f" ({number(f['min'])}-{number(f['max'])})"
+            cells += f"{text:>24}"
+        name = f"{heading}, {unit}" if unit else heading
+        print(f"{name:42}{cells}", file=out)
+
+
+def print_goals(results, out):
+    """What was to be reached, and what was"""
+    print("\nGoals", file=out)
+    for g in results["guests"]:
+        for name, goal in g["goals"].items():
+            head = f"  {g['memory'] + ' ' + g['ram']:12} {name:9}"
+            if "unavailable" in goal:
+                print(f"{head} {goal['unavailable']}", file=out)
+                continue
+            sign = "<=" if goal["at_most"] else ">="
+            print(f"{head} {number(goal['value'])} {goal['unit']}, goal {sign} "
+                  f"{goal['goal']}: "
+                  f"{'reached' if goal['reached'] else 'NOT reached'}",
+                  file=out)
+
+
+def print_machine(results, out):
+    """Where it ran"""
+    m = results["machine"]
+    print(f"{m['model']}, {m['cpus']} CPUs, {m['kvm']}, Linux {m['kernel']}, "
+          f"{m['stolen_percent']} % stolen by the host", file=out)
+    print("The first migrations are not counted (cold memory).", file=out)
+    worst = max(m["busy_cpus"])
+    if worst > 0.3:
+        print(f"Others use this machine too (up to {worst} CPUs before a "
+              "round): expect figures worse than they could be.", file=out)
+
+
+def show(results, out):
+    """All of it, for people"""
+    for part in (print_machine, print_limits, print_table, print_goals):
+        part(results, out)
+    print(f"\n{results['seconds']} s in all", file=out)

@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: MIT
+"""Ferry processes under test, and the guests in them.
+
+A World is what one test has: a temporary directory, and the machines, which
+end with it, whatever happens. A Vmm is one `ferry run` or `ferry receive`;
+what its guest prints is read as it comes and kept.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+from errors import WAIT, Failed, Skip, check, equal
+from qmp import Qmp, QmpError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("FERRY_BUILD",
+                                       os.path.join(ROOT, "build")))
+PAGE = 4096
+MIB = 1 << 20
+AREA = 4 * MIB          # where the guest's data area starts (docs/guest.md)
+
+
+def page(index):
+    """Guest-physical address of the data area's page of that number."""
+    gpa = AREA + index * PAGE
+    return gpa if gpa < 3 << 30 else gpa + (1 << 30)
+
+
+class Line:
+    """One line of a guest: kind key=value …"""
+
+    def __init__(self, text):
+        self.text = text
+        self.kind = text.split(" ", 1)[0]
+        self.values = dict(re.findall(r"(\w+)=(\S+)", text))
+
+    def __getitem__(self, key):
+        value = self.values[key]
+        try:
+            return int(value, 0)
+        except ValueError:
+            return value
+
+    def matches(self, kind, wanted):
+        return self.kind == kind and all(
+            key in self.values and self[key] == v for key, v in wanted.items())
+
+
+class Output:
+    """What a stream has said, in lines, kept by a thread."""
+
+    def __init__(self, stream):
+        self.changed = threading.Condition()
+        self.lines = []
+        self.partial = ""       # a line that has begun
+        self.ended = False
+        self.thread = threading.Thread(target=self._read, args=(stream,),
+                                       daemon=True)
+        self.thread.start()
+
+    def _read(self, stream):
+        while data := os.read(stream.fileno(), 65536):
+            with self.changed:
+                text = self.partial + data.decode("utf-8", "replace")
+                *whole, self.partial = text.split("\n")
+                self.lines += [Line(x.rstrip("\r")) for x in whole]
+                self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+        stream.close()
+
+    def wait(self, found, what, timeout=WAIT):
+        """Wait until found(lines) gives something true; give that."""
+        end = time.monotonic() + timeout
+        with self.changed:
+            while not (result := found(self.lines)):
+                if self.ended:
+                    raise Failed(f"the output ended instead of {what}")
+                if not self.changed.wait(end - time.monotonic()):
+                    raise Failed(f"timed out while waiting for {what}")
+        return result
+
+    def text(self):
+        with self.changed:
+            return "\n".join([*(x.text for x in self.lines), self.partial])
+
+
+class Vmm:
+    """A ferry process that has, or waits for, a guest."""
+
+    def __init__(self, world, name, args, env=None, build=BUILD):
+        self.world = world
+        self.name = name
+        self.mark = 0           # lines before it were there before a command
+        self.uri = None
+        # The kernel ends it if this process dies before it can
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", os.path.join(build, "ferry")] +
+            args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env={**world.env, **(env or {})})
+        self.out = Output(self.process.stdout)
+        self.err = Output(self.process.stderr)
+        self.qmp = None
+        world.machines.append(self)     # ends with it from here on
+        self.qmp = Qmp(world.socket(name), self.alive)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def end(self):
+        """End the process, by its id, and wait for it."""
+        if self.alive():
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.out.thread.join()
+        self.err.thread.join()
+        if self.qmp:
+            self.qmp.close()
+
+    def wait_end(self, timeout=WAIT):
+        """Wait for the process; give its exit status."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired as e:
+            raise Failed(f"{self.name} does not end") from e
+
+    def kill(self):
+        """As when the host fails: no time to say goodbye."""
+        self.process.kill()
+        self.process.wait()
+
+    # What the guest says and is told
+
+    def send(self, text):
+        """Type a line on the guest's serial port."""
+        with self.out.changed:
+            self.mark = len(self.out.lines)
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def lines(self, kind, /, **match):
+        """All lines of a kind so far."""
+        with self.out.changed:
+            return [x for x in self.out.lines if x.matches(kind, match)]
+
+    def wait_line(self, kind, /, timeout=WAIT, since=0, test=None, **match):
+        """Wait for a line, perhaps one that is there already."""
+        def found(lines):
+            return next((x for x in lines[since:] if x.matches(kind, match)
+                         and (test is None or test(x))), None)
+        return self.out.wait(found, f"'{kind} {match or ''}' of {self.name}",
+                             timeout)
+
+    def ask(self, command, kind, /, **match):
+        """Type a command and wait for its answer."""
+        self.send(command)
+        return self.wait_line(kind, since=self.mark, **match)
+
+    def report(self):
+        return self.ask("report", "report")
+
+    def ready(self):
+        """Wait until the data area is filled."""
+        self.wait_line("ready")
+        return self
+
+    def working(self, more=1):
+        """Wait until so many more visits of pages were reported."""
+        pages = self.report()["pages"]
+        end = time.monotonic() + WAIT
+        while self.report()["pages"] < pages + more:
+            check(time.monotonic() < end, f"{self.name}: the guest is stuck")
+            time.sleep(0.05)
+
+    def full_pass(self):
+        """Wait until every vCPU has been once through all of its pages."""
+        begin = self.report()["iterations"]
+        end = time.monotonic() + WAIT
+        while self.report()["iterations"] < begin + 2:
+            check(time.monotonic() < end,
+                  f"{self.name}: the guest does not get through its pages")
+            time.sleep(0.1)
+
+    def sweep(self):
+        """Have every page checked, whole."""
+        self.ask("sweep", "sweep")
+
+    def expect(self, pages):
+        """Tell the guest which pages are poison, in as few lines as can be."""
+        for first, count in runs(pages):
+            self.send(f"expect 0x{first:x} {count}")
+
+    def verdict(self, **wanted):
+        """The guest's verdict, which must be clean unless told otherwise."""
+        v = self.ask("verdict", "verdict")
+        for key, value in {"clean": 1, "bad": 0, **wanted}.items():
+            equal(v[key], value, f"{self.name}: '{key}' in '{v.text}'")
+        return v
+
+    # Control
+
+    def status(self):
+        return self.qmp.execute("query-status")
+
+    def state(self):
+        return self.status()["status"]
+
+    def wait_state(self, state):
+        end = time.monotonic() + WAIT
+        while self.state() != state:
+            check(time.monotonic() < end,
+                  f"{self.name} is {self.state()}, not {state}")
+            time.sleep(0.02)
+
+    def poisoned(self):
+        """Addresses of all pages that query-status lists as poisoned."""
+        return {gpa for p in self.status()["poisoned"]
+                for gpa in range(p["address"], p["address"] + p["size"], PAGE)}
+
+    def poison(self, gpa, count=1, method="simulate"):
+        return self.qmp.execute("ferry-poison", address=gpa, count=count,
+                                method=method)
+
+    def poison_pages(self, pages):
+        for first, count in runs(pages):
+            self.poison(first, count)
+
+    def injected(self):
+        """Events of machine checks that the guest got."""
+        return self.qmp.seen("MEMORY_FAILURE", action="inject")
+
+    def wait_injected(self, n):
+        return self.qmp.wait(lambda: len(self.injected()) >= n and
+                             self.injected(), f"{n} machine checks")
+
+    def migration(self):
+        return self.qmp.execute("query-migrate")
+
+    def wait_migration(self, *wanted):
+        """Wait until query-migrate has one of these words; give it all."""
+        over = ("completed", "failed", "cancelled", "postcopy-paused")
+        end = time.monotonic() + WAIT
+        while True:
+            m = self.migration()
+            if m["status"] in wanted:
+                return m
+            if m["status"] in over or time.monotonic() > end:
+                raise Failed(f"{self.name}: migration is {m['status']} "
+                             f"({m.get('error-desc')}), not {wanted}")
+            time.sleep(0.01)
+
+    def start_migration(self, uri):
+        self.qmp.execute("migrate", uri=uri)
+
+    def migrate(self, to):
+        """Migrate to another Vmm, and see it complete on both sides."""
+        self.start_migration(to.uri)
+        here = self.wait_migration("completed")
+        there = to.wait_migration("completed")
+        return here, there
+
+    def refused(self, wanted, command, **arguments):
+        """A command must be refused, with a text that has these words."""
+        try:
+            answer = self.qmp.execute(command, **arguments)
+        except QmpError as e:
+            for word in [wanted] if isinstance(wanted, str) else wanted:
+                check(word in e.desc, f"'{word}' is not in: {e.desc}")
+            return e
+        raise Failed(f"{command} {arguments} was not refused: {answer}")
+
+    def said(self, text, timeout=WAIT):
+        """Wait until a message of ferry itself has this text."""
+        return self.err.wait(lambda lines: next(
+            (x.text for x in lines if text in x.text), None),
+            f"'{text}' on {self.name}'s standard error", timeout)
+
+
+def runs(pages):
+    """Stretches (first, count) of consecutive pages."""
+    result = []
+    for gpa in sorted(pages):
+        if result and gpa == result[-1][0] + result[-1][1] * PAGE:
+            result[-1][1] += 1
+        else:
+            result.append([gpa, 1])
+    return [tuple(r) for r in result]
+
+
+class World:
+    """A test's directory and machines. Use it in a with statement."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="ferry-")
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": self.dir}
+        self.machines = []
+        self.closers = []
+        self.uris = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        for m in self.machines:
+            m.end()
+        for close in self.closers:
+            close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def socket(self, name):
+        return os.path.join(self.dir, "ferry", name + ".sock")
+
+    def uri(self, kind="unix"):
+        """An address that nobody uses."""
+        self.uris += 1
+        if kind == "unix":
+            return "unix:" + self.path(f"m{self.uris}")
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            return f"tcp:127.0.0.1:{s.getsockname()[1]}"
+
+    def start(self, name, args, **kw):
+        return Vmm(self, name, args, **kw)
+
+    def run(self, append="", *args, name="a", memory="64M", cpus=1, **kw):
+        """Start a guest."""
+        return self.start(name, [
+            "run", "--name", name, "--memory", memory, "--cpus", str(cpus),
+            "--kernel", os.path.join(BUILD, "guest.elf"), "--append",
+            "interval_ms=1000000 " + append, *args], **kw)
+
+    def receive(self, *args, name="b", uri=None, **kw):
+        """Start a machine that waits for a guest."""
+        uri = uri or self.uri()
+        vmm = self.start(name, ["receive", "--name", name, *args, uri], **kw)
+        vmm.uri = uri
+        return vmm
+
+    def ferry(self, *args, status=0, build=BUILD):
+        """Run a ferry command; give what it printed, both streams."""
+        p = subprocess.run([os.path.join(build, "ferry"), *args],
+                           env=self.env, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           timeout=WAIT, check=False)
+        text = p.stdout.decode(), p.stderr.decode()
+        if status is not None:
+            equal(p.returncode, status,
+                  f"exit status of ferry {' '.join(args)} ({text})")
+        return text
+
+    def has_hwpoison(self):
+        """Has the kernel CONFIG_MEMORY_FAILURE, and may we use it?"""
+        return os.path.exists("/proc/sys/vm/memory_failure_recovery") and \
+            os.geteuid() == 0
+
+    def log(self):
+        """The last lines of all machines, for whoever looks for a failure."""
+        text = []
+        for m in self.machines:
+            for label, out in ("guest", m.out), ("ferry", m.err):
+                tail = out.text().splitlines()[-12:]
+                text += [f"  {m.name} {label}: {x[:240]}" for x in tail]
+            text.append(f"  {m.name} exit status: {m.process.poll()}")
+        return "\n".join(text)
+
+
+def one_json(text):
+    """The one JSON object that a text must be."""
+    value, end = json.JSONDecoder().raw_decode(text)
+    equal(text[end:].strip(), "", "text behind the JSON object")
+    return value
+
+
+__all__ = ["AREA", "BUILD", "MIB", "PAGE", "ROOT", "Failed", "QmpError",
+           "Skip", "World", "check", "equal", "one_json", "page", "runs"]

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Somebody between source and destination, who can hold back, change and cut.
+
+It passes on what both say, message by message. So a test can stop time in
+the midst of a migration, instead of being lucky:
+
+    hold()      what the source pushes after the hand-over waits; what is asked
+                for on the demand connection is answered
+    stop_at     a message that waits, and all behind it, until release()
+    cut_at      a message at which, instead of passing it on, it cuts
+    edit        {kind: function(message)}: gives what to pass on instead, a list
+"""
+
+import threading
+
+from errors import WAIT, Failed
+from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, Closed, Peer, listen, \
+    parse_hello
+
+SOURCE, TARGET = "source", "destination"
+
+
+class Relay:
+    """Listens at an address of its own and connects to a destination."""
+
+    def __init__(self, world, target):
+        self.target = target.uri
+        self.uri = world.uri()
+        self.listener = listen(self.uri)
+        self.listener.settimeout(None)
+        self.changed = threading.Condition()
+        self.held = set()           # roles whose pages wait
+        self.stop_at = self.cut_at = None   # (SOURCE or TARGET, kind)
+        self.edit = {}
+        self.heard = []             # (who, role, kind, a, b)
+        self.peers, self.threads = [], []
+        self.committed = self.closed = False
+        self._start(self._accept)
+        world.closers.append(self.close)
+
+    def _start(self, function, *args):
+        t = threading.Thread(target=function, args=args, daemon=True)
+        self.threads.append(t)
+        t.start()
+
+    def _accept(self):
+        while True:
+            try:
+                source = Peer(self.listener.accept()[0])
+            except OSError:
+                return
+            try:
+                target = Peer.connect(self.target)
+            except OSError:
+                source.close()
+                continue
+            with self.changed:
+                self.peers += [source, target]
+            role = [MAIN]
+            self._start(self._pass_on, SOURCE, source, target, role)
+            self._start(self._pass_on, TARGET, target, source, role)
+
+    def _held(self, who, role, kind):
+        if self.closed:
+            return False
+        return (who, kind) == self.stop_at or \
+            who == SOURCE and self.committed and role in self.held
+
+    def _note(self, who, role, m):
+        """Enter it, let it wait if it must. Return: True to cut here."""
+        with self.changed:
+            self.heard.append((who, role, m.kind, m.a, m.b))
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: not self._held(who, role, m.kind))
+            return (who, m.kind) == self.cut_at
+
+    def _pass_on(self, who, here, there, role):
+        here.sock.settimeout(None)
+        try:
+            while True:
+                m = here.hear()
+                if m.kind == HELLO:
+                    role[0] = parse_hello(m.body)[1]
+                if self._note(who, role[0], m):
+                    self.cut()
+                    return
+                for out in self.edit.get(m.kind, lambda same: [same])(m):
+                    there.say(out)
+                if m.kind == COMMIT:
+                    self.committed = True
+        except (Closed, Failed):
+            here.shut()
+            there.shut()
+
+    def hold(self, *roles):
+        """Hold back what the source sends after COMMIT."""
+        with self.changed:
+            self.held = set(roles or [MAIN])
+
+    def hold_all(self):
+        self.hold(MAIN, DEMAND)
+
+    def release(self):
+        with self.changed:
+            self.held, self.stop_at = set(), None
+            self.changed.notify_all()
+
+    def cut(self):
+        """Cut all connections, as a failing network would."""
+        with self.changed:
+            for p in self.peers:
+                p.shut()
+            self.held, self.stop_at, self.cut_at = set(), None, None
+            self.changed.notify_all()
+
+    def wait(self, kind, since=0, low=0):
+        """Wait for a message, for pages from an address on if one is said.
+
+        Return: all such messages; they may not have been passed on yet.
+        """
+        def there():
+            return [h for h in self.heard[since:]
+                    if h[2] == kind and h[3] >= low]
+        with self.changed:
+            if not self.changed.wait_for(there, WAIT):
+                raise Failed(f"no {NAMES[kind]} came by")
+            return there()
+
+    def close(self):
+        with self.changed:
+            self.closed = True
+        self.listener.shutdown(2)
+        self.cut()
+        for t in self.threads:
+            t.join()
+        for p in [self.listener, *self.peers]:
+            p.close()

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""Ferry's protocol (docs/protocol.md), written down a second time for tests.
+
+Message, the types, a Peer that speaks it over a socket, and what a test needs
+to be a source or a destination itself.
+"""
+
+import os
+import socket
+import struct
+
+from errors import WAIT, Failed, equal
+
+(HELLO, WELCOME, REFUSE, DESCRIPTION, BUILT, STATE, POISON_LIST, ZERO_LIST,
+ PREPARE, PREPARED, COMMIT, RUNNING, PAGES, ZERO, POISON, REQUEST, DONE,
+ COMPLETE) = range(1, 19)
+NAMES = [None, "HELLO", "WELCOME", "REFUSE", "DESCRIPTION", "BUILT", "STATE",
+         "POISON_LIST", "ZERO_LIST", "PREPARE", "PREPARED", "COMMIT",
+         "RUNNING", "PAGES", "ZERO", "POISON", "REQUEST", "DONE", "COMPLETE"]
+
+HEADER = struct.Struct("<IHHQQQ")
+HELLO_BODY = struct.Struct("<8sHHII16s8s")
+MAGIC = b"Ferry\0\0\1"
+VERSION = 1
+MAIN, DEMAND = 0, 1
+HAS_POISON = 1
+
+
+class Closed(Exception):
+    """The other side closed the connection."""
+
+
+class Refused(Closed):
+    """It said why before it did."""
+
+
+class Message:
+    """One message; length and what is reserved can be made wrong."""
+
+    def __init__(self, kind, body=b"", a=0, b=0, length=None, reserved=0):
+        self.kind, self.body, self.a, self.b = kind, body, a, b
+        self.length = len(body) if length is None else length
+        self.reserved = reserved
+
+    def bytes(self):
+        return HEADER.pack(self.length, self.kind, self.reserved, self.a,
+                           self.b, 0) + self.body
+
+    def name(self):
+        return NAMES[self.kind] if 0 < self.kind < len(NAMES) else "?"
+
+
+def hello_body(role=MAIN, version=VERSION, features=HAS_POISON, page=4096,
+               ident=b"0123456789abcdef", magic=MAGIC):
+    return HELLO_BODY.pack(magic, version, role, features, page, ident,
+                           bytes(8))
+
+
+def parse_hello(body):
+    """(version, role, features, page size, id) of a HELLO or WELCOME."""
+    return HELLO_BODY.unpack(body)[1:6]
+
+
+def address(uri):
+    """(family, address) for a socket."""
+    kind, rest = uri.split(":", 1)
+    if kind == "unix":
+        return socket.AF_UNIX, rest
+    host, port = rest.rsplit(":", 1)
+    return socket.AF_INET, (host, int(port))
+
+
+def listen(uri):
+    family, where = address(uri)
+    s = socket.socket(family)
+    s.bind(where)
+    s.listen(8)
+    s.settimeout(WAIT)
+    return s
+
+
+class Peer:
+    """A connection on which messages are said and heard."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        sock.settimeout(WAIT)
+
+    @classmethod
+    def connect(cls, uri):
+        family, where = address(uri)
+        s = socket.socket(family)
+        s.settimeout(WAIT)
+        s.connect(where)
+        return cls(s)
+
+    def _read(self, n):
+        data = bytearray(n)
+        view, done = memoryview(data), 0
+        while done < n:
+            try:
+                got = self.sock.recv_into(view[done:])
+            except TimeoutError as e:
+                raise Failed("the other side is silent") from e
+            except OSError as e:
+                raise Closed from e
+            if not got:
+                raise Closed
+            done += got
+        return bytes(data)
+
+    def hear(self):
+        length, kind, _, a, b, _ = HEADER.unpack(self._read(HEADER.size))
+        return Message(kind, self._read(length), a, b)
+
+    def say(self, message):
+        try:
+            self.sock.sendall(message.bytes() if isinstance(message, Message)
+                              else message)
+        except TimeoutError as e:
+            raise Failed("the other side does not read") from e
+        except OSError as e:
+            raise Closed from e
+
+    def expect(self, kind):
+        m = self.hear()
+        if m.kind == REFUSE != kind:
+            raise Refused(m.body.decode(errors="replace"))
+        equal(m.name(), NAMES[kind], "the other side's message")
+        return m
+
+    def refusal(self):
+        """What it says before it closes, or "" if it only closes."""
+        text = ""
+        try:
+            while True:
+                m = self.hear()
+                if m.kind == REFUSE:
+                    text = m.body.decode(errors="replace")
+        except Closed:
+            return text
+
+    def shut(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.shut()
+        self.sock.close()
+
+
+class FakeSource:
+    """A source that says what a test wants it to say."""
+
+    def __init__(self, uri):
+        self.uri = uri
+        self.id = os.urandom(16)
+        self.main = self.demand = None
+
+    def __enter__(self):
+        self.main = Peer.connect(self.uri)
+        return self
+
+    def __exit__(self, *exc):
+        for peer in self.main, self.demand:
+            if peer:
+                peer.close()
+
+    def hello(self, **wrong):
+        self.main.say(Message(HELLO, hello_body(ident=self.id, **wrong)))
+
+    def attach(self, description):
+        """All until both connections are there and the machine is built."""
+        self.hello()
+        self.main.expect(WELCOME)
+        self.main.say(Message(DESCRIPTION, description))
+        self.main.expect(BUILT)
+        self.demand = Peer.connect(self.uri)
+        self.demand.say(Message(HELLO, hello_body(DEMAND, ident=self.id)))
+        self.demand.expect(WELCOME)
+
+
+class FakeTarget:
+    """A destination that says what a test wants it to say."""
+
+    def __init__(self, uri):
+        self.uri = uri
+        self.listener = listen(uri)
+        self.main = self.demand = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        for peer in self.main, self.demand, self.listener:
+            if peer:
+                peer.close()
+        if self.uri.startswith("unix:"):
+            os.unlink(self.uri[5:])
+
+    def accept(self):
+        try:
+            return Peer(self.listener.accept()[0])
+        except TimeoutError as e:
+            raise Failed("the source does not connect") from e
+
+    def welcome(self, peer, **wrong):
+        """Hear HELLO and answer it."""
+        ident = parse_hello(peer.expect(HELLO).body)[4]
+        peer.say(Message(WELCOME, hello_body(ident=ident, **wrong)))
+
+    def greet(self, **wrong):
+        self.main = self.accept()
+        self.welcome(self.main, **wrong)
+        return self.main
+
+    def attach(self):
+        """All until both connections are there. Gives the description."""
+        description = self.greet().expect(DESCRIPTION).body
+        self.main.say(Message(BUILT))
+        self.demand = self.accept()
+        self.welcome(self.demand, role=DEMAND)
+        return description
+
+    def prepare(self):
+        """All until PREPARE was heard: {kind: body} of what came.
+
+        The pages that come before it are a list of messages.
+        """
+        heard = {DESCRIPTION: self.attach(), PAGES: []}
+        while PREPARE not in heard:
+            m = self.main.hear()
+            if m.kind in (PAGES, ZERO):
+                heard[PAGES].append(m)
+            else:
+                heard[m.kind] = m.body
+        return heard
