@@ -3,9 +3,9 @@
  * demand.c - The source's thread that answers what is asked for
  *
  * A vCPU waits for every answer, so nothing else is in its way: its own
- * connection, its own thread, one page in the answer. Only when no further request
- * waits does it send the pages behind the last one, which are likely wanted
- * next. A page that was pushed already is sent again: it may still stand in a queue behind
+ * connection, its own thread, one page in the answer. Only when no further
+ * request waits does it send pages behind the last one, if the guest seems to
+ * walk that way (readahead.h). A page that was pushed already is sent again: it may still stand in a queue behind
  * megabytes of others, and the destination drops the second copy.
  */
 
@@ -16,17 +16,19 @@
 
 #include "../vmm/log.h"
 #include "priority.h"
+#include "readahead.h"
 #include "source.h"
 
-#define NEIGHBOURS	8	/* pages sent behind one that was asked for */
 #define BACKLOG		64	/* requests taken at once */
 
 /* What one pass works on */
 struct server {
 	struct source *s;
 	struct batch batch;
+	struct readahead readahead;
 	uint8_t in[BACKLOG * WIRE_HEADER];
 	size_t have;		/* bytes in @in */
+	size_t ahead, ahead_n;	/* pages to send when nothing else waits */
 };
 
 /*
@@ -55,7 +57,7 @@ static int send_page(struct server *sv, size_t page, struct error *err)
 			  first ? PAGE_DEMAND : PAGE_KINDS, err);
 }
 
-static int answer(struct server *sv, const struct wire_msg *m, size_t *last,
+static int answer(struct server *sv, const struct wire_msg *m,
 		  struct error *err)
 {
 	struct source *s = sv->s;
@@ -73,29 +75,32 @@ static int answer(struct server *sv, const struct wire_msg *m, size_t *last,
 	s->job->requests += m->b;
 	for (size_t i = 0; i < m->b && !rc; i++)
 		rc = send_page(sv, page + i, err);
-	*last = page + m->b;
+	sv->ahead = page + m->b;
+	sv->ahead_n = readahead_pages(&sv->readahead, page + m->b - 1);
 	pthread_mutex_lock(&s->policy_lock);
 	policy_fault(&s->policy, page);
 	pthread_mutex_unlock(&s->policy_lock);
 	return rc;
 }
 
-static int send_neighbours(struct server *sv, size_t from, struct error *err)
+static int send_ahead(struct server *sv, struct error *err)
 {
 	struct source *s = sv->s;
-	size_t n = from < s->sent.n ? sent_claim(&s->sent, from, NEIGHBOURS)
-				    : 0;
+	size_t n = 0;
 	int rc;
 
+	if (sv->ahead_n && sv->ahead < s->sent.n)
+		n = sent_claim(&s->sent, sv->ahead, sv->ahead_n);
+	sv->ahead_n = 0;
 	if (!n)
 		return 0;
-	rc = batch_fill(s, &sv->batch, from, n, err);
+	rc = batch_fill(s, &sv->batch, sv->ahead, n, err);
 	return rc ? rc : batch_send(s, &sv->batch, &s->demand, PAGE_PUSH,
 				    err);
 }
 
-/* Answer all whole requests in the buffer; @last is behind the last page */
-static int answer_all(struct server *sv, size_t *last, struct error *err)
+/* Answer all whole requests in the buffer */
+static int answer_all(struct server *sv, struct error *err)
 {
 	size_t used = 0;
 	int rc = 0;
@@ -105,7 +110,7 @@ static int answer_all(struct server *sv, size_t *last, struct error *err)
 
 		rc = wire_get(sv->in + used, &m, err);
 		if (!rc)
-			rc = answer(sv, &m, last, err);
+			rc = answer(sv, &m, err);
 		used += WIRE_HEADER;
 	}
 	sv->have -= used;
@@ -116,7 +121,6 @@ static int answer_all(struct server *sv, size_t *last, struct error *err)
 static int serve(struct server *sv, struct error *err)
 {
 	struct source *s = sv->s;
-	size_t last = s->sent.n;
 	bool idle = false;
 
 	for (;;) {
@@ -128,12 +132,11 @@ static int serve(struct server *sv, struct error *err)
 		if (n < 0)
 			return (int)n;
 		if (!n) {
-			rc = send_neighbours(sv, last, err);
-			last = s->sent.n;
+			rc = send_ahead(sv, err);
 			idle = true;
 		} else {
 			sv->have += (size_t)n;
-			rc = answer_all(sv, &last, err);
+			rc = answer_all(sv, err);
 			idle = false;
 		}
 		if (rc)

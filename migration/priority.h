@@ -12,4 +12,14 @@
  */
 void priority_raise(void);
 
+/**
+ * priority_bulk() - This thread moves pages that nobody waits for yet
+ *
+ * It keeps its share of the processor, but takes it in long slices that
+ * whoever wakes up may interrupt: a vCPU, or the kernel worker that fetches its page, then
+ * doesn't wait for a scheduler tick. Needs no privilege; kernels before 6.12
+ * know only the half of it (SCHED_BATCH).
+ */
+void priority_bulk(void);
+
 #endif /* FERRY_PRIORITY_H */

@@ -11,6 +11,7 @@
 #include "../vmm/hot.h"
 #include "../vmm/log.h"
 #include "mutant.h"
+#include "priority.h"
 #include "source.h"
 #include "stages.h"
 
@@ -354,6 +355,7 @@ int source_push(struct source *s, struct error *err)
 	struct pace pace = { 0 };
 	int rc = 0;
 
+	priority_bulk();
 	while (!rc) {
 		size_t first, n;
 

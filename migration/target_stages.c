@@ -13,6 +13,7 @@
 #include "../vmm/description.h"
 #include "../vmm/log.h"
 #include "../vmm/uffd.h"
+#include "priority.h"
 #include "stages.h"
 #include "target.h"
 
@@ -229,6 +230,8 @@ static int load_poison(struct target *t, struct error *err)
 			rc = target_poison(t, p[i].gpa, p[i].size / WIRE_PAGE,
 					   p[i].delivered, err);
 	}
+	if (!rc && !reader_done(&r))
+		rc = error_set(err, EBADMSG, "poison list: wrong length");
 	free(p);
 	return rc;
 }
@@ -362,6 +365,7 @@ int target_receive(struct target *t, struct error *err)
 	struct wire_msg m;
 	int rc = data ? 0 : error_set(err, ENOMEM, "out of memory for pages");
 
+	priority_bulk();
 	while (!rc) {
 		rc = channel_hear(&t->main, &m, err);
 		if (rc || m.type == WIRE_MSG_DONE)
