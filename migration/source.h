@@ -51,7 +51,6 @@ struct extent {
  * @uri:	where to
  * @main:	connection for the stages and the push
  * @demand:	connection for what is asked for
- * @features:	what the destination has, WIRE_… bits
  * @id:		names the migration on both connections
  * @holes:	RAM that seemed never written while the guest still ran
  * @sent:	what was handed over
@@ -72,7 +71,6 @@ struct source {
 	struct job *job;
 	struct uri uri;
 	struct channel main, demand;
-	uint32_t features;
 	uint8_t id[WIRE_ID];
 
 	struct extent *holes;

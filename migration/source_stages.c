@@ -53,22 +53,19 @@ static int greet(struct source *s, struct channel *c, enum wire_role role,
 		rc = channel_expect(c, WIRE_MSG_WELCOME, &in, NULL, err);
 	if (!rc)
 		rc = wire_get_hello(in, &h, err);
+	if (!rc && !(h.features & WIRE_POISON))
+		rc = error_set(err, ENOTSUP,
+			"the destination's kernel has no UFFDIO_POISON (Linux 6.6 or newer is needed there): a lost page could only arrive as wrong data");
 	if (!rc && (h.page_size != WIRE_PAGE || memcmp(h.id, s->id, WIRE_ID)))
 		rc = error_set(err, EBADMSG,
 			"the destination's WELCOME does not fit our HELLO");
 	free(in);
-	s->features = h.features;
 	return rc;
 }
 
 int source_hello(struct source *s, struct error *err)
 {
-	int rc = greet(s, &s->main, WIRE_MAIN, err);
-
-	if (!rc && !(s->features & WIRE_POISON))
-		rc = error_set(err, ENOTSUP,
-			"the destination's kernel has no UFFDIO_POISON (Linux 6.6 or newer is needed there): a lost page could only arrive as wrong data");
-	return rc;
+	return greet(s, &s->main, WIRE_MAIN, err);
 }
 
 int source_describe(struct source *s, struct error *err)

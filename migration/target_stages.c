@@ -382,8 +382,10 @@ int target_receive(struct target *t, struct error *err)
 /* The source has sent all; some may still be on the other connection */
 static int wait_last_pages(struct target *t, struct error *err)
 {
-	for (unsigned ms = 0; t->pages.missing; ms++) {
-		if (ms > LAST_PAGES_MS || t->failed || t->ending)
+	const uint64_t end = now_ns() + LAST_PAGES_MS * 1000000ull;
+
+	while (t->pages.missing) {
+		if (now_ns() > end || t->failed || t->ending)
 			return error_set(err, EPROTO,
 				"the source has finished, but %zu pages are missing",
 				(size_t)t->pages.missing);
