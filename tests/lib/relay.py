@@ -15,7 +15,7 @@ import threading
 
 from errors import WAIT, Failed
 from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, Closed, Peer, listen, \
-    parse_hello
+    REQUEST, parse_hello
 
 SOURCE, TARGET = "source", "destination"
 
@@ -99,6 +99,19 @@ class Relay:
 
     def hold_all(self):
         self.hold(MAIN, DEMAND)
+
+    def unanswered(self, low):
+        """A page, from an address on, whose answer is held back by now."""
+        passed = {h[3] for h in self.heard if h[:2] == (SOURCE, DEMAND)}
+
+        def there():
+            late = {h[3] for h in self.heard if h[:2] == (SOURCE, DEMAND)}
+            return [h[3] for h in self.heard if h[2] == REQUEST
+                    and h[3] >= low and h[3] in late - passed]
+        with self.changed:
+            if not self.changed.wait_for(there, WAIT):
+                raise Failed("no answer was held back")
+            return there()[0]
 
     def release(self):
         with self.changed:

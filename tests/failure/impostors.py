@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: MIT
+"""A source that is no good: the destination refuses, and waits for another."""
+
+import struct
+
+import fdt
+import wire
+from ferry import MIB, PAGE, check, equal, page
+from wire import FakeSource, FakeTarget, Message
+
+BUSY = "work=verify mib=16 seed=4"
+
+
+class Stage:
+    """A real guest at home, what it would say, and a destination."""
+
+    def __init__(self, world, heard=True):
+        self.world = world
+        self.a = world.run(BUSY, cpus=2).ready()
+        self.b = world.receive()
+        self.heard = self._listen() if heard else None
+
+    def _listen(self):
+        with FakeTarget(self.world.uri()) as fake:
+            self.a.start_migration(fake.uri)
+            heard = fake.prepare()
+            fake.main.shut()
+            self.a.wait_migration("failed")
+        return heard
+
+    def refused(self, speak, *words):
+        """Whoever speaks so is refused with a reason that has the words."""
+        with FakeSource(self.b.uri) as fake:
+            try:
+                speak(fake, self.heard)
+            except wire.Closed:
+                pass
+            fake.main.refusal()
+        text = self.b.said("incoming migration failed")
+        for word in words:
+            check(word in text, f"'{word}' is not in: {text}")
+
+    def still_good(self):
+        """The destination is as it was: the real guest gets in."""
+        equal(self.b.state(), "inmigrate", "state of the destination")
+        self.a.wait_state("running")
+        self.a.migrate(self.b)
+        self.b.full_pass()
+        self.b.sweep()
+        self.b.verdict(mce=0)
+
+
+def raw(data):
+    """Say bytes, and nothing more."""
+    def speak(fake, _):
+        fake.main.say(data)
+        fake.main.sock.shutdown(1)
+    return speak
+
+
+def hello(**wrong):
+    def speak(fake, _):
+        fake.hello(**wrong)
+    return speak
+
+
+HTTP = b"GET / HTTP/1.1\r\nHost: ferry.example\r\nAccept: */*\r\n\r\n"
+HELLO = wire.hello_body()
+
+FIRST = {
+    "nothing": (raw(b""), "closed"),
+    "HTTP": (raw(HTTP), "Ferry"),
+    "zeroes": (raw(bytes(4096)), "Ferry"),
+    "half a header": (raw(b"\x2c\0\0"), "closed"),
+    "half a HELLO": (raw(Message(wire.HELLO, HELLO).bytes()[:50]), "closed"),
+    "PAGES": (raw(Message(wire.PAGES, bytes(PAGE), page(0), 1)), "PAGES"),
+    "COMMIT": (raw(Message(wire.COMMIT)), "COMMIT"),
+    "unknown type": (raw(Message(99)), "type 99"),
+    "long HELLO": (raw(Message(wire.HELLO, HELLO + b"x")), "HELLO"),
+    "endless HELLO": (raw(Message(wire.HELLO, b"", length=0xffffffff)),
+                      "HELLO"),
+    "reserved bits": (raw(Message(wire.HELLO, HELLO, reserved=8)), "reserved"),
+    "other magic": (hello(magic=b"QEVM\0\0\0\3"), "not a Ferry"),
+    "other version": (hello(version=7), "version 7"),
+    "demand first": (hello(role=wire.DEMAND), "wrong kind"),
+    "unknown role": (hello(role=9), "kind 9"),
+    "huge pages": (hello(page=2 * MIB), "2097152"),
+}
+
+
+def test_first_message(world, what):
+    """It doesn't even say hello as it should."""
+    stage = Stage(world, heard=False)
+    stage.refused(*FIRST[what])
+    stage.still_good()
+
+
+test_first_message.cases = {"what": FIRST}
+
+
+def describe(data, length=None):
+    """Say hello rightly, and then this as the description."""
+    def speak(fake, heard):
+        fake.hello()
+        fake.main.expect(wire.WELCOME)
+        body = data(heard[wire.DESCRIPTION]) if callable(data) else data
+        fake.main.say(Message(wire.DESCRIPTION, body, length=length))
+        fake.main.expect(wire.BUILT)
+    return speak
+
+
+def tree(change):
+    """A description with one thing changed."""
+    def changed(blob):
+        root = fdt.parse(blob)
+        change(root)
+        return fdt.build(root)
+    return describe(changed)
+
+
+def set_prop(path, name, value):
+    def change(root):
+        node = root
+        for part in path.split("/")[1:]:
+            node = node.child(part) if part else node
+        if value is None:
+            del node.props[name]
+        else:
+            node.props[name] = value
+    return tree(change)
+
+
+def drop(name):
+    return tree(lambda root: root.children.remove(root.child(name)))
+
+
+def add(path, name):
+    def change(root):
+        (root.child(path) if path else root).children.append(fdt.Node(name))
+    return tree(change)
+
+
+def vcpus(n):
+    def change(root):
+        cpus = root.child("cpus")
+        cpus.children = [fdt.Node(f"cpu@{i:x}", {"reg": fdt.u32(i)})
+                         for i in range(n)]
+    return tree(change)
+
+
+def memory(*reg):
+    return set_prop("/memory@0", "reg", fdt.u64(*reg))
+
+
+def foreign_cpuid(root):
+    cpus = root.child("cpus")
+    cells = list(struct.iter_unpack(">7I", cpus.props["ferry,cpuid"]))
+    cpus.props["ferry,cpuid"] = b"".join(
+        fdt.u32(*c[:5], 0xffffffff, 0xffffffff) if c[0] == 1 else fdt.u32(*c)
+        for c in cells)
+
+
+DESCRIPTIONS = {
+    "empty": (describe(b""), "DESCRIPTION"),
+    "endless": (describe(b"", length=0xfffffff0), "DESCRIPTION"),
+    "zeroes": (describe(bytes(4096)), "not a flattened device tree"),
+    "text": (describe(b"memory=64M cpus=2 please" * 20),
+             "not a flattened device tree"),
+    "cut off": (describe(lambda d: d[:len(d) // 2]),
+                "not a flattened device tree"),
+    "bad structure": (describe(lambda d: d[:80] + bytes(40) + d[120:]),
+                      "device tree"),
+    "other machine": (set_prop("/", "compatible", b"pc,q35\0"), "/",
+                      "compatible"),
+    "unknown node": (add(None, "gpu@0"), "/gpu@0"),
+    "no memory": (drop("memory@0"), "/memory@0"),
+    "no serial": (drop("serial@3f8"), "/serial@3f8"),
+    "no cpus": (drop("cpus"), "/cpus"),
+    "no vCPU": (vcpus(0), "/cpus", "no vCPU"),
+    "65 vCPUs": (vcpus(65), "/cpus", "64"),
+    "no reg": (set_prop("/memory@0", "reg", None), "/memory@0", "reg"),
+    "RAM with a gap": (memory(0, 32 * MIB, 4 << 30, 32 * MIB), "/memory@0",
+                       "reg"),
+    "RAM elsewhere": (memory(MIB, 64 * MIB), "/memory@0", "reg"),
+    "too much low RAM": (memory(0, 4 << 30), "/memory@0", "reg"),
+    "8 MiB": (memory(0, 8 * MIB), "/memory@0", "reg"),
+    "exabytes": (memory(0, 3 << 30, 4 << 30, 1 << 60), "/memory@0", "reg"),
+    "wraps": (memory(0, 3 << 30, 4 << 30, (1 << 64) - (3 << 30)),
+              "/memory@0", "reg"),
+    "half a cell": (set_prop("/memory@0", "reg", b"\0" * 7), "/memory@0",
+                    "reg"),
+    "unknown RAM": (set_prop("/memory@0", "ferry,backing", b"core\0"),
+                    "/memory@0", "ferry,backing"),
+    "no string": (set_prop("/memory@0", "ferry,backing", b"anon"),
+                  "/memory@0", "ferry,backing"),
+    "unknown vendor": (set_prop("/cpus", "ferry,cpuid-vendor",
+                                b"CyrixInstead\0"), "ferry,cpuid-vendor"),
+    "no CPUID": (set_prop("/cpus", "ferry,cpuid", None), "ferry,cpuid"),
+    "odd CPUID": (set_prop("/cpus", "ferry,cpuid", bytes(29)), "ferry,cpuid"),
+    "foreign CPUID": (tree(foreign_cpuid), "lacks leaf 0x1"),
+    "other TSC": (set_prop("/cpus", "ferry,tsc-khz", fdt.u32(123456)),
+                  "ferry,tsc-khz", "123456"),
+    "serial elsewhere": (set_prop("/serial@3f8", "reg", fdt.u64(0x2f8, 8)),
+                         "/serial@3f8", "reg"),
+    "other serial": (set_prop("/serial@3f8", "compatible", b"ns8250\0"),
+                     "/serial@3f8", "compatible"),
+    "long arguments": (set_prop("/chosen", "bootargs", b"a" * 30000 + b"\0"),
+                       "bootargs"),
+}
+
+
+def test_description(world, what):
+    """A machine that can't be built is refused, naming node and property."""
+    stage = Stage(world)
+    stage.refused(*DESCRIPTIONS[what])
+    stage.still_good()
+
+
+test_description.cases = {"what": DESCRIPTIONS}
+
+
+def test_description_unchanged(world):
+    """Taken apart and put together, the description is good: so the change
+    is what was refused."""
+    stage = Stage(world)
+    with FakeSource(stage.b.uri) as fake:
+        blob = stage.heard[wire.DESCRIPTION]
+        fake.attach(fdt.build(fdt.parse(blob)))
+    stage.b.said("incoming migration failed")
+    stage.still_good()
+
+
+def attach(**wrong):
+    """The second connection says this."""
+    def speak(fake, heard):
+        fake.hello()
+        fake.main.expect(wire.WELCOME)
+        fake.main.say(Message(wire.DESCRIPTION, heard[wire.DESCRIPTION]))
+        fake.main.expect(wire.BUILT)
+        fake.demand = wire.Peer.connect(fake.uri)
+        body = wire.hello_body(**{"role": wire.DEMAND, "ident": fake.id,
+                                  **wrong})
+        fake.demand.say(Message(wire.HELLO, body))
+        fake.demand.expect(wire.WELCOME)
+    return speak
+
+
+def load(change):
+    """All that was heard from the real source, with changes."""
+    def speak(fake, heard):
+        fake.attach(heard[wire.DESCRIPTION])
+        said = {k: Message(k, heard[k]) for k in
+                (wire.STATE, wire.POISON_LIST, wire.ZERO_LIST)}
+        said.update(enumerate(heard[wire.PAGES], 100))
+        said[wire.PREPARE] = Message(wire.PREPARE)
+        for m in change(said).values():
+            fake.main.say(m)
+        fake.main.expect(wire.PREPARED)
+    return speak
+
+
+def instead(kind, message):
+    """One message is another."""
+    return load(lambda said: {**said, kind: message})
+
+
+def body(kind, change, length=None):
+    """One message's payload is changed."""
+    return load(lambda said: {**said, kind: Message(
+        kind, change(said[kind].body), length=length)})
+
+
+def poison(*entries, n=None):
+    data = struct.pack("<I", len(entries) if n is None else n)
+    data += b"".join(struct.pack("<QQB", *e) for e in entries)
+    return body(wire.POISON_LIST, lambda _: data)
+
+
+def zero(*entries, n=None):
+    data = struct.pack("<I", len(entries) if n is None else n)
+    data += b"".join(struct.pack("<QQ", *e) for e in entries)
+    return body(wire.ZERO_LIST, lambda _: data)
+
+
+def early(message):
+    """A message between the lists and PREPARE, where first pages may be."""
+    return load(lambda said: {**{k: v for k, v in said.items()
+                                 if k != wire.PREPARE},
+                              "early": message,
+                              wire.PREPARE: said[wire.PREPARE]})
+
+
+RAM = 64 * MIB
+
+STATES = {
+    "other id": (attach(ident=b"f" * 16), "did not connect"),
+    "main twice": (attach(role=wire.MAIN), "did not connect"),
+    "no STATE": (instead(wire.STATE, Message(wire.PREPARE)), "STATE"),
+    "empty STATE": (body(wire.STATE, lambda _: b""), "STATE"),
+    "endless STATE": (body(wire.STATE, lambda d: d, length=0xffffffff),
+                      "STATE"),
+    "1 byte of STATE": (body(wire.STATE, lambda d: d[:1]), ""),
+    "half of STATE": (body(wire.STATE, lambda d: d[:len(d) // 2]), ""),
+    "a byte less": (body(wire.STATE, lambda d: d[:-1]), ""),
+    "a byte more": (body(wire.STATE, lambda d: d + b"\0"), ""),
+    "zeroes for STATE": (body(wire.STATE, lambda d: bytes(len(d))), ""),
+    "text for STATE": (body(wire.STATE, lambda d: b"ferry " * 1000), ""),
+    "no vCPUs in STATE": (body(wire.STATE, lambda d: d[:1] + bytes(4) +
+                               d[5:]), ""),
+    "poison beyond RAM": (poison((RAM, PAGE, 0)), "no RAM"),
+    "poison over the end": (poison((RAM - PAGE, 2 * PAGE, 0)), "no RAM"),
+    "poison wraps": (poison(((1 << 64) - PAGE, 2 * PAGE, 0)), "poison list"),
+    "odd poison": (poison((page(0) + 1, PAGE, 0)), "whole pages"),
+    "half a page of poison": (poison((page(0), 100, 0)), "whole pages"),
+    "no poison in it": (poison((page(0), 0, 0)), "poison list"),
+    "poison descends": (poison((page(1), PAGE, 0), (page(0), PAGE, 0)),
+                        "poison list"),
+    "poison twice": (poison((page(1), PAGE, 0), (page(1), PAGE, 0)),
+                     "poison list"),
+    "poison cut off": (poison((page(0), PAGE, 0), n=2), "poison list"),
+    "endless poison": (poison(n=0xffffffff), "poison list"),
+    "poison and more": (body(wire.POISON_LIST, lambda d: d + bytes(3)),
+                        "poison list"),
+    "zeroes beyond RAM": (zero((RAM, PAGE)), "zero list"),
+    "zeroes over the end": (zero((RAM - PAGE, 2 * PAGE)), "zero list"),
+    "zeroes wrap": (zero((PAGE, (1 << 64) - PAGE)), "zero list"),
+    "odd zeroes": (zero((1, PAGE)), "zero list"),
+    "zeroes cut off": (zero((0, PAGE), n=2), "zero list"),
+    "endless zeroes": (zero(n=0xffffffff), "zero list"),
+    "zeroes and more": (body(wire.ZERO_LIST, lambda d: d + b"x"),
+                        "zero list"),
+    "lists swapped": (instead(wire.POISON_LIST, Message(wire.ZERO_LIST,
+                                                        bytes(4))),
+                      "ZERO_LIST"),
+    "COMMIT for PREPARE": (instead(wire.PREPARE, Message(wire.COMMIT)),
+                           "COMMIT"),
+    "PREPARE with payload": (instead(wire.PREPARE,
+                                     Message(wire.PREPARE, b"x")), "PREPARE"),
+    "early page beyond RAM": (early(Message(wire.PAGES, bytes(PAGE), RAM, 1)),
+                              "no RAM"),
+    "early odd page": (early(Message(wire.PAGES, bytes(PAGE), 5, 1)),
+                       "impossible range"),
+    "early page, no count": (early(Message(wire.PAGES, bytes(PAGE), PAGE, 0)),
+                             "impossible range"),
+    "early short page": (early(Message(wire.PAGES, bytes(PAGE), PAGE, 2)),
+                         "PAGES"),
+    "too many early pages": (early(Message(wire.PAGES, bytes(65 * PAGE),
+                                           PAGE, 65)), "PAGES"),
+    "early zeroes wrap": (early(Message(wire.ZERO, b"", (1 << 64) - PAGE, 9)),
+                          "impossible range"),
+    "early zeroes beyond RAM": (early(Message(wire.ZERO, b"", 0, 1 << 30)),
+                                "no RAM"),
+    "early REQUEST": (early(Message(wire.REQUEST, b"", 0, 1)), "REQUEST"),
+}
+
+
+def test_state(world, what):
+    """Lists and state that can't be are refused before anything runs."""
+    stage = Stage(world)
+    stage.refused(*STATES[what])
+    stage.still_good()
+
+
+test_state.cases = {"what": STATES}
+
+
+def handed_over(stage, fake, run=True):
+    """Be a source up to the hand-over: the guest runs, or is stopped."""
+    def same(said):
+        said[wire.STATE].body = bytes([run]) + said[wire.STATE].body[1:]
+        return said
+
+    load(same)(fake, stage.heard)
+    fake.main.say(Message(wire.COMMIT))
+    fake.main.expect(wire.RUNNING)
+
+
+AFTER = {
+    "garbage": (HTTP, "Ferry"),
+    "pages beyond RAM": (Message(wire.PAGES, bytes(PAGE), RAM, 1), "no RAM"),
+    "poison beyond RAM": (Message(wire.POISON, b"", RAM, 1), "no RAM"),
+    "endless zeroes": (Message(wire.ZERO, b"", 0, 1 << 33), "no RAM"),
+    "HELLO": (Message(wire.HELLO, HELLO), "HELLO"),
+    "COMMIT again": (Message(wire.COMMIT), "COMMIT"),
+    "REFUSE": (Message(wire.REFUSE, b"changed my mind"), "REFUSE"),
+}
+
+
+def test_after_the_hand_over(world, what, role):
+    """Nonsense among the pages: paused, kept, visible, and alive."""
+    stage = Stage(world)
+    message, word = AFTER[what]
+    with FakeSource(stage.b.uri) as fake:
+        handed_over(stage, fake)
+        (fake.main if role == "main" else fake.demand).say(message)
+        m = stage.b.wait_migration("postcopy-paused")
+    check(word in m["error-desc"], f"'{word}' is not in: {m['error-desc']}")
+    equal(stage.b.status()["libvirt"]["reason"],
+          "VIR_DOMAIN_RUNNING_POSTCOPY_FAILED", "libvirt's reason")
+    stage.b.qmp.execute("quit")
+    equal(stage.b.wait_end(), 0, "exit status")
+
+
+test_after_the_hand_over.cases = {"what": AFTER, "role": ["main", "demand"]}
+
+
+def test_finished_too_early(world):
+    """DONE with pages missing is no end: paused, and it says what lacks."""
+    stage = Stage(world)
+    with FakeSource(stage.b.uri) as fake:
+        handed_over(stage, fake, run=False)
+        fake.main.say(Message(wire.DONE))
+        m = stage.b.wait_migration("postcopy-paused")
+    check("missing" in m["error-desc"], m["error-desc"])
+    check(stage.b.alive(), "the process ended")
+
+
+def test_many_in_a_row(world):
+    """A hundred bad ones later, a good one is served."""
+    stage = Stage(world, heard=False)
+    for i in range(100):
+        with FakeSource(stage.b.uri) as fake:
+            fake.main.say(HTTP if i % 2 else Message(wire.COMMIT))
+            fake.main.refusal()
+    stage.still_good()

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+"""A side or the connection is lost while pages are missing.
+
+postcopy-paused on whoever is left: visible, alive, nothing thrown away.
+"""
+
+import signal
+
+import wire
+from ferry import check, equal, page
+from loss import lost_source, paused, quits, silent
+from relay import Relay
+
+BUSY = "work=verify mib=32 seed=6"
+
+
+def in_postcopy(world, append=BUSY, **kw):
+    """A guest that runs on b while its pages are held back on their way."""
+    a = world.run(append, cpus=2, **kw).ready()
+    b = world.receive()
+    relay = Relay(world, b)
+    relay.hold()
+    a.start_migration(relay.uri)
+    relay.wait(wire.RUNNING)
+    b.report()
+    a.wait_migration("postcopy-active")
+    b.wait_migration("postcopy-active")
+    return a, b, relay
+
+
+def lost_target(b):
+    """The destination after the loss: it keeps what it has."""
+    paused(b, "destination")
+    st = b.status()
+    equal(st["libvirt"]["reason"], "VIR_DOMAIN_RUNNING_POSTCOPY_FAILED",
+          "libvirt's reason")
+    check(b.migration()["ram"]["remaining"] > 0, "nothing is missing")
+    check(b.qmp.seen("MIGRATION", status="postcopy-paused"), "no event")
+
+
+def test_destination_killed(world):
+    """Its host fails: the source keeps the rest, and never runs again."""
+    a, b, _ = in_postcopy(world)
+    b.kill()
+    lost_source(a)
+    check(a.migration()["ram"]["remaining"] > 0, "nothing is left")
+    a.refused("under way", "migrate", uri=world.uri())
+    a.refused("handed over", "migrate_cancel")
+    quits(a)
+
+
+def test_source_killed(world):
+    """Its host fails: the destination keeps what it has got."""
+    a, b, _ = in_postcopy(world)
+    a.kill()
+    lost_target(b)
+    b.refused("", "migrate", uri=world.uri())
+    quits(b)
+
+
+def test_connection_lost(world):
+    """The network fails: both sides wait, and both are still there."""
+    a, b, relay = in_postcopy(world)
+    relay.cut()
+    lost_source(a)
+    lost_target(b)
+    quits(a, b)
+
+
+def test_migrate_pause(world, where):
+    """migrate-pause cuts the connection, from either side."""
+    a, b, relay = in_postcopy(world)
+    relay.release()
+    relay.hold_all()
+    (a if where == "source" else b).qmp.execute("migrate-pause")
+    relay.cut()
+    lost_source(a)
+    lost_target(b)
+    for vmm in a, b:
+        vmm.refused("postcopy", "migrate-pause")
+    quits(b, a)
+
+
+test_migrate_pause.cases = {"where": ["source", "destination"]}
+
+
+def test_migrate_pause_early(world):
+    """Outside of postcopy there is nothing to pause."""
+    a, b = world.run(BUSY).ready(), world.receive()
+    a.refused("postcopy", "migrate-pause")
+    b.refused("postcopy", "migrate-pause")
+    a.migrate(b)
+    a.refused("postcopy", "migrate-pause")
+    b.full_pass()
+    b.verdict()
+
+
+def test_too_late_to_cancel(world):
+    """After the hand-over there is no way back, and asking changes nothing."""
+    a, b, relay = in_postcopy(world)
+    a.refused("handed over", "migrate_cancel")
+    a.refused("finish-migrate", "cont")
+    silent(a)
+    relay.release()
+    a.wait_migration("completed")
+    b.wait_migration("completed")
+    b.full_pass()
+    b.sweep()
+    b.verdict()
+
+
+def test_exit_status(world):
+    """`ferry migrate` tells a paused migration from a failed one."""
+    a = world.run(BUSY, cpus=2).ready()
+    b = world.receive()
+    relay = Relay(world, b)
+    relay.cut_at = ("source", wire.DONE)
+    _, err = world.ferry("migrate", "a", relay.uri, status=3)
+    check("connection was lost after the hand-over" in err, err)
+    quits(a, b)
+
+
+def test_poison_while_lost(world):
+    """What is lost meanwhile can still be looked at, and made worse."""
+    a, b, relay = in_postcopy(world, "work=verify mib=32 hold=1")
+    relay.cut()
+    lost_source(a)
+    lost_target(b)
+    b.poison(page(8000))
+    equal(b.poisoned(), {page(8000)}, "poisoned pages")
+    quits(a, b)
+
+
+def test_terminated(world):
+    """SIGTERM ends a machine whose vCPUs wait for pages that never come."""
+    a, b, _ = in_postcopy(world)
+    a.kill()
+    lost_target(b)
+    b.process.send_signal(signal.SIGTERM)
+    equal(b.wait_end(), 128 + signal.SIGTERM, "exit status")
+
+
+def test_guest_ends_in_postcopy(world):
+    """A guest that ends on the destination ends it; the source notices."""
+    a, b, _ = in_postcopy(world)
+    b.send("exit")
+    equal(b.wait_end(), 0, "exit status")
+    paused(a, "source")
+    silent(a)
+    quits(a)
+
+
+def test_quit_in_postcopy(world, where):
+    """`quit` on one side: the other is left as by any loss."""
+    a, b, _ = in_postcopy(world)
+    if where == "source":
+        quits(a)
+        lost_target(b)
+        quits(b)
+    else:
+        quits(b)
+        lost_source(a)
+        quits(a)
+
+
+test_quit_in_postcopy.cases = {"where": ["source", "destination"]}
+
+
+def test_frozen_peer(world, where):
+    """A peer that stands still, with its connection open, is given up.
+
+    After the deadline, which is 20 s without a byte.
+    """
+    a, b, _ = in_postcopy(world, "work=walk order=random mib=64",
+                          memory="128M")
+    frozen, left = (a, b) if where == "source" else (b, a)
+    frozen.process.send_signal(signal.SIGSTOP)
+    try:
+        side = "destination" if where == "source" else "source"
+        m = paused(left, side)
+        check("in time" in m["error-desc"] or "has not answered" in
+              m["error-desc"], m["error-desc"])
+    finally:
+        frozen.process.send_signal(signal.SIGCONT)
+    quits(left)
+
+
+test_frozen_peer.cases = {"where": ["source", "destination"]}

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""A guest that works arrives whole: every workload, RAM kind, 1 and 4 vCPUs."""
+
+from ferry import MIB, check, equal
+
+WORKLOADS = {
+    "verify": "work=verify mib=48 seed=1",
+    "dirty": "work=dirty mib=48 seed=2",
+    "walk-seq": "work=walk order=seq mib=48 seed=3",
+    "walk-stride": "work=walk order=stride stride=7 mib=48 seed=4",
+    "walk-random": "work=walk order=random mib=48 seed=5",
+    "idle": "work=idle period_us=300 mib=4 seed=6",
+    "token": "work=token mib=4 seed=7",
+}
+
+
+def cross(world, append, *args, uri="unix", **kw):
+    """Run a guest, and carry it over while it works."""
+    a = world.run(append, *args, **kw).ready()
+    a.working()
+    b = world.receive(uri=world.uri(uri))
+    a.migrate(b)
+    return a, b
+
+
+def whole(vmm, sweep=True):
+    """Every page is used, checked, and right; the guest ends well."""
+    vmm.full_pass()
+    if sweep:
+        vmm.sweep()
+    vmm.verdict(expected=0, mce=0)
+    vmm.send("exit")
+    equal(vmm.wait_end(), 0, "exit status of the guest")
+
+
+def test_integrity(world, work, ram, cpus):
+    """No byte is wrong after a migration under load, a full pass included."""
+    _, b = cross(world, WORKLOADS[work], "--ram", ram, cpus=cpus)
+    whole(b, sweep=work != "token")
+
+
+test_integrity.cases = {"work": WORKLOADS, "ram": ["anon", "memfd"],
+                        "cpus": [1, 4]}
+
+
+def test_tcp(world, ram):
+    """The same over TCP."""
+    _, b = cross(world, WORKLOADS["verify"], "--ram", ram, uri="tcp", cpus=2)
+    whole(b)
+
+
+test_tcp.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_several_faults_on_one_page(world, ram):
+    """vCPUs that walk all pages together, and wait for the same ones."""
+    _, b = cross(world, "work=walk share=1 order=random mib=48", "--ram", ram,
+                 cpus=4)
+    whole(b)
+
+
+test_several_faults_on_one_page.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_other_seed_is_found(world):
+    """The guest does tell right from wrong: other pages' contents are bad.
+
+    Two guests differ in their seed only, so that a mixed-up page can't look right.
+    """
+    a = world.run("work=verify mib=8 seed=1", name="a").ready()
+    c = world.run("work=verify mib=8 seed=2", name="c").ready()
+    b, d = world.receive(name="b"), world.receive(name="d")
+    a.start_migration(b.uri)
+    c.start_migration(d.uri)
+    for vmm in a, b, c, d:
+        vmm.wait_migration("completed")
+    whole(b)
+    whole(d)
+
+
+def test_hole_below_4g(world, ram):
+    """RAM beyond the hole keeps its place: size, contents, zero extents."""
+    memory = 3300 * MIB
+    a, b = cross(world, "work=idle period_us=1000 mib=16", "--ram", ram,
+                 memory="3300M", cpus=2)
+    equal(b.status()["memory"], memory, "memory there")
+    pages = b.migration()["ferry"]["pages"]
+    equal(sum(pages.values()), memory // 4096, "pages that came")
+    check(pages["zero"] > memory // 4096 * 9 // 10, "untouched RAM is sent")
+    equal(a.migration()["ram"]["remaining"], 0, "bytes left behind")
+    whole(b)
+
+
+test_hole_below_4g.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_data_above_4g(world):
+    """Data on both sides of the hole, and a walk across it, arrive right."""
+    a = world.run("work=walk order=seq", memory="3200M", cpus=2).ready()
+    b = world.receive()
+    a.migrate(b)
+    whole(b)
+
+
+def test_smallest(world):
+    """16 MiB, all of it data."""
+    _, b = cross(world, "work=verify", memory="16M")
+    whole(b)
+
+
+def test_64_vcpus(world):
+    """As many vCPUs as there may be, each with its state."""
+    _, b = cross(world, "work=walk mib=64", memory="128M", cpus=64)
+    equal(b.status()["cpus"], 64, "vCPUs there")
+    whole(b)

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: MIT
+"""Poison that was there before the migration arrives as poison.
+
+The guest fills its memory and waits (hold=1), so that it has touched no
+poisoned page at home; on the destination it is let go.
+"""
+
+from ferry import AREA, MIB, PAGE, check, equal, page
+from poisoned import all_seen, scattered, touched
+
+DATA = 32 * MIB // PAGE         # pages of the data area in most tests
+
+PLACES = {
+    "first": [0],
+    "middle": [DATA // 2],
+    "last": [DATA - 1],
+    "slices": [DATA // 4 - 1, DATA // 4, DATA // 2 - 1, DATA // 2],
+    "adjacent": list(range(1000, 1016)),
+    "many": [*scattered(64, 64, 117), *range(500, 516)],
+}
+
+
+def carried(world, pages, *args, append="work=verify mib=32", cpus=4, **kw):
+    """A guest that waits, some of its pages poisoned, carried over."""
+    a = world.run(append + " hold=1", *args, cpus=cpus, **kw).ready()
+    a.poison_pages(pages)
+    equal(a.poisoned(), set(pages), "poisoned pages here")
+    equal(len(a.qmp.seen("MEMORY_FAILURE", action="ignore",
+                         recipient="hypervisor", side="none")), len(pages),
+          "events of poison nobody has touched")
+    b = world.receive()
+    a.migrate(b)
+    equal(b.poisoned(), set(pages), "poisoned pages there")
+    equal(b.injected(), [], "machine checks for pages nobody touched")
+    b.expect(pages)
+    b.send("go")
+    return a, b
+
+
+def test_poison(world, where, ram, vendor):
+    """Poisoned pages, and only those, give the vendor's machine check."""
+    pages = [page(i) for i in PLACES[where]]
+    a, b = carried(world, pages, "--ram", ram, "--cpu-vendor", vendor)
+    b.full_pass()
+    all_seen(b, pages, vendor)
+    equal(len(b.lines("retired", regenerated=1)), len(pages), "retired pages")
+    equal(a.injected(), [], "machine checks on the source")
+    equal(b.migration()["ferry"]["pages"]["poison"], len(pages), "figure")
+
+
+test_poison.cases = {"where": PLACES, "ram": ["anon", "memfd"],
+                     "vendor": ["amd", "intel"]}
+
+
+def test_host_vendor(world):
+    """The vendor that the host has, which is the default."""
+    pages = [page(i) for i in PLACES["many"]]
+    a, b = carried(world, pages)
+    b.full_pass()
+    all_seen(b, pages, a.wait_line("boot")["vendor"])
+
+
+def test_never_touched(world, ram):
+    """Poison that nobody touches travels and does nothing."""
+    lost = {page(3 * DATA // 4 + i) for i in range(20)} | {0}
+    a = world.run("work=idle period_us=3600000000 mib=16", "--ram", ram,
+                  cpus=2).ready()
+    a.poison_pages(lost)
+    b, c = world.receive(), world.receive(name="c")
+    a.migrate(b)
+    b.migrate(c)
+    c.expect(lost)
+    equal(c.poisoned(), lost, "poisoned pages at the end")
+    equal(b.injected() + c.injected(), [], "machine checks")
+    equal([p["delivered"] for p in c.status()["poisoned"]],
+          [False] * len(c.status()["poisoned"]), "delivered")
+    c.verdict(expected=len(lost), seen=0, mce=0)
+
+
+test_never_touched.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_ends_of_ram(world, ram):
+    """The last page of RAM is data here, and the first is nobody's."""
+    last = 64 * MIB - PAGE
+    _, b = carried(world, [0, last], "--ram", ram, append="work=verify",
+                   cpus=2)
+    b.full_pass()
+    touched(b, [last])
+    equal(b.poisoned(), {0, last}, "poisoned pages")
+    b.verdict(expected=2, seen=1, unexpected=0)
+
+
+test_ends_of_ram.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_above_4g(world):
+    """Pages beside the hole below 4 GiB, and at the end of RAM."""
+    low_last, high_first = (3 << 30) - PAGE, 4 << 30
+    last = (4 << 30) + 128 * MIB - PAGE
+    lost = {low_last, high_first, last}
+    a = world.run("work=idle period_us=3600000000 mib=16",
+                  memory="3200M").ready()
+    a.poison_pages(lost)
+    a.refused("is not RAM", "ferry-poison", address=3 << 30)
+    a.refused("is not RAM", "ferry-poison", address=last + PAGE)
+    b = world.receive()
+    a.migrate(b)
+    equal(b.poisoned(), lost, "poisoned pages there")
+    b.verdict(mce=0)
+
+
+def test_workloads(world, work, ram):
+    """Whatever it was doing, the guest survives the loss and works on."""
+    append = {"dirty": "work=dirty mib=32", "walk": "work=walk mib=32",
+              "random": "work=walk order=random mib=32",
+              "idle": "work=idle period_us=200 mib=8"}[work]
+    pages = [page(i) for i in scattered(5, 30, 53)]
+    _, b = carried(world, pages, "--ram", ram, append=append)
+    b.full_pass()
+    all_seen(b, pages)
+
+
+test_workloads.cases = {"work": ["dirty", "walk", "random", "idle"],
+                        "ram": ["anon", "memfd"]}
+
+
+def test_two_vcpus_on_one_page(world, vendor):
+    """vCPUs that all walk all pages: each may meet a lost page, none reads."""
+    pages = [page(i) for i in scattered(10, 40, 97)]
+    _, b = carried(world, pages, "--cpu-vendor", vendor,
+                   append="work=walk share=1 mib=32")
+    b.full_pass()
+    b.sweep()
+    met = {x["addr"] & ~(PAGE - 1) for x in b.lines("mce", kind="ar")}
+    equal(met, set(pages), "addresses in the guest's machine checks")
+    equal({e["address"] for e in b.injected()}, set(pages), "events")
+    equal(len(b.injected()), len(b.lines("mce", kind="ar")),
+          "events against machine checks")
+    equal(b.poisoned(), set(pages), "poisoned pages")
+    b.verdict(expected=len(pages), seen=len(pages), readable=0, unexpected=0)
+
+
+test_two_vcpus_on_one_page.cases = {"vendor": ["amd", "intel"]}
+
+
+def test_token(world):
+    """A page that vCPUs hand to each other is lost: the next one notices."""
+    pages = [page(i) for i in scattered(3, 20, 11)]
+    _, b = carried(world, pages, append="work=token mib=1")
+    b.full_pass()
+    equal(b.poisoned(), set(pages), "poisoned pages")
+    b.verdict(expected=len(pages), seen=len(pages), readable=0, unexpected=0)
+
+
+def test_broadcast(world):
+    """Intel without LMCE: the other vCPUs hear of it; AMD's never do."""
+    for vendor, others in ("intel", 3), ("amd", 0):
+        with type(world)() as w:
+            _, b = carried(w, [page(10)], "--cpu-vendor", vendor)
+            b.full_pass()
+            all_seen(b, [page(10)], vendor)
+            equal(len(b.lines("mce", kind="broadcast")), others,
+                  f"broadcasts to {vendor} vCPUs")
+
+
+def test_met_at_home(world, ram):
+    """Poison that the guest has met at home is poison there, and old news."""
+    a = world.run("work=verify mib=32", "--ram", ram, cpus=2).ready()
+    pages = [page(i) for i in scattered(7, 12, 300)]
+    a.poison_pages(pages)
+    a.expect(pages)
+    all_seen(a, pages)
+    b = world.receive()
+    a.migrate(b)
+    b.full_pass()
+    touched(b, [])
+    equal(b.poisoned(), set(pages), "poisoned pages there")
+    equal([p["delivered"] for p in b.status()["poisoned"]],
+          [True] * len(pages), "delivered")
+    b.verdict(expected=len(pages), seen=len(pages), readable=0, unexpected=0)
+
+
+test_met_at_home.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_paused_guest(world):
+    """Poison made while the guest is stopped, which it stays on its way."""
+    a = world.run("work=verify mib=32 hold=1", cpus=2).ready()
+    a.qmp.execute("stop")
+    first = [page(i) for i in (1, 2, 3, 4000)]
+    a.poison_pages(first)
+    b = world.receive()
+    a.migrate(b)
+    equal(b.state(), "paused", "state there")
+    second = [page(i) for i in (5, 77, 4001)]
+    b.poison_pages(second)
+    b.qmp.execute("cont")
+    b.expect(first + second)
+    b.send("go")
+    b.full_pass()
+    all_seen(b, first + second)
+
+
+def test_chain(world, ram):
+    """A to B to C, poison made on each before the guest touches any."""
+    a = world.run("work=verify mib=32 hold=1", "--ram", ram, cpus=2).ready()
+    hops = [a, world.receive(name="b"), world.receive(name="c")]
+    lost = []
+    for i, vmm in enumerate(hops):
+        if i:
+            hops[i - 1].migrate(vmm)
+            equal(vmm.poisoned(), set(lost), f"poisoned on {vmm.name}")
+        more = [page(j) for j in scattered(20 + 5 * i, 20, 101)]
+        vmm.poison_pages(more)
+        lost += more
+    hops[-1].expect(lost)
+    hops[-1].send("go")
+    hops[-1].full_pass()
+    all_seen(hops[-1], lost)
+    for vmm in hops[:-1]:
+        equal(vmm.injected(), [], f"machine checks on {vmm.name}")
+
+
+test_chain.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_there_and_met_between(world):
+    """Poison met on B, more made on B, all carried to C."""
+    first = [page(i) for i in scattered(4, 10, 200)]
+    _, b = carried(world, first, cpus=2)
+    b.full_pass()
+    all_seen(b, first)
+    second = [page(i) for i in scattered(5, 10, 200)]
+    b.qmp.execute("stop")
+    b.poison_pages(second)
+    c = world.receive(name="c")
+    b.migrate(c)
+    equal(c.poisoned(), set(first + second), "poisoned pages on c")
+    c.qmp.execute("cont")
+    c.expect(second)
+    c.full_pass()
+    touched(c, second)
+    c.verdict(expected=20, seen=20, readable=0, unexpected=0)
+
+
+def test_on_arrived(world, ram):
+    """A machine that arrived can lose memory as any other."""
+    a = world.run("work=verify mib=32", "--ram", ram, cpus=2).ready()
+    b = world.receive()
+    a.migrate(b)
+    pages = [page(i) for i in scattered(9, 16, 250)]
+    b.poison_pages(pages)
+    b.expect(pages)
+    b.full_pass()
+    all_seen(b, pages)
+
+
+test_on_arrived.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_area_start(world):
+    """The address in `ferry poison` is any in the page; output is of it."""
+    a = world.run("work=idle period_us=3600000000 mib=16").ready()
+    out, _ = world.ferry("poison", "a", "--address", hex(AREA + 0x5123))
+    check("1 page" in out, out)
+    equal(a.poisoned(), {AREA + 0x5000}, "poisoned page")
+    world.ferry("poison", "a", "--address", hex(AREA), "--count", "3",
+                "--json")
+    equal(a.poisoned(), {AREA + 0x5000, AREA, AREA + 0x1000, AREA + 0x2000},
+          "poisoned pages")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""The figures of a migration agree with each other and on both sides."""
+
+import wire
+from ferry import MIB, PAGE, check, equal, one_json, page
+from relay import Relay
+
+MEMORY = 64 * MIB
+
+
+def crossed(world, append="work=verify mib=32", **kw):
+    a = world.run(append, cpus=2, **kw).ready()
+    b = world.receive()
+    return b, a.migrate(b)
+
+
+def test_pages_add_up(world, ram):
+    """Each page came in one way; demand, push, zero, poison make them all."""
+    a = world.run("work=idle mib=32 period_us=1000000", "--ram", ram,
+                  cpus=2).ready()
+    b = world.receive()
+    lost = [page(4000 + 2 * i) for i in range(10)]
+    a.poison_pages(lost)
+    for m in a.migrate(b):
+        pages = m["ferry"]["pages"]
+        equal(sum(pages.values()), MEMORY // PAGE, f"sum of {pages}")
+        equal(pages["poison"], len(lost), "poisoned pages")
+        check(pages["zero"] >= (MEMORY - 40 * MIB) // PAGE, "zero pages")
+        ram_part = m["ram"]
+        equal(ram_part["total"], MEMORY, "total")
+        equal(ram_part["remaining"], 0, "remaining")
+        equal(ram_part["duplicate"], pages["zero"], "duplicate")
+        equal(ram_part["normal"], pages["demand"] + pages["push"], "normal")
+        equal(ram_part["normal-bytes"], ram_part["normal"] * PAGE, "bytes")
+
+
+test_pages_add_up.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_times(world):
+    """The guest stood still for some time, and less than all took."""
+    _, both = crossed(world)
+    for m in both:
+        check(m["total-time"] > 0, "no total time")
+        check(0 <= m["setup-time"] <= m["total-time"], "setup time")
+    here = both[0]
+    check(0 < here["downtime"] < here["total-time"], "downtime", here)
+
+
+def test_bytes(world):
+    """What is said to be sent is at least what had to be."""
+    _, both = crossed(world)
+    for m in both:
+        check(m["ferry"]["bytes"] >= m["ram"]["normal-bytes"], "bytes", m)
+        check(m["ram"]["mbps"] > 0, "no rate", m)
+
+
+def test_latency(world):
+    """Demand faults are counted, by vCPU, on both sides, and in order.
+
+    The push waits, so that a guest which works must ask for pages.
+    """
+    a = world.run("work=verify mib=32", cpus=2).ready()
+    b = world.receive()
+    relay = Relay(world, b)
+    relay.hold()
+    a.start_migration(relay.uri)
+    relay.wait(wire.RUNNING)
+    b.working(500)
+    relay.release()
+    there = b.wait_migration("completed")
+    here = a.wait_migration("completed")
+    f = there["ferry"]
+    d = f["demand-latency-us"]
+    check(f["pages"]["demand"] >= 50 and d["count"] >= 50, "faults", f)
+    check(0 < d["p50"] <= d["p90"] <= d["p99"] <= d["max"], "order", d)
+    equal(here["ferry"]["demand-latency-us"], d, "latency on the source")
+    equal([v["index"] for v in f["vcpus"]], [0, 1], "vCPUs")
+    equal(sum(v["count"] for v in f["vcpus"]) + f["asynchronous"]["count"],
+          d["count"], "faults by vCPU")
+    b.sweep()
+    b.verdict()
+
+
+def test_json(world):
+    """`ferry migrate --json` prints one JSON object: query-migrate's."""
+    a = world.run("work=verify mib=16").ready()
+    b = world.receive(uri=world.uri("tcp"))
+    out, err = world.ferry("migrate", "a", b.uri, "--json")
+    m = one_json(out)
+    equal(err, "", "standard error")
+    equal(m["status"], "completed", "status")
+    equal(m, a.migration(), "query-migrate")
+
+
+def test_text(world):
+    """Without --json people get a few lines, and status tells of it, too."""
+    world.run("work=verify mib=16").ready()
+    b = world.receive()
+    out, _ = world.ferry("migrate", "a", b.uri)
+    check(out.startswith(f"a is at {b.uri} now\n"), out)
+    out, _ = world.ferry("status", "b")
+    check("VIR_DOMAIN_RUNNING_MIGRATED" in out, out)
+    check("completed" in out, out)
+
+
+def test_libvirt_words(world):
+    """libvirt's statistics say the same under libvirt's names."""
+    _, (here, _) = crossed(world)
+    v = here["libvirt"]
+    equal(v["success"], True, "success")
+    equal(v["memory_total"], MEMORY, "memory_total")
+    equal(v["memory_remaining"], 0, "memory_remaining")
+    equal(v["memory_normal"], here["ram"]["normal"], "memory_normal")
