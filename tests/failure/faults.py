@@ -40,7 +40,7 @@ def caught(b, readable):
 
 
 def test_caught(world, fault, ram):
-    """The poison list dropped, or copied over: the guest reads, and says so."""
+    """The poison list dropped or copied over: the guest reads, and says so."""
     caught(lied_to(world, fault, ram), len(LOST))
 
 
@@ -49,6 +49,6 @@ test_caught.cases = {"fault": ["drop-poison", "late-copy"],
 
 
 def test_not_lied_to(world):
-    """The same build without a fault is clean: it is the fault that's found."""
+    """The same build without a fault is clean: the fault is what was found."""
     b = lied_to(world, "", "anon")
     all_seen(b, LOST)

@@ -4,7 +4,7 @@
 import os
 
 # Sanitizer builds are several times slower: FERRY_TEST_SLOW=5 stretches waits
-SLOW = float(os.environ.get("FERRY_TEST_SLOW", "1"))
+SLOW = float(os.environ.get("FERRY_TEST_SLOW") or 1)
 WAIT = 60 * SLOW
 
 

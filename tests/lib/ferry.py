@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-from errors import WAIT, Failed, Skip, check, equal
+from errors import WAIT, Failed, Skip, check, equal  # noqa: F401
 from qmp import Qmp, QmpError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -371,7 +371,7 @@ class World:
         text = []
         for m in self.machines:
             for label, out in ("guest", m.out), ("ferry", m.err):
-                tail = out.text().splitlines()[-12:]
+                tail = out.text().splitlines()[-40:]
                 text += [f"  {m.name} {label}: {x[:240]}" for x in tail]
             text.append(f"  {m.name} exit status: {m.process.poll()}")
         return "\n".join(text)

@@ -8,7 +8,7 @@ the midst of a migration, instead of being lucky:
                 for on the demand connection is answered
     stop_at     a message that waits, and all behind it, until release()
     cut_at      a message at which, instead of passing it on, it cuts
-    edit        {kind: function(message)}: gives what to pass on instead, a list
+    edit        {kind: function(message)}: gives a list to pass on instead
 """
 
 import threading

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A guest that works arrives whole: every workload, RAM kind, 1 and 4 vCPUs."""
+"""A guest that works arrives whole: each workload, RAM kind, 1 and 4 vCPUs."""
 
 from ferry import MIB, check, equal
 
@@ -65,7 +65,7 @@ test_several_faults_on_one_page.cases = {"ram": ["anon", "memfd"]}
 def test_other_seed_is_found(world):
     """The guest does tell right from wrong: other pages' contents are bad.
 
-    Two guests differ in their seed only, so that a mixed-up page can't look right.
+    Two guests differ in their seed only: a mixed-up page can't look right.
     """
     a = world.run("work=verify mib=8 seed=1", name="a").ready()
     c = world.run("work=verify mib=8 seed=2", name="c").ready()

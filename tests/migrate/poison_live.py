@@ -74,7 +74,7 @@ test_on_the_source_before.cases = {"stage": STAGES, "ram": ["anon", "memfd"]}
 
 
 def test_on_the_source_while_handed_over(world):
-    """The lists are on their way: refused, and nothing is poisoned by halves."""
+    """The lists are on their way: refused, nothing is poisoned by halves."""
     a, b, relay = begin(world, SLEEP)
     relay.stop_at = (TARGET, wire.PREPARED)
     a.start_migration(relay.uri)
