@@ -143,25 +143,29 @@ static uint64_t align4(uint64_t n)
 	return (n + 3) & ~3ull;
 }
 
+/* A file may put its notes anywhere: they are copied out before use */
 static bool find_entry(const struct image *im, const Elf64_Phdr *p,
 		       uint32_t *entry)
 {
 	uint64_t at = p->p_offset, end = at + p->p_filesz;
-	const Elf64_Nhdr *n;
+	const void *note;
+	Elf64_Nhdr n;
 
-	while (end > at && end - at > sizeof(*n) &&
-	       (n = part(im, at, sizeof(*n)))) {
-		uint64_t desc = at + sizeof(*n) + align4(n->n_namesz);
-		const void *name = part(im, at + sizeof(*n), 4);
-		const void *value = part(im, desc, 4);
+	while (end > at && end - at > sizeof(n) &&
+	       (note = part(im, at, sizeof(n)))) {
+		const void *name = part(im, at + sizeof(n), 4), *value;
+		uint64_t desc;
 
-		if (n->n_type == NOTE_PHYS32_ENTRY && n->n_namesz == 4 &&
-		    n->n_descsz >= 4 && name && value &&
+		memcpy(&n, note, sizeof(n));
+		desc = at + sizeof(n) + align4(n.n_namesz);
+		value = part(im, desc, 4);
+		if (n.n_type == NOTE_PHYS32_ENTRY && n.n_namesz == 4 &&
+		    n.n_descsz >= 4 && name && value &&
 		    !memcmp(name, "Xen", 4)) {
 			memcpy(entry, value, 4);
 			return true;
 		}
-		at = desc + align4(n->n_descsz);
+		at = desc + align4(n.n_descsz);
 	}
 	return false;
 }

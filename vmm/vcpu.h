@@ -96,6 +96,9 @@ void vcpu_step(struct vcpu *v);
  */
 void vcpu_complete(struct vcpu *v);
 
+/** vcpu_try_again() - Run the same instruction again? Not for ever: ten times */
+bool vcpu_try_again(struct vcpu *v);
+
 /** vcpu_kick() - Bring the thread out of the guest soon */
 void vcpu_kick(struct vcpu *v);
 

@@ -194,7 +194,7 @@ static bool poison_at_rip(struct vcpu *v)
  * failure. Setting the registers to what they are drops the exception that
  * KVM had in mind for it.
  */
-static bool try_again(struct vcpu *v)
+bool vcpu_try_again(struct vcpu *v)
 {
 	struct kvm_regs regs;
 
@@ -222,7 +222,7 @@ static void efault_exit(struct vcpu *v)
 #endif
 	if (gpa != ~0ull && is_lost(v->m, gpa))
 		vcpu_poisoned(v, gpa, 12);
-	else if (!poison_at_rip(v) && !try_again(v))
+	else if (!poison_at_rip(v) && !vcpu_try_again(v))
 		give_up(v, "KVM_RUN failed: Bad address");
 }
 
@@ -248,7 +248,7 @@ static void internal_error(struct vcpu *v)
 	if (poison_at_rip(v))
 		return;
 	if (v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION &&
-	    try_again(v))
+	    vcpu_try_again(v))
 		return;
 	snprintf(text, sizeof(text), "KVM internal error, suberror %u",
 		 v->run->internal.suberror);

@@ -98,6 +98,11 @@ void vcpu_poisoned(struct vcpu *v, uint64_t gpa, unsigned lsb)
 
 	if (poison_add(&m->poison, &p) < 0)
 		log_line("out of memory for the poison list");
+	/* A broadcast may be on its way into the guest: its handler ends, and
+	 * the touch comes again. One in the handler itself comes at once
+	 */
+	if (can == CANNOT_BUSY && vcpu_try_again(v))
+		return;
 	if (can != CAN_TAKE) {
 		fatal(v, &f, can);
 		return;
