@@ -163,7 +163,7 @@ void *source_demand_main(void *arg)
 	if (s->finishing)
 		channel_shut(&s->demand);
 	else
-		source_fail(s, &err);
+		source_demand_lost(s, &err);
 	if (sv)
 		free(sv->batch.data);
 	free(sv);

@@ -25,26 +25,38 @@ static void show_lost(struct source *s, const struct error *why)
 	job_set(s->job, JOB_PAUSED, why);
 }
 
-void source_fail(struct source *s, const struct error *why)
+/*
+ * A connection was lost, or the peer makes no sense. Return: true if this is
+ * the first one to tell of behind the point of no return
+ */
+static bool cut(struct source *s, bool by_demand)
 {
 	bool first;
 
-	if (s->ending)
-		return;
 	pthread_mutex_lock(&s->lock);
 	s->broken |= !s->committed;
-	first = s->committed && !s->failed;
+	first = s->committed && !s->failed && !(by_demand && s->committing);
 	s->failed |= first;
 	pthread_mutex_unlock(&s->lock);
 
 	/* The other thread's wait ends with the connection */
 	channel_shut(&s->main);
 	channel_shut(&s->demand);
-	if (!first)
+	return first;
+}
+
+static void fail(struct source *s, const struct error *why, bool by_demand)
+{
+	if (s->ending || !cut(s, by_demand))
 		return;
 	log_line("migration paused: %s; the guest's memory is kept here",
 		 why->text);
 	show_lost(s, why);
+}
+
+void source_demand_lost(struct source *s, const struct error *why)
+{
+	fail(s, why, true);
 }
 
 static void end_demand(struct source *s)
@@ -109,7 +121,7 @@ static void *source_main(void *arg)
 	if (!rc) {
 		complete(s);
 	} else if (s->committed) {
-		source_fail(s, &err);
+		fail(s, &err, false);
 		/* The demand thread may have said so before, and this thread
 		 * something else after it
 		 */

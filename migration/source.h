@@ -55,8 +55,10 @@ struct extent {
  * @holes:	RAM that seemed never written while the guest still ran
  * @sent:	what was handed over
  * @policy:	what to push next, under @policy_lock
- * @lock:	protects @committed and @cancelled, which exclude each other, and
- *		@failed
+ * @lock:	protects @committed and @cancelled, which exclude each other,
+ *		@committing and @failed
+ * @committing:	nothing has answered COMMIT: only the migration thread
+ *		tells what that means
  * @broken:	a connection was lost before the hand-over
  * @paused:	this migration paused the guest
  * @before:	what the guest did before that
@@ -82,7 +84,7 @@ struct source {
 	struct batch batch;
 
 	pthread_mutex_t lock;
-	_Atomic bool committed;
+	_Atomic bool committed, committing;
 	_Atomic bool cancelled, failed, broken, paused;
 	bool started, demand_started;
 	struct run_status before;
@@ -161,12 +163,13 @@ int batch_send(struct source *s, struct batch *b, struct channel *c,
 void *source_demand_main(void *arg);
 
 /**
- * source_fail() - A connection was lost
+ * source_demand_lost() - The demand connection was lost
  * @s:		the source
- * @why:	how; the first one counts
+ * @why:	how; the first failure counts
  *
  * After the hand-over that means postcopy-paused; before it the stages fail.
+ * While COMMIT is unanswered the migration thread tells how it ends.
  */
-void source_fail(struct source *s, const struct error *why);
+void source_demand_lost(struct source *s, const struct error *why);
 
 #endif /* FERRY_SOURCE_H */

@@ -294,7 +294,7 @@ static int point_of_no_return(struct source *s, struct error *err)
 		rc = error_set(err, EPIPE,
 			"the connection was lost before the hand-over");
 	else
-		s->committed = true;
+		s->committed = s->committing = true;
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
@@ -309,10 +309,9 @@ int source_commit(struct source *s, struct error *err)
 	if (!rc)
 		rc = channel_expect(&s->main, WIRE_MSG_RUNNING, NULL, NULL,
 				    err);
-	if (rc) {
-		error_prefix(err, "hand-over in doubt");
-		return rc;
-	}
+	if (rc)
+		return error_prefix(err, "hand-over in doubt");
+	s->committing = false;
 	s->job->run = now_ns();
 	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
 						      WHY_POSTCOPY });
