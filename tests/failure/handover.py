@@ -106,6 +106,22 @@ def test_cut_at_commit(world):
     quits(a, b)
 
 
+def test_demand_cut_at_commit(world):
+    """The other connection fails first: it is no less in doubt."""
+    a, b, relay = start(world)
+    relay.stop_at = (SOURCE, wire.COMMIT)
+    a.start_migration(relay.uri)
+    relay.wait(wire.COMMIT)
+    relay.cut(wire.DEMAND)
+    m = paused(a, "source")
+    check("in doubt" in m["error-desc"], m["error-desc"])
+    relay.cut()
+    check("in doubt" in paused(b, "destination")["error-desc"], "no doubt")
+    check(not b.status()["running"], "the destination runs")
+    lost_source(a)
+    quits(a, b)
+
+
 def test_cut_at_running(world):
     """The answer to COMMIT is lost: the destination has it, alone."""
     a, b, relay = start(world)

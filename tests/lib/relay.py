@@ -8,6 +8,7 @@ the midst of a migration, instead of being lucky:
                 for on the demand connection is answered
     stop_at     a message that waits, and all behind it, until release()
     cut_at      a message at which, instead of passing it on, it cuts
+    cut(role)   cuts at once: one connection, or all
     edit        {kind: function(message)}: gives a list to pass on instead
 """
 
@@ -33,7 +34,7 @@ class Relay:
         self.stop_at = self.cut_at = None   # (SOURCE or TARGET, kind)
         self.edit = {}
         self.heard = []             # (who, role, kind, a, b)
-        self.peers, self.threads = [], []
+        self.peers, self.threads = [], []   # peers: (role, Peer)
         self.committed = self.closed = False
         self._start(self._accept)
         world.closers.append(self.close)
@@ -54,9 +55,9 @@ class Relay:
             except OSError:
                 source.close()
                 continue
-            with self.changed:
-                self.peers += [source, target]
             role = [MAIN]
+            with self.changed:
+                self.peers += [(role, source), (role, target)]
             self._start(self._pass_on, SOURCE, source, target, role)
             self._start(self._pass_on, TARGET, target, source, role)
 
@@ -118,11 +119,17 @@ class Relay:
             self.held, self.stop_at = set(), None
             self.changed.notify_all()
 
-    def cut(self):
-        """Cut all connections, as a failing network would."""
+    def cut(self, only=None):
+        """Cut the connections of a role, or all, as a failing network would.
+
+        What is held back stays so if only one role is cut.
+        """
         with self.changed:
-            for p in self.peers:
-                p.shut()
+            for role, p in self.peers:
+                if only in (None, role[0]):
+                    p.shut()
+            if only is not None:
+                return
             self.held, self.stop_at, self.cut_at = set(), None, None
             self.changed.notify_all()
 
@@ -146,5 +153,5 @@ class Relay:
         self.cut()
         for t in self.threads:
             t.join()
-        for p in [self.listener, *self.peers]:
+        for p in [self.listener, *(p for _, p in self.peers)]:
             p.close()
