@@ -5,7 +5,7 @@
  * All TSSes stand in one array with one I/O permission bitmap behind them, of
  * zeroes: each TSS gives the distance to it. So 64 vCPUs cost 8 KiB of bitmap
  * and not 512. Ring 3 needs the bitmap for the serial and debug-exit ports
- * (IOPL is not honoured everywhere).
+ * (IOPL, which it has as well, is not honoured everywhere).
  */
 #include "guest.h"
 

@@ -109,12 +109,16 @@ call_ring0:
  * @entry:	rdi, ring 3 function
  * @stack:	rsi, its stack pointer
  * @c:		rdx, struct cpu, the function's argument
+ *
+ * Ring 3 reaches the ports by IOPL, too, and not by the TSS's bitmap alone:
+ * QEMU's TCG, with KVM in it, looks at no bitmap of a TSS that was restored as
+ * busy, which it is in a guest that has migrated.
  */
 	.globl enter_user
 enter_user:
 	pushq $SEL_UDATA
 	pushq %rsi
-	pushq $0x202			// IF
+	pushq $0x3202			// IF, IOPL 3
 	pushq $SEL_UCODE
 	pushq %rdi
 	movq %rdx, %rdi
