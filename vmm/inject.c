@@ -98,22 +98,38 @@ static int simulate(struct machine *m, uint64_t offset, struct error *err)
 	return replace_by_marker(m, offset, err);
 }
 
+/*
+ * The kernel has the caller consume the error, too: a SIGBUS, action
+ * required, comes on this thread for a page that it only meant to lose
+ */
+static int lose_page(void *page, size_t size)
+{
+	struct sigbus expected = { 0 }, *before = sigbus_watch(&expected);
+	int rc = madvise(page, size, MADV_HWPOISON) ? -errno : 0;
+
+	sigbus_watch(before);
+	return rc;
+}
+
 static int hwpoison(struct machine *m, uint64_t offset, struct error *err)
 {
 	void *page = m->ram.base + offset;
+	size_t size = m->ram.page_size;
+	int rc;
 
 	/* Else the kernel may take the zero page that all processes share */
-	if (!madvise(page, m->ram.page_size, MADV_POPULATE_WRITE) &&
-	    !madvise(page, m->ram.page_size, MADV_HWPOISON))
+	rc = madvise(page, size, MADV_POPULATE_WRITE) ? -errno : 0;
+	if (!rc)
+		rc = lose_page(page, size);
+	if (!rc)
 		return 0;
-	if (errno == EPERM)
+	if (rc == -EPERM)
 		return error_set(err, EPERM,
 			"MADV_HWPOISON needs CAP_SYS_ADMIN: run the machine as root, or use --method simulate");
-	if (errno == EINVAL)
+	if (rc == -EINVAL)
 		return error_set(err, ENOTSUP,
 			"this kernel has no CONFIG_MEMORY_FAILURE, so it can't poison real memory: use --method simulate");
-	return error_set(err, errno, "MADV_HWPOISON: %s",
-			 strerrordesc_np(errno));
+	return error_set(err, -rc, "MADV_HWPOISON: %s", strerrordesc_np(-rc));
 }
 
 /* One method. Who stands between the machine and its RAM decides first */

@@ -63,7 +63,10 @@ int sigbus_install(struct error *err)
 	return fd[0];
 }
 
-void sigbus_watch(struct sigbus *s)
+struct sigbus *sigbus_watch(struct sigbus *s)
 {
+	struct sigbus *before = watch;
+
 	watch = s;
+	return before;
 }

@@ -41,7 +41,9 @@ int sigbus_install(struct error *err);
 /**
  * sigbus_watch() - Give this thread a place for what its SIGBUS says
  * @s:		the place, or NULL to have none any more
+ *
+ * Return: the place before
  */
-void sigbus_watch(struct sigbus *s);
+struct sigbus *sigbus_watch(struct sigbus *s);
 
 #endif /* FERRY_SIGBUS_H */
