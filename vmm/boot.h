@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot.h - Load a guest that starts by PVH
+ * boot.h - Load a guest's kernel
  *
- * A 64 bit ELF file with Xen's note of type 18 (XEN_ELFNOTE_PHYS32_ENTRY) is entered in 32 bit protected
- * mode with a struct hvm_start_info: QEMU's -kernel starts the same files.
- * Source: Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h.
+ * Two kinds of file can be started, as with QEMU's -kernel:
  *
- *	0x90000	struct hvm_start_info, its module list and memory map
- *	0x91000	command line
- *	0x92000	flattened device tree, as the one module
+ * - a 64-bit ELF file with Xen's note of type 18 (XEN_ELFNOTE_PHYS32_ENTRY), entered in
+ *   32-bit protected mode with a struct hvm_start_info. Source: Xen's
+ *   docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h;
+ * - a Linux bzImage, entered in long mode with a zero page. Source: the
+ *   kernel's Documentation/arch/x86/boot.rst and zero-page.rst.
+ *
+ * Both get a command line, an initrd if there is one, and ACPI tables (acpi.h).
  */
 #ifndef FERRY_BOOT_H
 #define FERRY_BOOT_H
@@ -20,11 +22,13 @@ struct machine;
 /**
  * boot_load() - Put a kernel and what it needs into RAM, and vCPU 0 at its start
  * @m:		the machine, never run
- * @path:	of the ELF file
+ * @kernel:	path of the kernel
+ * @initrd:	path of its initrd; NULL for none
  * @err:	why not, naming what in the file is wrong
  *
  * Return: 0, -ENOEXEC (not such a file), -EFBIG (does not fit), -errno
  */
-int boot_load(struct machine *m, const char *path, struct error *err);
+int boot_load(struct machine *m, const char *kernel, const char *initrd,
+	      struct error *err);
 
 #endif /* FERRY_BOOT_H */

@@ -19,6 +19,7 @@
 
 #define LEAF1_ECX_VMX		(1u << 5)
 #define LEAF1_ECX_X2APIC	(1u << 21)
+#define LEAF1_ECX_TSC_DEADLINE	(1u << 24)
 #define LEAF1_ECX_HYPERVISOR	(1u << 31)
 #define LEAF1_EDX_MCE		(1u << 7)
 #define LEAF1_EDX_MCA		(1u << 14)
@@ -66,12 +67,18 @@ static void set_vendor(struct kvm_cpuid_table *t, enum cpu_vendor vendor)
 		e->ebx = 0;
 }
 
-static void set_features(struct kvm_cpuid_table *t, unsigned cpus)
+static void set_features(const struct kvm *k, struct kvm_cpuid_table *t,
+			 unsigned cpus)
 {
 	struct kvm_cpuid_entry2 *e = find(t, 1);
 
 	e->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_X2APIC;
 	e->ecx &= ~LEAF1_ECX_VMX;
+	/* KVM leaves it to us to say so. A timer that needs no calibration: a
+	 * guest that is slow, or paused at the wrong moment, fails at that
+	 */
+	if (kvm_has(k, KVM_CAP_TSC_DEADLINE_TIMER))
+		e->ecx |= LEAF1_ECX_TSC_DEADLINE;
 	e->edx |= LEAF1_EDX_MCE | LEAF1_EDX_MCA;
 	e->ebx = (e->ebx & 0xff00ffff) | (cpus & 0xff) << 16;
 
@@ -147,7 +154,7 @@ int machine_config_host(struct machine_config *cfg, const char *vendor,
 		goto out;
 
 	set_vendor(&cfg->cpuid, cfg->vendor);
-	set_features(&cfg->cpuid, cfg->cpus);
+	set_features(&k, &cfg->cpuid, cfg->cpus);
 	fd = rc = KVM_CALL(k.vm, KVM_CREATE_VCPU, 0, err);
 	if (rc < 0)
 		goto out;

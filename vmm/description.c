@@ -8,6 +8,7 @@
 
 #include <libfdt.h>
 
+#include "acpi.h"
 #include "description.h"
 #include "machine.h"
 #include "serial.h"
@@ -104,6 +105,10 @@ static int put_devices(void *fdt)
 	TRY(fdt_begin_node(fdt, "debug-exit@f4"));
 	TRY(fdt_property_string(fdt, "compatible", "ferry,debug-exit"));
 	TRY(put_reg(fdt, DEBUG_EXIT_PORT, 4));
+	TRY(fdt_end_node(fdt));
+	TRY(fdt_begin_node(fdt, "power@600"));
+	TRY(fdt_property_string(fdt, "compatible", "ferry,acpi-power"));
+	TRY(put_reg(fdt, POWER_PORT, POWER_PORTS));
 	return fdt_end_node(fdt);
 }
 
@@ -363,7 +368,13 @@ static int parse_devices(struct walk *w)
 		rc = enter(w, "/debug-exit@f4");
 	if (!rc)
 		rc = expect_string(w, "compatible", "ferry,debug-exit");
-	return rc ? rc : expect_reg(w, DEBUG_EXIT_PORT, 4);
+	if (!rc)
+		rc = expect_reg(w, DEBUG_EXIT_PORT, 4);
+	if (!rc)
+		rc = enter(w, "/power@600");
+	if (!rc)
+		rc = expect_string(w, "compatible", "ferry,acpi-power");
+	return rc ? rc : expect_reg(w, POWER_PORT, POWER_PORTS);
 }
 
 /* What is in the tree and not known here would be lost: refuse it by name */
@@ -371,6 +382,7 @@ static int check_nodes(struct walk *w)
 {
 	static const char *const known[] = {
 		"chosen", "memory@0", "cpus", "serial@3f8", "debug-exit@f4",
+		"power@600",
 	};
 	const void *fdt = w->fdt;
 	int node, rc = enter(w, "/");

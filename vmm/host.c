@@ -63,13 +63,14 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 			  "flags", words_mf_flags(f->required, f->recursive)));
 }
 
-static void on_exit_status(void *ctx, int status)
+static void on_exit_status(void *ctx, int status, bool reset)
 {
 	struct host *h = ctx;
 
 	control_event(h->control, "SHUTDOWN",
 		json_pack("{s:b, s:s, s:i}", "guest", 1,
-			  "reason", "guest-shutdown", "exit-status", status));
+			  "reason", reset ? "guest-reset" : "guest-shutdown",
+			  "exit-status", status));
 	loop_stop(h->loop, status);
 }
 

@@ -77,7 +77,7 @@ struct memory_failure {
  * @ctx:	handed to each
  * @status:	the run status changed
  * @failure:	a memory error was found or passed on
- * @exit:	the guest ended, with this status
+ * @exit:	the guest ended, with this status; or it wants to be reset
  * @output:	bytes that the guest wrote to its serial port
  *
  * Called from any thread, without locks held but device_lock and telling; must
@@ -87,7 +87,7 @@ struct machine_observer {
 	void *ctx;
 	void (*status)(void *ctx, struct run_status s);
 	void (*failure)(void *ctx, const struct memory_failure *f);
-	void (*exit)(void *ctx, int status);
+	void (*exit)(void *ctx, int status, bool reset);
 	void (*output)(void *ctx, const uint8_t *data, size_t n);
 };
 
@@ -245,6 +245,9 @@ void machine_crash(struct machine *m);
 
 /** machine_guest_exit() - For a device: the guest ended, with a status */
 void machine_guest_exit(struct machine *m, int status);
+
+/** machine_guest_reset() - For a device: the guest wants a reset, and ends */
+void machine_guest_reset(struct machine *m);
 
 /** machine_serial_out() - For the serial port: a byte left it */
 void machine_serial_out(struct machine *m, uint8_t byte);

@@ -289,11 +289,21 @@ void machine_crash(struct machine *m)
 						   WHY_CRASHED });
 }
 
-void machine_guest_exit(struct machine *m, int status)
+static void guest_ends(struct machine *m, int status, bool reset)
 {
 	set_gate(m, GATE_PARK);
 	kick_all(m);
 	machine_set_status(m, (struct run_status){ RUN_SHUTDOWN,
 						   WHY_SHUTDOWN });
-	m->observer.exit(m->observer.ctx, status);
+	m->observer.exit(m->observer.ctx, status, reset);
+}
+
+void machine_guest_exit(struct machine *m, int status)
+{
+	guest_ends(m, status, false);
+}
+
+void machine_guest_reset(struct machine *m)
+{
+	guest_ends(m, 0, true);
 }

@@ -181,7 +181,8 @@ static int start_guest(struct process *p, const struct options *o,
 	if (!rc) {
 		strcpy(cfg->bootargs, o->append);
 		p->machine = machine_new(cfg, &obs, err);
-		rc = p->machine ? boot_load(p->machine, o->kernel, err)
+		rc = p->machine ? boot_load(p->machine, o->kernel,
+						  o->initrd, err)
 				: -err->code;
 	}
 	free(cfg);

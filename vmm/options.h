@@ -47,6 +47,7 @@ enum serial_kind {
  * @name:	the machine's; NULL if only @control is known
  * @uri:	where to migrate to, or to receive at
  * @kernel:	file
+ * @initrd:	file, or NULL
  * @append:	guest's boot arguments, "" if none
  * @control:	path of the control socket, or NULL for the name's own
  * @serial:	where the guest's serial port goes
@@ -70,6 +71,7 @@ struct options {
 	const char *name;
 	const char *uri;
 	const char *kernel;
+	const char *initrd;
 	const char *append;
 	const char *control;
 	enum serial_kind serial;

@@ -193,8 +193,7 @@ int options_set(struct options *o, const struct option_def *def,
 	case OPT_KERNEL:
 		return set_path(def, &o->kernel, text, err);
 	case OPT_INITRD:
-		return error_set(err, EOPNOTSUPP, "--initrd is not supported "
-				 "yet: it comes with Linux guests");
+		return set_path(def, &o->initrd, text, err);
 	case OPT_RAM:
 		return set_ram(o, text, err);
 	case OPT_CPU_VENDOR:

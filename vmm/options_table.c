@@ -55,9 +55,10 @@ const struct option_def option_defs[] = {
 	{ "cpus", OPT_CPUS, "N", BIT(CMD_RUN),
 	  "virtual CPUs, 1 to 64 (default 1)" },
 	{ "kernel", OPT_KERNEL, "FILE", BIT(CMD_RUN),
-	  "what to boot: 64-bit ELF with a PVH note" },
+	  "what to boot: a Linux bzImage, or a 64-bit ELF file\n"
+	  "with a PVH note" },
 	{ "initrd", OPT_INITRD, "FILE", BIT(CMD_RUN),
-	  "not supported yet" },
+	  "initial RAM disk for it" },
 	{ "append", OPT_APPEND, "STRING", BIT(CMD_RUN),
 	  "boot arguments for the guest" },
 	{ "ram", OPT_RAM, "KIND", BIT(CMD_RUN),

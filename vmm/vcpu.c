@@ -173,3 +173,44 @@ int vcpu_boot(struct vcpu *v, uint32_t entry, uint32_t info,
 	rc = KVM_CALL(v->fd, KVM_SET_SREGS, &s, err);
 	return rc ? rc : KVM_CALL(v->fd, KVM_SET_REGS, &regs, err);
 }
+
+#define CR0_PE		(1ull << 0)
+#define CR0_ET		(1ull << 4)
+#define CR0_PG		(1ull << 31)
+#define CR4_PAE		(1ull << 5)
+#define EFER_LME	(1ull << 8)
+#define EFER_LMA	(1ull << 10)
+
+int vcpu_boot_long(struct vcpu *v, const struct vcpu_long_start *start,
+		   struct error *err)
+{
+	const struct kvm_segment code = {
+		.limit = 0xffffffff, .selector = 0x10, .type = 0xb,
+		.present = 1, .l = 1, .s = 1, .g = 1,
+	};
+	const struct kvm_segment data = {
+		.limit = 0xffffffff, .selector = 0x18, .type = 3,
+		.present = 1, .db = 1, .s = 1, .g = 1,
+	};
+	struct kvm_regs regs = {
+		.rip = start->entry, .rsi = start->info, .rflags = 2,
+	};
+	struct kvm_sregs s;
+	int rc;
+
+	rc = KVM_CALL(v->fd, KVM_GET_SREGS, &s, err);
+	if (rc)
+		return rc;
+	s.cs = code;
+	s.ds = s.es = s.fs = s.gs = s.ss = data;
+	s.tr = (struct kvm_segment){ .limit = 0x67, .type = 0xb,
+				     .present = 1 };
+	s.gdt.base = start->gdt;
+	s.gdt.limit = 4 * 8 - 1;
+	s.cr3 = start->page_table;
+	s.cr4 = CR4_PAE;
+	s.efer = EFER_LME | EFER_LMA;
+	s.cr0 = CR0_PE | CR0_ET | CR0_PG;
+	rc = KVM_CALL(v->fd, KVM_SET_SREGS, &s, err);
+	return rc ? rc : KVM_CALL(v->fd, KVM_SET_REGS, &regs, err);
+}

@@ -135,6 +135,28 @@ int vcpu_boot(struct vcpu *v, uint32_t entry, uint32_t info,
 	      struct error *err);
 
 /**
+ * struct vcpu_long_start - How a vCPU starts in long mode; guest-physical
+ * @entry:	where
+ * @info:	what RSI points to
+ * @page_table:	PML4, which maps all that is named here onto itself
+ * @gdt:	with code at 0x10 and data at 0x18
+ */
+struct vcpu_long_start {
+	uint64_t entry, info, page_table, gdt;
+};
+
+/**
+ * vcpu_boot_long() - Set the registers that a bzImage's 64-bit entry wants
+ * @v:		vCPU 0
+ * @start:	where and with what
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+int vcpu_boot_long(struct vcpu *v, const struct vcpu_long_start *start,
+		   struct error *err);
+
+/**
  * vcpu_poisoned() - A vCPU touched lost memory: tell the guest, or end it
  * @v:		this thread's vCPU
  * @gpa:	guest-physical address

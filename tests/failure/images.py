@@ -30,9 +30,30 @@ HALT = b"\xf4\xeb\xfd"                  # hlt; jmp back to it
 CODE = (LOAD, MIB, HALT, 4096)
 ENTRY = (NOTE, 0, PVH, len(PVH))
 
+
+
+def bzimage(version=0x20f, flags=1, gpa=16 * MIB, size=2 * MIB, cmdline=2047,
+            sectors=1):
+    """A Linux kernel's setup header, and code that halts behind it."""
+    f = bytearray(0x400 + 0x200)
+    struct.pack_into("<B", f, 0x1f1, sectors)
+    struct.pack_into("<BB4sH", f, 0x200, 0xeb, 0x6a, b"HdrS", version)
+    struct.pack_into("<I", f, 0x22c, 0x7fffffff)
+    struct.pack_into("<HI", f, 0x236, flags, cmdline)
+    struct.pack_into("<QI", f, 0x258, gpa, size)
+    return bytes(f) + HALT
+
+
 IMAGES = {
-    "text": (b"I am no kernel\n" * 100, "not an ELF file"),
-    "empty": (b"", "not an ELF file"),
+    "bzImage of old": (bzimage(version=0x20b), "no 64-bit entry"),
+    "32-bit bzImage": (bzimage(flags=0), "no 64-bit entry"),
+    "bzImage cut off": (bzimage(sectors=9), "cut off"),
+    "bzImage beyond RAM": (bzimage(size=60 * MIB), "not RAM above 1 MiB"),
+    "bzImage in the hole": (bzimage(gpa=3 << 30), "not RAM above 1 MiB"),
+    "bzImage below 1 MiB": (bzimage(gpa=0x10000), "not RAM above 1 MiB"),
+    "endless bzImage": (bzimage(gpa=(1 << 64) - 4096), "not RAM"),
+    "text": (b"I am no kernel\n" * 100, "neither an ELF file nor a Linux"),
+    "empty": (b"", "neither an ELF file nor a Linux"),
     "short": (elf([CODE, ENTRY])[:40], "not an ELF file"),
     "32-bit": (elf([CODE, ENTRY], ident=b"\x7fELF\1\1\1" + bytes(9)),
                "not for x86-64"),
@@ -94,6 +115,43 @@ def test_good_image(world):
     x = world.start("x", ["run", "--name", "x", "--memory", "64M", "--kernel",
                           path])
     equal(x.state(), "running", "state")
+
+
+def test_good_bzimage(world):
+    """Likewise: a bzImage without a fault starts, and gets to its code."""
+    path = world.path("kernel")
+    with open(path, "wb") as f:
+        f.write(bzimage())
+    x = world.start("x", ["run", "--name", "x", "--memory", "64M", "--kernel",
+                          path, "--initrd", path])
+    equal(x.state(), "running", "state")
+
+
+def test_initrd(world, what):
+    """An initrd that can't be there is refused by name."""
+    size, word = {"none": (None, "No such file"), "empty": (0, "0 bytes"),
+                  "too large": (40 * MIB, "--memory")}[what]
+    path = world.path("initrd")
+    if size is not None:
+        with open(path, "wb") as f:
+            f.truncate(size)
+    _, err = world.ferry("run", "--name", "x", "--memory", "64M", "--kernel",
+                         os.path.join(BUILD, "guest.elf"), "--initrd", path,
+                         status=1)
+    check(path in err and word in err, f"'{word}' is not in: {err}")
+
+
+test_initrd.cases = {"what": ["none", "empty", "too large"]}
+
+
+def test_command_line_of_a_bzimage(world):
+    """The kernel says how long it may be."""
+    path = world.path("kernel")
+    with open(path, "wb") as f:
+        f.write(bzimage(cmdline=10))
+    _, err = world.ferry("run", "--name", "x", "--memory", "64M", "--kernel",
+                         path, "--append", "a" * 11, status=1)
+    check("--append" in err, err)
 
 
 def test_arguments_too_long(world):

@@ -25,7 +25,7 @@ OPTIONS = {
     "65 vCPUs": ([*RUN, "--cpus", "65"], "64"),
     "ram kind": ([*RUN, "--ram", "swap"], "swap"),
     "hugetlb": ([*RUN, "--ram", "hugetlb"], "not supported yet"),
-    "initrd": ([*RUN, "--initrd", KERNEL], "not supported yet"),
+    "initrd": ([*RUN, "--initrd", ""], "--initrd"),
     "vendor": ([*RUN, "--cpu-vendor", "via"], "via"),
     "serial": ([*RUN, "--serial", "tape"], "tape"),
     "other's option": (["receive", "--name", "x", "--memory", "64M",

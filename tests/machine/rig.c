@@ -66,10 +66,11 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static void on_exit_status(void *ctx, int status)
+static void on_exit_status(void *ctx, int status, bool reset)
 {
 	struct rig *r = ctx;
 
+	(void)reset;
 	pthread_mutex_lock(&r->lock);
 	r->exited = true;
 	r->exit_status = status;
@@ -139,7 +140,7 @@ void rig_boot(struct rig *r, const char *image)
 	struct error err = { 0 };
 
 	rig_build(r);
-	if (boot_load(r->m, image, &err))
+	if (boot_load(r->m, image, NULL, &err))
 		fail_msg("%s", err.text);
 	rig_run(r);
 }

@@ -294,7 +294,7 @@ static struct rig *ring0(const char *vendor, enum ram_backing backing,
 
 	take_sigbus();
 	rig_build(r);
-	if (boot_load(r->m, rig_ring0(), &err))
+	if (boot_load(r->m, rig_ring0(), NULL, &err))
 		fail_msg("%s", err.text);
 	return r;
 }

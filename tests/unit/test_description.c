@@ -156,6 +156,8 @@ static const struct {
 	{ "/serial@3f8", "reg" },
 	{ "/debug-exit@f4", "compatible" },
 	{ "/debug-exit@f4", "reg" },
+	{ "/power@600", "compatible" },
+	{ "/power@600", "reg" },
 };
 
 /* The error names /cpus for a vCPU below it */
@@ -203,7 +205,7 @@ static void each_node_is_needed(void **state)
 {
 	static const char *const nodes[] = {
 		"/chosen", "/memory@0", "/cpus", "/serial@3f8",
-		"/debug-exit@f4",
+		"/debug-exit@f4", "/power@600",
 	};
 	struct tree *t = *state;
 

@@ -126,8 +126,6 @@ static void run_refuses(void **state)
 	bad("run --name n --kernel k --ram hugetlb", EOPNOTSUPP,
 	    "use anon or memfd");
 	bad("run --name n --kernel k --ram disk", EINVAL, "'disk'");
-	bad("run --name n --kernel k --initrd i", EOPNOTSUPP,
-	    "not supported yet");
 	bad("run --name n --kernel k --serial file:", EINVAL, "--serial");
 	bad("run --name n --kernel k extra", EINVAL, "'extra' is one");
 	bad("run --name n --kernel k --json", EINVAL, "'--json'");

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/*
+ * power.c - ACPI's fixed hardware, as little of it as turns a machine off
+ *
+ * A PM1a event block that never has an event, a PM1a control register, and a
+ * reset register (ACPI 6.5, 4.8.3). The machine is in ACPI mode from
+ * the start: SCI_EN always reads as one.
+ */
+
+#include "acpi.h"
+#include "device.h"
+#include "machine.h"
+
+#define CONTROL_SCI_EN		0x0001
+#define CONTROL_SLP_EN		0x2000
+#define CONTROL_SLP_TYP(v)	((v) >> 10 & 7)
+
+struct power {
+	struct machine *m;
+	uint16_t enable, control;
+};
+
+static const struct field power_fields[] = {
+	FIELD(struct power, enable), FIELD(struct power, control),
+};
+
+static void power_init(struct machine *m, void *dev)
+{
+	((struct power *)dev)->m = m;
+}
+
+static void power_out(void *dev, unsigned at, unsigned size, uint32_t value)
+{
+	struct power *p = dev;
+
+	if (at == POWER_RESET && (value & 0xff) == POWER_RESET_VALUE) {
+		machine_guest_reset(p->m);
+	} else if (at == POWER_EVENT + 2 && size == 2) {
+		p->enable = (uint16_t)value;
+	} else if (at == POWER_CONTROL && size == 2) {
+		p->control = (uint16_t)(value & ~CONTROL_SLP_EN);
+		if ((value & CONTROL_SLP_EN) &&
+		    CONTROL_SLP_TYP(value) == POWER_SLEEP_OFF)
+			machine_guest_exit(p->m, 0);
+	}
+}
+
+static uint32_t power_in(void *dev, unsigned at, unsigned size)
+{
+	const struct power *p = dev;
+
+	(void)size;
+	if (at == POWER_EVENT + 2)
+		return p->enable;
+	return at == POWER_CONTROL ? p->control | CONTROL_SCI_EN : 0;
+}
+
+static int power_save(struct machine *m, void *dev, struct writer *w,
+		      struct error *err)
+{
+	(void)m;
+	(void)err;
+	put_fields(w, power_fields, ARRAY_SIZE(power_fields), dev);
+	return 0;
+}
+
+static int power_load(struct machine *m, void *dev, struct reader *r,
+		      struct error *err)
+{
+	(void)m;
+	(void)err;
+	get_fields(r, power_fields, ARRAY_SIZE(power_fields), dev);
+	return 0;
+}
+
+const struct device_ops power_ops = {
+	.name = "power",
+	.size = sizeof(struct power),
+	.port = POWER_PORT,
+	.ports = POWER_PORTS,
+	.init = power_init,
+	.out = power_out,
+	.in = power_in,
+	.save = power_save,
+	.load = power_load,
+};
