@@ -2,6 +2,7 @@
 #
 # make			build/ferry and build/guest.elf
 # make demo, check	what scripts/demo and scripts/check do
+# make check-linux	stock Linux guests and real memory failure, in the lab
 # make SAN=address	another build in build/address (also undefined, thread;
 #			address+undefined)
 # make FAULTS=1 BUILD=build/faults	a build that can be told to misbehave
@@ -54,6 +55,9 @@ demo:
 check:
 	scripts/check
 
+check-linux:
+	scripts/check --only linux
+
 lint:
 	scripts/lint
 
@@ -69,4 +73,4 @@ clean:
 
 -include $(OBJS:.o=.d)
 
-.PHONY: all demo check lint install clean
+.PHONY: all demo check check-linux lint install clean

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A stock Linux kernel boots, is moved in mid-sentence, and turns itself off.
 
-FERRY_LINUX names the kernel (a distribution's bzImage). Its init is a script
-for busybox, packed here into an initramfs.
+FERRY_LINUX names the kernel (a distribution's bzImage), or it is the lab's own.
+Its init is a script for busybox, packed here into an initramfs.
 """
 
 import os
@@ -57,9 +57,9 @@ def initramfs(world):
 
 
 def linux(world, then, cpus=2):
-    kernel = os.environ.get("FERRY_LINUX")
+    kernel = os.environ.get("FERRY_LINUX") or os.environ.get("LAB_VMLINUZ")
     if not kernel:
-        raise Skip("FERRY_LINUX names no kernel")
+        raise Skip("FERRY_LINUX names no kernel, and this is not the lab")
     a = world.start("a", ["run", "--name", "a", "--memory", "256M", "--cpus",
                           str(cpus), "--kernel", kernel, "--initrd",
                           initramfs(world), "--append",
