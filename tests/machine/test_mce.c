@@ -42,6 +42,18 @@ static void poison(struct rig *r, uint64_t gpa)
 		fail_msg("%s", err.text);
 }
 
+/* So that it's in the list before a vCPU can be the first to find it */
+static void poison_paused(struct rig *r, uint64_t gpa)
+{
+	struct error err = { 0 };
+
+	if (machine_pause(r->m, RUN_PAUSED, WHY_USER, &err))
+		fail_msg("%s", err.text);
+	poison(r, gpa);
+	if (machine_run(r->m, WHY_UNPAUSED, &err))
+		fail_msg("%s", err.text);
+}
+
 static void expect(struct rig *r, uint64_t gpa)
 {
 	char text[64];
@@ -129,7 +141,7 @@ static void consumed(const char *vendor, enum ram_backing backing,
 	for (unsigned i = 0; i < ARRAY_SIZE(gpa); i++) {
 		size_t at = r->len;
 
-		poison(r, gpa[i]);
+		poison_paused(r, gpa[i]);
 		expect(r, gpa[i]);
 		at = rig_wait(r, at, "mce vcpu=");
 		check_line(r, at, 9, status, 7, "ar");
