@@ -31,7 +31,8 @@ unsigned boot_memmap(const struct ram *ram, struct boot_memmap *map)
 }
 
 int boot_place_initrd(struct machine *m, const struct image *im,
-		      uint64_t top, struct boot_initrd *rd, struct error *err)
+		      uint64_t kernel_end, uint64_t top,
+		      struct boot_initrd *rd, struct error *err)
 {
 	uint64_t end = m->ram.region[0].size;
 	int rc;
@@ -40,11 +41,14 @@ int boot_place_initrd(struct machine *m, const struct image *im,
 		return 0;
 	if (end - 1 > top)
 		end = (top + 1) & ~(PAGE - 1);
-	/* The lower half is the kernel's, to unpack itself */
-	if (!im->size || im->size > end / 2)
+	if (!im->size)
+		return image_bad(im, err, "it is empty");
+	if (kernel_end > end || im->size > end - kernel_end ||
+	    ((end - im->size) & ~(PAGE - 1)) < kernel_end)
 		return error_set(err, EFBIG,
-			"initrd %s: %zu bytes are none, or more than half of the guest's low RAM (give the guest more --memory)",
-			im->path, im->size);
+			"initrd %s: its %zu bytes do not fit in RAM above the kernel, from 0x%llx to 0x%llx (give the guest more --memory)",
+			im->path, im->size, (unsigned long long)kernel_end,
+			(unsigned long long)end);
 	rd->gpa = (end - im->size) & ~(PAGE - 1);
 	rd->size = im->size;
 	rc = ram_write(&m->ram, rd->gpa, im->data, im->size);

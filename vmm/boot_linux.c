@@ -81,7 +81,7 @@ static int check_header(const struct machine *m, const struct image *im,
 }
 
 static int load_kernel(struct machine *m, const struct image *im,
-		       struct error *err)
+		       uint64_t *end, struct error *err)
 {
 	uint64_t sectors = get(im, HDR_SETUP_SECTS, 1), at, n, offset;
 	uint64_t gpa = get(im, HDR_PREF_ADDR, 8);
@@ -98,6 +98,7 @@ static int load_kernel(struct machine *m, const struct image *im,
 			"kernel %s: it needs %llu bytes at 0x%llx, which is not RAM above 1 MiB (give the guest more --memory)",
 			im->path, (unsigned long long)room,
 			(unsigned long long)gpa);
+	*end = gpa + room;
 	return ram_write(&m->ram, gpa, im->data + at, n);
 }
 
@@ -177,13 +178,13 @@ int boot_linux(struct machine *m, const struct image *im,
 		.gdt = GDT_GPA,
 	};
 	struct boot_initrd rd = { 0 };
-	uint64_t top = get(im, HDR_INITRD_MAX, 4);
+	uint64_t top = get(im, HDR_INITRD_MAX, 4), end = 0;
 	int rc = check_header(m, im, err);
 
 	if (!rc)
-		rc = load_kernel(m, im, err);
+		rc = load_kernel(m, im, &end, err);
 	if (!rc)
-		rc = boot_place_initrd(m, initrd, top < BOOT_INITRD_TOP ?
+		rc = boot_place_initrd(m, initrd, end, top < BOOT_INITRD_TOP ?
 				       top : BOOT_INITRD_TOP, &rd, err);
 	if (!rc)
 		rc = write_zero_page(m, im, &rd);

@@ -51,6 +51,7 @@ unsigned boot_memmap(const struct ram *ram, struct boot_memmap *map);
  * boot_place_initrd() - Put the initrd into RAM, as high as it may be
  * @m:		the machine, with the kernel in its RAM
  * @im:		the initrd; NULL for none
+ * @kernel_end:	first address behind what the kernel needs in low RAM
  * @top:	highest address that any byte of it may have
  * @rd:		filled in
  * @err:	why not
@@ -58,8 +59,8 @@ unsigned boot_memmap(const struct ram *ram, struct boot_memmap *map);
  * Return: 0, -EFBIG, -errno
  */
 int boot_place_initrd(struct machine *m, const struct image *im,
-		      uint64_t top, struct boot_initrd *rd,
-		      struct error *err);
+		      uint64_t kernel_end, uint64_t top,
+		      struct boot_initrd *rd, struct error *err);
 
 /** boot_is_elf() - Does this look like an ELF file? */
 bool boot_is_elf(const struct image *im);

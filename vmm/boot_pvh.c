@@ -55,7 +55,8 @@ static int check_header(const struct image *im, struct error *err)
 }
 
 static int load_segment(struct machine *m, const struct image *im,
-			const Elf64_Phdr *p, struct error *err)
+			const Elf64_Phdr *p, uint64_t *end,
+			struct error *err)
 {
 	const void *data = image_part(im, p->p_offset, p->p_filesz);
 	uint64_t offset;
@@ -69,6 +70,8 @@ static int load_segment(struct machine *m, const struct image *im,
 			"kernel %s: its segment of %llu bytes at 0x%llx is not in RAM above 1 MiB (give the guest more --memory)",
 			im->path, (unsigned long long)p->p_memsz,
 			(unsigned long long)p->p_paddr);
+	if (p->p_paddr < RAM_LOW_MAX && p->p_paddr + p->p_memsz > *end)
+		*end = p->p_paddr + p->p_memsz;
 	/* The rest of it (bss) is RAM that was never written: zeroes */
 	rc = ram_write(&m->ram, p->p_paddr, data, p->p_filesz);
 	return rc ? error_set(err, -rc, "cannot write the kernel into RAM: %s",
@@ -108,7 +111,7 @@ static bool find_entry(const struct image *im, const Elf64_Phdr *p,
 }
 
 static int load_image(struct machine *m, const struct image *im,
-		      uint32_t *entry, struct error *err)
+		      uint32_t *entry, uint64_t *end, struct error *err)
 {
 	const Elf64_Ehdr *h = (const void *)im->data;
 	bool found = false;
@@ -120,7 +123,7 @@ static int load_image(struct machine *m, const struct image *im,
 
 		memcpy(&p, im->data + h->e_phoff + i * sizeof(p), sizeof(p));
 		if (p.p_type == PT_LOAD && p.p_memsz)
-			rc = load_segment(m, im, &p, err);
+			rc = load_segment(m, im, &p, end, err);
 		else if (p.p_type == PT_NOTE && !found)
 			found = find_entry(im, &p, entry);
 	}
@@ -164,12 +167,14 @@ int boot_pvh(struct machine *m, const struct image *im,
 	     const struct image *initrd, struct error *err)
 {
 	struct boot_initrd rd = { 0 };
+	uint64_t end = MIB;
 	uint32_t entry = 0;
 	int rc;
 
-	rc = load_image(m, im, &entry, err);
+	rc = load_image(m, im, &entry, &end, err);
 	if (!rc)
-		rc = boot_place_initrd(m, initrd, BOOT_INITRD_TOP, &rd, err);
+		rc = boot_place_initrd(m, initrd, end, BOOT_INITRD_TOP,
+				       &rd, err);
 	if (!rc)
 		rc = write_info(m, &rd, err);
 	return rc ? rc : vcpu_boot(&m->vcpu[0], entry, START_INFO_GPA, err);

@@ -129,8 +129,8 @@ def test_good_bzimage(world):
 
 def test_initrd(world, what):
     """An initrd that can't be there is refused by name."""
-    size, word = {"none": (None, "No such file"), "empty": (0, "0 bytes"),
-                  "too large": (40 * MIB, "--memory")}[what]
+    size, word = {"none": (None, "No such file"), "empty": (0, "empty"),
+                  "too large": (64 * MIB, "--memory")}[what]
     path = world.path("initrd")
     if size is not None:
         with open(path, "wb") as f:
@@ -142,6 +142,22 @@ def test_initrd(world, what):
 
 
 test_initrd.cases = {"what": ["none", "empty", "too large"]}
+
+
+def test_initrd_and_kernel_meet(world):
+    """An initrd goes above all that the kernel needs, or nowhere."""
+    kernel, initrd = world.path("kernel"), world.path("initrd")
+    with open(kernel, "wb") as f:
+        f.write(bzimage(size=40 * MIB))     # up to 56 of 64 MiB
+    with open(initrd, "wb") as f:
+        f.truncate(8 * MIB + 1)
+    args = ["run", "--name", "x", "--memory", "64M", "--kernel", kernel,
+            "--initrd", initrd]
+    _, err = world.ferry(*args, status=1)
+    check(initrd in err and "above the kernel" in err, err)
+    with open(initrd, "wb") as f:
+        f.truncate(8 * MIB)
+    equal(world.start("x", args).state(), "running", "state")
 
 
 def test_command_line_of_a_bzimage(world):
