@@ -33,6 +33,7 @@
 #include "vcpu.h"
 
 #define RETRIES_MAX	10
+#define MC_VECTOR	18	/* #MC */
 
 static int enter(struct vcpu *v)
 {
@@ -189,10 +190,21 @@ static bool poison_at_rip(struct vcpu *v)
 	return true;
 }
 
+/* Is a machine check on its way into the guest? Then MCIP is set for it */
+static bool mc_pending(struct vcpu *v)
+{
+	struct kvm_vcpu_events e;
+
+	return !ioctl(v->fd, KVM_GET_VCPU_EVENTS, &e) &&
+	       (e.exception.pending || e.exception.injected) &&
+	       e.exception.nr == MC_VECTOR;
+}
+
 /*
  * A kick while KVM waited for a page that it needed for itself looks like a
  * failure. Setting the registers to what they are drops the exception that
- * KVM had in mind for it.
+ * KVM had in mind for it. It would drop a machine check as well, for good, and
+ * leave MCIP set: then nothing may be set, and KVM delivers it.
  */
 bool vcpu_try_again(struct vcpu *v)
 {
@@ -204,7 +216,7 @@ bool vcpu_try_again(struct vcpu *v)
 		v->retries = 0;
 	v->retry_rip = regs.rip;
 	return v->retries++ < RETRIES_MAX &&
-	       !ioctl(v->fd, KVM_SET_REGS, &regs);
+	       (mc_pending(v) || !ioctl(v->fd, KVM_SET_REGS, &regs));
 }
 
 /* KVM_EXIT_MEMORY_FAULT goes with EFAULT where KVM knows the address */

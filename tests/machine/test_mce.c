@@ -7,12 +7,14 @@
  * ring0.elf meets poison in ring 0, where KVM may be emulating.
  */
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "boot.h"
 #include "inject.h"
 #include "rig.h"
 #include "sigbus.h"
+#include "vcpu.h"
 
 #define INTEL_REQUIRED	0xbd80000000000134
 #define INTEL_OPTIONAL	0xbd000000000000c0
@@ -245,6 +247,73 @@ static void intel_is_told_of_what_was_found(void **state)
 	rig_free(r);
 }
 
+/*
+ * A broadcast is queued for a vCPU, and before KVM has delivered it the vCPU is
+ * found to have touched poison (KVM fetches a page for it that it had waited for,
+ * say). MCIP is set by then, which means neither that the guest is in a machine
+ * check nor that it can't have this one: the broadcast comes first, and then
+ * the touch, once more.
+ */
+static void intel_touches_while_a_broadcast_comes(void **state)
+{
+	struct rig *r = start("intel", 2, RAM_ANON);
+	uint64_t gpa = 0;
+	struct vcpu *v;
+	size_t at;
+
+	(void)state;
+	/* Only while the guest is in ring 3 is its own handler not running */
+	do {
+		struct kvm_sregs s;
+
+		rig_run(r);
+		usleep(1000);
+		assert_true(rig_pause(r));
+		v = &r->m->vcpu[1];
+		assert_int_equal(ioctl(v->fd, KVM_GET_SREGS, &s), 0);
+		gpa = s.cs.dpl == 3 ? 0x500000 : 0;
+	} while (!gpa);
+	poison(r, gpa);
+	expect(r, gpa);
+
+	v->asked |= VCPU_ASK_BROADCAST;
+	vcpu_deliver(v);
+	vcpu_poisoned(v, gpa, 12);
+	check_noted(r, 0, gpa);
+	assert_int_equal(r->failures, 1);
+	assert_false(machine_ended(r->m));
+
+	rig_run(r);
+	at = rig_wait(r, 0, "mce vcpu=1 bank=1 ");
+	check_line(r, at, 1, INTEL_BROADCAST, 5, "broadcast");
+	rig_wait(r, 0, " bank=9 ");
+	check_injected(r, 1, gpa);
+	check_verdict(r, 1);
+	rig_free(r);
+}
+
+/* A broadcast that never ends is no reason to try for ever */
+static void a_guest_that_stays_in_a_machine_check_ends(void **state)
+{
+	struct rig *r = start("intel", 2, RAM_ANON);
+	struct memory_failure f;
+	struct vcpu *v;
+
+	(void)state;
+	assert_true(rig_pause(r));
+	poison(r, 0x500000);
+	v = &r->m->vcpu[1];
+	v->asked |= VCPU_ASK_BROADCAST;
+	vcpu_deliver(v);
+	for (unsigned i = 0; i < 100 && !machine_ended(r->m); i++)
+		vcpu_poisoned(v, 0x500000, 12);
+	f = rig_failure(r, 1);
+	assert_int_equal(f.action, MF_FATAL);
+	assert_true(f.gpa == 0x500000 && f.required && f.recursive);
+	assert_int_equal(r->failures, 2);
+	rig_free(r);
+}
+
 /* AMD only logs it: no exception comes, MCG_STATUS stays 0, and the guest
  * finds the record when it looks
  */
@@ -390,6 +459,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(intel_tells_the_other_vcpu),
 		cmocka_unit_test(amd_tells_nobody_else),
 		cmocka_unit_test(intel_is_told_of_what_was_found),
+		cmocka_unit_test(intel_touches_while_a_broadcast_comes),
+		cmocka_unit_test(a_guest_that_stays_in_a_machine_check_ends),
 		cmocka_unit_test(amd_finds_a_record),
 		cmocka_unit_test(several_vcpus_one_page),
 		cmocka_unit_test(ring0_works_without_poison),
