@@ -26,6 +26,7 @@
 #define UART_LSR_DATA		0x01
 #define UART_LSR_THR_EMPTY	0x20
 #define DEBUG_EXIT		0xf4
+#define PVPANIC			0x505
 #define HELD_MAX		16384
 #define SEIZE_TRIES		20000
 
@@ -191,4 +192,15 @@ void debug_exit(uint32_t code)
 	asm volatile("outl %0, %1" : : "a" (code), "Nd" (DEBUG_EXIT));
 	for (;;)
 		pause();
+}
+
+/**
+ * panic_ring() - Tell the host of a panic
+ * @bits:	PANIC_...
+ *
+ * A host that stops the guest for it and lets it go on later finds it here.
+ */
+void panic_ring(uint8_t bits)
+{
+	out8(PVPANIC, bits);
 }

@@ -31,6 +31,10 @@ void console_rest(const char *s);
 void console_seize(void);
 void debug_exit(uint32_t code) __attribute__((noreturn));
 
+#define PANIC_PANICKED		1
+#define PANIC_CRASH_LOADED	2
+void panic_ring(uint8_t bits);
+
 bool text_equal(const char *a, const char *b);
 bool text_starts(const char *s, const char *prefix);
 bool text_number(const char *s, uint64_t *value);

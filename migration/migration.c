@@ -49,7 +49,7 @@ static int may_leave(struct migration *mig, struct error *err)
 			"a migration is under way already");
 	rs = machine_status(m);
 	if (rs.state == RUN_RUNNING || rs.state == RUN_PAUSED ||
-	    rs.state == RUN_PRELAUNCH)
+	    rs.state == RUN_PRELAUNCH || rs.state == RUN_GUEST_PANICKED)
 		return 0;
 	return error_set(err, EINVAL,
 		"a guest in state '%s' can't be migrated",

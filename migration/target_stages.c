@@ -349,11 +349,12 @@ int target_commit(struct target *t, struct error *err)
 	host_set_machine(t->host, t->m);
 	t->job->run = now_ns();
 	job_set(t->job, JOB_POSTCOPY, NULL);
-	if (t->run_it)
+	if (t->run_it && !machine_panicked(t->m))
 		machine_run(t->m, WHY_POSTCOPY, NULL);
 	else
-		machine_set_status(t->m, (struct run_status){ RUN_PAUSED,
-							      WHY_POSTCOPY });
+		machine_set_status(t->m, (struct run_status){
+			machine_panicked(t->m) ? RUN_GUEST_PANICKED
+					       : RUN_PAUSED, WHY_POSTCOPY });
 	rc = say(t, WIRE_MSG_RUNNING, NULL, err);
 	return !rc && t->lost.code ? error_set(err, t->lost.code, "%s",
 					       t->lost.text) : rc;

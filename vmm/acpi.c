@@ -10,15 +10,16 @@
 #include <string.h>
 
 #include "acpi.h"
+#include "pvpanic.h"
 
 #define HEADER		36	/* bytes in front of every table's own */
 #define RSDP_SIZE	36
 #define FADT_SIZE	276	/* revision 6 */
 #define RSDP_AT		0x000
 #define XSDT_AT		0x040
-#define DSDT_AT		0x080
 #define FADT_AT		0x100
 #define MADT_AT		0x240
+#define DSDT_AT		0x500
 
 #define LAPIC_BASE	0xfee00000u
 #define IOAPIC_BASE	0xfec00000u
@@ -105,17 +106,148 @@ static void build_xsdt(uint8_t *to)
 	end(&t);
 }
 
+/* AML (ACPI 6.5, chapter 20): names have four characters */
+#define AML_ZERO	0x00
+#define AML_NAME	0x08
+#define AML_BYTE	0x0a
+#define AML_WORD	0x0b
+#define AML_STRING	0x0d
+#define AML_SCOPE	0x10
+#define AML_BUFFER	0x11
+#define AML_PACKAGE	0x12
+#define AML_METHOD	0x14
+#define AML_ARG0	0x68
+#define AML_STORE	0x70
+#define AML_RETURN	0xa4
+#define AML_REGION	0x805b
+#define AML_FIELD	0x815b
+#define AML_DEVICE	0x825b
+#define AML_SYSTEM_IO	1
+#define AML_BYTE_ACCESS	1
+
+static void add_text(struct table *t, const char *text)
+{
+	while (*text)
+		add(t, (uint8_t)*text++, 1);
+}
+
+static void add_name(struct table *t, const char *name)
+{
+	add(t, AML_NAME, 1);
+	add_text(t, name);
+}
+
+/* A part begins with its length, for which two bytes are kept */
+static size_t open_part(struct table *t, unsigned opcode, unsigned bytes)
+{
+	add(t, opcode, bytes);
+	t->len += 2;
+	return t->len - 2;
+}
+
+/* 20.2.4, PkgLength: one byte follows, low nibble first; itself included */
+static void close_part(struct table *t, size_t at)
+{
+	size_t n = t->len - at;
+
+	t->base[at] = (uint8_t)(1 << 6 | (n & 0xf));
+	t->base[at + 1] = (uint8_t)(n >> 4);
+}
+
 /* Name (\_S5, Package () { SLP_TYPa, SLP_TYPb, 0, 0 }) */
+static void add_s5(struct table *t)
+{
+	size_t package;
+
+	add_name(t, "_S5_");
+	package = open_part(t, AML_PACKAGE, 1);
+	add(t, 4, 1);
+	add(t, AML_BYTE | POWER_SLEEP_OFF << 8, 2);
+	add(t, AML_BYTE | POWER_SLEEP_OFF << 8, 2);
+	add(t, AML_ZERO, 1);
+	add(t, AML_ZERO, 1);
+	close_part(t, package);
+}
+
+/* One I/O port, 16 bits decoded (6.4.2.5), and the end tag (6.4.2.9) */
+static void add_port(struct table *t, unsigned port)
+{
+	size_t buffer;
+
+	add_name(t, "_CRS");
+	buffer = open_part(t, AML_BUFFER, 1);
+	add(t, AML_BYTE | 10 << 8, 2);
+	add(t, 0x0147, 2);
+	add(t, port, 2);
+	add(t, port, 2);
+	add(t, 0x0101, 2);		/* alignment, length */
+	add(t, 0x0079, 2);
+	close_part(t, buffer);
+}
+
+/* Field (NAME, ByteAcc, NoLock, Preserve) { PEPT, 8 } over the port */
+static void add_register(struct table *t, unsigned port)
+{
+	size_t field;
+
+	add(t, AML_REGION, 2);
+	add_text(t, "PEOR");
+	add(t, AML_SYSTEM_IO, 1);
+	add(t, AML_WORD, 1);
+	add(t, port, 2);
+	add(t, AML_BYTE | 1 << 8, 2);
+	field = open_part(t, AML_FIELD, 2);
+	add_text(t, "PEOR");
+	add(t, AML_BYTE_ACCESS, 1);
+	add_text(t, "PEPT");
+	add(t, 8, 1);
+	close_part(t, field);
+}
+
+static void add_methods(struct table *t)
+{
+	size_t method = open_part(t, AML_METHOD, 1);
+
+	add_text(t, "RDPT");
+	add(t, 0, 1);			/* arguments */
+	add(t, AML_RETURN, 1);
+	add_text(t, "PEPT");
+	close_part(t, method);
+	method = open_part(t, AML_METHOD, 1);
+	add_text(t, "WRPT");
+	add(t, 1, 1);
+	add(t, AML_STORE | AML_ARG0 << 8, 2);
+	add_text(t, "PEPT");
+	close_part(t, method);
+}
+
+/* As QEMU's docs/specs/pvpanic.rst has it; Linux uses _CRS only */
+static void add_pvpanic(struct table *t)
+{
+	size_t scope = open_part(t, AML_SCOPE, 1), device;
+
+	add_text(t, "\\_SB_");
+	device = open_part(t, AML_DEVICE, 2);
+	add_text(t, "PEVT");
+	add_name(t, "_HID");
+	add(t, AML_STRING, 1);
+	add_text(t, "QEMU0001");
+	add(t, 0, 1);
+	add_port(t, PVPANIC_PORT);
+	add_register(t, PVPANIC_PORT);
+	add_name(t, "_STA");
+	add(t, AML_BYTE | 0x0f << 8, 2);	/* there, enabled, shown, works */
+	add_methods(t);
+	close_part(t, device);
+	close_part(t, scope);
+}
+
 static void build_dsdt(uint8_t *to)
 {
-	static const uint8_t s5[] = {
-		0x08, '_', 'S', '5', '_', 0x12, 0x08, 0x04,
-		0x0a, POWER_SLEEP_OFF, 0x0a, POWER_SLEEP_OFF, 0x00, 0x00,
-	};
 	struct table t = begin(to, "DSDT", 2);
 
-	memcpy(to + t.len, s5, sizeof(s5));
-	t.len += sizeof(s5);
+	add_s5(&t);
+	add_pvpanic(&t);
 	end(&t);
 }
 

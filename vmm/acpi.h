@@ -2,7 +2,7 @@
 /*
  * acpi.h - The tables in which a stock kernel finds its machine (pure)
  *
- * RSDP, XSDT, FADT, MADT, DSDT: vCPUs, interrupt routing, and how to power off and reset.
+ * RSDP, XSDT, FADT, MADT, DSDT: vCPUs, interrupt routing, how to power off and reset, pvpanic.
  * Source: ACPI Specification 6.5, chapter 5 (tables), 4.8 (fixed hardware), 7.4.2 (sleep states).
  */
 #ifndef FERRY_ACPI_H

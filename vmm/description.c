@@ -11,6 +11,7 @@
 #include "acpi.h"
 #include "description.h"
 #include "machine.h"
+#include "pvpanic.h"
 #include "serial.h"
 
 #define COMPATIBLE	"ferry,machine-v1"
@@ -95,21 +96,30 @@ static int put_cpus(void *fdt, const struct machine_config *cfg)
 	return fdt_end_node(fdt);
 }
 
+/* Devices at I/O ports; those in the kernel are in every machine */
+static const struct {
+	const char *path, *compatible;
+	uint16_t port, ports, irq;
+} devices[] = {
+	{ "/serial@3f8", "ns16550a", SERIAL_PORT, 8, SERIAL_IRQ },
+	{ "/debug-exit@f4", "ferry,debug-exit", DEBUG_EXIT_PORT, 4, 0 },
+	{ "/power@600", "ferry,acpi-power", POWER_PORT, POWER_PORTS, 0 },
+	{ "/pvpanic@505", "qemu,pvpanic-isa", PVPANIC_PORT, 1, 0 },
+};
+
 static int put_devices(void *fdt)
 {
-	TRY(fdt_begin_node(fdt, "serial@3f8"));
-	TRY(fdt_property_string(fdt, "compatible", "ns16550a"));
-	TRY(put_reg(fdt, SERIAL_PORT, 8));
-	TRY(fdt_property_u32(fdt, "interrupts", SERIAL_IRQ));
-	TRY(fdt_end_node(fdt));
-	TRY(fdt_begin_node(fdt, "debug-exit@f4"));
-	TRY(fdt_property_string(fdt, "compatible", "ferry,debug-exit"));
-	TRY(put_reg(fdt, DEBUG_EXIT_PORT, 4));
-	TRY(fdt_end_node(fdt));
-	TRY(fdt_begin_node(fdt, "power@600"));
-	TRY(fdt_property_string(fdt, "compatible", "ferry,acpi-power"));
-	TRY(put_reg(fdt, POWER_PORT, POWER_PORTS));
-	return fdt_end_node(fdt);
+	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
+		TRY(fdt_begin_node(fdt, devices[i].path + 1));
+		TRY(fdt_property_string(fdt, "compatible",
+					devices[i].compatible));
+		TRY(put_reg(fdt, devices[i].port, devices[i].ports));
+		if (devices[i].irq)
+			TRY(fdt_property_u32(fdt, "interrupts",
+					     devices[i].irq));
+		TRY(fdt_end_node(fdt));
+	}
+	return 0;
 }
 
 static int put_tree(void *fdt, const struct machine_config *cfg)
@@ -357,33 +367,34 @@ static int parse_cpus(struct walk *w, struct machine_config *cfg)
 
 static int parse_devices(struct walk *w)
 {
-	int rc;
+	int rc = 0;
 
-	rc = enter(w, "/serial@3f8");
-	if (!rc)
-		rc = expect_string(w, "compatible", "ns16550a");
-	if (!rc)
-		rc = expect_reg(w, SERIAL_PORT, 8);
-	if (!rc)
-		rc = enter(w, "/debug-exit@f4");
-	if (!rc)
-		rc = expect_string(w, "compatible", "ferry,debug-exit");
-	if (!rc)
-		rc = expect_reg(w, DEBUG_EXIT_PORT, 4);
-	if (!rc)
-		rc = enter(w, "/power@600");
-	if (!rc)
-		rc = expect_string(w, "compatible", "ferry,acpi-power");
-	return rc ? rc : expect_reg(w, POWER_PORT, POWER_PORTS);
+	for (unsigned i = 0; i < ARRAY_SIZE(devices) && !rc; i++) {
+		rc = enter(w, devices[i].path);
+		if (!rc)
+			rc = expect_string(w, "compatible",
+					   devices[i].compatible);
+		if (!rc)
+			rc = expect_reg(w, devices[i].port, devices[i].ports);
+	}
+	return rc;
+}
+
+static bool known(const char *name)
+{
+	static const char *const others[] = { "chosen", "memory@0", "cpus" };
+	bool found = false;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
+		found |= !strcmp(name, others[i]);
+	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
+		found |= !strcmp(name, devices[i].path + 1);
+	return found;
 }
 
 /* What is in the tree and not known here would be lost: refuse it by name */
 static int check_nodes(struct walk *w)
 {
-	static const char *const known[] = {
-		"chosen", "memory@0", "cpus", "serial@3f8", "debug-exit@f4",
-		"power@600",
-	};
 	const void *fdt = w->fdt;
 	int node, rc = enter(w, "/");
 
@@ -391,11 +402,8 @@ static int check_nodes(struct walk *w)
 		return rc;
 	fdt_for_each_subnode(node, fdt, w->node) {
 		const char *name = fdt_get_name(fdt, node, NULL);
-		bool found = false;
 
-		for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
-			found |= name && !strcmp(name, known[i]);
-		if (!found)
+		if (!name || !known(name))
 			return error_set(w->err, ENOTSUP,
 				"machine description: /%.60s: this version can't build it",
 				name ? name : "?");

@@ -12,7 +12,7 @@
 
 const struct device_ops *const device_list[DEVICES] = {
 	&irqchip_ops, &pit_ops, &clock_ops, &serial_ops, &debug_exit_ops,
-	&power_ops,
+	&power_ops, &pvpanic_ops,
 };
 
 int devices_init(struct machine *m, struct error *err)

@@ -44,12 +44,13 @@ struct device_ops {
 		    struct error *err);
 };
 
-#define DEVICES		6
+#define DEVICES		7
 
 extern const struct device_ops *const device_list[DEVICES];
 
 extern const struct device_ops irqchip_ops, pit_ops, clock_ops;
 extern const struct device_ops serial_ops, debug_exit_ops, power_ops;
+extern const struct device_ops pvpanic_ops;
 
 /**
  * devices_init() - Make all devices of a machine

@@ -74,6 +74,18 @@ static void on_exit_status(void *ctx, int status, bool reset)
 	loop_stop(h->loop, status);
 }
 
+/* QEMU's: what a guest tells of its panic beyond that (info) has no place in pvpanic */
+static void on_panic(void *ctx, bool paused)
+{
+	struct host *h = ctx;
+
+	log_line("the guest's kernel panicked%s", paused ? "; it is paused" :
+		 ", and deals with it itself (kdump)");
+	control_event(h->control,
+		      paused ? "GUEST_PANICKED" : "GUEST_CRASHLOADED",
+		      json_pack("{s:s}", "action", paused ? "pause" : "run"));
+}
+
 static void on_output(void *ctx, const uint8_t *data, size_t n)
 {
 	struct host *h = ctx;
@@ -85,7 +97,8 @@ struct machine_observer host_observer(struct host *h)
 {
 	return (struct machine_observer){
 		.ctx = h, .status = on_status, .failure = on_failure,
-		.exit = on_exit_status, .output = on_output,
+		.exit = on_exit_status, .panic = on_panic,
+		.output = on_output,
 	};
 }
 
@@ -155,7 +168,8 @@ static int need_own_guest(struct host *h, struct error *err)
 		return rc;
 	s = machine_status(h->machine);
 	if ((s.state == RUN_RUNNING || s.state == RUN_PAUSED ||
-	     s.state == RUN_PRELAUNCH) && !machine_held(h->machine))
+	     s.state == RUN_PRELAUNCH || s.state == RUN_GUEST_PANICKED) &&
+	    !machine_held(h->machine))
 		return 0;
 	return error_set(err, EBUSY,
 		"the guest can't be stopped or continued here now: it is in state '%s'",

@@ -78,6 +78,8 @@ struct memory_failure {
  * @status:	the run status changed
  * @failure:	a memory error was found or passed on
  * @exit:	the guest ended, with this status; or it wants to be reset
+ * @panic:	the guest's kernel has panicked; @paused if that stops it, else
+ *		it deals with it and goes on
  * @output:	bytes that the guest wrote to its serial port
  *
  * Called from any thread, without locks held but device_lock and telling; must
@@ -88,6 +90,7 @@ struct machine_observer {
 	void (*status)(void *ctx, struct run_status s);
 	void (*failure)(void *ctx, const struct memory_failure *f);
 	void (*exit)(void *ctx, int status, bool reset);
+	void (*panic)(void *ctx, bool paused);
 	void (*output)(void *ctx, const uint8_t *data, size_t n);
 };
 
@@ -134,6 +137,7 @@ struct machine {
 	bool held;			/* see machine_hold() */
 	unsigned parked;		/* vCPU threads that wait at the gate */
 	struct run_status status;
+	bool panicked;			/* and nobody let it go on since */
 	struct pager pager;
 	int poison_uffd;		/* for poison made here, or -1 */
 
@@ -248,6 +252,18 @@ void machine_guest_exit(struct machine *m, int status);
 
 /** machine_guest_reset() - For a device: the guest wants a reset, and ends */
 void machine_guest_reset(struct machine *m);
+
+/** machine_guest_panicked() - For a device: the guest panicked; it is paused */
+void machine_guest_panicked(struct machine *m);
+
+/** machine_guest_crash_loaded() - The same, but the guest deals with it itself */
+void machine_guest_crash_loaded(struct machine *m);
+
+/** machine_panicked() - Has the guest panicked, and not been let go on since? */
+bool machine_panicked(struct machine *m);
+
+/** machine_set_panicked() - For a device whose state is loaded */
+void machine_set_panicked(struct machine *m, bool panicked);
 
 /** machine_serial_out() - For the serial port: a byte left it */
 void machine_serial_out(struct machine *m, uint8_t byte);

@@ -104,6 +104,7 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err)
 	rc = may_run(m, err);
 	if (!rc) {
 		m->status = s;
+		m->panicked = false;
 		if (m->gate != GATE_END)
 			m->gate = GATE_RUN;
 		pthread_cond_broadcast(&m->changed);
@@ -167,7 +168,8 @@ static void reopen(struct machine *m, bool was_open, bool holder)
 	pthread_mutex_lock(&m->lock);
 	if (holder)
 		m->held = false;
-	if (was_open && m->gate == GATE_PARK && !may_run(m, NULL)) {
+	if (was_open && m->gate == GATE_PARK && !m->panicked &&
+	    !may_run(m, NULL)) {
 		m->gate = GATE_RUN;
 		pthread_cond_broadcast(&m->changed);
 	}
@@ -201,6 +203,9 @@ static int show_paused(struct machine *m, struct run_status s, bool holder,
 	if (holder && (m->status.state == RUN_SHUTDOWN ||
 		       m->status.state == RUN_INTERNAL_ERROR))
 		rc = error_set(err, ECANCELED, "the guest has ended");
+	/* A guest that panicked while it was being stopped has stopped of itself */
+	if (!holder && m->panicked)
+		s = m->status;
 	if (!rc)
 		m->status = s;
 	pthread_mutex_unlock(&m->lock);
@@ -239,6 +244,9 @@ int machine_hold(struct machine *m, struct run_status *before,
 	if (rc)
 		return rc;
 	rc = park_all(m, before->state == RUN_RUNNING, true, err);
+	/* It may have panicked until the last vCPU parked */
+	if (!rc && machine_panicked(m))
+		before->state = RUN_GUEST_PANICKED;
 	if (!rc)
 		rc = show_paused(m, s, true, err);
 	if (rc)
@@ -287,6 +295,38 @@ void machine_crash(struct machine *m)
 	kick_all(m);
 	machine_set_status(m, (struct run_status){ RUN_INTERNAL_ERROR,
 						   WHY_CRASHED });
+}
+
+void machine_guest_panicked(struct machine *m)
+{
+	set_gate(m, GATE_PARK);
+	kick_all(m);
+	machine_set_panicked(m, true);
+	m->observer.panic(m->observer.ctx, true);
+	machine_set_status(m, (struct run_status){ RUN_GUEST_PANICKED,
+						   WHY_CRASHED });
+}
+
+void machine_guest_crash_loaded(struct machine *m)
+{
+	m->observer.panic(m->observer.ctx, false);
+}
+
+bool machine_panicked(struct machine *m)
+{
+	bool panicked;
+
+	pthread_mutex_lock(&m->lock);
+	panicked = m->panicked;
+	pthread_mutex_unlock(&m->lock);
+	return panicked;
+}
+
+void machine_set_panicked(struct machine *m, bool panicked)
+{
+	pthread_mutex_lock(&m->lock);
+	m->panicked = panicked;
+	pthread_mutex_unlock(&m->lock);
 }
 
 static void guest_ends(struct machine *m, int status, bool reset)

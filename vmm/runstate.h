@@ -18,6 +18,7 @@ enum run_state {
 	RUN_POSTMIGRATE,	/* handed over: never runs again */
 	RUN_INTERNAL_ERROR,	/* stopped by something it can't go on from */
 	RUN_SHUTDOWN,		/* the guest ended */
+	RUN_GUEST_PANICKED,	/* its kernel says that it has panicked: paused */
 	RUN_STATES
 };
 
@@ -31,7 +32,7 @@ enum run_reason {
 	WHY_POSTCOPY,		/* pages are still on their way */
 	WHY_POSTCOPY_FAILED,	/* connection lost while they were */
 	WHY_UNPAUSED,
-	WHY_CRASHED,		/* machine check it could not take, triple fault */
+	WHY_CRASHED,		/* panic, machine check it could not take, triple fault */
 	WHY_SHUTDOWN,
 	RUN_REASONS
 };

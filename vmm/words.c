@@ -109,6 +109,14 @@ static const struct row rows[] = {
 			[WHY_POSTCOPY_FAILED] = CELL(PAUSED, POSTCOPY_FAILED),
 		},
 	},
+	[RUN_GUEST_PANICKED] = {
+		.qemu = "guest-panicked",
+		.other = CELL(CRASHED, PANICKED),
+		.why = {
+			[WHY_POSTCOPY] = CELL(PAUSED, POSTCOPY),
+			[WHY_POSTCOPY_FAILED] = CELL(PAUSED, POSTCOPY_FAILED),
+		},
+	},
 	[RUN_SHUTDOWN] = {
 		.qemu = "shutdown",
 		.other = CELL(SHUTOFF, SHUTDOWN),

@@ -99,6 +99,19 @@ static bool run_hello(struct cpu *c, char *rest)
 	return true;
 }
 
+/* "panic": the host is to deal with it; "panic kdump": the guest would */
+static bool run_panic(struct cpu *c, char *rest)
+{
+	bool kdump = text_equal(rest, "kdump");
+
+	if (*rest && !kdump)
+		return false;
+	panic_ring(kdump ? PANIC_CRASH_LOADED : PANIC_PANICKED);
+	line_begin(&c->line, "panicked");
+	line_end(&c->line);
+	return true;
+}
+
 static bool run_half(struct cpu *c, char *rest)
 {
 	(void)c;
@@ -122,6 +135,7 @@ static const struct command commands[] = {
 	{ "sweep", run_sweep },
 	{ "exit", run_exit },
 	{ "hello", run_hello },
+	{ "panic", run_panic },
 	{ "half", run_half },
 	{ "rest", run_rest },
 };

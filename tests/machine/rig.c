@@ -78,6 +78,12 @@ static void on_exit_status(void *ctx, int status, bool reset)
 	pthread_mutex_unlock(&r->lock);
 }
 
+static void on_panic(void *ctx, bool paused)
+{
+	(void)ctx;
+	(void)paused;
+}
+
 static void on_output(void *ctx, const uint8_t *data, size_t n)
 {
 	struct rig *r = ctx;
@@ -102,7 +108,8 @@ struct machine_observer rig_observer(struct rig *r)
 {
 	return (struct machine_observer){
 		.ctx = r, .status = on_status, .failure = on_failure,
-		.exit = on_exit_status, .output = on_output,
+		.exit = on_exit_status, .panic = on_panic,
+		.output = on_output,
 	};
 }
 

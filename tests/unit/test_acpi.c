@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "acpi.h"
+#include "pvpanic.h"
 
 static uint8_t tables[ACPI_MAX];
 
@@ -118,8 +119,45 @@ static void it_can_be_turned_off(void **state)
 	assert_int_equal(get(fadt + 48, 4), 0);
 	dsdt = table(get(fadt + 140, 8), "DSDT");
 	assert_int_equal(get(fadt + 40, 4), get(fadt + 140, 8));
-	assert_memory_equal(dsdt + 36, "\x08_S5_\x12\x08\x04\x0a\x05", 10);
-	assert_int_equal(get(dsdt + 4, 4), 36 + 14);
+	assert_memory_equal(dsdt + 36, "\x08_S5_\x12\x49\x00\x04\x0a\x05", 11);
+}
+
+/* Bytes that a part at @at claims behind its opcode (PkgLength of two bytes) */
+static size_t claims(const uint8_t *at)
+{
+	assert_int_equal(at[0] >> 4, 4);
+	return (at[0] & 0xf) | (size_t)at[1] << 4;
+}
+
+/* The device by which a stock kernel finds pvpanic.c, and nothing behind it */
+static void panics_have_a_port(void **state)
+{
+	static const char head[] = "\x5b\x82", hid[] = "\x08_HID\x0dQEMU0001",
+			  crs[] = "\x08_CRS";
+	const uint8_t *dsdt, *scope, *device, *at;
+	size_t size;
+
+	(void)state;
+	build(1);
+	dsdt = table(get(listed(0, "FACP") + 140, 8), "DSDT");
+	size = get(dsdt + 4, 4);
+	scope = dsdt + 36 + 6 + claims(dsdt + 36 + 6);
+	assert_int_equal(scope[0], 0x10);
+	assert_memory_equal(scope + 3, "\\_SB_", 5);
+	assert_ptr_equal(scope + 1 + claims(scope + 1), dsdt + size);
+	device = scope + 8;
+	assert_memory_equal(device, head, 2);
+	assert_memory_equal(device + 4, "PEVT", 4);
+	assert_ptr_equal(device + 2 + claims(device + 2), dsdt + size);
+	assert_memory_equal(device + 8, hid, sizeof(hid));
+	at = device + 8 + sizeof(hid);
+	assert_memory_equal(at, crs, 5);
+	assert_int_equal(at[5], 0x11);
+	assert_int_equal(claims(at + 6), 2 + 2 + 10);
+	assert_int_equal(at[10], 0x47);
+	assert_int_equal(get(at + 12, 2), PVPANIC_PORT);
+	assert_int_equal(get(at + 14, 2), PVPANIC_PORT);
+	assert_int_equal(at[17], 1);
 }
 
 int main(void)
@@ -129,6 +167,7 @@ int main(void)
 		cmocka_unit_test(every_vcpu_is_listed),
 		cmocka_unit_test(the_timer_is_on_pin_2),
 		cmocka_unit_test(it_can_be_turned_off),
+		cmocka_unit_test(panics_have_a_port),
 	};
 
 	return cmocka_run_group_tests_name("acpi", tests, NULL, NULL);

@@ -158,6 +158,8 @@ static const struct {
 	{ "/debug-exit@f4", "reg" },
 	{ "/power@600", "compatible" },
 	{ "/power@600", "reg" },
+	{ "/pvpanic@505", "compatible" },
+	{ "/pvpanic@505", "reg" },
 };
 
 /* The error names /cpus for a vCPU below it */
@@ -205,7 +207,7 @@ static void each_node_is_needed(void **state)
 {
 	static const char *const nodes[] = {
 		"/chosen", "/memory@0", "/cpus", "/serial@3f8",
-		"/debug-exit@f4", "/power@600",
+		"/debug-exit@f4", "/power@600", "/pvpanic@505",
 	};
 	struct tree *t = *state;
 

@@ -74,6 +74,9 @@ static void a_life_has_its_words(void **state)
 	expect(RUN_INTERNAL_ERROR, WHY_CRASHED, (struct domain_words){
 	       "internal-error", NAMED("CRASHED", "PANICKED"),
 	       VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED, false });
+	expect(RUN_GUEST_PANICKED, WHY_CRASHED, (struct domain_words){
+	       "guest-panicked", NAMED("CRASHED", "PANICKED"),
+	       VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED, false });
 	expect(RUN_SHUTDOWN, WHY_SHUTDOWN, (struct domain_words){
 	       "shutdown", NAMED("SHUTOFF", "SHUTDOWN"),
 	       VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_SHUTDOWN, false });
