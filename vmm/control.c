@@ -164,7 +164,7 @@ struct control *control_open(struct loop *loop, const char *path,
 	}
 	c->refs = 1;
 	c->loop = loop;
-	clients_init(&c->clients, loop_base(loop), &c->dispatch);
+	clients_init(&c->clients, loop, &c->dispatch);
 	STAILQ_INIT(&c->events);
 	pthread_mutex_init(&c->lock, NULL);
 
@@ -182,6 +182,12 @@ void control_add(struct control *c, const struct control_command *table,
 		 void *ctx)
 {
 	dispatch_add(&c->dispatch, table, ctx);
+}
+
+void control_add_tasks(struct control *c, const struct control_task *table,
+		       void *ctx)
+{
+	dispatch_add_tasks(&c->dispatch, table, ctx);
 }
 
 /**

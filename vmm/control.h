@@ -45,6 +45,35 @@ struct control_command {
 	control_fn *fn;
 };
 
+/* An answer that a command still owes to its client */
+struct control_later;
+
+/**
+ * control_task_fn - Begins what takes longer than the main thread may wait
+ * @ctx:	the context registered with the table
+ * @args:	as for control_fn
+ * @later:	the answer that is owed from then on: see control_answer()
+ * @err:	why it can't begin
+ *
+ * Runs on the main thread, and must be short. Until it was answered no further
+ * command of that client is looked at; the other clients notice nothing.
+ *
+ * Return: 0, or -errno with @err set: then nothing is owed
+ */
+typedef int control_task_fn(void *ctx, json_t *args,
+			    struct control_later *later, struct error *err);
+
+/**
+ * struct control_task - One command that is answered later
+ * @name, @args: as in struct control_command
+ * @start:	what begins it
+ */
+struct control_task {
+	const char *name;
+	const char *args;
+	control_task_fn *start;
+};
+
 /**
  * control_open() - Listen on a control socket
  * @loop:	the loop that runs it
@@ -66,6 +95,26 @@ struct control *control_open(struct loop *loop, const char *path,
  */
 void control_add(struct control *c, const struct control_command *table,
 		 void *ctx);
+
+/**
+ * control_add_tasks() - Register commands that are answered later
+ * @c:		the control
+ * @table:	ends with a NULL name; must live as long as @c
+ * @ctx:	handed to each
+ */
+void control_add_tasks(struct control *c, const struct control_task *table,
+		       void *ctx);
+
+/**
+ * control_answer() - Give the answer that is owed; exactly once
+ * @later:	which; not to be touched again
+ * @ret:	the answer, whose reference is taken over; NULL means {}
+ * @err:	with a code: it failed, for this reason; copied
+ *
+ * Safe from any thread. A client that has gone meanwhile is no error.
+ */
+void control_answer(struct control_later *later, json_t *ret,
+		    const struct error *err);
 
 /**
  * control_event() - Tell every connected client

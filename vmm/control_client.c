@@ -2,9 +2,10 @@
 /*
  * control_client.c - The connections of a control socket
  *
- * What comes in is cut into messages (qmp.c), each is answered at once
+ * What comes in is cut into messages (qmp.c), each is answered
  * (control_dispatch.c), and the answers queue in the client's output buffer:
- * a client may send many commands before it reads.
+ * a client may send many commands before it reads. While an answer is owed
+ * (control_answer()) the messages behind it wait in the input buffer.
  *
  * A client is freed only at the end of the callback that worked on it, or by
  * whoever walks the list; functions below that only mark it @dead.
@@ -22,6 +23,7 @@
 
 #include "control_client.h"
 #include "log.h"
+#include "loop.h"
 #include "qmp.h"
 
 #define MESSAGE_MAX	(64 * 1024)
@@ -36,7 +38,8 @@ static const struct timeval closing_time = { .tv_sec = 10 };
  * @set:	all clients
  * @bev:	the connection
  * @frame:	how far the next message has been looked through
- * @ready:	it has said qmp_capabilities, and gets events
+ * @from:	what the dispatcher knows of it
+ * @ended:	it sends no more, and an answer is still owed
  * @closing:	it goes as soon as its output is out
  * @dead:	it goes as soon as nobody works on it
  */
@@ -45,7 +48,8 @@ struct client {
 	struct clients *set;
 	struct bufferevent *bev;
 	struct qmp_frame frame;
-	bool ready;
+	struct dispatch_client from;
+	bool ended;
 	bool closing;
 	bool dead;
 };
@@ -56,6 +60,8 @@ struct client {
  */
 static void client_free(struct client *cl)
 {
+	if (cl->from.owed)
+		cl->from.owed->client = NULL;
 	TAILQ_REMOVE(&cl->set->list, cl, link);
 	cl->set->count--;
 	bufferevent_free(cl->bev);
@@ -138,11 +144,30 @@ static bool client_message(struct client *cl)
 	if (!end)
 		return false;
 
-	if (!qmp_blank(text, end))
-		client_reply(cl, dispatch_message(cl->set->dispatch,
-						  &cl->ready, text, end));
+	if (!qmp_blank(text, end)) {
+		json_t *reply = dispatch_message(cl->set->dispatch, &cl->from,
+						 text, end);
+
+		if (!cl->from.owed)
+			client_reply(cl, reply);
+	}
 	evbuffer_drain(in, end);
 	return true;
+}
+
+/**
+ * client_work() - Answer what has come in, as far as that can be done now
+ * @cl:		the client, not to be touched again
+ */
+static void client_work(struct client *cl)
+{
+	while (!cl->dead && !cl->closing && !cl->from.owed &&
+	       client_message(cl))
+		;
+	if (cl->ended && !cl->from.owed && !cl->closing)
+		client_finish(cl);
+	if (cl->dead)
+		client_free(cl);
 }
 
 /**
@@ -152,13 +177,38 @@ static bool client_message(struct client *cl)
  */
 static void client_on_read(struct bufferevent *bev, void *arg)
 {
-	struct client *cl = arg;
-
 	(void)bev;
-	while (!cl->dead && !cl->closing && client_message(cl))
-		;
-	if (cl->dead)
-		client_free(cl);
+	client_work(arg);
+}
+
+/**
+ * client_on_answer() - The answer that was owed is there
+ * @arg:	struct control_later
+ */
+static void client_on_answer(void *arg)
+{
+	struct control_later *l = arg;
+	struct client *cl = l->client;
+	json_t *reply = dispatch_late(l);
+
+	if (!cl) {
+		json_decref(reply);
+		return;
+	}
+	cl->from.owed = NULL;
+	client_reply(cl, reply);
+	client_work(cl);
+}
+
+void control_answer(struct control_later *later, json_t *ret,
+		    const struct error *err)
+{
+	later->ret = ret;
+	if (err)
+		later->err = *err;
+	/* Without memory to post it nobody can be told anything any more */
+	if (loop_post(later->loop, later->done, later))
+		log_line("no memory: an answer is lost");
 }
 
 /**
@@ -187,10 +237,13 @@ static void client_on_event(struct bufferevent *bev, short what, void *arg)
 
 	(void)bev;
 	/* At its end of input a client may still read, as in a pipe to nc */
-	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING))
-		client_finish(cl);
-	else
+	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING)) {
+		cl->ended = true;
+		if (!cl->from.owed)
+			client_finish(cl);
+	} else {
 		cl->dead = true;
+	}
 	if (cl->dead)
 		client_free(cl);
 }
@@ -207,7 +260,7 @@ static struct client *client_new(struct clients *set, int fd)
 	struct client *cl = calloc(1, sizeof(*cl));
 
 	if (cl)
-		cl->bev = bufferevent_socket_new(set->base, fd,
+		cl->bev = bufferevent_socket_new(loop_base(set->loop), fd,
 						 BEV_OPT_CLOSE_ON_FREE);
 	if (!cl || !cl->bev) {
 		evutil_closesocket(fd);
@@ -215,15 +268,18 @@ static struct client *client_new(struct clients *set, int fd)
 		return NULL;
 	}
 	cl->set = set;
+	cl->from.later = (struct control_later){
+		.loop = set->loop, .client = cl, .done = client_on_answer,
+	};
 	TAILQ_INSERT_TAIL(&set->list, cl, link);
 	set->count++;
 	return cl;
 }
 
-void clients_init(struct clients *set, struct event_base *base,
+void clients_init(struct clients *set, struct loop *loop,
 		  const struct dispatch *dispatch)
 {
-	*set = (struct clients){ .base = base, .dispatch = dispatch };
+	*set = (struct clients){ .loop = loop, .dispatch = dispatch };
 	TAILQ_INIT(&set->list);
 }
 
@@ -257,7 +313,7 @@ void clients_tell(struct clients *set, const char *text)
 
 	for (cl = TAILQ_FIRST(&set->list); cl; cl = next) {
 		next = TAILQ_NEXT(cl, link);
-		if (cl->ready && !cl->closing)
+		if (cl->from.ready && !cl->closing)
 			client_send(cl, text);
 		if (cl->dead)
 			client_free(cl);

@@ -17,29 +17,29 @@
 #define CLIENTS_MAX 64
 
 struct client;
-struct event_base;
+struct loop;
 
 /**
  * struct clients - All of them
  * @list:	the clients
  * @count:	how many
- * @base:	that runs them
+ * @loop:	that runs them
  * @dispatch:	what answers them
  */
 struct clients {
 	TAILQ_HEAD(client_list, client) list;
 	unsigned count;
-	struct event_base *base;
+	struct loop *loop;
 	const struct dispatch *dispatch;
 };
 
 /**
  * clients_init() - Start with none
  * @set:	filled in
- * @base:	that is to run them
+ * @loop:	that is to run them
  * @dispatch:	what is to answer them; must live as long as @set
  */
-void clients_init(struct clients *set, struct event_base *base,
+void clients_init(struct clients *set, struct loop *loop,
 		  const struct dispatch *dispatch);
 
 /**

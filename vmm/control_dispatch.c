@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control_args.h"
@@ -19,11 +20,23 @@
 /**
  * struct session - What the built-in commands get as their context
  * @d:		all commands
- * @ready:	of the client that asks
+ * @from:	the client that asks
  */
 struct session {
 	const struct dispatch *d;
-	bool *ready;
+	struct dispatch_client *from;
+};
+
+/**
+ * struct found - A command that was looked up: one of the two
+ * @command:	that is answered at once
+ * @task:	that is answered later
+ * @ctx:	handed to it
+ */
+struct found {
+	const struct control_command *command;
+	const struct control_task *task;
+	void *ctx;
 };
 
 static int do_capabilities(void *ctx, json_t *args, json_t **ret,
@@ -35,7 +48,7 @@ static int do_capabilities(void *ctx, json_t *args, json_t **ret,
 	if (json_array_size(json_object_get(args, "enable")))
 		return error_set(err, EINVAL, "'enable' asks for capabilities "
 				 "that the greeting did not offer");
-	*s->ready = true;
+	s->from->ready = true;
 	return 0;
 }
 
@@ -66,9 +79,17 @@ static const struct control_command builtins[] = {
  */
 static void list_names(json_t *list, const struct control_command *c)
 {
-	for (; c->name; c++)
+	for (; c && c->name; c++)
 		json_array_append_new(list, json_pack("{s:s}", "name",
 						      c->name));
+}
+
+/** list_tasks() - The same for a table of tasks */
+static void list_tasks(json_t *list, const struct control_task *t)
+{
+	for (; t && t->name; t++)
+		json_array_append_new(list, json_pack("{s:s}", "name",
+						      t->name));
 }
 
 static int do_query_commands(void *ctx, json_t *args, json_t **ret,
@@ -81,8 +102,10 @@ static int do_query_commands(void *ctx, json_t *args, json_t **ret,
 	(void)err;
 	*ret = json_array();
 	list_names(*ret, builtins);
-	for (i = 0; i < s->d->count; i++)
+	for (i = 0; i < s->d->count; i++) {
 		list_names(*ret, s->d->tables[i].list);
+		list_tasks(*ret, s->d->tables[i].tasks);
+	}
 	return 0;
 }
 
@@ -95,9 +118,18 @@ void dispatch_add(struct dispatch *d, const struct control_command *table,
 	d->count++;
 }
 
+void dispatch_add_tasks(struct dispatch *d, const struct control_task *table,
+			void *ctx)
+{
+	assert(d->count < DISPATCH_TABLES);
+	d->tables[d->count].tasks = table;
+	d->tables[d->count].ctx = ctx;
+	d->count++;
+}
+
 /**
  * table_find() - Look a command up in one table
- * @c:		the table
+ * @c:		the table, or NULL
  * @name:	what the client asks for
  *
  * Return: the command, or NULL
@@ -105,9 +137,19 @@ void dispatch_add(struct dispatch *d, const struct control_command *table,
 static const struct control_command *
 table_find(const struct control_command *c, const char *name)
 {
-	for (; c->name; c++)
+	for (; c && c->name; c++)
 		if (!strcmp(c->name, name))
 			return c;
+	return NULL;
+}
+
+/** task_find() - The same in a table of tasks */
+static const struct control_task *task_find(const struct control_task *t,
+					    const char *name)
+{
+	for (; t && t->name; t++)
+		if (!strcmp(t->name, name))
+			return t;
 	return NULL;
 }
 
@@ -115,22 +157,51 @@ table_find(const struct control_command *c, const char *name)
  * command_find() - Look a command up
  * @s:		the session
  * @name:	what the client asks for
- * @ctx:	where to put the command's context
  *
- * Return: the command, or NULL
+ * Return: the command; neither of the two if there is none
  */
-static const struct control_command *
-command_find(struct session *s, const char *name, void **ctx)
+static struct found command_find(struct session *s, const char *name)
 {
-	const struct control_command *c = table_find(builtins, name);
+	struct found f = { .command = table_find(builtins, name), .ctx = s };
 	unsigned i;
 
-	*ctx = s;
-	for (i = 0; !c && i < s->d->count; i++) {
-		c = table_find(s->d->tables[i].list, name);
-		*ctx = s->d->tables[i].ctx;
+	for (i = 0; !f.command && !f.task && i < s->d->count; i++) {
+		f.command = table_find(s->d->tables[i].list, name);
+		f.task = task_find(s->d->tables[i].tasks, name);
+		f.ctx = s->d->tables[i].ctx;
 	}
-	return c;
+	return f;
+}
+
+/**
+ * task_start() - Begin a command that is answered later
+ * @s:		the session
+ * @f:		the command
+ * @args:	its arguments, an object
+ * @id:		its id, or NULL
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+static int task_start(struct session *s, const struct found *f, json_t *args,
+		      json_t *id, struct error *err)
+{
+	struct control_later *l = malloc(sizeof(*l));
+	int rc;
+
+	if (!l)
+		return error_set(err, ENOMEM, "no memory for the command");
+	*l = s->from->later;
+	/* Its own: the worker's thread must not share it with the message */
+	l->id = id ? json_deep_copy(id) : NULL;
+	rc = f->task->start(f->ctx, args, l, err);
+	if (rc) {
+		json_decref(l->id);
+		free(l);
+		return rc;
+	}
+	s->from->owed = l;
+	return 0;
 }
 
 /**
@@ -140,30 +211,44 @@ command_find(struct session *s, const char *name, void **ctx)
  * @args:	its arguments, an object
  * @id:		its id, or NULL
  *
- * Return: the answer
+ * Return: the answer; NULL if it comes later
  */
 static json_t *command_run(struct session *s, const char *name, json_t *args,
 			   json_t *id)
 {
-	const struct control_command *c;
+	struct found f = command_find(s, name);
 	struct error err = { 0 };
 	json_t *ret = NULL;
-	void *ctx;
 
-	c = command_find(s, name, &ctx);
-	if (!c) {
+	if (!f.command && !f.task) {
 		error_set(&err, ENOENT, "there is no command '%.64s'; "
 			  "query-commands lists those there are", name);
 		return qmp_error(QMP_COMMAND_NOT_FOUND, err.text, id);
 	}
 
-	if (!control_args_check(c->args, args, &err) &&
-	    !c->fn(ctx, args, &ret, &err))
-		return qmp_return(ret, id);
+	if (!control_args_check(f.task ? f.task->args : f.command->args,
+				args, &err)) {
+		if (f.task && !task_start(s, &f, args, id, &err))
+			return NULL;
+		if (!f.task && !f.command->fn(f.ctx, args, &ret, &err))
+			return qmp_return(ret, id);
+	}
 
 	json_decref(ret);
 	return qmp_error(QMP_GENERIC_ERROR,
 			 err.code ? err.text : "the command failed", id);
+}
+
+json_t *dispatch_late(struct control_later *l)
+{
+	json_t *reply = l->err.code
+		? qmp_error(QMP_GENERIC_ERROR, l->err.text, l->id)
+		: qmp_return(json_incref(l->ret), l->id);
+
+	json_decref(l->ret);
+	json_decref(l->id);
+	free(l);
+	return reply;
 }
 
 /**
@@ -179,10 +264,10 @@ static int session_allows(const struct session *s, const char *name,
 {
 	bool negotiates = !strcmp(name, "qmp_capabilities");
 
-	if (!*s->ready && !negotiates)
+	if (!s->from->ready && !negotiates)
 		return error_set(err, EPERM, "say qmp_capabilities before any "
 				 "other command");
-	if (*s->ready && negotiates)
+	if (s->from->ready && negotiates)
 		return error_set(err, EPERM, "qmp_capabilities was said "
 				 "already");
 	return 0;
@@ -244,10 +329,11 @@ static json_t *message_run(struct session *s, json_t *msg)
 	return reply;
 }
 
-json_t *dispatch_message(const struct dispatch *d, bool *ready,
-			 const char *text, size_t len)
+json_t *dispatch_message(const struct dispatch *d,
+			 struct dispatch_client *from, const char *text,
+			 size_t len)
 {
-	struct session s = { .d = d, .ready = ready };
+	struct session s = { .d = d, .from = from };
 	struct error err = { 0 };
 	json_error_t why;
 	json_t *msg, *reply;

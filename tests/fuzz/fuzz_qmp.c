@@ -30,10 +30,10 @@ static const struct control_command table[] = {
 	{ NULL, NULL, NULL },
 };
 
-static void answer(const struct dispatch *d, bool *ready, const char *text,
-		   size_t n)
+static void answer(const struct dispatch *d, struct dispatch_client *from,
+		   const char *text, size_t n)
 {
-	json_t *reply = dispatch_message(d, ready, text, n), *again;
+	json_t *reply = dispatch_message(d, from, text, n), *again;
 	char *line = qmp_text(reply);
 	size_t len;
 
@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *p = (const char *)data;
 	struct dispatch d = { 0 };
-	bool ready = false;
+	struct dispatch_client from = { 0 };
 	size_t piece = 1 + size % 7, n;
 
 	dispatch_add(&d, table, NULL);
@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!n)
 			return 0;
 		if (!qmp_blank(p, n))
-			answer(&d, &ready, p, n);
+			answer(&d, &from, p, n);
 	}
 }
 

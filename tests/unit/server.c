@@ -84,6 +84,52 @@ static int do_end(void *ctx, json_t *args, json_t **ret, struct error *err)
 	return 0;
 }
 
+struct slow {
+	struct control_later *later;
+	json_t *args;
+	json_int_t ms;
+	bool fail;
+};
+
+static void *slow_main(void *arg)
+{
+	struct slow *w = arg;
+	const struct timespec ts = { w->ms / 1000, w->ms % 1000 * 1000000 };
+	struct error err = { 0 };
+
+	nanosleep(&ts, NULL);
+	if (w->fail)
+		error_set(&err, EIO, "slow failure");
+	control_answer(w->later, w->args, &err);
+	free(w);
+	return NULL;
+}
+
+static int start_slow(void *ctx, json_t *args, struct control_later *later,
+		      struct error *err)
+{
+	json_int_t ms = json_integer_value(json_object_get(args, "ms"));
+	struct slow *w = malloc(sizeof(*w));
+	pthread_t thread;
+
+	(void)ctx;
+	if (ms < 0 || !w) {
+		free(w);
+		return error_set(err, EINVAL, "it can't begin");
+	}
+	*w = (struct slow){ .later = later, .args = json_deep_copy(args),
+			    .ms = ms,
+			    .fail = json_object_get(args, "fail") };
+	assert_int_equal(pthread_create(&thread, NULL, slow_main, w), 0);
+	pthread_detach(thread);
+	return 0;
+}
+
+static const struct control_task tasks[] = {
+	{ "slow", "ms:i ?fail:s", start_slow },
+	{ 0 }
+};
+
 static const struct control_command commands[] = {
 	{ "echo", "text:s ?n:i ?flag:b ?list:o", do_echo },
 	{ "fail", "text:s", do_fail },
@@ -119,6 +165,7 @@ int server_setup(void **state)
 	if (!s->control)
 		fail_msg("%s", err.text);
 	control_add(s->control, commands, s);
+	control_add_tasks(s->control, tasks, s);
 	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
 	*state = s;
 	return 0;

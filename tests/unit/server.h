@@ -5,7 +5,9 @@
  * Its commands: "echo" returns its arguments (text:s ?n:i ?flag:b ?list:o),
  * "fail" fails with its text:s, "emit" sends event TEST with its n:i before
  * it answers, "big" returns a string of size:i bytes, "hang" keeps the main
- * thread busy for ms:i, "end" stops the loop.
+ * thread busy for ms:i, "end" stops the loop. "slow" is answered by another
+ * thread after ms:i, with its arguments, or with an error if it has a fail:s;
+ * it can't begin with ms < 0.
  */
 #ifndef FERRY_TESTS_SERVER_H
 #define FERRY_TESTS_SERVER_H

@@ -290,8 +290,9 @@ static void built_in_queries_answer(void **state)
 		name = json_object_get(json_array_get(list, i), "name");
 		found += !strcmp(json_string_value(name), "echo");
 		found += !strcmp(json_string_value(name), "query-version");
+		found += !strcmp(json_string_value(name), "slow");
 	}
-	assert_int_equal(found, 2);
+	assert_int_equal(found, 3);
 	json_decref(msg);
 
 	raw_send(fd, "{\"execute\":\"query-version\"}");
@@ -299,6 +300,75 @@ static void built_in_queries_answer(void **state)
 	raw_number(json_object_get(msg, "return"), "ferry", "major");
 	json_decref(msg);
 	close(fd);
+}
+
+#define SLOW(ms, id)	"{\"execute\":\"slow\",\"arguments\":{\"ms\":" #ms \
+			"},\"id\":" #id "}"
+#define ECHO(id)	"{\"execute\":\"echo\",\"arguments\":{\"text\":\"\"}," \
+			"\"id\":" #id "}"
+
+static void late_answers_keep_the_order(void **state)
+{
+	struct server *s = *state;
+	int fd = raw_ready(s->path), other = raw_ready(s->path);
+
+	raw_send(fd, ECHO(1) SLOW(200, 2) ECHO(3) SLOW(1, 4) SLOW(0, 5)
+		 ECHO(6));
+	raw_expect_id(fd, 1);
+	raw_expect_alive(other);	/* not kept waiting */
+	for (int id = 2; id <= 6; id++)
+		raw_expect_id(fd, id);
+	raw_expect_alive(fd);
+	close(fd);
+	close(other);
+}
+
+static void late_answers_may_be_errors(void **state)
+{
+	struct server *s = *state;
+	int fd = raw_ready(s->path);
+
+	raw_send(fd, "{\"execute\":\"slow\",\"arguments\":{\"ms\":1,"
+		 "\"fail\":\"\"}}");
+	assert_non_null(strstr(raw_error(fd, GENERIC), "slow failure"));
+	raw_send(fd, "{\"execute\":\"slow\",\"arguments\":{\"ms\":-1}}");
+	assert_non_null(strstr(raw_error(fd, GENERIC), "can't begin"));
+	raw_send(fd, "{\"execute\":\"slow\"}");
+	assert_non_null(strstr(raw_error(fd, GENERIC), "'ms' is missing"));
+	raw_expect_alive(fd);
+	close(fd);
+}
+
+static void half_closed_clients_get_late_answers(void **state)
+{
+	struct server *s = *state;
+	int fd = raw_ready(s->path);
+
+	raw_send(fd, SLOW(100, 1) ECHO(2) SLOW(50, 3));
+	shutdown(fd, SHUT_WR);
+	raw_expect_id(fd, 1);
+	raw_expect_id(fd, 2);
+	raw_expect_id(fd, 3);
+	assert_null(raw_read(fd));
+	close(fd);
+}
+
+static void who_is_owed_an_answer_may_go(void **state)
+{
+	struct server *s = *state;
+	int fd = raw_ready(s->path), other = raw_ready(s->path);
+
+	raw_send(fd, SLOW(100, 1));
+	close(fd);
+	raw_send(other, SLOW(200, 2));
+	raw_expect_id(other, 2);	/* the first was answered by then */
+	/* And the server may go before the answer comes */
+	raw_send(other, SLOW(100, 3) ECHO(4));
+	usleep(20000);
+	server_close(s);
+	assert_null(raw_read(other));
+	close(other);
+	usleep(200000);
 }
 
 int main(void)
@@ -318,6 +388,10 @@ int main(void)
 		SERVER_TEST(half_closed_clients_get_answers),
 		SERVER_TEST(one_too_many_is_turned_away),
 		SERVER_TEST(built_in_queries_answer),
+		SERVER_TEST(late_answers_keep_the_order),
+		SERVER_TEST(late_answers_may_be_errors),
+		SERVER_TEST(half_closed_clients_get_late_answers),
+		SERVER_TEST(who_is_owed_an_answer_may_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
