@@ -315,7 +315,8 @@ static int promise(struct target *t, struct error *err)
 /* All was read: now it is loaded (invariant 6) */
 int target_prepare(struct target *t, struct error *err)
 {
-	struct pager p = { .ctx = t, .poison = target_pager_hook };
+	struct pager p = { .ctx = t, .poison = target_pager_hook,
+			   .missing = true };
 	int rc = load_poison(t, err);
 
 	if (!rc)

@@ -204,6 +204,8 @@ static int run_command(const struct options *o)
 		return cli_migrate(o);
 	case CMD_POISON:
 		return cli_poison(o);
+	case CMD_DUMP:
+		return cli_dump(o);
 	case CMD_STATUS:
 		return cli_status(o);
 	case CMD_LIST:

@@ -20,6 +20,9 @@ int cli_migrate(const struct options *o);
 /** cli_status() - Show what a machine is doing; exit status */
 int cli_status(const struct options *o);
 
+/** cli_dump() - Put guest memory into a file; exit status */
+int cli_dump(const struct options *o);
+
 /** cli_list() - Show the machines that run here; exit status */
 int cli_list(const struct options *o);
 

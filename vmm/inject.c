@@ -75,16 +75,6 @@ static int replace_by_marker(struct machine *m, uint64_t offset,
 	return rc;
 }
 
-static struct pager get_pager(struct machine *m)
-{
-	struct pager p;
-
-	pthread_mutex_lock(&m->lock);
-	p = m->pager;
-	pthread_mutex_unlock(&m->lock);
-	return p;
-}
-
 static int simulate(struct machine *m, uint64_t offset, struct error *err)
 {
 	int rc;
@@ -137,7 +127,7 @@ static int try_method(struct machine *m, uint64_t offset,
 		      enum inject_method method, struct error *err)
 {
 	bool marker = method == INJECT_SIMULATE;
-	struct pager p = get_pager(m);
+	struct pager p = machine_pager(m);
 	int rc = p.poison ? p.poison(p.ctx, offset, marker, err) : 1;
 
 	if (rc <= 0)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "description.h"
+#include "log.h"
 #include "machine.h"
 #include "vcpu.h"
 
@@ -180,6 +181,29 @@ void machine_set_pager(struct machine *m, const struct pager *p)
 	pthread_mutex_lock(&m->lock);
 	m->pager = p ? *p : (struct pager){ 0 };
 	pthread_mutex_unlock(&m->lock);
+}
+
+struct pager machine_pager(struct machine *m)
+{
+	struct pager p;
+
+	pthread_mutex_lock(&m->lock);
+	p = m->pager;
+	pthread_mutex_unlock(&m->lock);
+	return p;
+}
+
+void machine_lost(struct machine *m, uint64_t gpa, uint64_t size)
+{
+	struct memory_failure f = { .gpa = gpa, .size = size,
+				    .action = MF_NOTED };
+	struct poison p = { .gpa = gpa, .size = size };
+	int rc = poison_add(&m->poison, &p);
+
+	if (rc > 0)
+		machine_failure(m, &f);
+	else if (rc < 0)
+		log_line("out of memory for the poison list");
 }
 
 void machine_failure(struct machine *m, const struct memory_failure *f)

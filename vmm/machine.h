@@ -102,9 +102,11 @@ struct machine_observer {
  *		in the ordinary way, -errno to refuse
  * @done:	an attempt in the ordinary way is over, successful or not; may
  *		be NULL
+ * @missing:	pages of RAM may not be there yet: who reads one waits
  */
 struct pager {
 	void *ctx;
+	bool missing;
 	int (*poison)(void *ctx, uint64_t offset, bool simulate,
 		      struct error *err);
 	void (*done)(void *ctx, uint64_t offset);
@@ -219,6 +221,27 @@ int machine_hold(struct machine *m, struct run_status *before,
 /** machine_release() - End what machine_hold() began; it stays paused */
 void machine_release(struct machine *m);
 
+/**
+ * machine_freeze() - Hold it still, to look at all of it
+ * @m:		the machine, running or not; also one whose guest has ended
+ * @before:	what it did before, for machine_thaw()
+ * @err:	why not
+ *
+ * As machine_hold(), with the status SAVE_VM. A guest that has ended keeps its
+ * status.
+ *
+ * Return: as machine_pause()
+ */
+int machine_freeze(struct machine *m, struct run_status *before,
+		   struct error *err);
+
+/**
+ * machine_thaw() - Let it go on as before
+ * @m:		the machine
+ * @before:	from machine_freeze()
+ */
+void machine_thaw(struct machine *m, const struct run_status *before);
+
 /** machine_held() - Is it being held? */
 bool machine_held(struct machine *m);
 
@@ -299,6 +322,19 @@ int machine_load(struct machine *m, struct reader *r, struct error *err);
  * @p:		who; NULL for nobody
  */
 void machine_set_pager(struct machine *m, const struct pager *p);
+
+/** machine_pager() - Who stands between the machine and its RAM; all zero if nobody */
+struct pager machine_pager(struct machine *m);
+
+/**
+ * machine_lost() - The VMM itself met memory that can't be read
+ * @m:		the machine
+ * @gpa:	guest-physical address
+ * @size:	bytes
+ *
+ * Enters it into the list and tells the observer, unless it was known.
+ */
+void machine_lost(struct machine *m, uint64_t gpa, uint64_t size);
 
 /**
  * machine_failure() - Tell the observer of a memory error

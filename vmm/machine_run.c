@@ -87,7 +87,9 @@ bool machine_ended(struct machine *m)
 static int may_run(const struct machine *m, struct error *err)
 {
 	if (m->held)
-		return error_set(err, EBUSY, "the guest is being migrated");
+		return error_set(err, EBUSY, "the guest is being %s",
+				 m->status.reason == WHY_DUMP ? "dumped"
+							      : "migrated");
 	if (m->status.state == RUN_SHUTDOWN ||
 	    m->status.state == RUN_INTERNAL_ERROR)
 		return error_set(err, ECANCELED, "the guest has ended");
@@ -229,10 +231,9 @@ int machine_pause(struct machine *m, enum run_state state,
 				     false, err);
 }
 
-int machine_hold(struct machine *m, struct run_status *before,
-		 struct error *err)
+static int hold(struct machine *m, struct run_status s,
+		struct run_status *before, struct error *err)
 {
-	const struct run_status s = { RUN_FINISH_MIGRATE, WHY_MIGRATION };
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
@@ -252,6 +253,45 @@ int machine_hold(struct machine *m, struct run_status *before,
 	if (rc)
 		machine_release(m);
 	return rc;
+}
+
+int machine_hold(struct machine *m, struct run_status *before,
+		 struct error *err)
+{
+	return hold(m, (struct run_status){ RUN_FINISH_MIGRATE,
+					    WHY_MIGRATION }, before, err);
+}
+
+int machine_freeze(struct machine *m, struct run_status *before,
+		   struct error *err)
+{
+	if (!machine_ended(m))
+		return hold(m, (struct run_status){ RUN_SAVE_VM, WHY_DUMP },
+			    before, err);
+	*before = machine_status(m);
+	return wait_parked(m) ? 0 : error_set(err, ETIMEDOUT,
+		"a vCPU of a guest that has ended does not stop");
+}
+
+/* In one go: nobody else may find it released and not yet as before */
+void machine_thaw(struct machine *m, const struct run_status *before)
+{
+	bool frozen;
+
+	pthread_mutex_lock(&m->telling);
+	pthread_mutex_lock(&m->lock);
+	frozen = m->held && m->status.reason == WHY_DUMP;
+	if (frozen) {
+		m->held = false;
+		m->status = *before;
+		if (before->state == RUN_RUNNING && m->gate != GATE_END)
+			m->gate = GATE_RUN;
+		pthread_cond_broadcast(&m->changed);
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (frozen)
+		m->observer.status(m->observer.ctx, *before);
+	pthread_mutex_unlock(&m->telling);
 }
 
 void machine_release(struct machine *m)

@@ -20,6 +20,7 @@
 #include "chardev.h"
 #include "cli.h"
 #include "control.h"
+#include "dump.h"
 #include "host.h"
 #include "inject.h"
 #include "log.h"
@@ -37,6 +38,7 @@
 struct process {
 	struct host host;
 	struct migration *migration;
+	struct dumper *dumper;
 	struct machine *machine;	/* built by run; freed at the end */
 	int sigbus_fd;
 	struct event *sigbus, *term, *interrupt;
@@ -134,6 +136,9 @@ static int open_process(struct process *p, const struct options *o,
 	if (!h->console)
 		return -err->code;
 	host_register(h);
+	p->dumper = dumper_new(h, err);
+	if (!p->dumper)
+		return -err->code;
 	p->migration = migration_new(h, err);
 	return p->migration ? 0 : -err->code;
 }
@@ -150,6 +155,7 @@ static void close_process(struct process *p)
 	struct host *h = &p->host;
 
 	host_set_machine(h, NULL);
+	dumper_free(p->dumper);
 	migration_free(p->migration);
 	machine_free(p->machine);
 	control_close(h->control);
@@ -233,6 +239,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a file that may not grow: an error */
 	return o.cmd == CMD_RUN || o.cmd == CMD_RECEIVE ? run_process(&o)
 							: cli_run(&o);
 }

@@ -154,10 +154,11 @@ static int parse_words(struct options *o, int n, char **words,
 {
 	const struct command_def *def = &command_defs[o->cmd];
 	struct uri uri;
+	bool last = def->uri || o->cmd == CMD_DUMP;
 	int i = 0, rc;
 
-	/* With --control the name may be left out: then the URI comes first */
-	if (def->machine && n > (o->control && def->uri ? 1 : 0)) {
+	/* With --control the name may be left out: then the last comes first */
+	if (def->machine && n > (o->control && last ? 1 : 0)) {
 		rc = options_set_name(o, words[i++], err);
 		if (rc)
 			return rc;
@@ -172,6 +173,8 @@ static int parse_words(struct options *o, int n, char **words,
 			return error_set(err, EINVAL, "'%.200s' names no "
 					 "host to go to", o->uri);
 	}
+	if (o->cmd == CMD_DUMP && i < n)
+		o->file = words[i++];
 	if (i < n)
 		return error_set(err, EINVAL, "'%.64s' is one argument too "
 				 "many; usage: ferry %s %s", words[i],
@@ -202,9 +205,14 @@ static int check_required(const struct options *o, unsigned seen,
 		what = "the machine's NAME";
 	else if (def->uri && !o->uri)
 		what = "the URI";
-	else if (o->cmd == CMD_POISON &&
+	else if (o->cmd == CMD_DUMP && !o->file)
+		what = "the FILE";
+	else if ((o->cmd == CMD_POISON || o->raw || o->size) &&
 		 !(seen & 1u << (OPT_ADDRESS - OPT_FIRST)))
 		what = "--address GPA";
+	else if (o->cmd == CMD_DUMP && !o->size &&
+		 seen & 1u << (OPT_ADDRESS - OPT_FIRST))
+		what = "--size SIZE";
 
 	if (!what)
 		return 0;

@@ -23,6 +23,7 @@ enum subcommand {
 	CMD_RECEIVE,
 	CMD_MIGRATE,
 	CMD_POISON,
+	CMD_DUMP,
 	CMD_STATUS,
 	CMD_LIST,
 	CMD_STOP,
@@ -58,7 +59,10 @@ enum serial_kind {
  * @ram:	kind of RAM
  * @cpu_vendor:	"host", "amd" or "intel"
  * @paused:	do not start the guest
- * @address:	guest-physical, of the first page to poison
+ * @file:	where a dump goes
+ * @raw:	a dump of bytes as they are
+ * @size:	bytes to dump; 0 for all
+ * @address:	guest-physical, of the first page to poison, or to dump
  * @count:	pages to poison, or events to wait for (0: no limit)
  * @method:	"auto", "hwpoison" or "simulate"
  * @bandwidth:	limit of the push, bytes per second; 0 for none
@@ -82,6 +86,9 @@ struct options {
 	enum ram_backing ram;
 	const char *cpu_vendor;
 	bool paused;
+	const char *file;
+	bool raw;
+	uint64_t size;
 	uint64_t address;
 	uint64_t count;
 	const char *method;

@@ -63,6 +63,22 @@ static int set_cpus(struct options *o, const char *text, struct error *err)
 }
 
 /**
+ * set_size() - Store how much to dump
+ * @o:		the options
+ * @text:	what the user typed
+ * @err:	what is wrong with it
+ *
+ * Return: 0, -EINVAL, -ERANGE
+ */
+static int set_size(struct options *o, const char *text, struct error *err)
+{
+	int rc = parse_size("--size", text, &o->size, err);
+
+	return rc || o->size ? rc : error_set(err, ERANGE, "--size: it must "
+					      "not be 0");
+}
+
+/**
  * set_count() - Store a number of pages or events
  * @o:		the options
  * @text:	what the user typed
@@ -206,6 +222,11 @@ int options_set(struct options *o, const struct option_def *def,
 		return set_path(def, &o->control, text, err);
 	case OPT_ADDRESS:
 		return parse_address("--address", text, &o->address, err);
+	case OPT_SIZE:
+		return set_size(o, text, err);
+	case OPT_RAW:
+		o->raw = true;
+		return 0;
 	case OPT_COUNT:
 		return set_count(o, text, err);
 	case OPT_METHOD:

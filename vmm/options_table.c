@@ -10,7 +10,8 @@
 #define BIT(cmd) (1u << (cmd))
 #define MACHINES (BIT(CMD_RUN) | BIT(CMD_RECEIVE))
 #define CLIENTS                                                              \
-	(BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_STATUS) |              \
+	(BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_DUMP) |                \
+	 BIT(CMD_STATUS) |                                                   \
 	 BIT(CMD_STOP) | BIT(CMD_CONT) | BIT(CMD_QUIT) | BIT(CMD_EVENTS))
 #define ALL (BIT(CMDS) - 1)
 
@@ -24,6 +25,8 @@ const struct command_def command_defs[CMDS] = {
 	[CMD_POISON] = { "poison", "--address GPA [OPTIONS] NAME",
 		"make pages of a guest unreadable, as failing memory would",
 		true, false },
+	[CMD_DUMP] = { "dump", "[OPTIONS] NAME FILE",
+		"put the memory of a guest into a file", true, false },
 	[CMD_STATUS] = { "status", "[OPTIONS] NAME",
 		"show what a machine is doing", true, false },
 	[CMD_LIST] = { "list", "[--json]",
@@ -74,8 +77,14 @@ const struct option_def option_defs[] = {
 	  "do not start the guest before `ferry cont`" },
 	{ "log", OPT_LOG, "FILE", MACHINES,
 	  "append a copy of ferry's messages to FILE" },
-	{ "address", OPT_ADDRESS, "GPA", BIT(CMD_POISON),
-	  "guest-physical address in the first page to poison" },
+	{ "address", OPT_ADDRESS, "GPA", BIT(CMD_POISON) | BIT(CMD_DUMP),
+	  "poison: guest-physical address in the first page;\n"
+	  "dump: where to begin" },
+	{ "size", OPT_SIZE, "SIZE", BIT(CMD_DUMP),
+	  "how much, as for --memory, e.g. 4K (default: all)" },
+	{ "raw", OPT_RAW, NULL, BIT(CMD_DUMP),
+	  "just the bytes, no ELF core file; fails if a page\n"
+	  "of it is lost, and does not pause the guest" },
 	{ "count", OPT_COUNT, "N", BIT(CMD_POISON) | BIT(CMD_EVENTS),
 	  "poison: how many pages (default 1);\n"
 	  "events: end after so many (default: never)" },
@@ -94,7 +103,8 @@ const struct option_def option_defs[] = {
 	  "the name; NAME may then be left out of commands\n"
 	  "that have it as an argument" },
 	{ "json", OPT_JSON, NULL,
-	  BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_STATUS) | BIT(CMD_LIST),
+	  BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_DUMP) |
+	  BIT(CMD_STATUS) | BIT(CMD_LIST),
 	  "print one JSON value instead of text" },
 	{ "help", OPT_HELP, NULL, ALL,
 	  "print this" },

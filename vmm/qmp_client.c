@@ -197,6 +197,11 @@ struct qmp_client *qmp_open(const char *name, const char *path,
 	return q;
 }
 
+void qmp_timeout(struct qmp_client *q, int timeout_ms)
+{
+	q->link.timeout_ms = timeout_ms;
+}
+
 void qmp_watch(struct qmp_client *q, int fd)
 {
 	q->watch = fd;

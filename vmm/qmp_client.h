@@ -36,6 +36,13 @@ struct qmp_client *qmp_open(const char *name, const char *path,
 			    int timeout_ms, struct error *err);
 
 /**
+ * qmp_timeout() - Change how long the machine may take to answer
+ * @q:		the client
+ * @timeout_ms:	for every answer from now on; -1 without limit
+ */
+void qmp_timeout(struct qmp_client *q, int timeout_ms);
+
+/**
  * qmp_watch() - Let a descriptor end the wait for events
  * @q:		the client
  * @fd:		qmp_next_event() returns when it is readable, e.g. a signalfd;

@@ -14,6 +14,7 @@ enum run_state {
 	RUN_INMIGRATE,		/* waits for a guest to arrive */
 	RUN_RUNNING,
 	RUN_PAUSED,
+	RUN_SAVE_VM,		/* paused, its memory is being dumped */
 	RUN_FINISH_MIGRATE,	/* paused, its state is being sent */
 	RUN_POSTMIGRATE,	/* handed over: never runs again */
 	RUN_INTERNAL_ERROR,	/* stopped by something it can't go on from */
@@ -34,6 +35,7 @@ enum run_reason {
 	WHY_UNPAUSED,
 	WHY_CRASHED,		/* panic, machine check it could not take, triple fault */
 	WHY_SHUTDOWN,
+	WHY_DUMP,		/* paused so that all of it can be looked at */
 	RUN_REASONS
 };
 

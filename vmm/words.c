@@ -85,6 +85,10 @@ static const struct row rows[] = {
 			[WHY_SHUTDOWN] = CELL(PAUSED, SHUTTING_DOWN),
 		},
 	},
+	[RUN_SAVE_VM] = {
+		.qemu = "save-vm",
+		.other = CELL(PAUSED, DUMP),
+	},
 	[RUN_FINISH_MIGRATE] = {
 		.qemu = "finish-migrate",
 		.other = CELL(PAUSED, MIGRATION),

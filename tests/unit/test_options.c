@@ -179,6 +179,33 @@ static void uris_are_looked_at(void **state)
 	bad("migrate s unix:", EINVAL, "the path must");
 }
 
+static void dump_takes_a_file(void **state)
+{
+	struct options o = good("dump src core");
+
+	(void)state;
+	assert_int_equal(o.cmd, CMD_DUMP);
+	assert_string_equal(o.name, "src");
+	assert_string_equal(o.file, "core");
+	assert_false(o.raw);
+	assert_int_equal(o.size, 0);
+	o = good("dump --raw --address 0x1000 --size 8K src f");
+	assert_true(o.raw);
+	assert_int_equal(o.address, 0x1000);
+	assert_int_equal(o.size, 8192);
+	o = good("dump --control /c f");
+	assert_null(o.name);
+	assert_string_equal(o.file, "f");
+
+	bad("dump src", EINVAL, "the FILE is missing");
+	bad("dump", EINVAL, "NAME is missing");
+	bad("dump --raw src f", EINVAL, "--address GPA is missing");
+	bad("dump --size 4K src f", EINVAL, "--address GPA is missing");
+	bad("dump --address 0 src f", EINVAL, "--size SIZE is missing");
+	bad("dump --address 0 --size 0 src f", ERANGE, "--size");
+	bad("dump src f g", EINVAL, "'g'");
+}
+
 static void poison_takes_pages(void **state)
 {
 	struct options o = good("poison src --address 0x12345000");
@@ -381,6 +408,7 @@ int main(void)
 		cmocka_unit_test(migrate_takes_name_and_uri),
 		cmocka_unit_test(uris_are_looked_at),
 		cmocka_unit_test(poison_takes_pages),
+		cmocka_unit_test(dump_takes_a_file),
 		cmocka_unit_test(simple_commands_take_a_name),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(help_is_found),
