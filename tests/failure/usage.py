@@ -52,8 +52,8 @@ test_options.cases = {"what": OPTIONS}
 
 def test_help(world):
     """Every command explains itself, and that is no error."""
-    for command in ("run", "receive", "migrate", "poison", "status", "list",
-                    "stop", "cont", "quit", "events"):
+    for command in ("run", "receive", "migrate", "poison", "dump", "status",
+                    "list", "stop", "cont", "quit", "events"):
         out, err = world.ferry(command, "--help")
         check(out.startswith(f"usage: ferry {command}"), out)
         equal(err, "", "standard error")
