@@ -26,6 +26,7 @@
  * @source:	the guest leaves, or has left, or tried to
  * @target:	a guest arrives, or has arrived
  * @bandwidth:	limit of the push, bytes per second; 0 for none
+ * @no_poison:	a guest without lost memory may go where poison can't
  */
 struct migration {
 	struct host *host;
@@ -33,6 +34,7 @@ struct migration {
 	struct source *source;
 	struct target *target;
 	uint64_t bandwidth;
+	bool no_poison;
 };
 
 static int may_leave(struct migration *mig, struct error *err)
@@ -71,6 +73,7 @@ static int start_leaving(struct migration *mig, const char *text,
 	if (!mig->source)
 		return -err->code;
 	mig->source->bandwidth = mig->bandwidth;
+	mig->source->no_poison = mig->no_poison;
 	return source_start(mig->source, err);
 }
 
@@ -153,6 +156,9 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 		"no migration is under way: 'migrate' starts one, which is postcopy from the start");
 }
 
+/* On, unless a destination that can't take poison will do: see check_lost() */
+#define POISON	"ferry-poison"
+
 /* QEMU's capabilities, with the value that each has here for good */
 static const struct {
 	const char *name;
@@ -174,6 +180,8 @@ static int check_capability(json_t *c, struct error *err)
 	if (!name || !json_is_boolean(state))
 		return error_set(err, EINVAL,
 			"each capability needs a name 'capability' and a boolean 'state'");
+	if (!strcmp(name, POISON))
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
 		if (strcmp(name, capabilities[i].name))
 			continue;
@@ -191,25 +199,36 @@ static int cmd_set_capabilities(void *ctx, json_t *args, json_t **ret,
 {
 	json_t *list = json_object_get(args, "capabilities"), *c;
 	size_t i;
+	struct migration *mig = ctx;
 	int rc = 0;
 
-	(void)ctx;
 	(void)ret;
 	if (!json_is_array(list))
 		return error_set(err, EINVAL,
 				 "'capabilities' must be an array");
 	json_array_foreach(list, i, c)
 		rc = rc ? rc : check_capability(c, err);
-	return rc;
+	if (rc)
+		return rc;
+	json_array_foreach(list, i, c)
+		if (!strcmp(json_string_value(json_object_get(c,
+						"capability")), POISON))
+			mig->no_poison = json_is_false(json_object_get(c,
+								"state"));
+	return 0;
 }
 
 static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
 				  struct error *err)
 {
-	(void)ctx;
+	struct migration *mig = ctx;
+
 	(void)args;
 	(void)err;
 	*ret = json_array();
+	json_array_append_new(*ret, json_pack("{s:s, s:b}", "capability",
+					      POISON, "state",
+					      !mig->no_poison));
 	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
 		json_array_append_new(*ret, json_pack("{s:s, s:b}",
 			"capability", capabilities[i].name,

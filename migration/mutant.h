@@ -16,7 +16,8 @@
  * mutant() - Is a fault switched on?
  * @name:	"drop-poison": a source tells nothing of poison and sends zeroes
  *		for pages that it can't read; "late-copy": a destination copies over
- *		the poison that it placed
+ *		the poison that it placed; "old-kernel": a destination makes do
+ *		without UFFDIO_POISON
  *
  * Return: true if it is
  */

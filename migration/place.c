@@ -57,6 +57,17 @@ static void release_run(struct target *t, const struct run *r, size_t from)
 
 enum place_op { PLACE_COPY, PLACE_ZERO, PLACE_POISON };
 
+/* Nothing was ever placed there, so there is nothing to read behind it */
+static int wall(struct target *t, size_t page, size_t len, size_t *done)
+{
+	int rc = ram_wall(&t->m->ram, page * WIRE_PAGE, len);
+
+	*done = rc ? 0 : len;
+	if (!rc)
+		uffd_wake(t->uffd, hva(t, page), len);
+	return rc;
+}
+
 static int do_ioctl(struct target *t, enum place_op op, size_t page,
 		    const uint8_t *data, size_t len, size_t *done)
 {
@@ -66,7 +77,9 @@ static int do_ioctl(struct target *t, enum place_op op, size_t page,
 	case PLACE_ZERO:
 		return uffd_zero(t->uffd, hva(t, page), len, done);
 	default:
-		return uffd_poison(t->uffd, hva(t, page), len, done);
+		return t->can_poison
+			? uffd_poison(t->uffd, hva(t, page), len, done)
+			: wall(t, page, len, done);
 	}
 }
 
@@ -228,25 +241,42 @@ static void copy_over_poison(struct target *t, size_t page)
 	uffd_copy(t->uffd, hva(t, page), stale, WIRE_PAGE, &done);
 }
 
+/* One page, claimed. It's in the list before a vCPU can run into a wall */
+static int poison_run(struct target *t, struct run *r, bool delivered,
+		      struct error *err)
+{
+	int rc = t->can_poison ? 0 : enter_poison(t, r->first, delivered, err);
+	long placed;
+
+	if (rc) {
+		release_run(t, r, 0);
+		return rc;
+	}
+	placed = place_run(t, r, PLACE_POISON, NULL, err);
+	if (placed < 0)
+		return (int)placed;
+	return placed && t->can_poison ? enter_poison(t, r->first, delivered,
+						      err) : 0;
+}
+
 int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 		  struct error *err)
 {
 	size_t page = 0;
 	int rc = find_pages(t, gpa, n, &page, err);
 
+	if (!rc && !t->can_poison && !t->prepared)
+		rc = error_set(err, ENOTSUP,
+			"the guest's page at 0x%llx is lost, and this kernel has no UFFDIO_POISON (Linux 6.6 or newer has)",
+			(unsigned long long)gpa);
 	for (size_t i = 0; i < n && !rc; i++) {
 		struct run r;
-		long placed;
 
 		if (!claim_run(t, &r, page + i, 1)) {
 			t->job->refused++;
 			continue;
 		}
-		placed = place_run(t, &r, PLACE_POISON, NULL, err);
-		if (placed < 0)
-			rc = (int)placed;
-		else if (placed)
-			rc = enter_poison(t, page + i, delivered, err);
+		rc = poison_run(t, &r, delivered, err);
 		if (mutant("late-copy"))
 			copy_over_poison(t, page + i);
 	}
@@ -307,6 +337,9 @@ static int poison_page(struct target *t, uint64_t offset, bool simulate,
 	if (!simulate)
 		return error_set(err, EAGAIN,
 			"the page has not arrived yet: try again, or use --method simulate");
+	if (!t->can_poison)
+		return error_set(err, ENOTSUP,
+			"this kernel has no UFFDIO_POISON (Linux 6.6 or newer has): use --method hwpoison");
 	if (pages_poison_present(&t->pages, page))
 		return poison_present(t, page, err);
 	if (!claim_run(t, &r, page, 1))

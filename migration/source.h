@@ -65,6 +65,8 @@ struct extent {
  * @finishing:	only the push's connection matters any more
  * @ending:	connections are being closed on purpose
  * @injecting:	page that is being poisoned on purpose, plus one; or 0
+ * @no_poison:	a guest without lost memory may go where poison can't
+ * @peer_poison: the destination's kernel has UFFDIO_POISON
  * @bandwidth:	of the push, bytes per second at most; 0 for no limit
  */
 struct source {
@@ -91,6 +93,7 @@ struct source {
 	_Atomic bool ending, finishing;
 	_Atomic uint64_t bandwidth;
 	_Atomic size_t injecting;
+	bool no_poison, peer_poison;
 	pthread_t thread, demand_thread;
 };
 

@@ -10,6 +10,7 @@
 
 #include "../vmm/hot.h"
 #include "../vmm/log.h"
+#include "../vmm/uffd.h"
 #include "mutant.h"
 #include "priority.h"
 #include "source.h"
@@ -35,7 +36,8 @@ static int greet(struct source *s, struct channel *c, enum wire_role role,
 {
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role,
-		.features = WIRE_POISON, .page_size = WIRE_PAGE,
+		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
+		.page_size = WIRE_PAGE,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
 	uint8_t out[WIRE_HELLO], *in = NULL;
@@ -53,19 +55,52 @@ static int greet(struct source *s, struct channel *c, enum wire_role role,
 		rc = channel_expect(c, WIRE_MSG_WELCOME, &in, NULL, err);
 	if (!rc)
 		rc = wire_get_hello(in, &h, err);
-	if (!rc && !(h.features & WIRE_POISON))
-		rc = error_set(err, ENOTSUP,
-			"the destination's kernel has no UFFDIO_POISON (Linux 6.6 or newer is needed there): a lost page could only arrive as wrong data");
 	if (!rc && (h.page_size != WIRE_PAGE || memcmp(h.id, s->id, WIRE_ID)))
 		rc = error_set(err, EBADMSG,
 			"the destination's WELCOME does not fit our HELLO");
+	if (!rc)
+		s->peer_poison = h.features & WIRE_POISON;
 	free(in);
 	return rc;
 }
 
+/* Where poison can't go, only a guest without any may, if the user says so */
+static int check_lost(struct source *s, size_t lost, struct error *err)
+{
+	if (s->peer_poison)
+		return 0;
+	if (lost)
+		return error_set(err, ENOTSUP,
+			"the guest has lost memory (%zu page%s), and the destination's kernel has no UFFDIO_POISON (Linux 6.6 or newer is needed there) to keep it from reading wrong data",
+			lost, lost == 1 ? "" : "s");
+	if (!s->no_poison)
+		return error_set(err, ENOTSUP,
+			"the destination's kernel has no UFFDIO_POISON (Linux 6.6 or newer is needed there): the guest could not go on there if memory is lost on the way; migrate --no-poison takes that risk");
+	return 0;
+}
+
+static size_t lost_pages(const struct poison *p, int n)
+{
+	size_t lost = 0;
+
+	for (int i = 0; i < n; i++)
+		lost += p[i].size / WIRE_PAGE;
+	return lost;
+}
+
 int source_hello(struct source *s, struct error *err)
 {
-	return greet(s, &s->main, WIRE_MAIN, err);
+	int rc = greet(s, &s->main, WIRE_MAIN, err), n;
+	struct poison *p;
+
+	if (rc || s->peer_poison)
+		return rc;
+	n = poison_copy(&s->m->poison, &p);
+	rc = n < 0 ? error_set(err, ENOMEM, "out of memory for poison")
+		   : check_lost(s, lost_pages(p, n), err);
+	if (n > 0)
+		free(p);
+	return rc;
 }
 
 int source_describe(struct source *s, struct error *err)
@@ -190,7 +225,9 @@ int source_poison(struct source *s, struct error *err)
 		poison_save(p, (size_t)n, &w);
 	rc = n < 0 || w.failed
 		? error_set(err, ENOMEM, "out of memory for poison")
-		: say(s, WIRE_MSG_POISON_LIST, &w, err);
+		: check_lost(s, lost_pages(p, n), err);
+	if (!rc)
+		rc = say(s, WIRE_MSG_POISON_LIST, &w, err);
 	writer_free(&w);
 	free(p);
 	return rc;
@@ -265,6 +302,8 @@ static int send_hot(struct source *s, struct error *err)
 		    !sent_claim(&s->sent, offset / WIRE_PAGE, 1))
 			continue;
 		rc = batch_fill(s, &s->batch, offset / WIRE_PAGE, 1, err);
+		if (!rc)
+			rc = check_lost(s, s->batch.poison_pages, err);
 		if (!rc)
 			rc = batch_send(s, &s->batch, &s->main, PAGE_PUSH,
 					err);

@@ -18,6 +18,7 @@
 
 #include "../vmm/log.h"
 #include "../vmm/uffd.h"
+#include "mutant.h"
 #include "stages.h"
 #include "target.h"
 
@@ -188,6 +189,18 @@ static void *target_main(void *arg)
 	return NULL;
 }
 
+/*
+ * What the handshake says of this kernel. Who may not open a userfaultfd at all hears
+ * of that when it's opened, with the cure.
+ */
+static bool kernel_can_poison(void)
+{
+	if (uffd_has_poison() && !mutant("old-kernel"))
+		return true;
+	log_line("this kernel has no UFFDIO_POISON (Linux 6.6 or newer has): only a guest without lost memory, sent with --no-poison, can come here");
+	return false;
+}
+
 struct target *target_new(struct host *h, struct job *job,
 			  const struct uri *uri, struct error *err)
 {
@@ -207,6 +220,7 @@ struct target *target_new(struct host *h, struct job *job,
 	pthread_mutex_init(&t->inflight.lock, NULL);
 	t->inflight.job = job;
 	pthread_mutex_init(&t->hook_lock, NULL);
+	t->can_poison = kernel_can_poison();
 	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	t->listener = channel_listen(uri, err);
 	rc = t->listener < 0 ? t->listener

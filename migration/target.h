@@ -31,6 +31,7 @@
  * @main:	connection for the stages and the push
  * @demand:	connection for what is asked for
  * @id:		names the migration on both connections
+ * @can_poison:	this kernel has UFFDIO_POISON
  * @m:		the machine, once it was built
  * @uffd:	RAM is registered with it until every page is there; or -1
  * @pages:	what each page is
@@ -54,6 +55,7 @@ struct target {
 	int listener;
 	struct channel main, demand;
 	uint8_t id[WIRE_ID];
+	bool can_poison;
 
 	struct machine *m;
 	_Atomic int uffd;
@@ -132,9 +134,11 @@ int target_zero(struct target *t, uint64_t gpa, size_t n, struct error *err);
  * @delivered:	the guest was told already
  * @err:	why not
  *
- * A page that is there stays as it is: the guest has a good copy.
+ * A page that is there stays as it is: the guest has a good copy. Without
+ * UFFDIO_POISON the guest is not taken, or, if it is here already, ends when it
+ * touches the page: ram_wall().
  *
- * Return: as target_place()
+ * Return: as target_place(); -ENOTSUP
  */
 int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 		  struct error *err);

@@ -30,18 +30,18 @@ static int say(struct target *t, enum wire_type type, const struct writer *w,
 	return channel_say(&t->main, &m, w ? w->data : NULL, err);
 }
 
-static int welcome(struct channel *c, const uint8_t *id, enum wire_role role,
+static int welcome(struct target *t, struct channel *c, enum wire_role role,
 		   struct error *err)
 {
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role, .page_size = WIRE_PAGE,
-		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
+		.features = t->can_poison ? WIRE_POISON : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_WELCOME,
 			      .length = WIRE_HELLO };
 	uint8_t out[WIRE_HELLO];
 
-	memcpy(h.id, id, WIRE_ID);
+	memcpy(h.id, t->id, WIRE_ID);
 	wire_put_hello(out, &h);
 	return channel_say(c, &m, out, err);
 }
@@ -73,7 +73,7 @@ int target_hello(struct target *t, struct error *err)
 	if (rc)
 		return rc;
 	memcpy(t->id, h.id, WIRE_ID);
-	return welcome(&t->main, t->id, WIRE_MAIN, err);
+	return welcome(t, &t->main, WIRE_MAIN, err);
 }
 
 /* RAM is empty, and stays so until we place something (invariant 11) */
@@ -81,7 +81,7 @@ static int register_ram(struct target *t, struct error *err)
 {
 	struct ram *ram = &t->m->ram;
 
-	t->uffd = uffd_open(true, err);
+	t->uffd = uffd_open(t->can_poison, err);
 	if (t->uffd < 0)
 		return t->uffd;
 	if (madvise(ram->base, ram->size, MADV_NOHUGEPAGE) && errno != EINVAL)
@@ -189,7 +189,7 @@ int target_attach(struct target *t, struct error *err)
 	int rc = accept_demand(t, err);
 
 	if (!rc)
-		rc = welcome(&t->demand, t->id, WIRE_DEMAND, err);
+		rc = welcome(t, &t->demand, WIRE_DEMAND, err);
 	channel_deadline(&t->main, SILENCE_MS);
 	return rc ? rc : start_pager(t, err);
 }

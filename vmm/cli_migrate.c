@@ -315,6 +315,11 @@ static int migrate(struct follow *f, struct error *err)
 			 "max-postcopy-bandwidth",
 			 (json_int_t)f->o->bandwidth), NULL, err);
 	if (!rc)
+		rc = qmp_execute(f->q, "migrate-set-capabilities",
+			json_pack("{s:[{s:s, s:b}]}", "capabilities",
+				  "capability", "ferry-poison",
+				  "state", !f->o->no_poison), NULL, err);
+	if (!rc)
 		rc = qmp_execute(f->q, "migrate", json_pack("{s:s}", "uri",
 				 f->o->uri), NULL, err);
 	if (rc)

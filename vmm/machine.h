@@ -144,6 +144,7 @@ struct machine {
 	int poison_uffd;		/* for poison made here, or -1 */
 
 	struct poison_list poison;	/* has its own lock */
+	_Atomic bool walled;		/* vcpu_walled() ends the guest */
 	pthread_mutex_t inject_lock;	/* one poisoning on purpose at a time */
 };
 

@@ -66,6 +66,7 @@ enum serial_kind {
  * @count:	pages to poison, or events to wait for (0: no limit)
  * @method:	"auto", "hwpoison" or "simulate"
  * @bandwidth:	limit of the push, bytes per second; 0 for none
+ * @no_poison:	a guest without lost memory may go where poison can't
  * @json:	print JSON
  * @detach:	do not wait for the migration's end
  */
@@ -93,6 +94,7 @@ struct options {
 	uint64_t count;
 	const char *method;
 	uint64_t bandwidth;
+	bool no_poison;
 	bool json;
 	bool detach;
 };

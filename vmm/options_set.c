@@ -239,6 +239,9 @@ int options_set(struct options *o, const struct option_def *def,
 		return 0;
 	case OPT_BANDWIDTH:
 		return parse_size("--bandwidth", text, &o->bandwidth, err);
+	case OPT_NO_POISON:
+		o->no_poison = true;
+		return 0;
 	case OPT_DETACH:
 		o->detach = true;
 		return 0;

@@ -96,6 +96,10 @@ const struct option_def option_defs[] = {
 	  "push at most so much per second, e.g. 100M; pages\n"
 	  "that a vCPU waits for are never held back\n"
 	  "(default: no limit)" },
+	{ "no-poison", OPT_NO_POISON, NULL, BIT(CMD_MIGRATE),
+	  "let a guest without lost memory go to a kernel that\n"
+	  "has no UFFDIO_POISON (before Linux 6.6): it ends if\n"
+	  "it needs a page that is lost on the way" },
 	{ "detach", OPT_DETACH, NULL, BIT(CMD_MIGRATE),
 	  "start the migration, and do not wait for its end" },
 	{ "control", OPT_CONTROL, "PATH", MACHINES | CLIENTS,

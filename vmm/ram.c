@@ -89,6 +89,13 @@ int ram_create(struct ram *ram, uint64_t size, enum ram_backing backing,
 	return rc;
 }
 
+int ram_wall(struct ram *ram, uint64_t offset, size_t len)
+{
+	/* Before a vCPU can run into it, and ask */
+	ram->walled = true;
+	return mprotect(ram->base + offset, len, PROT_NONE) ? -errno : 0;
+}
+
 void ram_destroy(struct ram *ram)
 {
 	if (ram->base)

@@ -15,6 +15,7 @@
 #ifndef FERRY_RAM_H
 #define FERRY_RAM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,7 @@ struct ram_region {
  * @backing:	what kind of memory it is
  * @memfd:	its file, or -1
  * @regions:	how many of @region are used
+ * @walled:	ram_wall() has taken pages away
  */
 struct ram {
 	uint8_t *base;
@@ -57,6 +59,7 @@ struct ram {
 	enum ram_backing backing;
 	int memfd;
 	unsigned regions;
+	_Atomic bool walled;
 	struct ram_region region[RAM_REGIONS];
 };
 
@@ -83,6 +86,21 @@ int ram_backing_find(const char *name, enum ram_backing *b);
  */
 int ram_create(struct ram *ram, uint64_t size, enum ram_backing backing,
 	       struct error *err);
+
+/**
+ * ram_wall() - Let nobody reach pages that can't be poisoned here
+ * @ram:	the RAM
+ * @offset:	of the first page, a multiple of the page size
+ * @len:	bytes, likewise
+ *
+ * For a kernel without UFFDIO_POISON: this process's mapping loses its access rights
+ * there, so ram_read() and the like say -EFAULT, and KVM_RUN fails with EFAULT, which
+ * doesn't tell the address. Whoever waits for the page must be woken. There is
+ * no way back.
+ *
+ * Return: 0, -errno
+ */
+int ram_wall(struct ram *ram, uint64_t offset, size_t len);
 
 /** ram_destroy() - Unmap it; fine on one that was never created */
 void ram_destroy(struct ram *ram);

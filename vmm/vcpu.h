@@ -164,6 +164,15 @@ int vcpu_boot_long(struct vcpu *v, const struct vcpu_long_start *start,
  */
 void vcpu_poisoned(struct vcpu *v, uint64_t gpa, unsigned lsb);
 
+/**
+ * vcpu_walled() - A vCPU ran into a page that ram_wall() took away: end the guest
+ * @v:		this thread's vCPU
+ *
+ * The kernel doesn't say which page: each that the guest wasn't told of is
+ * named in an event of its own.
+ */
+void vcpu_walled(struct vcpu *v);
+
 /** vcpu_deliver() - Inject what others asked for; this thread's vCPU */
 void vcpu_deliver(struct vcpu *v);
 

@@ -234,7 +234,11 @@ static void efault_exit(struct vcpu *v)
 #endif
 	if (gpa != ~0ull && is_lost(v->m, gpa))
 		vcpu_poisoned(v, gpa, 12);
-	else if (!poison_at_rip(v) && !vcpu_try_again(v))
+	else if (poison_at_rip(v) || vcpu_try_again(v))
+		return;
+	else if (v->m->ram.walled)
+		vcpu_walled(v);
+	else
 		give_up(v, "KVM_RUN failed: Bad address");
 }
 

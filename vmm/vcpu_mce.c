@@ -13,6 +13,7 @@
  */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -115,6 +116,31 @@ void vcpu_poisoned(struct vcpu *v, uint64_t gpa, unsigned lsb)
 	machine_failure(m, &f);
 	if (m->cfg.vendor == VENDOR_INTEL)
 		ask_others(v);
+}
+
+void vcpu_walled(struct vcpu *v)
+{
+	struct machine *m = v->m;
+	struct poison *p = NULL;
+	int n;
+
+	/* Another vCPU has, or is just about to: this one comes back till then */
+	if (atomic_exchange(&m->walled, true))
+		return;
+	n = poison_copy(&m->poison, &p);
+	log_line("vCPU %u touched lost memory that this kernel can't poison (no UFFDIO_POISON): the guest ends here",
+		 v->index);
+	for (int i = 0; i < n; i++) {
+		struct memory_failure f = {
+			.gpa = p[i].gpa, .size = p[i].size,
+			.action = MF_FATAL, .required = true,
+		};
+
+		if (!p[i].delivered)
+			machine_failure(m, &f);
+	}
+	free(p);
+	machine_crash(m);
 }
 
 /* A vCPU that is in a machine check, or can't have one, needs no broadcast */

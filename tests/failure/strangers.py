@@ -69,8 +69,7 @@ GREETINGS = {
                                   reserved=1)), "reserved"),
     "names pages": (say(Message(HELLO_TYPE, wire.hello_body(), a=4096)),
                     "names pages"),
-    "no poison": (say(Message(HELLO_TYPE, wire.hello_body(features=0))),
-                  "UFFDIO_POISON"),
+    "no poison": (lambda f: f.greet(features=0).hear(), "UFFDIO_POISON"),
     "refuses": (say(Message(wire.REFUSE, b"no room\n\x1b[31m")),
                 "refused: no room"),
 }

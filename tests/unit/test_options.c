@@ -154,6 +154,9 @@ static void migrate_takes_name_and_uri(void **state)
 	assert_string_equal(o.uri, "unix:/tmp/m");
 	assert_true(o.json);
 	assert_true(o.detach);
+	assert_false(o.no_poison);
+	assert_true(good("migrate --no-poison src unix:/m").no_poison);
+	bad("receive --name n --no-poison tcp:h:1", EINVAL, "--no-poison");
 
 	o = good("migrate --control /c tcp:h:1");
 	assert_null(o.name);

@@ -50,6 +50,7 @@ static struct fixture *set_up(enum ram_backing backing)
 	job_init(&x->job, NULL);
 	x->t.m = &x->m;
 	x->t.job = &x->job;
+	x->t.can_poison = true;
 	x->t.inflight.job = &x->job;
 	pthread_mutex_init(&x->t.inflight.lock, NULL);
 	pthread_mutex_init(&x->t.hook_lock, NULL);
@@ -282,6 +283,35 @@ static void poison_by_hand(struct fixture *x)
 	assert_adds_up(x);
 }
 
+/* No UFFDIO_POISON: no guest with lost pages is taken; after the hand-over the
+ * page can't be reached, whatever comes late, also with RAM let go
+ */
+static void walled(struct fixture *x)
+{
+	struct error err = { 0 };
+
+	x->t.can_poison = false;
+	assert_refused(target_poison(&x->t, 0x5000, 1, false, &err), ENOTSUP,
+		       err, "0x5000");
+	assert_int_equal(x->failures, 0);
+	assert_int_equal(x->t.pages.missing, PAGES);
+	assert_false(x->m.ram.walled);
+
+	x->t.prepared = true;
+	error_clear(&err);
+	late_copy(x);
+	assert_true(x->m.ram.walled);
+	assert_true(poison_find(&x->m.poison, 0x5000, NULL));
+	error_clear(&err);
+	assert_refused(target_pager_hook(&x->t, 0x4000, true, &err), ENOTSUP,
+		       err, "hwpoison");
+	assert_holds(x, 0x4000, 0x5a);
+	assert_int_equal(uffd_unregister(x->t.uffd, x->m.ram.base,
+					 RAM_BYTES), 0);
+	assert_lost(x, 0x5000);
+	assert_holds(x, 0x7000, 0);
+}
+
 #define BOTH(name) \
 static void name##_anon(void **state) \
 { \
@@ -304,6 +334,7 @@ BOTH(copy_and_poison_at_once)
 BOTH(present_behind_our_back)
 BOTH(errors_name_the_address)
 BOTH(poison_by_hand)
+BOTH(walled)
 
 int main(void)
 {
@@ -320,6 +351,8 @@ int main(void)
 		cmocka_unit_test(errors_name_the_address_memfd),
 		cmocka_unit_test(poison_by_hand_anon),
 		cmocka_unit_test(poison_by_hand_memfd),
+		cmocka_unit_test(walled_anon),
+		cmocka_unit_test(walled_memfd),
 		cmocka_unit_test(every_errno_has_its_words),
 	};
 

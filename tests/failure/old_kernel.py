@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: MIT
+"""A destination whose kernel has no UFFDIO_POISON (before Linux 6.6).
+
+The real thing in the lab (LAB_KERNEL=6.1), where the source has such a kernel
+too; elsewhere the destination is a build that is told to make do without
+(make FAULTS=1 BUILD=build/faults).
+"""
+
+import os
+
+import wire
+from ferry import MIB, PAGE, ROOT, Skip, check, equal, page
+from poisoned import all_seen
+from relay import TARGET, Relay
+
+FAULTS = os.environ.get("FERRY_FAULTS_BUILD",
+                        os.path.join(ROOT, "build", "faults"))
+OLD = tuple(int(x) for x in os.uname().release.split(".")[:2]) < (6, 6)
+METHOD = "hwpoison" if OLD else "simulate"
+NONE = "the destination's kernel has no UFFDIO_POISON"
+SLEEP = "work=verify mib=32 hold=1"
+BUSY = "work=verify mib=16"
+
+
+def receive_old(world, **kw):
+    """A destination that can't poison, and says so when it starts."""
+    if OLD:
+        b = world.receive(**kw)
+    elif os.access(os.path.join(FAULTS, "ferry"), os.X_OK):
+        b = world.receive(build=FAULTS, env={"FERRY_FAULT": "old-kernel"},
+                          **kw)
+    else:
+        raise Skip(f"no {FAULTS}/ferry (make FAULTS=1 BUILD=build/faults)")
+    b.said("this kernel has no UFFDIO_POISON")
+    return b
+
+
+def lose(vmm, *pages):
+    """Make pages unreadable, as this kernel can."""
+    if OLD and not vmm.world.has_hwpoison():
+        raise Skip("needs root and a kernel with CONFIG_MEMORY_FAILURE")
+    for gpa in pages:
+        vmm.poison(gpa, method=METHOD)
+
+
+def allow(vmm, yes=True):
+    vmm.qmp.execute("migrate-set-capabilities", capabilities=[
+        {"capability": "ferry-poison", "state": not yes}])
+
+
+def failed(a, *words):
+    """It failed for that reason, and the guest works at home."""
+    why = a.wait_migration("failed")["error-desc"]
+    for word in words:
+        check(word in why, f"'{word}' is not in: {why}")
+    a.wait_state("running")
+    equal(a.status()["libvirt"]["state"], "VIR_DOMAIN_RUNNING", "libvirt")
+
+
+def test_refused_says_how(world):
+    """Refused, with the way out; the guest goes on. By that way it gets there."""
+    a = world.run(BUSY, cpus=2).ready()
+    b = receive_old(world)
+    _, text = world.ferry("migrate", "a", b.uri, status=1)
+    for word in NONE, "6.6", "--no-poison":
+        check(word in text, f"'{word}' is not in: {text}")
+    failed(a, NONE)
+    a.full_pass()
+    a.sweep()
+    equal(b.state(), "inmigrate", "state of the destination")
+    world.ferry("migrate", "--no-poison", "a", b.uri)
+    b.wait_migration("completed")
+    b.full_pass()
+    b.sweep()
+    b.verdict(mce=0)
+
+
+def test_leave_is_for_once(world):
+    """--no-poison holds for the command that it is given to."""
+    a, b = world.run(SLEEP).ready(), receive_old(world)
+    world.ferry("migrate", "--no-poison", "a", world.uri(), status=1)
+    _, text = world.ferry("migrate", "a", b.uri, status=1)
+    check(NONE in text, text)
+
+
+def test_refused_lost_before(world):
+    """A guest that has lost pages is refused with --no-poison, too."""
+    lost = [page(5), page(6), page(900)]
+    a, b = world.run(SLEEP).ready(), receive_old(world)
+    lose(a, *lost)
+    _, text = world.ferry("migrate", "--no-poison", "a", b.uri, status=1)
+    for word in "lost memory (3 pages)", NONE:
+        check(word in text, f"'{word}' is not in: {text}")
+    failed(a, NONE)
+    a.expect(lost)
+    a.send("go")
+    all_seen(a, lost)
+
+
+def test_refused_lost_meanwhile(world):
+    """Lost between the handshake and the hand-over: it goes on at home."""
+    a, b = world.run(SLEEP).ready(), receive_old(world)
+    relay = Relay(world, b)
+    relay.stop_at = (TARGET, wire.BUILT)
+    allow(a)
+    a.start_migration(relay.uri)
+    relay.wait(wire.BUILT)
+    lose(a, page(77))
+    relay.release()
+    failed(a, "lost memory (1 page)", NONE)
+    a.expect([page(77)])
+    a.send("go")
+    all_seen(a, [page(77)])
+    equal(b.qmp.seen("MEMORY_FAILURE"), [], "events there")
+
+
+def liar(world, edit):
+    """A source that says what it must not say to such a destination."""
+    a, b = world.run(SLEEP).ready(), receive_old(world)
+    relay = Relay(world, b)
+    relay.edit = edit
+    allow(a)
+    a.start_migration(relay.uri)
+    failed(a)
+    text = b.said("incoming migration failed")
+    for word in "this kernel has no UFFDIO_POISON", hex(page(3)):
+        check(word in text, f"'{word}' is not in: {text}")
+
+
+def test_told_in_the_list(world):
+    """The destination itself takes no guest with poison."""
+    body = (1).to_bytes(4, "little") + page(3).to_bytes(8, "little") + \
+        PAGE.to_bytes(8, "little") + b"\1"
+    liar(world, {wire.POISON_LIST: lambda _: [wire.Message(
+        wire.POISON_LIST, body)]})
+
+
+def test_told_before_prepare(world):
+    """The same as a message before the hand-over."""
+    liar(world, {wire.PREPARE: lambda m: [wire.Message(
+        wire.POISON, b"", page(3), 1), m]})
+
+
+def lost_after(world, pages, append=SLEEP, *args):
+    """The guest is there when the source loses pages that have not left."""
+    a = world.run(append, *args, cpus=2).ready()
+    b = receive_old(world)
+    relay = Relay(world, b)
+    relay.hold()
+    allow(a)
+    a.start_migration(relay.uri)
+    relay.wait(wire.RUNNING)
+    b.report()
+    a.wait_migration("postcopy-active")
+    lose(a, *pages)
+    relay.release()
+    a.wait_migration("completed")
+    b.wait_migration("completed")
+    equal({e["address"] for e in b.qmp.seen("MEMORY_FAILURE",
+                                            action="ignore")},
+          set(pages), "events when they came")
+    equal(b.poisoned(), set(pages), "poisoned pages")
+    return b
+
+
+def test_lost_after(world, ram):
+    """It runs on until it touches one of them, and then ends, seen by all."""
+    pages = [page(i) for i in (6000, 6001, 8000)]
+    b = lost_after(world, pages, SLEEP, "--ram", ram)
+    equal(b.state(), "running", "state with what is lost untouched")
+    b.report()
+    b.send("go")
+    b.said("this kernel can't poison")
+    b.wait_state("internal-error")
+    equal(b.status()["libvirt"]["state"], "VIR_DOMAIN_CRASHED", "libvirt")
+    fatal = b.qmp.seen("MEMORY_FAILURE", action="fatal")
+    equal(sorted(e["address"] for e in fatal), pages, "addresses of its end")
+    equal(b.lines("bad"), [], "lines of a guest that read wrong data")
+    b.refused("internal-error", "cont")
+    b.qmp.execute("quit")
+    equal(b.wait_end(), 0, "exit status")
+
+
+test_lost_after.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_waits_for_it(world):
+    """A vCPU waits for the very page when it is told to be lost."""
+    a = world.run("work=walk order=random mib=32 hold=1").ready()
+    b = receive_old(world)
+    relay = Relay(world, b)
+    said = []
+
+    def lie(m):
+        if said or not page(0) <= m.a < page(0) + 32 * MIB:
+            return [m]
+        said.append(m.a)
+        return [wire.Message(wire.POISON, b"", m.a, 1)]
+
+    relay.hold()
+    allow(a)
+    a.start_migration(relay.uri)
+    relay.wait(wire.RUNNING)
+    relay.edit = {wire.PAGES: lie}
+    b.send("go")
+    b.wait_state("internal-error")
+    equal([e["address"] for e in b.qmp.seen("MEMORY_FAILURE",
+                                            action="fatal")],
+          said, "addresses of its end")
+
+
+def test_and_on_from_there(world):
+    """What was lost on the way to it, and not touched, arrives at the next
+    destination as poison."""
+    if OLD:
+        raise Skip("the next one has no UFFDIO_POISON here either")
+    lost = [page(6000), page(8000)]
+    b, c = lost_after(world, lost), world.receive(name="c")
+    b.migrate(c)
+    c.expect(lost)
+    c.send("go")
+    all_seen(c, lost)
+
+
+def test_simulate_there(world):
+    """`ferry poison` there says what is possible, and destroys nothing."""
+    a, b = world.run(BUSY).ready(), receive_old(world)
+    relay = Relay(world, b)
+    relay.hold()
+    allow(a)
+    a.start_migration(relay.uri)
+    relay.wait(wire.RUNNING)
+    b.full_pass()
+    b.refused(["UFFDIO_POISON", "hwpoison"], "ferry-poison", address=page(5),
+              method="simulate")
+    equal(b.poisoned(), set(), "poisoned pages")
+    relay.release()
+    b.wait_migration("completed")
+    b.sweep()
+    b.verdict(mce=0)
