@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../vmm/log.h"
@@ -23,6 +24,18 @@ static const enum wire_type class_type[] = {
 	[CLASS_ZERO]	= WIRE_MSG_ZERO,
 	[CLASS_POISON]	= WIRE_MSG_POISON,
 };
+
+int batch_init(struct batch *b)
+{
+	b->data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
+	return b->data ? 0 : -ENOMEM;
+}
+
+void batch_fini(struct batch *b)
+{
+	free(b->data);
+	b->data = NULL;
+}
 
 static void note_poison(struct source *s, uint64_t gpa)
 {

@@ -271,6 +271,13 @@ int channel_accept(struct channel *c, int fd, int watch, int wait_ms,
 	return 0;
 }
 
+bool channel_ended(const struct channel *c)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 void channel_shut(struct channel *c)
 {
 	if (c->fd >= 0)

@@ -74,6 +74,9 @@ int channel_accept(struct channel *c, int fd, int watch, int wait_ms,
  */
 void channel_deadline(struct channel *c, unsigned ms);
 
+/** channel_ended() - Has the peer closed it, or the connection failed? */
+bool channel_ended(const struct channel *c);
+
 /** channel_shut() - End all waits on it, now and later; any thread */
 void channel_shut(struct channel *c);
 

@@ -151,9 +151,7 @@ void *source_demand_main(void *arg)
 	struct error err = { 0 };
 
 	priority_raise();
-	if (sv)
-		sv->batch.data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
-	if (!sv || !sv->batch.data) {
+	if (!sv || batch_init(&sv->batch)) {
 		error_set(&err, ENOMEM, "out of memory for the demand thread");
 	} else {
 		sv->s = s;
@@ -163,9 +161,9 @@ void *source_demand_main(void *arg)
 	if (s->finishing)
 		channel_shut(&s->demand);
 	else
-		source_demand_lost(s, &err);
+		source_lost(s, &err);
 	if (sv)
-		free(sv->batch.data);
+		batch_fini(&sv->batch);
 	free(sv);
 	return NULL;
 }

@@ -6,12 +6,14 @@
  * do in theirs.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../vmm/control.h"
 #include "../vmm/host.h"
+#include "../vmm/options.h"
 #include "../vmm/uri.h"
 #include "../vmm/words.h"
 #include "job.h"
@@ -27,6 +29,7 @@
  * @target:	a guest arrives, or has arrived
  * @bandwidth:	limit of the push, bytes per second; 0 for none
  * @no_poison:	a guest without lost memory may go where poison can't
+ * @connections: that push, the main one among them
  */
 struct migration {
 	struct host *host;
@@ -35,6 +38,7 @@ struct migration {
 	struct target *target;
 	uint64_t bandwidth;
 	bool no_poison;
+	unsigned connections;
 };
 
 static int may_leave(struct migration *mig, struct error *err)
@@ -74,6 +78,7 @@ static int start_leaving(struct migration *mig, const char *text,
 		return -err->code;
 	mig->source->bandwidth = mig->bandwidth;
 	mig->source->no_poison = mig->no_poison;
+	mig->source->pushers = mig->connections - 1;
 	return source_start(mig->source, err);
 }
 
@@ -236,22 +241,47 @@ static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
-/* QEMU's name for it; what else it has there makes no sense here */
+/* QEMU's names; what else it has there makes no sense here */
 #define BANDWIDTH	"max-postcopy-bandwidth"
 #define BANDWIDTH_MIN	(1u << 20)	/* slower looks like a dead peer */
+#define CONNECTIONS	"multifd-channels"
+#define CONNECTIONS_AT_FIRST 2		/* as in QEMU */
+static_assert(CONNECTIONS_MAX == 1 + WIRE_PUSH_MAX, "main pushes, too");
 
-static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
-			      struct error *err)
+static int check_parameters(json_t *args, struct error *err)
 {
-	json_int_t v = json_integer_value(json_object_get(args, BANDWIDTH));
-	struct migration *mig = ctx;
+	json_t *rate = json_object_get(args, BANDWIDTH);
+	json_t *conns = json_object_get(args, CONNECTIONS);
+	json_int_t bytes = json_integer_value(rate);
+	json_int_t n = json_integer_value(conns);
 
-	(void)ret;
-	if (v < 0 || (v && v < BANDWIDTH_MIN))
+	if (rate && (bytes < 0 || (bytes && bytes < BANDWIDTH_MIN)))
 		return error_set(err, EINVAL,
 			BANDWIDTH " is in bytes per second: at least %u, or 0 for no limit",
 			BANDWIDTH_MIN);
-	mig->bandwidth = (uint64_t)v;
+	if (conns && (n < 1 || n > CONNECTIONS_MAX))
+		return error_set(err, EINVAL,
+			CONNECTIONS " is the number of connections that push: 1 to %d",
+			CONNECTIONS_MAX);
+	return 0;
+}
+
+/* The rate counts at once, the number from the next migration on */
+static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
+			      struct error *err)
+{
+	json_t *rate = json_object_get(args, BANDWIDTH);
+	json_t *conns = json_object_get(args, CONNECTIONS);
+	struct migration *mig = ctx;
+	int rc = check_parameters(args, err);
+
+	(void)ret;
+	if (rc)
+		return rc;
+	if (conns)
+		mig->connections = (unsigned)json_integer_value(conns);
+	if (rate)
+		mig->bandwidth = (uint64_t)json_integer_value(rate);
 	if (mig->source)
 		mig->source->bandwidth = mig->bandwidth;
 	return 0;
@@ -264,7 +294,9 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)err;
-	*ret = json_pack("{s:I}", BANDWIDTH, (json_int_t)mig->bandwidth);
+	*ret = json_pack("{s:I, s:I}",
+			 BANDWIDTH, (json_int_t)mig->bandwidth,
+			 CONNECTIONS, (json_int_t)mig->connections);
 	return 0;
 }
 
@@ -277,7 +309,8 @@ static const struct control_command commands[] = {
 	{ "migrate-set-capabilities", "capabilities:o",
 	  cmd_set_capabilities },
 	{ "query-migrate-capabilities", "", cmd_query_capabilities },
-	{ "migrate-set-parameters", BANDWIDTH ":i", cmd_set_parameters },
+	{ "migrate-set-parameters", "?" BANDWIDTH ":i ?" CONNECTIONS ":i",
+	  cmd_set_parameters },
 	{ "query-migrate-parameters", "", cmd_query_parameters },
 	{ "query-migrate", "", cmd_query },
 	{ 0 }
@@ -292,6 +325,7 @@ struct migration *migration_new(struct host *h, struct error *err)
 		return NULL;
 	}
 	mig->host = h;
+	mig->connections = CONNECTIONS_AT_FIRST;
 	job_init(&mig->job, h->control);
 	control_add(h->control, commands, mig);
 	return mig;

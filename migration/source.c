@@ -39,9 +39,8 @@ static bool cut(struct source *s, bool by_demand)
 	s->failed |= first;
 	pthread_mutex_unlock(&s->lock);
 
-	/* The other thread's wait ends with the connection */
-	channel_shut(&s->main);
-	channel_shut(&s->demand);
+	/* The other threads' waits end with their connections */
+	source_disconnect(s);
 	return first;
 }
 
@@ -54,7 +53,7 @@ static void fail(struct source *s, const struct error *why, bool by_demand)
 	show_lost(s, why);
 }
 
-void source_demand_lost(struct source *s, const struct error *why)
+void source_lost(struct source *s, const struct error *why)
 {
 	fail(s, why, true);
 }
@@ -186,8 +185,9 @@ struct source *source_new(struct host *h, struct job *job,
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->policy_lock, NULL);
 	policy_init(&s->policy);
-	s->batch.data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
-	if (!s->batch.data ||
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
+		s->pusher[i].c.fd = -1;
+	if (batch_init(&s->batch) ||
 	    sent_init(&s->sent, s->m->ram.size / WIRE_PAGE) ||
 	    getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id)) {
 		error_set(err, ENOMEM, "out of memory for a migration");
@@ -240,6 +240,8 @@ void source_disconnect(struct source *s)
 {
 	channel_shut(&s->main);
 	channel_shut(&s->demand);
+	for (unsigned i = 0; i < s->pushers; i++)
+		channel_shut(&s->pusher[i].c);
 }
 
 void source_free(struct source *s)
@@ -256,8 +258,10 @@ void source_free(struct source *s)
 	end_demand(s);
 	channel_close(&s->main);
 	channel_close(&s->demand);
+	for (unsigned i = 0; i < s->pushers; i++)
+		channel_close(&s->pusher[i].c);
 	sent_fini(&s->sent);
-	free(s->batch.data);
+	batch_fini(&s->batch);
 	free(s->holes);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->policy_lock);

@@ -2,9 +2,10 @@
 /*
  * source.h - The side that a guest leaves
  *
- * Two threads while pages go: the one that walked through the stages pushes,
- * the demand thread answers what the destination asks for. Both read RAM by ram_copy_out(),
- * which turns poison into an error, and both claim pages in @sent.
+ * While pages go, the thread that walked through the stages pushes, and so
+ * does one for each further push connection; the demand thread answers what
+ * the destination asks for. All read RAM by ram_copy_out(), which turns poison
+ * into an error, and all claim pages in @sent.
  */
 #ifndef FERRY_SOURCE_H
 #define FERRY_SOURCE_H
@@ -40,6 +41,35 @@ struct batch {
 	uint64_t data_pages, zero_pages, poison_pages, bytes;
 };
 
+struct source;
+
+/**
+ * struct pusher - A push connection beside main, and its thread
+ * @s:		whose
+ * @c:		the connection
+ * @batch:	what it works on
+ * @thread, @started: the thread, while there is one
+ * @why:	how it failed
+ */
+struct pusher {
+	struct source *s;
+	struct channel c;
+	struct batch batch;
+	pthread_t thread;
+	bool started;
+	struct error why;
+};
+
+/**
+ * struct pace - What was pushed since a limit was set
+ * @limit:	bytes per second
+ * @start:	when it was set, ns
+ * @bytes:	pushed since
+ */
+struct pace {
+	uint64_t limit, start, bytes;
+};
+
 /** struct extent - A stretch of RAM, by offset, bytes */
 struct extent {
 	uint64_t offset, len;
@@ -51,10 +81,13 @@ struct extent {
  * @uri:	where to
  * @main:	connection for the stages and the push
  * @demand:	connection for what is asked for
+ * @pusher:	push connections beside @main, @pushers of them
  * @id:		names the migration on both connections
  * @holes:	RAM that seemed never written while the guest still ran
  * @sent:	what was handed over
  * @policy:	what to push next, under @policy_lock
+ * @pace:	how @bandwidth is kept, under @policy_lock
+ * @batch:	of the thread that walks through the stages
  * @lock:	protects @committed and @cancelled, which exclude each other,
  *		@committing and @failed
  * @committing:	nothing has answered COMMIT: only the migration thread
@@ -75,6 +108,8 @@ struct source {
 	struct job *job;
 	struct uri uri;
 	struct channel main, demand;
+	struct pusher pusher[WIRE_PUSH_MAX];
+	_Atomic unsigned pushers;
 	uint8_t id[WIRE_ID];
 
 	struct extent *holes;
@@ -83,6 +118,7 @@ struct source {
 	struct sent sent;
 	pthread_mutex_t policy_lock;
 	struct policy policy;
+	struct pace pace;
 	struct batch batch;
 
 	pthread_mutex_t lock;
@@ -166,13 +202,24 @@ int batch_send(struct source *s, struct batch *b, struct channel *c,
 void *source_demand_main(void *arg);
 
 /**
- * source_demand_lost() - The demand connection was lost
+ * batch_init() - Have room for the contents of a run
+ * @b:		filled in
+ *
+ * Return: 0, -ENOMEM
+ */
+int batch_init(struct batch *b);
+
+/** batch_fini() - Free it; fine on one that is all zeroes */
+void batch_fini(struct batch *b);
+
+/**
+ * source_lost() - The demand connection was lost, or one of @pusher
  * @s:		the source
  * @why:	how; the first failure counts
  *
  * After the hand-over that means postcopy-paused; before it the stages fail.
  * While COMMIT is unanswered the migration thread tells how it ends.
  */
-void source_demand_lost(struct source *s, const struct error *why);
+void source_lost(struct source *s, const struct error *why);
 
 #endif /* FERRY_SOURCE_H */

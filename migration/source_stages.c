@@ -38,6 +38,7 @@ static int greet(struct source *s, struct channel *c, enum wire_role role,
 		.version = WIRE_VERSION, .role = role,
 		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
 		.page_size = WIRE_PAGE,
+		.push = role == WIRE_MAIN ? (uint16_t)s->pushers : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
 	uint8_t out[WIRE_HELLO], *in = NULL;
@@ -60,6 +61,8 @@ static int greet(struct source *s, struct channel *c, enum wire_role role,
 			"the destination's WELCOME does not fit our HELLO");
 	if (!rc)
 		s->peer_poison = h.features & WIRE_POISON;
+	if (!rc && role == WIRE_MAIN && h.push < s->pushers)
+		s->pushers = h.push;
 	free(in);
 	return rc;
 }
@@ -117,6 +120,11 @@ int source_attach(struct source *s, struct error *err)
 {
 	int rc = greet(s, &s->demand, WIRE_DEMAND, err);
 
+	for (unsigned i = 0; i < s->pushers && !rc; i++) {
+		rc = greet(s, &s->pusher[i].c, WIRE_PUSH, err);
+		if (!rc)
+			channel_deadline(&s->pusher[i].c, SILENCE_MS);
+	}
 	channel_deadline(&s->main, SILENCE_MS);
 	/* It waits for requests, of which there may be none for long */
 	if (!rc)
@@ -321,6 +329,15 @@ int source_prepare(struct source *s, struct error *err)
 					NULL, err);
 }
 
+/* Nobody has listened to these yet, so nobody knows */
+static bool pushers_alive(struct source *s)
+{
+	for (unsigned i = 0; i < s->pushers; i++)
+		if (channel_ended(&s->pusher[i].c))
+			return false;
+	return true;
+}
+
 /* The point of no return: nothing behind this brings the guest back here */
 static int point_of_no_return(struct source *s, struct error *err)
 {
@@ -329,7 +346,7 @@ static int point_of_no_return(struct source *s, struct error *err)
 	pthread_mutex_lock(&s->lock);
 	if (s->cancelled)
 		rc = error_set(err, ECANCELED, "cancelled");
-	else if (s->broken)
+	else if (s->broken || !pushers_alive(s))
 		rc = error_set(err, EPIPE,
 			"the connection was lost before the hand-over");
 	else
@@ -356,62 +373,6 @@ int source_commit(struct source *s, struct error *err)
 						      WHY_POSTCOPY });
 	job_set(s->job, JOB_POSTCOPY, NULL);
 	return 0;
-}
-
-/* What was pushed since a limit was set */
-struct pace {
-	uint64_t limit, start, bytes;
-};
-
-/*
- * Sleep off what the push is ahead of its limit, in naps that let a change of
- * the limit through. Demand is never held back.
- */
-static void throttle(struct source *s, struct pace *p)
-{
-	while (s->bandwidth && !s->failed && !s->ending) {
-		double due, ahead;
-
-		/* A new limit is for what comes, not for what has gone */
-		if (p->limit != s->bandwidth)
-			*p = (struct pace){ .limit = s->bandwidth,
-					    .start = now_ns() };
-		due = (double)p->bytes / (double)p->limit;
-		ahead = due - (double)(now_ns() - p->start) / 1e9;
-
-		if (ahead <= 0)
-			return;
-		usleep(ahead > 0.01 ? 10000 : (useconds_t)(ahead * 1e6) + 1);
-	}
-}
-
-int source_push(struct source *s, struct error *err)
-{
-	struct pace pace = { 0 };
-	int rc = 0;
-
-	priority_bulk();
-	while (!rc) {
-		size_t first, n;
-
-		throttle(s, &pace);
-
-		pthread_mutex_lock(&s->policy_lock);
-		n = policy_next(&s->policy, &s->sent, &first);
-		pthread_mutex_unlock(&s->policy_lock);
-		if (!n && !s->injecting && !s->sent.left)
-			break;
-		if (!n) {
-			usleep(100);
-			continue;
-		}
-		rc = batch_fill(s, &s->batch, first, n, err);
-		if (!rc)
-			rc = batch_send(s, &s->batch, &s->main, PAGE_PUSH,
-					err);
-		pace.bytes += s->batch.bytes;
-	}
-	return rc;
 }
 
 int source_finish(struct source *s, struct error *err)

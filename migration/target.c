@@ -91,6 +91,14 @@ static void show_lost(struct target *t, const struct error *why)
 	job_set(t->job, JOB_PAUSED, why);
 }
 
+static void shut_all(struct target *t)
+{
+	channel_shut(&t->main);
+	channel_shut(&t->demand);
+	for (unsigned i = 0; i < t->takers; i++)
+		channel_shut(&t->taker[i].c);
+}
+
 void target_fail(struct target *t, const struct error *why)
 {
 	bool first;
@@ -103,8 +111,7 @@ void target_fail(struct target *t, const struct error *why)
 	pthread_mutex_unlock(&t->lock);
 	let_loader_go(t);
 
-	channel_shut(&t->main);
-	channel_shut(&t->demand);
+	shut_all(t);
 	if (!first)
 		return;
 	log_line("migration paused: %s; what has arrived is kept here",
@@ -116,9 +123,13 @@ void target_fail(struct target *t, const struct error *why)
 static void start_over(struct target *t)
 {
 	target_end_pager(t);
+	target_end_takers(t, NULL);
 	pthread_mutex_lock(&t->lock);
 	channel_close(&t->main);
 	channel_close(&t->demand);
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
+		channel_close(&t->taker[i].c);
+	t->takers = 0;
 	pthread_mutex_unlock(&t->lock);
 	/* Whoever waits for a page gets a zero page now, and must not run with
 	 * it. The machine goes last, since its end waits for who waits
@@ -215,6 +226,8 @@ struct target *target_new(struct host *h, struct job *job,
 	t->job = job;
 	t->uri = *uri;
 	t->main.fd = t->demand.fd = -1;
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
+		t->taker[i].c.fd = -1;
 	t->uffd = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_mutex_init(&t->inflight.lock, NULL);
@@ -239,8 +252,7 @@ struct target *target_new(struct host *h, struct job *job,
 void target_disconnect(struct target *t)
 {
 	pthread_mutex_lock(&t->lock);
-	channel_shut(&t->main);
-	channel_shut(&t->demand);
+	shut_all(t);
 	pthread_mutex_unlock(&t->lock);
 }
 

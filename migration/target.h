@@ -2,10 +2,10 @@
 /*
  * target.h - The side that a guest arrives at
  *
- * Two threads while pages come. The receiver walks through the stages and then takes what
- * is pushed. The pager waits for faults and for the answers to what it asked;
+ * The receiver walks through the stages and then takes what is pushed; each further push connection has
+ * a thread that does only that. The pager waits for faults and for the answers to what it asked;
  * request and answer are the same thread's, so that a fault costs no hand-off here beyond
- * the wake-ups that it can't do without. Neither touches the guest's RAM (invariant 7):
+ * the wake-ups that it can't do without. None touches the guest's RAM (invariant 7):
  * pages go from a buffer through UFFDIO_COPY.
  */
 #ifndef FERRY_TARGET_H
@@ -23,6 +23,23 @@
 #include "pages.h"
 #include "wire.h"
 
+struct target;
+
+/**
+ * struct taker - A push connection beside main, and its thread
+ * @t:		whose
+ * @c:		the connection
+ * @thread, @started: the thread, while there is one
+ * @why:	how it failed
+ */
+struct taker {
+	struct target *t;
+	struct channel c;
+	pthread_t thread;
+	bool started;
+	struct error why;
+};
+
 /**
  * struct target - An incoming migration
  * @host, @job:	whose, how it goes
@@ -30,6 +47,7 @@
  * @listener:	socket
  * @main:	connection for the stages and the push
  * @demand:	connection for what is asked for
+ * @taker:	push connections beside @main, @takers of them
  * @id:		names the migration on both connections
  * @can_poison:	this kernel has UFFDIO_POISON
  * @m:		the machine, once it was built
@@ -54,6 +72,8 @@ struct target {
 	struct uri uri;
 	int listener;
 	struct channel main, demand;
+	struct taker taker[WIRE_PUSH_MAX];
+	_Atomic unsigned takers;
 	uint8_t id[WIRE_ID];
 	bool can_poison;
 
@@ -175,6 +195,17 @@ int target_pager_hook(void *ctx, uint64_t offset, bool simulate,
 
 /** target_pager_main() - The pager's thread; @arg is the target */
 void *target_pager_main(void *arg);
+
+/**
+ * target_end_takers() - Wait for the threads of push connections to end
+ * @t:		the target
+ * @err:	what one of them failed with
+ *
+ * They end at DONE, or because their connection was shut.
+ *
+ * Return: 0, or what the first of them that failed did
+ */
+int target_end_takers(struct target *t, struct error *err);
 
 /** target_end_pager() - Have the pager's thread end, and wait for it */
 void target_end_pager(struct target *t);

@@ -13,7 +13,6 @@
 #include "../vmm/description.h"
 #include "../vmm/log.h"
 #include "../vmm/uffd.h"
-#include "priority.h"
 #include "stages.h"
 #include "target.h"
 
@@ -36,6 +35,7 @@ static int welcome(struct target *t, struct channel *c, enum wire_role role,
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role, .page_size = WIRE_PAGE,
 		.features = t->can_poison ? WIRE_POISON : 0,
+		.push = role == WIRE_MAIN ? (uint16_t)t->takers : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_WELCOME,
 			      .length = WIRE_HELLO };
@@ -73,6 +73,7 @@ int target_hello(struct target *t, struct error *err)
 	if (rc)
 		return rc;
 	memcpy(t->id, h.id, WIRE_ID);
+	t->takers = h.push < WIRE_PUSH_MAX ? h.push : WIRE_PUSH_MAX;
 	return welcome(t, &t->main, WIRE_MAIN, err);
 }
 
@@ -142,12 +143,12 @@ static int start_pager(struct target *t, struct error *err)
 	return 0;
 }
 
-/* Is this the demand connection of our source? If not, tell it so */
-static bool is_ours(struct target *t, struct channel *c)
+/* Is this the connection that our source opens now? If not, tell it so */
+static bool is_ours(struct target *t, struct channel *c, enum wire_role role)
 {
 	struct error err = { 0 };
 	struct wire_hello h;
-	int rc = hear_hello(c, WIRE_DEMAND, &h, &err);
+	int rc = hear_hello(c, role, &h, &err);
 
 	if (!rc && !memcmp(h.id, t->id, WIRE_ID))
 		return true;
@@ -159,7 +160,8 @@ static bool is_ours(struct target *t, struct channel *c)
 }
 
 /* Others may knock meanwhile: they are sent away, and the wait goes on */
-static int accept_demand(struct target *t, struct error *err)
+static int accept_next(struct target *t, struct channel *next,
+		       enum wire_role role, struct error *err)
 {
 	uint64_t end = now_ns() + HELLO_MS * 1000000ull, now;
 	int rc;
@@ -172,24 +174,28 @@ static int accept_demand(struct target *t, struct error *err)
 				    HELLO_MS, err);
 		if (rc)
 			return rc;
-		if (!is_ours(t, &c))
+		if (!is_ours(t, &c, role))
 			continue;
 		pthread_mutex_lock(&t->lock);
-		t->demand = c;
+		*next = c;
 		pthread_mutex_unlock(&t->lock);
-		return 0;
+		return welcome(t, next, role, err);
 	}
 	return error_set(err, ETIMEDOUT,
-			 "the source opened no demand connection in time");
+			 "the source opened no %s connection in time",
+			 role == WIRE_PUSH ? "push" : "demand");
 }
 
 /* The pager must be there before any state is loaded: loading may fault */
 int target_attach(struct target *t, struct error *err)
 {
-	int rc = accept_demand(t, err);
+	int rc = accept_next(t, &t->demand, WIRE_DEMAND, err);
 
-	if (!rc)
-		rc = welcome(t, &t->demand, WIRE_DEMAND, err);
+	for (unsigned i = 0; i < t->takers && !rc; i++) {
+		rc = accept_next(t, &t->taker[i].c, WIRE_PUSH, err);
+		if (!rc)
+			channel_deadline(&t->taker[i].c, SILENCE_MS);
+	}
 	channel_deadline(&t->main, SILENCE_MS);
 	return rc ? rc : start_pager(t, err);
 }
@@ -359,26 +365,6 @@ int target_commit(struct target *t, struct error *err)
 	rc = say(t, WIRE_MSG_RUNNING, NULL, err);
 	return !rc && t->lost.code ? error_set(err, t->lost.code, "%s",
 					       t->lost.text) : rc;
-}
-
-int target_receive(struct target *t, struct error *err)
-{
-	uint8_t *data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
-	struct wire_msg m;
-	int rc = data ? 0 : error_set(err, ENOMEM, "out of memory for pages");
-
-	priority_bulk();
-	while (!rc) {
-		rc = channel_hear(&t->main, &m, err);
-		if (rc || m.type == WIRE_MSG_DONE)
-			break;
-		if (m.type == WIRE_MSG_PAGES)
-			rc = channel_recv(&t->main, data, m.length, err);
-		if (!rc)
-			rc = target_message(t, &m, data, PAGE_PUSH, err);
-	}
-	free(data);
-	return rc;
 }
 
 /* The source has sent all; some may still be on the other connection */

@@ -120,6 +120,7 @@ void wire_put_hello(uint8_t *to, const struct wire_hello *h)
 	put_le(to + 12, h->features, 4);
 	put_le(to + 16, h->page_size, 4);
 	memcpy(to + 20, h->id, WIRE_ID);
+	put_le(to + 36, h->push, 2);
 }
 
 int wire_get_hello(const uint8_t *from, struct wire_hello *h,
@@ -141,5 +142,6 @@ int wire_get_hello(const uint8_t *from, struct wire_hello *h,
 	h->features = (uint32_t)get_le(from + 12, 4);
 	h->page_size = (uint32_t)get_le(from + 16, 4);
 	memcpy(h->id, from + 20, WIRE_ID);
+	h->push = (uint16_t)get_le(from + 36, 2);
 	return 0;
 }

@@ -57,7 +57,10 @@ enum wire_type {
 	WIRE_MSG_TYPES
 };
 
-enum wire_role { WIRE_MAIN, WIRE_DEMAND, WIRE_ROLES };
+enum wire_role { WIRE_MAIN, WIRE_DEMAND, WIRE_PUSH, WIRE_ROLES };
+
+/* Push connections beside main that a destination takes at most */
+#define WIRE_PUSH_MAX		7
 
 /**
  * struct wire_msg - A message's header
@@ -78,12 +81,15 @@ struct wire_msg {
  * @role:	which connection this is
  * @features:	WIRE_… bits
  * @page_size:	of the sender's RAM, bytes
- * @id:		names the migration; both connections say the same
+ * @push:	on main: push connections that the source would open, and in
+ *		the answer how many of them it may
+ * @id:		names the migration; all connections say the same
  */
 struct wire_hello {
 	uint16_t version;
 	enum wire_role role;
 	uint32_t features, page_size;
+	uint16_t push;
 	uint8_t id[WIRE_ID];
 };
 

@@ -309,11 +309,15 @@ static int detach(struct follow *f, struct error *err)
  */
 static int migrate(struct follow *f, struct error *err)
 {
+	json_t *parameters = json_pack("{s:I}", "max-postcopy-bandwidth",
+				       (json_int_t)f->o->bandwidth);
 	int rc;
 
-	rc = qmp_execute(f->q, "migrate-set-parameters", json_pack("{s:I}",
-			 "max-postcopy-bandwidth",
-			 (json_int_t)f->o->bandwidth), NULL, err);
+	if (f->o->connections)
+		json_object_set_new(parameters, "multifd-channels",
+			json_integer((json_int_t)f->o->connections));
+	rc = qmp_execute(f->q, "migrate-set-parameters", parameters, NULL,
+			 err);
 	if (!rc)
 		rc = qmp_execute(f->q, "migrate-set-capabilities",
 			json_pack("{s:[{s:s, s:b}]}", "capabilities",

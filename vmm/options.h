@@ -17,6 +17,7 @@
 #include "ram.h"
 
 #define CPUS_MAX 64
+#define CONNECTIONS_MAX 8
 
 enum subcommand {
 	CMD_RUN,
@@ -67,6 +68,7 @@ enum serial_kind {
  * @method:	"auto", "hwpoison" or "simulate"
  * @bandwidth:	limit of the push, bytes per second; 0 for none
  * @no_poison:	a guest without lost memory may go where poison can't
+ * @connections: that push, 1 to CONNECTIONS_MAX; 0 for the machine's own default
  * @json:	print JSON
  * @detach:	do not wait for the migration's end
  */
@@ -93,7 +95,7 @@ struct options {
 	uint64_t address;
 	uint64_t count;
 	const char *method;
-	uint64_t bandwidth;
+	uint64_t bandwidth, connections;
 	bool no_poison;
 	bool json;
 	bool detach;

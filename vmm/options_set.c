@@ -242,6 +242,9 @@ int options_set(struct options *o, const struct option_def *def,
 	case OPT_NO_POISON:
 		o->no_poison = true;
 		return 0;
+	case OPT_CONNECTIONS:
+		return parse_count("--connections", text, CONNECTIONS_MAX,
+				   &o->connections, err);
 	case OPT_DETACH:
 		o->detach = true;
 		return 0;

@@ -100,6 +100,8 @@ const struct option_def option_defs[] = {
 	  "let a guest without lost memory go to a kernel that\n"
 	  "has no UFFDIO_POISON (before Linux 6.6): it ends if\n"
 	  "it needs a page that is lost on the way" },
+	{ "connections", OPT_CONNECTIONS, "N", BIT(CMD_MIGRATE),
+	  "push on so many connections, 1 to 8 (default 2)" },
 	{ "detach", OPT_DETACH, NULL, BIT(CMD_MIGRATE),
 	  "start the migration, and do not wait for its end" },
 	{ "control", OPT_CONTROL, "PATH", MACHINES | CLIENTS,

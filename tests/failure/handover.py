@@ -122,6 +122,22 @@ def test_demand_cut_at_commit(world):
     quits(a, b)
 
 
+def test_push_cut_before_commit(world):
+    """A connection that nobody listens to yet: no guest is given to it."""
+    a, b, relay = start(world)
+    relay.stop_at = (TARGET, wire.PREPARED)
+    a.start_migration(relay.uri)
+    relay.wait(wire.PREPARED)
+    relay.cut(wire.PUSH)
+    relay.release()
+    m = a.wait_migration("failed")
+    check("before the hand-over" in m["error-desc"], m["error-desc"])
+    works(a)
+    b.said("incoming migration failed")
+    a.migrate(b)
+    works(b)
+
+
 def test_cut_at_running(world):
     """The answer to COMMIT is lost: the destination has it, alone."""
     a, b, relay = start(world)
@@ -137,7 +153,7 @@ def test_cut_at_running(world):
 def test_cut_at_done(world):
     """All pages were sent, but nobody said so: kept on both sides."""
     a, b, relay = start(world)
-    relay.cut_at = (SOURCE, wire.DONE)
+    relay.cut_at = (SOURCE, wire.DONE, wire.MAIN)
     a.start_migration(relay.uri)
     lost_source(a)
     paused(b, "destination")

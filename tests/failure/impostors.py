@@ -83,6 +83,7 @@ FIRST = {
     "other magic": (hello(magic=b"QEVM\0\0\0\3"), "not a Ferry"),
     "other version": (hello(version=7), "version 7"),
     "demand first": (hello(role=wire.DEMAND), "wrong kind"),
+    "push first": (hello(role=wire.PUSH), "wrong kind"),
     "unknown role": (hello(role=9), "kind 9"),
     "huge pages": (hello(page=2 * MIB), "2097152"),
 }
@@ -245,10 +246,10 @@ def attach(**wrong):
     return speak
 
 
-def load(change):
+def load(change, push=0):
     """All that was heard from the real source, with changes."""
     def speak(fake, heard):
-        fake.attach(heard[wire.DESCRIPTION])
+        fake.attach(heard[wire.DESCRIPTION], push=push)
         said = {k: Message(k, heard[k]) for k in
                 (wire.STATE, wire.POISON_LIST, wire.ZERO_LIST)}
         said.update(enumerate(heard[wire.PAGES], 100))
@@ -295,6 +296,7 @@ RAM = 64 * MIB
 STATES = {
     "other id": (attach(ident=b"f" * 16), "did not connect"),
     "main twice": (attach(role=wire.MAIN), "did not connect"),
+    "push for demand": (attach(role=wire.PUSH), "did not connect"),
     "no STATE": (instead(wire.STATE, Message(wire.PREPARE)), "STATE"),
     "empty STATE": (body(wire.STATE, lambda _: b""), "STATE"),
     "endless STATE": (body(wire.STATE, lambda d: d, length=0xffffffff),
@@ -370,7 +372,7 @@ def handed_over(stage, fake, run=True):
         said[wire.STATE].body = bytes([run]) + said[wire.STATE].body[1:]
         return said
 
-    load(same)(fake, stage.heard)
+    load(same, push=1)(fake, stage.heard)
     fake.main.say(Message(wire.COMMIT))
     fake.main.expect(wire.RUNNING)
 
@@ -392,7 +394,7 @@ def test_after_the_hand_over(world, what, role):
     message, word = AFTER[what]
     with FakeSource(stage.b.uri) as fake:
         handed_over(stage, fake)
-        (fake.main if role == "main" else fake.demand).say(message)
+        getattr(fake, role).say(message)
         m = stage.b.wait_migration("postcopy-paused")
     check(word in m["error-desc"], f"'{word}' is not in: {m['error-desc']}")
     equal(stage.b.status()["libvirt"]["reason"],
@@ -401,7 +403,34 @@ def test_after_the_hand_over(world, what, role):
     equal(stage.b.wait_end(), 0, "exit status")
 
 
-test_after_the_hand_over.cases = {"what": AFTER, "role": ["main", "demand"]}
+test_after_the_hand_over.cases = {"what": AFTER, "role": ["main", "demand", "push"]}
+
+
+def test_too_many_pushes(world):
+    """A source that would push on 60000 connections may on seven."""
+    stage = Stage(world)
+    with FakeSource(stage.b.uri) as fake:
+        fake.hello(push=60000)
+        body = fake.main.expect(wire.WELCOME).body
+        equal(wire.parse_hello(body)[5], wire.PUSH_MAX, "connections")
+    stage.still_good()
+
+
+def test_push_missing(world):
+    """A push connection that was promised and doesn't come."""
+    stage = Stage(world)
+    with FakeSource(stage.b.uri) as fake:
+        fake.hello(push=1)
+        fake.main.expect(wire.WELCOME)
+        fake.main.say(Message(wire.DESCRIPTION,
+                              stage.heard[wire.DESCRIPTION]))
+        fake.main.expect(wire.BUILT)
+        fake.demand = wire.Peer.connect(fake.uri)
+        fake.demand.say(Message(wire.HELLO, wire.hello_body(
+            wire.DEMAND, ident=fake.id)))
+        fake.demand.expect(wire.WELCOME)
+        check("did not connect" in fake.main.refusal(), "no reason")
+    stage.still_good()
 
 
 def test_finished_too_early(world):
@@ -409,6 +438,7 @@ def test_finished_too_early(world):
     stage = Stage(world)
     with FakeSource(stage.b.uri) as fake:
         handed_over(stage, fake, run=False)
+        fake.push.say(Message(wire.DONE))
         fake.main.say(Message(wire.DONE))
         m = stage.b.wait_migration("postcopy-paused")
     check("missing" in m["error-desc"], m["error-desc"])

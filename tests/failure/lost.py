@@ -67,6 +67,15 @@ def test_connection_lost(world):
     quits(a, b)
 
 
+def test_push_connection_lost(world):
+    """One of several that push: its pages are missing, so both sides wait."""
+    a, b, relay = in_postcopy(world)
+    relay.cut(wire.PUSH)
+    lost_source(a)
+    lost_target(b)
+    quits(a, b)
+
+
 def test_migrate_pause(world, where):
     """migrate-pause cuts the connection, from either side."""
     a, b, relay = in_postcopy(world)
@@ -114,7 +123,7 @@ def test_exit_status(world):
     a = world.run(BUSY, cpus=2).ready()
     b = world.receive()
     relay = Relay(world, b)
-    relay.cut_at = ("source", wire.DONE)
+    relay.cut_at = ("source", wire.DONE, wire.MAIN)
     _, err = world.ferry("migrate", "a", relay.uri, status=3)
     check("connection was lost after the hand-over" in err, err)
     quits(a, b)

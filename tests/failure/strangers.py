@@ -225,9 +225,9 @@ def pump(here, there, n):
 
 
 def serve(listener, uri):
-    """Connect whoever comes, twice, to an address, piece by piece."""
+    """Connect a migration to an address, piece by piece."""
     family, where = wire.address(uri)
-    for _ in range(2):
+    for _ in range(3):      # main, demand, push
         here, there = listener.accept()[0], socket.socket(family)
         there.connect(where)
         for pair in (here, there, 1447), (there, here, 3):

@@ -15,10 +15,15 @@ the midst of a migration, instead of being lucky:
 import threading
 
 from errors import WAIT, Failed
-from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, Closed, Peer, listen, \
+from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, PUSH, Closed, Peer, listen, \
     REQUEST, parse_hello
 
 SOURCE, TARGET = "source", "destination"
+
+
+def at(place, who, kind, role):
+    """Is it the message that was named?"""
+    return place is not None and place in ((who, kind), (who, kind, role))
 
 
 class Relay:
@@ -31,7 +36,8 @@ class Relay:
         self.listener.settimeout(None)
         self.changed = threading.Condition()
         self.held = set()           # roles whose pages wait
-        self.stop_at = self.cut_at = None   # (SOURCE or TARGET, kind)
+        # (SOURCE or TARGET, kind), and a role if only one is meant
+        self.stop_at = self.cut_at = None
         self.edit = {}
         self.heard = []             # (who, role, kind, a, b)
         self.peers, self.threads = [], []   # peers: (role, Peer)
@@ -64,7 +70,7 @@ class Relay:
     def _held(self, who, role, kind):
         if self.closed:
             return False
-        return (who, kind) == self.stop_at or \
+        return at(self.stop_at, who, kind, role) or \
             who == SOURCE and self.committed and role in self.held
 
     def _note(self, who, role, m):
@@ -73,7 +79,7 @@ class Relay:
             self.heard.append((who, role, m.kind, m.a, m.b))
             self.changed.notify_all()
             self.changed.wait_for(lambda: not self._held(who, role, m.kind))
-            return (who, m.kind) == self.cut_at
+            return at(self.cut_at, who, m.kind, role)
 
     def _pass_on(self, who, here, there, role):
         here.sock.settimeout(None)
@@ -96,10 +102,10 @@ class Relay:
     def hold(self, *roles):
         """Hold back what the source sends after COMMIT."""
         with self.changed:
-            self.held = set(roles or [MAIN])
+            self.held = set(roles or [MAIN, PUSH])
 
     def hold_all(self):
-        self.hold(MAIN, DEMAND)
+        self.hold(MAIN, PUSH, DEMAND)
 
     def unanswered(self, low):
         """A page, from an address on, whose answer is held back by now."""

@@ -19,10 +19,11 @@ NAMES = [None, "HELLO", "WELCOME", "REFUSE", "DESCRIPTION", "BUILT", "STATE",
          "RUNNING", "PAGES", "ZERO", "POISON", "REQUEST", "DONE", "COMPLETE"]
 
 HEADER = struct.Struct("<IHHQQQ")
-HELLO_BODY = struct.Struct("<8sHHII16s8s")
+HELLO_BODY = struct.Struct("<8sHHII16sH6s")
 MAGIC = b"Ferry\0\0\1"
 VERSION = 1
-MAIN, DEMAND = 0, 1
+MAIN, DEMAND, PUSH = 0, 1, 2
+PUSH_MAX = 7
 HAS_POISON = 1
 
 
@@ -51,14 +52,14 @@ class Message:
 
 
 def hello_body(role=MAIN, version=VERSION, features=HAS_POISON, page=4096,
-               ident=b"0123456789abcdef", magic=MAGIC):
+               ident=b"0123456789abcdef", push=0, magic=MAGIC):
     return HELLO_BODY.pack(magic, version, role, features, page, ident,
-                           bytes(8))
+                           push, bytes(6))
 
 
 def parse_hello(body):
-    """(version, role, features, page size, id) of a HELLO or WELCOME."""
-    return HELLO_BODY.unpack(body)[1:6]
+    """(version, role, features, page size, id, push) of HELLO or WELCOME."""
+    return HELLO_BODY.unpack(body)[1:7]
 
 
 def address(uri):
@@ -157,29 +158,33 @@ class FakeSource:
     def __init__(self, uri):
         self.uri = uri
         self.id = os.urandom(16)
-        self.main = self.demand = None
+        self.main = self.demand = self.push = None
 
     def __enter__(self):
         self.main = Peer.connect(self.uri)
         return self
 
     def __exit__(self, *exc):
-        for peer in self.main, self.demand:
+        for peer in self.main, self.demand, self.push:
             if peer:
                 peer.close()
 
     def hello(self, **wrong):
         self.main.say(Message(HELLO, hello_body(ident=self.id, **wrong)))
 
-    def attach(self, description):
-        """All until both connections are there and the machine is built."""
-        self.hello()
-        self.main.expect(WELCOME)
+    def attach(self, description, push=0):
+        """All until the connections are there and the machine is built."""
+        self.hello(push=push)
+        equal(parse_hello(self.main.expect(WELCOME).body)[5], push, "pushes")
         self.main.say(Message(DESCRIPTION, description))
         self.main.expect(BUILT)
         self.demand = Peer.connect(self.uri)
         self.demand.say(Message(HELLO, hello_body(DEMAND, ident=self.id)))
         self.demand.expect(WELCOME)
+        if push:
+            self.push = Peer.connect(self.uri)
+            self.push.say(Message(HELLO, hello_body(PUSH, ident=self.id)))
+            self.push.expect(WELCOME)
 
 
 class FakeTarget:

@@ -158,6 +158,11 @@ static void migrate_takes_name_and_uri(void **state)
 	assert_true(good("migrate --no-poison src unix:/m").no_poison);
 	bad("receive --name n --no-poison tcp:h:1", EINVAL, "--no-poison");
 
+	assert_int_equal(o.connections, 0);
+	o = good("migrate --connections 8 --bandwidth 5M src tcp:h:1");
+	assert_int_equal(o.connections, 8);
+	assert_int_equal(o.bandwidth, 5 << 20);
+
 	o = good("migrate --control /c tcp:h:1");
 	assert_null(o.name);
 	assert_string_equal(o.uri, "tcp:h:1");

@@ -250,7 +250,7 @@ static void garbage_that_passes_is_possible(void **state)
 
 static const struct wire_hello hello = {
 	.version = WIRE_VERSION, .role = WIRE_DEMAND, .features = WIRE_POISON,
-	.page_size = 4096, .id = "0123456789abcde",
+	.page_size = 4096, .push = 0x305, .id = "0123456789abcde",
 };
 
 static void hello_round_trip(void **state)
@@ -267,6 +267,7 @@ static void hello_round_trip(void **state)
 	assert_int_equal(got.features, hello.features);
 	assert_int_equal(got.page_size, hello.page_size);
 	assert_memory_equal(got.id, hello.id, WIRE_ID);
+	assert_int_equal(got.push, hello.push);
 }
 
 static void hello_of_others(void **state)
@@ -293,7 +294,7 @@ static void hello_of_others(void **state)
 	h.role = WIRE_ROLES;
 	wire_put_hello(buf, &h);
 	assert_refused(wire_get_hello(buf, &got, &err), EBADMSG, err,
-		       "connection kind 2");
+		       "connection kind 3");
 }
 
 int main(void)

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+/*
+ * push.c - The source's threads that send what nobody has asked for yet
+ *
+ * Each has a connection of its own and takes the next run from the one
+ * policy. A single stream leaves a core idle on either side while the other end copies.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "priority.h"
+#include "source.h"
+#include "stages.h"
+
+#define NAP_MAX_US	10000	/* a change of the limit is seen after it */
+
+/* How long the push must rest for its limit, us; 0 for not at all */
+static useconds_t ahead_us(struct source *s)
+{
+	uint64_t limit = s->bandwidth;
+	double ahead = 0;
+
+	pthread_mutex_lock(&s->policy_lock);
+	/* A new limit is for what comes, not for what has gone */
+	if (s->pace.limit != limit)
+		s->pace = (struct pace){ .limit = limit, .start = now_ns() };
+	if (limit)
+		ahead = (double)s->pace.bytes / (double)limit * 1e6 -
+			(double)(now_ns() - s->pace.start) / 1e3;
+	pthread_mutex_unlock(&s->policy_lock);
+	if (ahead <= 0)
+		return 0;
+	return ahead > NAP_MAX_US ? NAP_MAX_US : (useconds_t)ahead + 1;
+}
+
+/* Demand is never held back */
+static void throttle(struct source *s)
+{
+	useconds_t us;
+
+	while (s->bandwidth && !s->failed && !s->ending &&
+	       (us = ahead_us(s)))
+		usleep(us);
+}
+
+static size_t next_run(struct source *s, const struct batch *sent,
+		       size_t *first)
+{
+	size_t n;
+
+	pthread_mutex_lock(&s->policy_lock);
+	s->pace.bytes += sent->bytes;
+	n = policy_next(&s->policy, &s->sent, first);
+	pthread_mutex_unlock(&s->policy_lock);
+	return n;
+}
+
+/* Until nothing is left that another thread has not claimed */
+static int push(struct source *s, struct channel *c, struct batch *b,
+		struct error *err)
+{
+	int rc = 0;
+
+	priority_bulk();
+	b->bytes = 0;
+	while (!rc) {
+		size_t first, n;
+
+		throttle(s);
+		n = next_run(s, b, &first);
+		b->bytes = 0;
+		if (!n && !s->injecting && !s->sent.left)
+			break;
+		if (!n) {
+			usleep(100);
+			continue;
+		}
+		rc = batch_fill(s, b, first, n, err);
+		if (!rc)
+			rc = batch_send(s, b, c, PAGE_PUSH, err);
+	}
+	return rc;
+}
+
+static void *pusher_main(void *arg)
+{
+	const struct wire_msg done = { .type = WIRE_MSG_DONE };
+	struct pusher *p = arg;
+
+	if (push(p->s, &p->c, &p->batch, &p->why) ||
+	    channel_say(&p->c, &done, NULL, &p->why))
+		source_lost(p->s, &p->why);
+	return NULL;
+}
+
+static int start_pushers(struct source *s, struct error *err)
+{
+	for (unsigned i = 0; i < s->pushers; i++) {
+		struct pusher *p = &s->pusher[i];
+		int rc;
+
+		p->s = s;
+		rc = batch_init(&p->batch) ? ENOMEM
+		     : pthread_create(&p->thread, NULL, pusher_main, p);
+		if (rc)
+			return error_set(err, rc,
+				"cannot start a push thread: %s",
+				strerrordesc_np(rc));
+		p->started = true;
+		pthread_setname_np(p->thread, "push");
+	}
+	return 0;
+}
+
+/* Return: what any of them failed with */
+static int end_pushers(struct source *s, struct error *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < s->pushers; i++) {
+		struct pusher *p = &s->pusher[i];
+
+		if (p->started)
+			pthread_join(p->thread, NULL);
+		p->started = false;
+		batch_fini(&p->batch);
+		if (p->why.code && !rc)
+			rc = error_set(err, p->why.code, "%s", p->why.text);
+	}
+	return rc;
+}
+
+int source_push(struct source *s, struct error *err)
+{
+	int rc = start_pushers(s, err), theirs;
+
+	if (!rc)
+		rc = push(s, &s->main, &s->batch, err);
+	/* Said first, then their connections are shut: the cause is this one */
+	if (rc)
+		source_lost(s, err);
+	theirs = end_pushers(s, rc ? NULL : err);
+	return rc ? rc : theirs;
+}
