@@ -171,7 +171,7 @@ static const struct {
 } capabilities[] = {
 	{ "postcopy-ram", true }, { "postcopy-preempt", true },
 	{ "zero-blocks", true }, { "events", true },
-	{ "xbzrle", false }, { "compress", false }, { "multifd", false },
+	{ "xbzrle", false }, { "compress", false }, { "multifd", true },
 	{ "release-ram", false }, { "auto-converge", false },
 	{ "return-path", true },
 };

@@ -206,8 +206,12 @@ test_late_copy_on_the_wire.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_poison_for_delivered(world, ram):
-    """Poison that the source meets for delivered pages changes nothing."""
+    """Poison that the source meets for delivered pages changes nothing.
+
+    On one connection, so that all pages have come before it.
+    """
     a, b, relay = begin(world, "work=verify mib=32", "--ram", ram)
+    a.qmp.execute("migrate-set-parameters", **{"multifd-channels": 1})
     late = [wire.Message(wire.POISON, b"", page(i), 1) for i in (7, 8, 4000)]
     relay.edit = {wire.DONE: lambda m: [*late, m]}
     a.start_migration(relay.uri)
