@@ -58,6 +58,8 @@ static const struct placement {
 
 #define PLACEMENTS	(sizeof(placements) / sizeof(placements[0]))
 
+enum toucher { THREAD, VCPU, VCPU_IRQS };
+
 /**
  * struct chain - One run
  * @a:		The empty range
@@ -224,7 +226,7 @@ static void touch_all(const struct bench *b, struct chain *c,
 }
 
 static void chain_run(const struct bench *b, struct chain *c,
-		      const struct placement *p, bool tcp, bool use_vcpu)
+		      const struct placement *p, bool tcp, enum toucher who)
 {
 	struct vcpu *vcpu = NULL;
 	int sv[2], rc;
@@ -245,7 +247,8 @@ static void chain_run(const struct bench *b, struct chain *c,
 			UFFDIO_REGISTER_MODE_MISSING);
 	if (rc)
 		die("userfaultfd: %s", strerror(-rc));
-	if (use_vcpu && vcpu_open(&vcpu, c->a.mem, c->pages, c->order))
+	if (who != THREAD &&
+	    vcpu_open(&vcpu, c->a.mem, c->pages, c->order, who == VCPU_IRQS))
 		die("KVM worked a moment ago and does not now");
 
 	touch_all(b, c, p, vcpu);
@@ -317,7 +320,7 @@ static void report(const char *name, const struct figures *f, size_t pages)
 
 /* One kind of toucher and socket, in all placements */
 static void bench_link(const struct bench *b, struct chain *c, bool tcp,
-		       bool use_vcpu)
+		       enum toucher who)
 {
 	struct figures figures[PLACEMENTS] = {};
 	size_t i;
@@ -328,7 +331,7 @@ static void bench_link(const struct bench *b, struct chain *c, bool tcp,
 		for (i = 0; i < PLACEMENTS; i++) {
 			if (b->ncpus < 2 && placements[i].toucher == 1)
 				continue;
-			chain_run(b, c, &placements[i], tcp, use_vcpu);
+			chain_run(b, c, &placements[i], tcp, who);
 			keep(&figures[i], c->us, c->pages);
 		}
 	}
@@ -342,23 +345,27 @@ static void bench_link(const struct bench *b, struct chain *c, bool tcp,
 	json_close();
 }
 
-static void bench_vcpu(const struct bench *b, struct chain *c)
+static void bench_vcpu(const struct bench *b, struct chain *c,
+		       enum toucher who)
 {
+	const char *key = who == VCPU_IRQS ? "vcpu_irqs" : "vcpu";
 	struct vcpu *v;
 	char *mem = map_filled(c->pages * PAGE);
-	int rc = vcpu_open(&v, mem, c->pages, c->order);
+	int rc = vcpu_open(&v, mem, c->pages, c->order, who == VCPU_IRQS);
 
 	if (!rc)
 		vcpu_close(v);
 	munmap(mem, c->pages * PAGE);
 	if (rc) {
-		json_unavailable("vcpu", strerror(-rc));
+		json_unavailable(key, strerror(-rc));
 		return;
 	}
-	section("fault chain, a vCPU touches, us");
-	json_open("vcpu");
-	bench_link(b, c, true, true);
-	bench_link(b, c, false, true);
+	section(who == VCPU_IRQS
+		? "fault chain, a vCPU with interrupts touches, us"
+		: "fault chain, a vCPU touches, us");
+	json_open(key);
+	bench_link(b, c, true, who);
+	bench_link(b, c, false, who);
 	json_close();
 }
 
@@ -366,8 +373,9 @@ static void bench_vcpu(const struct bench *b, struct chain *c)
  * bench_chain() - Touch, fetch over loopback, UFFDIO_COPY, resumed
  * @b:		What is asked for
  *
- * Adds "chain_us": {"tcp", "unix", "vcpu": {"tcp", "unix"}}, where "vcpu" has
- * a vCPU as the toucher and the others a thread. Each holds the placements
+ * Adds "chain_us": {"tcp", "unix", "vcpu": {"tcp", "unix"}, "vcpu_irqs": {"tcp",
+ * "unix"}}, where the latter two have a vCPU as the toucher, without and with
+ * interrupts (bench-limits-vcpu.c), and the others a thread. Each holds the placements
  * "free", "one_core" and "toucher_apart" with p50, p90, p99 (median of the
  * runs), max (of all runs), and the range of p50 over the runs.
  */
@@ -378,9 +386,10 @@ void bench_chain(const struct bench *b)
 	chain_init(&c, b->quick ? QUICK_PAGES : CHAIN_PAGES);
 	section("fault chain, a thread touches, us");
 	json_open("chain_us");
-	bench_link(b, &c, true, false);
-	bench_link(b, &c, false, false);
-	bench_vcpu(b, &c);
+	bench_link(b, &c, true, THREAD);
+	bench_link(b, &c, false, THREAD);
+	bench_vcpu(b, &c, VCPU);
+	bench_vcpu(b, &c, VCPU_IRQS);
 	json_close();
 	chain_free(&c);
 }

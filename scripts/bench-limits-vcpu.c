@@ -5,8 +5,14 @@
  * The guest is a loop of a dozen instructions in long mode. It runs at CPL 3:
  * there is no kernel under it, the state is set from outside, because some
  * KVM backends emulate ring 0 and would hide what is measured. It needs no
- * interrupt, no system call and no I/O port; a store to an address without
- * memory ends it (KVM_EXIT_MMIO).
+ * system call and no I/O port, and gets no interrupt; a store to an address
+ * without memory ends it (KVM_EXIT_MMIO).
+ *
+ * With an interrupt controller in the kernel and interrupts on, as every real
+ * machine has them, KVM has a kernel worker fetch a missing page while the
+ * vCPU halts (asynchronous page faults, arch/x86/kvm/mmu/mmu.c:
+ * kvm_can_do_async_pf()): one more sleeper to wake. Without them the vCPU's
+ * own thread waits.
  *
  * Guest physical memory, mapped one to one by 2 MiB pages:
  *
@@ -18,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -52,6 +59,8 @@
 #define CR0_PE_MP_ET_NE_WP_PG	0x80010033UL
 #define CR4_PAE_OSFXSR		0x220UL
 #define EFER_SCE_LME_LMA_NX	0xd01UL
+#define RFLAGS_1		0x2UL
+#define RFLAGS_IF		0x202UL
 #define USER_CS			0x33
 #define USER_DS			0x2b
 
@@ -64,6 +73,7 @@
  * @run_size:	Bytes of that
  * @low:	Guest memory at 0
  * @pages:	Pages to touch
+ * @irqs:	It has an interrupt controller, and interrupts are on
  */
 struct vcpu {
 	int kvm, vm, fd;
@@ -71,6 +81,7 @@ struct vcpu {
 	size_t run_size;
 	char *low;
 	size_t pages;
+	bool irqs;
 };
 
 /*
@@ -154,7 +165,7 @@ static int set_state(struct vcpu *v)
 		.rdi = GPA_RESULTS,
 		.rcx = v->pages,
 		.r10 = GPA_DONE,
-		.rflags = 2,
+		.rflags = v->irqs ? RFLAGS_IF : RFLAGS_1,
 	};
 	struct kvm_sregs s;
 
@@ -200,6 +211,8 @@ static int make_vm(struct vcpu *v)
 		return -errno;
 	/* Needed on some Intel CPUs, out of the way on all others */
 	ioctl(v->vm, KVM_SET_TSS_ADDR, 0xfffbd000UL);
+	if (v->irqs && ioctl(v->vm, KVM_CREATE_IRQCHIP))
+		return -errno;
 	v->fd = ioctl(v->vm, KVM_CREATE_VCPU, 0);
 	if (v->fd < 0)
 		return -errno;
@@ -219,12 +232,13 @@ static int make_vm(struct vcpu *v)
  * @region:	The range, which may have no pages yet
  * @pages:	Its pages
  * @order:	Page numbers in the order of touching
+ * @irqs:	With an interrupt controller in the kernel, and interrupts on
  *
  * Return: 0, -EINVAL when there are too many pages, or the -errno of
  * /dev/kvm: -ENOENT and -EACCES say that there is no KVM to be had
  */
 int vcpu_open(struct vcpu **out, void *region, size_t pages,
-	      const uint32_t *order)
+	      const uint32_t *order, bool irqs)
 {
 	struct vcpu *v;
 	int rc;
@@ -236,6 +250,7 @@ int vcpu_open(struct vcpu **out, void *region, size_t pages,
 		return -ENOMEM;
 	v->kvm = v->vm = v->fd = -1;
 	v->pages = pages;
+	v->irqs = irqs;
 	v->low = map_filled(LOW_SIZE);
 	fill_low(v, order);
 	rc = make_vm(v);

@@ -115,7 +115,7 @@ void json_print(void);
 /* bench-limits-vcpu.c */
 struct vcpu;
 int vcpu_open(struct vcpu **out, void *region, size_t pages,
-	      const uint32_t *order);
+	      const uint32_t *order, bool irqs);
 void vcpu_touch(struct vcpu *v, double *us);
 void vcpu_close(struct vcpu *v);
 
