@@ -27,6 +27,8 @@
 #define UART_LSR_THR_EMPTY	0x20
 #define DEBUG_EXIT		0xf4
 #define PVPANIC			0x505
+#define ACPI_RESET		0x608
+#define KEYBOARD		0x64
 #define HELD_MAX		16384
 #define SEIZE_TRIES		20000
 
@@ -203,4 +205,15 @@ void debug_exit(uint32_t code)
 void panic_ring(uint8_t bits)
 {
 	out8(PVPANIC, bits);
+}
+
+/**
+ * reset() - Have the machine reset
+ * @by_keyboard: by the keyboard controller, not by ACPI's register
+ *
+ * Where no such port is, the vCPU goes on.
+ */
+void reset(bool by_keyboard)
+{
+	out8(by_keyboard ? KEYBOARD : ACPI_RESET, by_keyboard ? 0xfe : 1);
 }

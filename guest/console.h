@@ -34,6 +34,7 @@ void debug_exit(uint32_t code) __attribute__((noreturn));
 #define PANIC_PANICKED		1
 #define PANIC_CRASH_LOADED	2
 void panic_ring(uint8_t bits);
+void reset(bool by_keyboard);
 
 bool text_equal(const char *a, const char *b);
 bool text_starts(const char *s, const char *prefix);

@@ -36,11 +36,11 @@ static useconds_t ahead_us(struct source *s)
 }
 
 /* Demand is never held back */
-static void throttle(struct source *s)
+void source_throttle(struct source *s)
 {
 	useconds_t us;
 
-	while (s->bandwidth && !s->failed && !s->ending &&
+	while (s->bandwidth && !s->failed && !s->ending && !s->cancelled &&
 	       (us = ahead_us(s)))
 		usleep(us);
 }
@@ -68,7 +68,7 @@ static int push(struct source *s, struct channel *c, struct batch *b,
 	while (!rc) {
 		size_t first, n;
 
-		throttle(s);
+		source_throttle(s);
 		n = next_run(s, b, &first);
 		b->bytes = 0;
 		if (!n && !s->injecting && !s->sent.left)

@@ -61,10 +61,10 @@ struct pusher {
 };
 
 /**
- * struct pace - What was pushed since a limit was set
+ * struct pace - What was sent in bulk since a limit was set
  * @limit:	bytes per second
  * @start:	when it was set, ns
- * @bytes:	pushed since
+ * @bytes:	sent since
  */
 struct pace {
 	uint64_t limit, start, bytes;
@@ -100,7 +100,7 @@ struct extent {
  * @injecting:	page that is being poisoned on purpose, plus one; or 0
  * @no_poison:	a guest without lost memory may go where poison can't
  * @peer_poison: the destination's kernel has UFFDIO_POISON
- * @bandwidth:	of the push, bytes per second at most; 0 for no limit
+ * @bandwidth:	of what goes in bulk, bytes per second at most; 0 for no limit
  */
 struct source {
 	struct host *host;
@@ -168,6 +168,12 @@ void source_disconnect(struct source *s);
 
 /** source_free() - End its threads and free it; NULL is fine */
 void source_free(struct source *s);
+
+/**
+ * source_throttle() - Sleep off what goes in bulk is ahead of its limit
+ * @s:		the source
+ */
+void source_throttle(struct source *s);
 
 /**
  * batch_fill() - Turn a run of pages into messages

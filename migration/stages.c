@@ -10,6 +10,7 @@ const struct stage stages[] = {
 	{ "hello",	source_hello,		target_hello },
 	{ "describe",	source_describe,	target_build },
 	{ "attach",	source_attach,		target_attach },
+	{ "images",	source_images,		target_images },
 	{ "scan",	source_scan,		NULL },
 
 	/* The guest is paused; a failure resumes it at home */

@@ -22,7 +22,7 @@
 
 #include "../vmm/error.h"
 
-#define WIRE_VERSION		1
+#define WIRE_VERSION		2
 #define WIRE_HEADER		32
 #define WIRE_ID			16
 #define WIRE_HELLO		44
@@ -31,6 +31,8 @@
 #define WIRE_STATE_MAX		(64u << 20)
 #define WIRE_LIST_MAX		(16u << 20)
 #define WIRE_TEXT_MAX		399
+#define WIRE_BOOT		16
+#define WIRE_IMAGE_MAX		(256u << 10)
 
 /* Features a peer may have; both sides say what they have */
 #define WIRE_POISON		1u		/* UFFDIO_POISON */
@@ -54,6 +56,8 @@ enum wire_type {
 	WIRE_MSG_REQUEST,	/* a: gpa, b: pages */
 	WIRE_MSG_DONE,		/* every page was sent */
 	WIRE_MSG_COMPLETE,	/* every page is in place; statistics */
+	WIRE_MSG_BOOT,		/* sizes of kernel and initrd, 64 bits each */
+	WIRE_MSG_IMAGE,		/* bytes of them, in this order */
 	WIRE_MSG_TYPES
 };
 

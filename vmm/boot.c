@@ -84,20 +84,36 @@ static int load(struct machine *m, const struct image *im,
 	return image_bad(im, err, "neither an ELF file nor a Linux bzImage");
 }
 
+bool boot_can_start(const struct machine *m)
+{
+	return m->boot.kernel.data;
+}
+
+int boot_start(struct machine *m, struct error *err)
+{
+	const struct boot_images *b = &m->boot;
+	int rc;
+
+	if (!boot_can_start(m))
+		return error_set(err, ENODATA,
+			"there is no kernel to start the guest from");
+	rc = write_tables(m, err);
+	return rc ? rc : load(m, &b->kernel, b->initrd.data ? &b->initrd
+							    : NULL, err);
+}
+
 int boot_load(struct machine *m, const char *kernel, const char *initrd,
 	      struct error *err)
 {
-	struct image im = { .what = "kernel", .path = kernel };
-	struct image rd = { .what = "initrd", .path = initrd };
-	int rc = image_read(&im, err);
+	struct boot_images *b = &m->boot;
+	int rc;
 
+	image_free(&b->kernel);
+	image_free(&b->initrd);
+	b->kernel = (struct image){ .what = "kernel", .path = kernel };
+	b->initrd = (struct image){ .what = "initrd", .path = initrd };
+	rc = image_read(&b->kernel, err);
 	if (!rc && initrd)
-		rc = image_read(&rd, err);
-	if (!rc)
-		rc = write_tables(m, err);
-	if (!rc)
-		rc = load(m, &im, initrd ? &rd : NULL, err);
-	image_free(&im);
-	image_free(&rd);
-	return rc;
+		rc = image_read(&b->initrd, err);
+	return rc ? rc : boot_start(m, err);
 }

@@ -9,9 +9,6 @@
 #include <unistd.h>
 
 #include "boot_image.h"
-#include "ram.h"
-
-#define IMAGE_MAX		(512 * MIB)
 
 int image_bad(const struct image *im, struct error *err, const char *why)
 {
@@ -62,6 +59,7 @@ void image_free(struct image *im)
 {
 	free(im->data);
 	im->data = NULL;
+	im->size = 0;
 }
 
 const void *image_part(const struct image *im, uint64_t at, uint64_t n)

@@ -10,6 +10,8 @@
 
 #include "error.h"
 
+#define IMAGE_MAX	(512u << 20)	/* bytes of one */
+
 /**
  * struct image - A file, whole
  * @what:	for messages: "kernel", "initrd"
@@ -21,6 +23,15 @@ struct image {
 	const char *what, *path;
 	uint8_t *data;
 	size_t size;
+};
+
+/**
+ * struct boot_images - What a machine is started from, kept for a reset
+ * @kernel:	without data if there is none
+ * @initrd:	likewise
+ */
+struct boot_images {
+	struct image kernel, initrd;
 };
 
 /**

@@ -214,6 +214,8 @@ static int run_command(const struct options *o)
 		return run_plain(o, "stop");
 	case CMD_CONT:
 		return run_plain(o, "cont");
+	case CMD_RESET:
+		return run_plain(o, "system_reset");
 	case CMD_QUIT:
 		return cli_quit(o);
 	case CMD_EVENTS:

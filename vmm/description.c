@@ -105,6 +105,7 @@ static const struct {
 	{ "/debug-exit@f4", "ferry,debug-exit", DEBUG_EXIT_PORT, 4, 0 },
 	{ "/power@600", "ferry,acpi-power", POWER_PORT, POWER_PORTS, 0 },
 	{ "/pvpanic@505", "qemu,pvpanic-isa", PVPANIC_PORT, 1, 0 },
+	{ "/keyboard@64", "ferry,keyboard-reset", KEYBOARD_PORT, 1, 0 },
 };
 
 static int put_devices(void *fdt)

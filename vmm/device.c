@@ -12,7 +12,7 @@
 
 const struct device_ops *const device_list[DEVICES] = {
 	&irqchip_ops, &pit_ops, &clock_ops, &serial_ops, &debug_exit_ops,
-	&power_ops, &pvpanic_ops,
+	&power_ops, &pvpanic_ops, &keyboard_ops,
 };
 
 int devices_init(struct machine *m, struct error *err)
@@ -100,7 +100,7 @@ int devices_save(struct machine *m, struct writer *w, struct error *err)
 }
 
 static int load_one(struct machine *m, unsigned i, struct reader *r,
-		    struct error *err)
+		    bool reset, struct error *err)
 {
 	const struct device_ops *ops = device_list[i];
 	const uint8_t *name = get_bytes(r, DEVICE_NAME_MAX);
@@ -112,6 +112,8 @@ static int load_one(struct machine *m, unsigned i, struct reader *r,
 				 "device state: '%.16s' where '%s' belongs",
 				 name ? (const char *)name : "the end",
 				 ops->name);
+	if (reset && ops->lasting)
+		return 0;
 	pthread_mutex_lock(&m->device_lock);
 	rc = ops->load(m, m->device[i], &part, err);
 	pthread_mutex_unlock(&m->device_lock);
@@ -126,6 +128,15 @@ int devices_load(struct machine *m, struct reader *r, struct error *err)
 	int rc = 0;
 
 	for (unsigned i = 0; i < DEVICES && !rc; i++)
-		rc = load_one(m, i, r, err);
+		rc = load_one(m, i, r, false, err);
+	return rc;
+}
+
+int devices_reset(struct machine *m, struct reader *r, struct error *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < DEVICES && !rc; i++)
+		rc = load_one(m, i, r, true, err);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #ifndef FERRY_DEVICE_H
 #define FERRY_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct machine;
  * @in:		the guest reads @size bytes from port @at of the device
  * @save:	append the state
  * @load:	take the state over; what it doesn't accept is refused
+ * @lasting:	a reset leaves it as it is
  *
  * @in and @out are called with the machine's device lock held.
  */
@@ -42,15 +44,16 @@ struct device_ops {
 		    struct error *err);
 	int (*load)(struct machine *m, void *dev, struct reader *r,
 		    struct error *err);
+	bool lasting;
 };
 
-#define DEVICES		7
+#define DEVICES		8
 
 extern const struct device_ops *const device_list[DEVICES];
 
 extern const struct device_ops irqchip_ops, pit_ops, clock_ops;
 extern const struct device_ops serial_ops, debug_exit_ops, power_ops;
-extern const struct device_ops pvpanic_ops;
+extern const struct device_ops pvpanic_ops, keyboard_ops;
 
 /**
  * devices_init() - Make all devices of a machine
@@ -102,5 +105,10 @@ int devices_save(struct machine *m, struct writer *w, struct error *err);
  * Return: 0, -EBADMSG (not a state of these devices), -errno
  */
 int devices_load(struct machine *m, struct reader *r, struct error *err);
+
+/**
+ * devices_reset() - The same for a reset: what lasts is left as it is
+ */
+int devices_reset(struct machine *m, struct reader *r, struct error *err);
 
 #endif /* FERRY_DEVICE_H */

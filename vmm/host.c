@@ -63,13 +63,13 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 			  "flags", words_mf_flags(f->required, f->recursive)));
 }
 
-static void on_exit_status(void *ctx, int status, bool reset)
+static void on_exit_status(void *ctx, int status)
 {
 	struct host *h = ctx;
 
 	control_event(h->control, "SHUTDOWN",
 		json_pack("{s:b, s:s, s:i}", "guest", 1,
-			  "reason", reset ? "guest-reset" : "guest-shutdown",
+			  "reason", "guest-shutdown",
 			  "exit-status", status));
 	loop_stop(h->loop, status);
 }
@@ -97,7 +97,8 @@ struct machine_observer host_observer(struct host *h)
 {
 	return (struct machine_observer){
 		.ctx = h, .status = on_status, .failure = on_failure,
-		.exit = on_exit_status, .panic = on_panic,
+		.exit = on_exit_status, .reset = host_reset_asked,
+		.was_reset = host_was_reset, .panic = on_panic,
 		.output = on_output,
 	};
 }
@@ -200,6 +201,16 @@ static int cmd_cont(struct host *h, json_t *args, json_t **ret,
 	return rc;
 }
 
+static int cmd_system_reset(struct host *h, json_t *args, json_t **ret,
+			    struct error *err)
+{
+	int rc = need_machine(h, err);
+
+	(void)args;
+	(void)ret;
+	return rc ? rc : host_system_reset(h, err);
+}
+
 static int cmd_quit(struct host *h, json_t *args, json_t **ret,
 		    struct error *err)
 {
@@ -284,6 +295,7 @@ static int locked_##fn(void *ctx, json_t *args, json_t **ret, \
 LOCKED(cmd_status)
 LOCKED(cmd_stop)
 LOCKED(cmd_cont)
+LOCKED(cmd_system_reset)
 LOCKED(cmd_quit)
 LOCKED(cmd_poison)
 LOCKED(cmd_name)
@@ -295,6 +307,7 @@ static const struct control_command commands[] = {
 	{ "query-cpus-fast", "", locked_cmd_cpus },
 	{ "stop", "", locked_cmd_stop },
 	{ "cont", "", locked_cmd_cont },
+	{ "system_reset", "", locked_cmd_system_reset },
 	{ "quit", "", locked_cmd_quit },
 	{ "ferry-poison", "address:i ?count:i ?method:s", locked_cmd_poison },
 	{ 0 }

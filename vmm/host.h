@@ -26,6 +26,7 @@ struct loop;
  * @console:	serial port's other end
  * @side:	"none", "source" or "destination": this machine's part in a
  *		migration, a literal
+ * @no_reboot:	a reset ends the machine
  * @shown:	1 if the last status event was RESUME, 0 if STOP, -1 if none was
  * @lock:	protects @machine: that it is there, not what it does
  * @machine:	or NULL
@@ -36,6 +37,7 @@ struct host {
 	struct control *control;
 	struct chardev *console;
 	_Atomic(const char *) side;
+	bool no_reboot;
 	_Atomic int shown;
 	pthread_mutex_t lock;
 	struct machine *machine;
@@ -63,5 +65,23 @@ void host_set_machine(struct host *h, struct machine *m);
  * @h:		the host, whose control is open
  */
 void host_register(struct host *h);
+
+/** host_reset_asked() - The observer's reset(); @ctx is the host */
+void host_reset_asked(void *ctx);
+
+/** host_was_reset() - The observer's was_reset(); @ctx is the host */
+void host_was_reset(void *ctx, enum reset_cause cause);
+
+/**
+ * host_system_reset() - Reset the guest, or end the machine if that is wanted
+ * @h:		the host, locked, with a machine
+ * @err:	why not
+ *
+ * While the guest's memory is still arriving it stands still until all is
+ * there, and is reset then.
+ *
+ * Return: 0, -EBUSY (it is not this machine's), -errno
+ */
+int host_system_reset(struct host *h, struct error *err);
 
 #endif /* FERRY_HOST_H */

@@ -169,4 +169,5 @@ const struct device_ops pit_ops = {
 
 const struct device_ops clock_ops = {
 	.name = "clock", .save = clock_save, .load = clock_load,
+	.lasting = true,
 };

@@ -10,6 +10,7 @@
 #include "description.h"
 #include "log.h"
 #include "machine.h"
+#include "reset.h"
 #include "vcpu.h"
 
 static void init_sync(struct machine *m)
@@ -66,7 +67,9 @@ static int build(struct machine *m, struct error *err)
 		rc = map_ram(m, err);
 	if (!rc)
 		rc = devices_init(m, err);
-	return rc ? rc : add_vcpus(m, err);
+	if (!rc)
+		rc = add_vcpus(m, err);
+	return rc ? rc : machine_save(m, &m->initial, err);
 }
 
 struct machine *machine_new(const struct machine_config *cfg,
@@ -115,6 +118,9 @@ void machine_free(struct machine *m)
 	pthread_mutex_destroy(&m->telling);
 	pthread_mutex_destroy(&m->inject_lock);
 	pthread_mutex_destroy(&m->device_lock);
+	image_free(&m->boot.kernel);
+	image_free(&m->boot.initrd);
+	writer_free(&m->initial);
 	free(m->fdt);
 	free(m->msr);
 	free(m);
@@ -181,6 +187,9 @@ void machine_set_pager(struct machine *m, const struct pager *p)
 	pthread_mutex_lock(&m->lock);
 	m->pager = p ? *p : (struct pager){ 0 };
 	pthread_mutex_unlock(&m->lock);
+	/* A reset may have waited for it */
+	if (!p)
+		machine_tell_reset(m);
 }
 
 struct pager machine_pager(struct machine *m)

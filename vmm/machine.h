@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "boot_image.h"
 #include "bytes.h"
 #include "device.h"
 #include "error.h"
@@ -29,6 +30,7 @@
 #define MACHINE_CPUS_MAX	64
 #define MACHINE_BOOTARGS_MAX	2048
 #define DEBUG_EXIT_PORT		0xf4
+#define KEYBOARD_PORT		0x64	/* its controller's command port */
 
 struct vcpu;
 
@@ -77,7 +79,9 @@ struct memory_failure {
  * @ctx:	handed to each
  * @status:	the run status changed
  * @failure:	a memory error was found or passed on
- * @exit:	the guest ended, with this status; or it wants to be reset
+ * @exit:	the guest ended, with this status
+ * @reset:	a reset was asked for: have machine_reset() called soon
+ * @was_reset:	it is done, for this cause; no vCPU runs yet
  * @panic:	the guest's kernel has panicked; @paused if that stops it, else
  *		it deals with it and goes on
  * @output:	bytes that the guest wrote to its serial port
@@ -89,7 +93,9 @@ struct machine_observer {
 	void *ctx;
 	void (*status)(void *ctx, struct run_status s);
 	void (*failure)(void *ctx, const struct memory_failure *f);
-	void (*exit)(void *ctx, int status, bool reset);
+	void (*exit)(void *ctx, int status);
+	void (*reset)(void *ctx);
+	void (*was_reset)(void *ctx, enum reset_cause cause);
 	void (*panic)(void *ctx, bool paused);
 	void (*output)(void *ctx, const uint8_t *data, size_t n);
 };
@@ -102,7 +108,8 @@ struct machine_observer {
  *		in the ordinary way, -errno to refuse
  * @done:	an attempt in the ordinary way is over, successful or not; may
  *		be NULL
- * @missing:	pages of RAM may not be there yet: who reads one waits
+ * @missing:	pages of RAM may not be there yet: who reads one waits, and it
+ *		must not be dropped
  */
 struct pager {
 	void *ctx;
@@ -124,6 +131,8 @@ struct machine {
 	uint32_t *msr;			/* MSRs that are state */
 	unsigned msrs;
 	struct machine_observer observer;
+	struct boot_images boot;	/* what a reset starts it from */
+	struct writer initial;		/* its state when it was built */
 
 	pthread_mutex_t device_lock;	/* protects what device[] points to */
 	void *device[DEVICES];
@@ -139,6 +148,8 @@ struct machine {
 	bool held;			/* see machine_hold() */
 	unsigned parked;		/* vCPU threads that wait at the gate */
 	struct run_status status;
+	enum reset_cause reset;		/* asked for: the gate stays closed */
+	bool resetting;			/* and just being done */
 	bool panicked;			/* and nobody let it go on since */
 	struct pager pager;
 	int poison_uffd;		/* for poison made here, or -1 */
@@ -274,7 +285,7 @@ void machine_crash(struct machine *m);
 /** machine_guest_exit() - For a device: the guest ended, with a status */
 void machine_guest_exit(struct machine *m, int status);
 
-/** machine_guest_reset() - For a device: the guest wants a reset, and ends */
+/** machine_guest_reset() - For a device, a vCPU: the guest wants a reset */
 void machine_guest_reset(struct machine *m);
 
 /** machine_guest_panicked() - For a device: the guest panicked; it is paused */

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "machine_gate.h"
+#include "reset.h"
 #include "vcpu.h"
 
 /* A vCPU comes out of the guest in microseconds; one that waits for a page
@@ -44,6 +46,21 @@ static bool any_inside(struct machine *m)
 		if (m->vcpu[i].inside)
 			return true;
 	return false;
+}
+
+void machine_close_gate(struct machine *m)
+{
+	set_gate(m, GATE_PARK);
+	kick_all(m);
+}
+
+/* Under the lock: let a machine run that is to, unless it waits for a reset */
+static void open_gate(struct machine *m)
+{
+	if (m->gate == GATE_PARK && m->status.state == RUN_RUNNING &&
+	    !m->reset)
+		m->gate = GATE_RUN;
+	pthread_cond_broadcast(&m->changed);
 }
 
 void machine_halt(struct machine *m)
@@ -107,9 +124,7 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err)
 	if (!rc) {
 		m->status = s;
 		m->panicked = false;
-		if (m->gate != GATE_END)
-			m->gate = GATE_RUN;
-		pthread_cond_broadcast(&m->changed);
+		open_gate(m);
 	}
 	pthread_mutex_unlock(&m->lock);
 	if (!rc)
@@ -170,11 +185,8 @@ static void reopen(struct machine *m, bool was_open, bool holder)
 	pthread_mutex_lock(&m->lock);
 	if (holder)
 		m->held = false;
-	if (was_open && m->gate == GATE_PARK && !m->panicked &&
-	    !may_run(m, NULL)) {
-		m->gate = GATE_RUN;
-		pthread_cond_broadcast(&m->changed);
-	}
+	if (was_open && !may_run(m, NULL))
+		open_gate(m);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -237,6 +249,9 @@ static int hold(struct machine *m, struct run_status s,
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
+	/* Which takes as long as it takes to stop it, and to load its kernel */
+	while (m->resetting)
+		pthread_cond_wait(&m->changed, &m->lock);
 	rc = may_run(m, err);
 	if (!rc)
 		m->held = true;
@@ -299,6 +314,7 @@ void machine_release(struct machine *m)
 	pthread_mutex_lock(&m->lock);
 	m->held = false;
 	pthread_mutex_unlock(&m->lock);
+	machine_tell_reset(m);
 }
 
 bool machine_held(struct machine *m)
@@ -329,61 +345,50 @@ void machine_set_reason(struct machine *m, enum run_reason from,
 	pthread_mutex_unlock(&m->telling);
 }
 
-void machine_crash(struct machine *m)
+int machine_begin_reset(struct machine *m, struct error *err)
 {
-	set_gate(m, GATE_PARK);
-	kick_all(m);
-	machine_set_status(m, (struct run_status){ RUN_INTERNAL_ERROR,
-						   WHY_CRASHED });
-}
-
-void machine_guest_panicked(struct machine *m)
-{
-	set_gate(m, GATE_PARK);
-	kick_all(m);
-	machine_set_panicked(m, true);
-	m->observer.panic(m->observer.ctx, true);
-	machine_set_status(m, (struct run_status){ RUN_GUEST_PANICKED,
-						   WHY_CRASHED });
-}
-
-void machine_guest_crash_loaded(struct machine *m)
-{
-	m->observer.panic(m->observer.ctx, false);
-}
-
-bool machine_panicked(struct machine *m)
-{
-	bool panicked;
+	int rc = 0;
 
 	pthread_mutex_lock(&m->lock);
-	panicked = m->panicked;
+	if (m->held || m->pager.missing)
+		rc = error_set(err, EBUSY, "the guest is being migrated");
+	else
+		m->resetting = true;
 	pthread_mutex_unlock(&m->lock);
-	return panicked;
+	if (rc)
+		return rc;
+	set_gate(m, GATE_PARK);
+	if (wait_parked(m))
+		return 0;
+	return error_set(err, ETIMEDOUT, "a vCPU did not stop within %d s",
+			 PAUSE_DEADLINE_MS / 1000);
 }
 
-void machine_set_panicked(struct machine *m, bool panicked)
+void machine_fail_reset(struct machine *m)
 {
 	pthread_mutex_lock(&m->lock);
-	m->panicked = panicked;
+	m->reset = RESET_NONE;
+	m->resetting = false;
+	pthread_cond_broadcast(&m->changed);
 	pthread_mutex_unlock(&m->lock);
 }
 
-static void guest_ends(struct machine *m, int status, bool reset)
+void machine_end_reset(struct machine *m)
 {
-	set_gate(m, GATE_PARK);
-	kick_all(m);
-	machine_set_status(m, (struct run_status){ RUN_SHUTDOWN,
-						   WHY_SHUTDOWN });
-	m->observer.exit(m->observer.ctx, status, reset);
-}
+	const struct run_status fresh = { RUN_PRELAUNCH, WHY_STARTING_UP };
+	bool ran;
 
-void machine_guest_exit(struct machine *m, int status)
-{
-	guest_ends(m, status, false);
-}
-
-void machine_guest_reset(struct machine *m)
-{
-	guest_ends(m, 0, true);
+	pthread_mutex_lock(&m->telling);
+	pthread_mutex_lock(&m->lock);
+	m->reset = RESET_NONE;
+	m->resetting = m->panicked = false;
+	ran = m->status.state == RUN_RUNNING;
+	if (!ran)
+		m->status = fresh;
+	open_gate(m);
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+	if (!ran)
+		m->observer.status(m->observer.ctx, fresh);
+	pthread_mutex_unlock(&m->telling);
 }

@@ -118,6 +118,7 @@ static int open_process(struct process *p, const struct options *o,
 
 	h->name = o->name ? o->name : "guest";
 	h->side = "none";
+	h->no_reboot = o->no_reboot;
 	h->shown = -1;
 	pthread_mutex_init(&h->lock, NULL);
 	rc = log_open(h->name, o->log);

@@ -29,6 +29,7 @@ enum subcommand {
 	CMD_LIST,
 	CMD_STOP,
 	CMD_CONT,
+	CMD_RESET,
 	CMD_QUIT,
 	CMD_EVENTS,
 	CMD_HELP,
@@ -60,6 +61,7 @@ enum serial_kind {
  * @ram:	kind of RAM
  * @cpu_vendor:	"host", "amd" or "intel"
  * @paused:	do not start the guest
+ * @no_reboot:	end when the guest wants a reset
  * @file:	where a dump goes
  * @raw:	a dump of bytes as they are
  * @size:	bytes to dump; 0 for all
@@ -92,6 +94,7 @@ struct options {
 	const char *file;
 	bool raw;
 	uint64_t size;
+	bool no_reboot;
 	uint64_t address;
 	uint64_t count;
 	const char *method;

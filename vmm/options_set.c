@@ -237,6 +237,9 @@ int options_set(struct options *o, const struct option_def *def,
 	case OPT_PAUSED:
 		o->paused = true;
 		return 0;
+	case OPT_NO_REBOOT:
+		o->no_reboot = true;
+		return 0;
 	case OPT_BANDWIDTH:
 		return parse_size("--bandwidth", text, &o->bandwidth, err);
 	case OPT_NO_POISON:

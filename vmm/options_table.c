@@ -11,8 +11,8 @@
 #define MACHINES (BIT(CMD_RUN) | BIT(CMD_RECEIVE))
 #define CLIENTS                                                              \
 	(BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_DUMP) |                \
-	 BIT(CMD_STATUS) |                                                   \
-	 BIT(CMD_STOP) | BIT(CMD_CONT) | BIT(CMD_QUIT) | BIT(CMD_EVENTS))
+	 BIT(CMD_STATUS) | BIT(CMD_STOP) | BIT(CMD_CONT) | BIT(CMD_RESET) |  \
+	 BIT(CMD_QUIT) | BIT(CMD_EVENTS))
 #define ALL (BIT(CMDS) - 1)
 
 const struct command_def command_defs[CMDS] = {
@@ -35,6 +35,8 @@ const struct command_def command_defs[CMDS] = {
 		"pause a guest", true, false },
 	[CMD_CONT] = { "cont", "[OPTIONS] NAME",
 		"let a paused guest go on", true, false },
+	[CMD_RESET] = { "reset", "[OPTIONS] NAME",
+		"reset a guest: it boots anew, with fresh memory", true, false },
 	[CMD_QUIT] = { "quit", "[OPTIONS] NAME",
 		"end a machine", true, false },
 	[CMD_EVENTS] = { "events", "[OPTIONS] NAME",
@@ -75,6 +77,8 @@ const struct option_def option_defs[] = {
 	  "or file:PATH (output only)" },
 	{ "paused", OPT_PAUSED, NULL, BIT(CMD_RUN),
 	  "do not start the guest before `ferry cont`" },
+	{ "no-reboot", OPT_NO_REBOOT, NULL, MACHINES,
+	  "end when the guest reboots, instead of resetting it" },
 	{ "log", OPT_LOG, "FILE", MACHINES,
 	  "append a copy of ferry's messages to FILE" },
 	{ "address", OPT_ADDRESS, "GPA", BIT(CMD_POISON) | BIT(CMD_DUMP),

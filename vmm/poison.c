@@ -102,6 +102,13 @@ int poison_add(struct poison_list *l, const struct poison *p)
 	return rc;
 }
 
+void poison_clear(struct poison_list *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->n = 0;
+	pthread_mutex_unlock(&l->lock);
+}
+
 bool poison_find(struct poison_list *l, uint64_t gpa, struct poison *found)
 {
 	struct poison *p;

@@ -55,6 +55,9 @@ void poison_fini(struct poison_list *l);
  */
 int poison_add(struct poison_list *l, const struct poison *p);
 
+/** poison_clear() - Forget all: for a reset, with fresh RAM (invariant 2) */
+void poison_clear(struct poison_list *l);
+
 /**
  * poison_find() - Is a byte in the list?
  * @l:		the list

@@ -4,12 +4,16 @@
  *
  * A PM1a event block that never has an event, a PM1a control register, and a
  * reset register (ACPI 6.5, 4.8.3). The machine is in ACPI mode from
- * the start: SCI_EN always reads as one.
+ * the start: SCI_EN always reads as one. A reset that the guest has asked for,
+ * and not got yet, is state of this device.
  */
+
+#include <errno.h>
 
 #include "acpi.h"
 #include "device.h"
 #include "machine.h"
+#include "reset.h"
 
 #define CONTROL_SCI_EN		0x0001
 #define CONTROL_SLP_EN		0x2000
@@ -58,18 +62,22 @@ static uint32_t power_in(void *dev, unsigned at, unsigned size)
 static int power_save(struct machine *m, void *dev, struct writer *w,
 		      struct error *err)
 {
-	(void)m;
 	(void)err;
 	put_fields(w, power_fields, ARRAY_SIZE(power_fields), dev);
+	put_u8(w, machine_reset_asked(m));
 	return 0;
 }
 
 static int power_load(struct machine *m, void *dev, struct reader *r,
 		      struct error *err)
 {
-	(void)m;
-	(void)err;
+	uint8_t reset;
+
 	get_fields(r, power_fields, ARRAY_SIZE(power_fields), dev);
+	reset = get_u8(r);
+	if (reset >= RESET_CAUSES)
+		return error_set(err, EBADMSG, "power: %u is no reset", reset);
+	machine_set_reset_asked(m, reset);
 	return 0;
 }
 

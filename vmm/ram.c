@@ -2,6 +2,7 @@
 /* ram.c - Guest RAM, and the one way into it */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -103,6 +104,24 @@ void ram_destroy(struct ram *ram)
 	if (ram->size && ram->memfd >= 0)
 		close(ram->memfd);
 	*ram = (struct ram){ .memfd = -1 };
+}
+
+/*
+ * The mapping first: it has UFFDIO_POISON's markers and hwpoison's entries.
+ * Then the file: a page that the kernel took out of use stays in it until it
+ * is punched out, and punching alone leaves the markers.
+ */
+int ram_renew(struct ram *ram, struct error *err)
+{
+	if (madvise(ram->base, ram->size, MADV_DONTNEED))
+		return error_set(err, errno, "cannot drop RAM: %s",
+				 strerrordesc_np(errno));
+	if (ram->memfd >= 0 &&
+	    fallocate(ram->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      0, (off_t)ram->size))
+		return error_set(err, errno, "cannot empty RAM's memfd: %s",
+				 strerrordesc_np(errno));
+	return 0;
 }
 
 bool ram_offset(const struct ram *ram, uint64_t gpa, uint64_t len,

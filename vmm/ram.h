@@ -106,6 +106,17 @@ int ram_wall(struct ram *ram, uint64_t offset, size_t len);
 void ram_destroy(struct ram *ram);
 
 /**
+ * ram_renew() - Drop all contents, and whatever poisons a page of it
+ * @ram:	the RAM, used by nobody, registered with no userfaultfd
+ * @err:	why not
+ *
+ * Every page is a fresh one then, of zeroes (tests/kernel/renew.c).
+ *
+ * Return: 0, -errno
+ */
+int ram_renew(struct ram *ram, struct error *err);
+
+/**
  * ram_offset() - Where in the mapping guest-physical addresses are
  * @ram:	the RAM
  * @gpa:	first address

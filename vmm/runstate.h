@@ -39,6 +39,14 @@ enum run_reason {
 	RUN_REASONS
 };
 
+/* Who wants a reset; sent as a number (docs/protocol.md, power) */
+enum reset_cause {
+	RESET_NONE,
+	RESET_GUEST,		/* the guest: a reboot, a triple fault */
+	RESET_HOST,		/* system_reset */
+	RESET_CAUSES
+};
+
 /* One value, so that both halves change together */
 struct run_status {
 	enum run_state state;

@@ -185,6 +185,9 @@ static int serial_load(struct machine *m, void *dev, struct reader *r,
 				 "serial: %u bytes in a FIFO of %u",
 				 got.count, SERIAL_FIFO);
 	*s = got;
+	/* Of a reset: the line that was raised before it */
+	if (m)
+		update_irq(s);
 	return 0;
 }
 

@@ -123,6 +123,18 @@ int vcpu_save(struct vcpu *v, struct writer *w, struct error *err);
 int vcpu_load(struct vcpu *v, struct reader *r, struct error *err);
 
 /**
+ * vcpu_reset() - Take over the state that it began with
+ * @v:		the vCPU, parked
+ * @r:		from where
+ * @err:	why not
+ *
+ * Its TSC goes on.
+ *
+ * Return: 0, -EBADMSG, -errno
+ */
+int vcpu_reset(struct vcpu *v, struct reader *r, struct error *err);
+
+/**
  * vcpu_boot() - Set the registers that a PVH guest starts with
  * @v:		vCPU 0
  * @entry:	guest-physical address to start at

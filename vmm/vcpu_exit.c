@@ -288,7 +288,9 @@ static void handle_exit(struct vcpu *v)
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		give_up(v, "triple fault");
+		/* As on a PC, and the last way of Linux to reboot */
+		log_line("vCPU %u: triple fault", v->index);
+		machine_guest_reset(v->m);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		internal_error(v);

@@ -24,6 +24,7 @@
 #include "vcpu.h"
 
 #define MSR_TSC		0x10
+#define TSC_BYTES	9	/* in the state: see save_tsc() */
 #define MSR_MCG_CAP	0x179
 
 #define R(m) FIELD(struct kvm_regs, m)
@@ -367,7 +368,9 @@ int vcpu_save(struct vcpu *v, struct writer *w, struct error *err)
 	return rc;
 }
 
-int vcpu_load(struct vcpu *v, struct reader *r, struct error *err)
+/* Of a reset the TSC is left out: it goes on, as if it had been set */
+static int load(struct vcpu *v, struct reader *r, bool reset,
+		struct error *err)
 {
 	bool has_tsc = false;
 	int rc;
@@ -380,7 +383,9 @@ int vcpu_load(struct vcpu *v, struct reader *r, struct error *err)
 	if (!rc)
 		rc = load_groups(v, middle_groups,
 				 ARRAY_SIZE(middle_groups), r, err);
-	if (!rc)
+	if (!rc && reset)
+		has_tsc = get_bytes(r, TSC_BYTES);
+	else if (!rc)
 		has_tsc = load_tsc(v, r);
 	if (!rc)
 		rc = load_msrs(v, r, has_tsc, err);
@@ -392,4 +397,17 @@ int vcpu_load(struct vcpu *v, struct reader *r, struct error *err)
 		error_prefix(err, "vCPU %u", v->index);
 	}
 	return rc;
+}
+
+int vcpu_load(struct vcpu *v, struct reader *r, struct error *err)
+{
+	return load(v, r, false, err);
+}
+
+int vcpu_reset(struct vcpu *v, struct reader *r, struct error *err)
+{
+	v->asked = 0;
+	v->retries = 0;
+	v->sigbus.seen = false;
+	return load(v, r, true, err);
 }

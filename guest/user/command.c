@@ -112,6 +112,19 @@ static bool run_panic(struct cpu *c, char *rest)
 	return true;
 }
 
+/* "reset": by ACPI's register; "reset keyboard" */
+static bool run_reset(struct cpu *c, char *rest)
+{
+	bool keyboard = text_equal(rest, "keyboard");
+
+	if (*rest && !keyboard)
+		return false;
+	reset(keyboard);
+	line_begin(&c->line, "error reset=ignored");
+	line_end(&c->line);
+	return true;
+}
+
 static bool run_half(struct cpu *c, char *rest)
 {
 	(void)c;
@@ -136,6 +149,7 @@ static const struct command commands[] = {
 	{ "exit", run_exit },
 	{ "hello", run_hello },
 	{ "panic", run_panic },
+	{ "reset", run_reset },
 	{ "half", run_half },
 	{ "rest", run_rest },
 };

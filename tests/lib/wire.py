@@ -13,15 +13,16 @@ from errors import WAIT, Failed, equal
 
 (HELLO, WELCOME, REFUSE, DESCRIPTION, BUILT, STATE, POISON_LIST, ZERO_LIST,
  PREPARE, PREPARED, COMMIT, RUNNING, PAGES, ZERO, POISON, REQUEST, DONE,
- COMPLETE) = range(1, 19)
+ COMPLETE, BOOT, IMAGE) = range(1, 21)
 NAMES = [None, "HELLO", "WELCOME", "REFUSE", "DESCRIPTION", "BUILT", "STATE",
          "POISON_LIST", "ZERO_LIST", "PREPARE", "PREPARED", "COMMIT",
-         "RUNNING", "PAGES", "ZERO", "POISON", "REQUEST", "DONE", "COMPLETE"]
+         "RUNNING", "PAGES", "ZERO", "POISON", "REQUEST", "DONE", "COMPLETE",
+         "BOOT", "IMAGE"]
 
 HEADER = struct.Struct("<IHHQQQ")
 HELLO_BODY = struct.Struct("<8sHHII16sH6s")
 MAGIC = b"Ferry\0\0\1"
-VERSION = 1
+VERSION = 2
 MAIN, DEMAND, PUSH = 0, 1, 2
 PUSH_MAX = 7
 HAS_POISON = 1
@@ -172,8 +173,9 @@ class FakeSource:
     def hello(self, **wrong):
         self.main.say(Message(HELLO, hello_body(ident=self.id, **wrong)))
 
-    def attach(self, description, push=0):
-        """All until the connections are there and the machine is built."""
+    def attach(self, description, push=0, images=(b"", b"")):
+        """All until the connections are there and the machine is built, and
+        what it may be reset from."""
         self.hello(push=push)
         equal(parse_hello(self.main.expect(WELCOME).body)[5], push, "pushes")
         self.main.say(Message(DESCRIPTION, description))
@@ -185,6 +187,14 @@ class FakeSource:
             self.push = Peer.connect(self.uri)
             self.push.say(Message(HELLO, hello_body(PUSH, ident=self.id)))
             self.push.expect(WELCOME)
+        self.boot(images)
+
+    def boot(self, images):
+        """The images that the guest can be started from again."""
+        self.main.say(Message(BOOT, struct.pack("<QQ", *map(len, images))))
+        for data in images:
+            for i in range(0, len(data), 256 << 10):
+                self.main.say(Message(IMAGE, data[i:i + (256 << 10)]))
 
 
 class FakeTarget:
@@ -239,6 +249,8 @@ class FakeTarget:
             m = self.main.hear()
             if m.kind in (PAGES, ZERO):
                 heard[PAGES].append(m)
+            elif m.kind == IMAGE:
+                heard[IMAGE] = heard.get(IMAGE, b"") + m.body
             else:
                 heard[m.kind] = m.body
         return heard

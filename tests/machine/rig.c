@@ -66,11 +66,10 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static void on_exit_status(void *ctx, int status, bool reset)
+static void on_exit_status(void *ctx, int status)
 {
 	struct rig *r = ctx;
 
-	(void)reset;
 	pthread_mutex_lock(&r->lock);
 	r->exited = true;
 	r->exit_status = status;
@@ -82,6 +81,23 @@ static void on_panic(void *ctx, bool paused)
 {
 	(void)ctx;
 	(void)paused;
+}
+
+static void on_reset(void *ctx)
+{
+	struct rig *r = ctx;
+
+	pthread_mutex_lock(&r->lock);
+	r->resets_asked++;
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void on_was_reset(void *ctx, enum reset_cause cause)
+{
+	struct rig *r = ctx;
+
+	r->was_reset = cause;
 }
 
 static void on_output(void *ctx, const uint8_t *data, size_t n)
@@ -109,6 +125,7 @@ struct machine_observer rig_observer(struct rig *r)
 	return (struct machine_observer){
 		.ctx = r, .status = on_status, .failure = on_failure,
 		.exit = on_exit_status, .panic = on_panic,
+		.reset = on_reset, .was_reset = on_was_reset,
 		.output = on_output,
 	};
 }

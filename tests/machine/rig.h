@@ -38,6 +38,8 @@
  * @cap:	room
  * @lines:	complete lines in it
  * @exited:	the guest ended, with @exit_status
+ * @resets_asked: how often the machine wanted to be reset
+ * @was_reset:	why it was the last time
  * @status:	last one that was told
  * @failure:	the memory failures that were told
  * @failures:	how many
@@ -52,6 +54,8 @@ struct rig {
 	unsigned lines;
 	bool exited;
 	int exit_status;
+	unsigned resets_asked;
+	enum reset_cause was_reset;
 	struct run_status status;
 	struct memory_failure failure[RIG_FAILURES];
 	unsigned failures;

@@ -15,7 +15,7 @@
 #define ENTRY 0x100040
 
 /* ELF header, two program headers, a note, 64 bytes of code */
-struct image {
+struct file {
 	Elf64_Ehdr h;
 	Elf64_Phdr load, note;
 	struct {
@@ -26,25 +26,25 @@ struct image {
 	uint8_t code[64];
 };
 
-static struct image good(void)
+static struct file good(void)
 {
-	struct image im = {
+	struct file im = {
 		.h = {
 			.e_ident = ELFMAG, .e_type = ET_EXEC,
 			.e_machine = EM_X86_64, .e_version = 1,
-			.e_phoff = offsetof(struct image, load),
+			.e_phoff = offsetof(struct file, load),
 			.e_ehsize = sizeof(Elf64_Ehdr),
 			.e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2,
 		},
 		.load = {
 			.p_type = PT_LOAD, .p_vaddr = 0x100000,
 			.p_paddr = 0x100000, .p_filesz = 64,
-			.p_offset = offsetof(struct image, code),
+			.p_offset = offsetof(struct file, code),
 			.p_memsz = 0x1000,
 		},
 		.note = {
 			.p_type = PT_NOTE, .p_filesz = 20,
-			.p_offset = offsetof(struct image, pvh),
+			.p_offset = offsetof(struct file, pvh),
 		},
 		.pvh = { { 4, 4, 18 }, "Xen", ENTRY },
 	};
@@ -84,7 +84,7 @@ static int load(struct rig *r, const void *data, size_t n, struct error *err)
 	return rc;
 }
 
-static void refuse(struct rig *r, const struct image *im, int code,
+static void refuse(struct rig *r, const struct file *im, int code,
 		   const char *words)
 {
 	struct error err;
@@ -105,7 +105,7 @@ static void a_good_one_starts_as_promised(void **state)
 {
 	struct { uint32_t magic, version, flags, modules; uint64_t gpa[4]; }
 		info;
-	struct image im = good();
+	struct file im = good();
 	struct rig *r = *state;
 	struct kvm_regs regs;
 	struct kvm_sregs s;
@@ -155,7 +155,7 @@ static void no_such_file(void **state)
 
 static void not_an_elf_file(void **state)
 {
-	struct image im = good();
+	struct file im = good();
 	struct error err;
 
 	assert_int_equal(load(*state, "", 0, &err), -ENOEXEC);
@@ -167,7 +167,7 @@ static void not_an_elf_file(void **state)
 
 static void for_another_machine(void **state)
 {
-	struct image im = good();
+	struct file im = good();
 
 	im.h.e_machine = EM_AARCH64;
 	refuse(*state, &im, ENOEXEC, "not for x86-64");
@@ -179,10 +179,10 @@ static void for_another_machine(void **state)
 static void headers_outside_the_file(void **state)
 {
 	static const uint64_t offsets[] = {
-		sizeof(struct image), sizeof(struct image) - 56, UINT64_MAX,
+		sizeof(struct file), sizeof(struct file) - 56, UINT64_MAX,
 		UINT64_MAX - 56, 1ull << 63,
 	};
-	struct image im;
+	struct file im;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(offsets); i++) {
 		im = good();
@@ -199,7 +199,7 @@ static void headers_outside_the_file(void **state)
 
 static void segments_outside_the_file(void **state)
 {
-	struct image im = good();
+	struct file im = good();
 
 	im.load.p_filesz = sizeof(im) - im.load.p_offset + 1;
 	refuse(*state, &im, ENOEXEC, "segment is cut off");
@@ -231,7 +231,7 @@ static void segments_outside_ram(void **state)
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct image im = good();
+		struct file im = good();
 
 		im.load.p_paddr = bad[i].gpa;
 		im.load.p_memsz = bad[i].size;
@@ -241,7 +241,7 @@ static void segments_outside_ram(void **state)
 
 static void no_pvh_entry(void **state)
 {
-	struct image im = good();
+	struct file im = good();
 
 	im.h.e_phnum = 1;
 	refuse(*state, &im, ENOEXEC, "no PVH entry");
@@ -258,7 +258,7 @@ static void no_pvh_entry(void **state)
 
 static void notes_that_lie(void **state)
 {
-	struct image im = good();
+	struct file im = good();
 
 	im.pvh.n.n_namesz = UINT32_MAX;
 	refuse(*state, &im, ENOEXEC, "no PVH entry");

@@ -160,6 +160,8 @@ static const struct {
 	{ "/power@600", "reg" },
 	{ "/pvpanic@505", "compatible" },
 	{ "/pvpanic@505", "reg" },
+	{ "/keyboard@64", "compatible" },
+	{ "/keyboard@64", "reg" },
 };
 
 /* The error names /cpus for a vCPU below it */
@@ -207,7 +209,7 @@ static void each_node_is_needed(void **state)
 {
 	static const char *const nodes[] = {
 		"/chosen", "/memory@0", "/cpus", "/serial@3f8",
-		"/debug-exit@f4", "/power@600", "/pvpanic@505",
+		"/debug-exit@f4", "/power@600", "/pvpanic@505", "/keyboard@64",
 	};
 	struct tree *t = *state;
 

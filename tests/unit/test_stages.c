@@ -83,6 +83,8 @@ static void both_sides_stand_in_one_row(void **state)
 			 row_of_target(target_build));
 	assert_int_equal(row_of_source(source_attach),
 			 row_of_target(target_attach));
+	assert_int_equal(row_of_source(source_images),
+			 row_of_target(target_images));
 	assert_int_equal(row_of_source(source_state),
 			 row_of_target(target_state));
 	assert_int_equal(row_of_source(source_poison),
@@ -111,6 +113,7 @@ static void the_order_that_safety_needs(void **state)
 	(void)state;
 	assert_true(row_of_source(source_describe) < pause);
 	assert_true(row_of_source(source_attach) < pause);
+	assert_true(row_of_source(source_images) < pause);
 	assert_true(pause < row_of_source(source_state));
 	assert_true(row_of_source(source_state) < prepare);
 	assert_true(row_of_source(source_poison) < prepare);

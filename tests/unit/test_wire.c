@@ -30,6 +30,8 @@ static const struct {
 	{ WIRE_MSG_REQUEST, "REQUEST", 0, 0, true },
 	{ WIRE_MSG_DONE, "DONE", 0, 0, false },
 	{ WIRE_MSG_COMPLETE, "COMPLETE", 4, 65536, false },
+	{ WIRE_MSG_BOOT, "BOOT", 16, 16, false },
+	{ WIRE_MSG_IMAGE, "IMAGE", 1, 262144, false },
 };
 
 #define TYPES (sizeof(table) / sizeof(table[0]))
@@ -288,7 +290,7 @@ static void hello_of_others(void **state)
 	h.version = WIRE_VERSION + 1;
 	wire_put_hello(buf, &h);
 	assert_refused(wire_get_hello(buf, &got, &err), EPROTO, err,
-		       "version 2");
+		       "version 3");
 	err = (struct error){ 0 };
 	h = hello;
 	h.role = WIRE_ROLES;

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+/*
+ * renew.c - What makes every page of guest RAM a fresh one again
+ *
+ * A reset needs it (vmm/ram.c:ram_renew()): contents, markers and pages that
+ * the kernel took out of use all have to go. MADV_DONTNEED is enough for
+ * anonymous memory. In a memfd the file keeps its pages until they are punched
+ * out, a page with a real memory error among them; and punching leaves what
+ * only the mapping knows: UFFDIO_POISON's markers.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "ktest.h"
+
+static void drop(struct mapping *m)
+{
+	CHECK(!madvise(m->addr, m->len, MADV_DONTNEED), "MADV_DONTNEED: %m");
+}
+
+static void punch(struct mapping *m)
+{
+	CHECK(!fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			 (off_t)m->len), "FALLOC_FL_PUNCH_HOLE: %m");
+}
+
+static void renew(struct mapping *m)
+{
+	drop(m);
+	if (m->fd >= 0)
+		punch(m);
+}
+
+static void fresh(unsigned char *page)
+{
+	struct touch t = touch_read(page);
+
+	CHECK(!t.signo, "the page is still lost");
+	CHECK(!t.value, "byte 0x%x is still there", t.value);
+	CHECK(!touch_write(page, 0x43).signo, "it can't be written");
+	CHECK(touch_read(page).value == 0x43, "it does not keep what is "
+	      "written");
+}
+
+static void contents(struct mapping *m)
+{
+	memset(m->addr, 0x42, m->len);
+	renew(m);
+	for (size_t i = 0; i < NPAGES; i++)
+		fresh(m->addr + i * PAGE);
+}
+
+static void markers(struct mapping *m)
+{
+	int uffd = uffd_missing(m);
+
+	EXPECT(0, uffd_poison(uffd, m->addr, 2 * PAGE));
+	EXPECT(0, uffd_copy(uffd, m->addr + 2 * PAGE, 0x42));
+	EXPECT(0, uffd_unregister(uffd, m->addr, m->len));
+	CHECK(poisoned(m->addr), "not poisoned");
+	renew(m);
+	for (size_t i = 0; i < NPAGES; i++)
+		fresh(m->addr + i * PAGE);
+}
+
+static void punch_alone(struct mapping *m)
+{
+	int uffd = uffd_missing(m);
+
+	EXPECT(0, uffd_poison(uffd, m->addr, PAGE));
+	EXPECT(0, uffd_unregister(uffd, m->addr, m->len));
+	punch(m);
+	if (!poisoned(m->addr))
+		NOTE("(here it does not)");
+}
+
+static void lose(struct mapping *m)
+{
+	memset(m->addr, 0x42, m->len);
+	if (!madvise(m->addr + PAGE, PAGE, MADV_HWPOISON))
+		return;
+	if (errno == EPERM)
+		SKIP("MADV_HWPOISON needs CAP_SYS_ADMIN");
+	if (errno == EINVAL)
+		SKIP("the kernel has no CONFIG_MEMORY_FAILURE");
+	CHECK(false, "MADV_HWPOISON: %m");
+}
+
+static void on_sigbus(int sig)
+{
+	(void)sig;
+}
+
+/* The kernel has the caller consume the error: a SIGBUS may come at once */
+static void real(struct mapping *m)
+{
+	signal(SIGBUS, on_sigbus);
+	lose(m);
+	CHECK(poisoned(m->addr + PAGE), "not poisoned");
+	renew(m);
+	for (size_t i = 0; i < NPAGES; i++)
+		fresh(m->addr + i * PAGE);
+}
+
+/* Why the file must be punched, too */
+static void drop_alone(struct mapping *m)
+{
+	signal(SIGBUS, on_sigbus);
+	lose(m);
+	drop(m);
+	CHECK(poisoned(m->addr + PAGE), "the file has let go of the page");
+}
+
+static const struct kcase cases[] = {
+	{ "contents", "dropped RAM reads as zeroes", contents, ON_BOTH },
+	{ "markers", "and has no marker of UFFDIO_POISON", markers, ON_BOTH },
+	{ "punch", "punching a memfd alone leaves a marker", punch_alone,
+	  ON_MEMFD },
+	{ "hwpoison", "and no page with a memory error", real, ON_BOTH },
+	{ "drop", "dropping a memfd's mapping alone leaves that one",
+	  drop_alone, ON_MEMFD },
+};
+
+KTEST_MAIN(cases)

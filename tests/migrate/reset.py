@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""A guest is reset: fresh memory, no poison, and it boots anew."""
+
+import os
+import shutil
+
+from ferry import BUILD, check, equal, page
+
+BUSY = "work=verify mib=16"
+GUEST = {"guest": True, "reason": "guest-reset"}
+HOST = {"guest": False, "reason": "host-qmp-system-reset"}
+
+
+def boots(vmm):
+    return len(vmm.lines("boot"))
+
+
+def wait_boot(vmm, n, how):
+    """The n-th boot, after as many resets as were told."""
+    vmm.out.wait(lambda lines: len([x for x in lines if x.kind == "ready"])
+                 >= n, f"boot number {n}")
+    equal(vmm.qmp.seen("RESET")[-1], how, "event RESET")
+
+
+def all_is_well(vmm, busy=True):
+    """Every page can be used, and nothing is known to be lost."""
+    equal(vmm.status()["poisoned"], [], "poison after a reset")
+    equal(vmm.state(), "running", "state after a reset")
+    if busy:
+        vmm.full_pass()
+    vmm.sweep()
+    vmm.verdict(mce=0, seen=0)
+
+
+def test_clears_poison(world, ram, how):
+    """Poison that was met, poison that was not: both are gone."""
+    a = world.run(BUSY, "--ram", ram, cpus=4).ready()
+    a.poison_pages([page(3), page(1000)])
+    a.expect([page(3), page(1000)])
+    a.sweep()
+    a.verdict(seen=2)
+    a.qmp.execute("stop")
+    a.poison(page(17))
+    equal(len(a.poisoned()), 3, "poisoned pages before")
+    a.qmp.execute("cont")
+    if how == "host":
+        a.qmp.execute("system_reset")
+    else:
+        a.send("reset" if how == "acpi" else "reset keyboard")
+    wait_boot(a, 2, HOST if how == "host" else GUEST)
+    all_is_well(a)
+    equal([a.qmp.seen("STOP")[1:], a.qmp.seen("SHUTDOWN")], [[], []],
+          "STOP and SHUTDOWN events")
+
+
+test_clears_poison.cases = {"ram": ["anon", "memfd"],
+                            "how": ["acpi", "keyboard", "host"]}
+
+
+def test_again_and_again(world):
+    """Each reset is as good as the first, with all vCPUs."""
+    a = world.run("work=token mib=8", cpus=4).ready()
+    for n in range(2, 6):
+        a.send("reset")
+        wait_boot(a, n, GUEST)
+        a.working()
+    check(a.report()["t_us"] < 60e6, "time is not the machine's own")
+
+
+def test_paused_stays_paused(world):
+    """A guest that is stopped is reset, and starts when it is told to."""
+    a = world.run(BUSY).ready()
+    a.qmp.execute("stop")
+    world.ferry("reset", "a")
+    equal(a.qmp.wait_event("RESET"), HOST, "event")
+    equal(a.state(), "prelaunch", "state")
+    equal(boots(a), 1, "boots")
+    a.qmp.execute("cont")
+    wait_boot(a, 2, HOST)
+    all_is_well(a)
+
+
+def test_out_of_a_panic(world):
+    """What has panicked or crashed is reset, and then started."""
+    a = world.run(BUSY).ready()
+    a.send("panic")
+    a.wait_state("guest-panicked")
+    a.qmp.execute("system_reset")
+    equal(a.state(), "prelaunch", "state")
+    a.qmp.execute("cont")
+    wait_boot(a, 2, HOST)
+    all_is_well(a)
+
+
+def test_no_reboot(world):
+    """With --no-reboot a reset ends the machine."""
+    a = world.run(BUSY, "--no-reboot").ready()
+    a.send("reset")
+    equal(a.wait_end(), 0, "exit status")
+    equal(a.qmp.seen("SHUTDOWN"), [{**GUEST, "exit-status": 0}], "SHUTDOWN")
+    equal((a.qmp.seen("RESET"), boots(a)), ([], 1), "RESET events, boots")
+
+
+def test_where_it_arrived(world):
+    """It boots from what it was started from, on every host that it visits."""
+    a = world.run(BUSY, cpus=2).ready()
+    b, c = world.receive(), world.receive(name="c")
+    a.poison(page(5))
+    a.migrate(b)
+    a.qmp.execute("quit")
+    b.poison(page(6))
+    equal(len(b.poisoned()), 2, "poisoned pages there")
+    b.send("reset")
+    wait_boot(b, 1, GUEST)
+    all_is_well(b)
+    b.migrate(c)
+    b.qmp.execute("quit")
+    c.full_pass()
+    c.send("reset")
+    wait_boot(c, 1, GUEST)
+    all_is_well(c)
+
+
+def test_while_pages_arrive(world, how):
+    """In postcopy the guest stands still until all is there; then it boots."""
+    a = world.run("work=idle mib=48", memory="64M", cpus=2).ready()
+    b = world.receive()
+    a.qmp.execute("migrate-set-parameters", **{
+        "max-postcopy-bandwidth": 8 << 20})
+    a.start_migration(b.uri)
+    b.wait_migration("postcopy-active")
+    if how == "guest":
+        b.send("reset")
+    else:
+        b.qmp.execute("system_reset")
+    b.said("the reset waits")
+    equal(b.qmp.seen("RESET"), [], "RESET events before all is there")
+    equal(b.migration()["status"], "postcopy-active", "migration")
+    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    a.wait_migration("completed")
+    b.wait_migration("completed")
+    wait_boot(b, 1, GUEST if how == "guest" else HOST)
+    all_is_well(b, busy=False)
+
+
+test_while_pages_arrive.cases = {"how": ["guest", "host"]}
+
+
+def test_as_it_leaves(world):
+    """Wherever a reset meets a move, the guest boots anew, once, on one side."""
+    for i in range(4):
+        a = world.run("work=verify mib=8", name=f"a{i}", cpus=2).ready()
+        b = world.receive(name=f"b{i}")
+        a.send("reset")
+        a.start_migration(b.uri)
+        a.wait_migration("completed")
+        b.wait_migration("completed")
+        b.qmp.wait(lambda: len(a.qmp.seen("RESET") + b.qmp.seen("RESET")) == 1,
+                   "RESET")
+        b.working()
+        all_is_well(b)
+        a.end()
+        b.end()
+
+
+def test_not_where_it_left(world):
+    """The side that a guest has left can't reset it."""
+    a, b = world.run(BUSY).ready(), world.receive()
+    b.refused("no guest", "system_reset")
+    a.migrate(b)
+    a.refused("can't be reset", "system_reset")
+    b.full_pass()
+    b.verdict()
+
+
+def test_file_is_gone(world):
+    """It boots from what was there when it was started."""
+    kernel = world.path("kernel")
+    shutil.copy(os.path.join(BUILD, "guest.elf"), kernel)
+    a = world.start("a", ["run", "--name", "a", "--memory", "64M", "--kernel",
+                          kernel, "--append", BUSY]).ready()
+    os.unlink(kernel)
+    a.send("reset")
+    wait_boot(a, 2, GUEST)
+    all_is_well(a)
