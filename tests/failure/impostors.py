@@ -246,6 +246,21 @@ def attach(**wrong):
     return speak
 
 
+def images(*messages):
+    """These instead of the kernel and the initrd."""
+    def speak(fake, heard):
+        fake.boot = lambda _: [fake.main.say(m) for m in messages]
+        fake.attach(heard[wire.DESCRIPTION])
+        fake.main.say(Message(wire.STATE, heard[wire.STATE]))
+        fake.main.say(Message(wire.POISON_LIST, heard[wire.POISON_LIST]))
+        fake.main.expect(wire.PREPARED)
+    return speak
+
+
+def boot(*sizes):
+    return Message(wire.BOOT, struct.pack(f"<{len(sizes)}Q", *sizes))
+
+
 def load(change, push=0):
     """All that was heard from the real source, with changes."""
     def speak(fake, heard):
@@ -297,6 +312,19 @@ STATES = {
     "other id": (attach(ident=b"f" * 16), "did not connect"),
     "main twice": (attach(role=wire.MAIN), "did not connect"),
     "push for demand": (attach(role=wire.PUSH), "did not connect"),
+    "no images": (images(), "STATE", "BOOT"),
+    "three images": (images(boot(1, 2, 3)), "BOOT"),
+    "huge kernel": (images(boot(1 << 40, 0)), "kernel", "too large"),
+    "huge initrd": (images(boot(0, (512 << 20) + 1)), "initrd", "too large"),
+    "kernel cut off": (images(boot(9, 0), Message(wire.IMAGE, b"12345678")),
+                       "STATE", "lacks 1"),
+    "long kernel": (images(boot(9, 0), Message(wire.IMAGE, b"1234567890")),
+                    "IMAGE of 10", "lacks 9"),
+    "long IMAGE": (images(boot(1 << 20, 0), Message(wire.IMAGE, b"",
+                                                    length=1 << 20)), "IMAGE"),
+    "empty IMAGE": (images(boot(1, 0), Message(wire.IMAGE)), "IMAGE"),
+    "IMAGE for nothing": (images(boot(0, 0), Message(wire.IMAGE, b"x")),
+                          "IMAGE"),
     "no STATE": (instead(wire.STATE, Message(wire.PREPARE)), "STATE"),
     "empty STATE": (body(wire.STATE, lambda _: b""), "STATE"),
     "endless STATE": (body(wire.STATE, lambda d: d, length=0xffffffff),

@@ -10,6 +10,7 @@
  *	r	switch machine checks on; read the word at LOST
  *	w	the same, but write it
  *	n	read it with machine checks switched off
+ *	t	a triple fault: an exception for which there is no gate
  *
  * The machine-check handler puts MCG_STATUS, and STATUS, ADDR and MISC of bank
  * 9, at RESULT and ends the machine with 42. It doesn't return. An access that
@@ -46,6 +47,8 @@ _start:
 	mov	%eax, %es
 	mov	%eax, %ss
 
+	cmp	$'t', %edi
+	je	fault
 	cmp	$'n', %edi
 	je	touch
 	mov	$-1, %eax		// MCG_CTL, MC9_CTL: report all
@@ -67,6 +70,10 @@ survived:
 	mov	%eax, RESULT
 	mov	$1, %eax
 	jmp	end
+
+fault:	lidt	no_idt
+	mov	$-1, %eax		// bits that CR4 doesn't have
+	mov	%eax, %cr4
 
 machine_check:
 	mov	$0x17a, %ecx		// MCG_STATUS
@@ -104,6 +111,9 @@ idt_end:
 idt_ptr:
 	.word idt_end - idt - 1
 	.long idt
+no_idt:
+	.word 0
+	.long 0
 
 	.bss
 	.balign 16

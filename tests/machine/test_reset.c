@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_reset.c - A machine that was reset is like one that was just built
+ *
+ * What a guest did to its devices, vCPUs and RAM before must not show. The
+ * judge is a second machine, built from the same description and started from
+ * the same kernel, that has never run.
+ */
+
+#include <unistd.h>
+
+#include "boot.h"
+#include "compare.h"
+#include "reset.h"
+#include "rig.h"
+
+static void save(struct machine *m, struct writer *w)
+{
+	struct error err = { 0 };
+
+	if (machine_save(m, w, &err))
+		fail_msg("%s", err.text);
+}
+
+static void reset(struct rig *r)
+{
+	struct error err = { 0 };
+
+	if (machine_reset(r->m, &err))
+		fail_msg("%s", err.text);
+}
+
+/* As it is before its first instruction */
+static void save_new(const struct machine_config *cfg, struct writer *w)
+{
+	struct rig *r = rig_new(32, cfg->cpus, cfg->backing, "host",
+				cfg->bootargs);
+	struct error err = { 0 };
+
+	rig_build(r);
+	if (boot_load(r->m, rig_guest(), NULL, &err))
+		fail_msg("%s", err.text);
+	save(r->m, w);
+	rig_free(r);
+}
+
+static void like_new(unsigned cpus, enum ram_backing backing)
+{
+	struct rig *r = rig_new(32, cpus, backing, "host",
+				"work=token interval_ms=50");
+	struct writer before = { 0 }, after = { 0 };
+
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	for (unsigned i = 0; i < 3; i++) {
+		rig_wait(r, r->len, "report ");
+		if (!rig_pause(r))
+			fail_msg("it has ended");
+		reset(r);
+		assert_int_equal(machine_status(r->m).state, RUN_PRELAUNCH);
+		save_new(&r->cfg, &before);
+		save(r->m, &after);
+		compare_states(&before, &after, "reset");
+		writer_free(&before);
+		writer_free(&after);
+		rig_run(r);
+	}
+	rig_wait(r, r->len, "report ");
+	rig_free(r);
+}
+
+static void one_vcpu(void **state)
+{
+	(void)state;
+	like_new(1, RAM_ANON);
+}
+
+static void four_vcpus(void **state)
+{
+	(void)state;
+	like_new(4, RAM_MEMFD);
+}
+
+static int any_hole(void *ctx, uint64_t offset, uint64_t len)
+{
+	(void)offset;
+	*(uint64_t *)ctx += len;
+	return 0;
+}
+
+/* RAM is what the kernel was loaded into, and nothing else */
+static void ram_is_empty(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "host", "work=dirty");
+	uint64_t holes = 0, word = 1;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	assert_true(rig_pause(r));
+	reset(r);
+	assert_int_equal(ram_holes(&r->m->ram, 0, 32 * MIB, any_hole, &holes),
+			 0);
+	assert_true(holes > 31 * MIB);
+	for (uint64_t gpa = 4 * MIB; gpa < 32 * MIB; gpa += 4096) {
+		assert_int_equal(ram_read(&r->m->ram, gpa, &word, 8), 0);
+		assert_int_equal(word, 0);
+	}
+	rig_free(r);
+}
+
+static void wait_asked(struct rig *r, unsigned n)
+{
+	unsigned asked = 0;
+
+	for (unsigned ms = 0; ms < RIG_SECONDS * 1000 && asked < n; ms++) {
+		usleep(1000);
+		pthread_mutex_lock(&r->lock);
+		asked = r->resets_asked;
+		pthread_mutex_unlock(&r->lock);
+	}
+	if (asked < n)
+		fail_msg("reset number %u was not asked for", n);
+}
+
+/* And each time it is asked for; the machine is running all the while */
+static void a_triple_fault_asks_for_it(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "host", "t");
+
+	(void)state;
+	rig_boot(r, rig_ring0());
+	for (unsigned n = 1; n < 4; n++) {
+		wait_asked(r, n);
+		assert_int_equal(machine_reset_asked(r->m), RESET_GUEST);
+		assert_int_equal(machine_status(r->m).state, RUN_RUNNING);
+		reset(r);
+		assert_int_equal(r->was_reset, RESET_GUEST);
+	}
+	rig_free(r);
+}
+
+/* A holder has the machine to itself; the wish stays, and is told again */
+static void not_while_it_is_held(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify");
+	struct error err = { 0 };
+	struct run_status before;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	machine_ask_reset(r->m, RESET_HOST);
+	wait_asked(r, 1);
+	assert_int_equal(machine_reset(r->m, &err), -EBUSY);
+	assert_int_equal(machine_reset_asked(r->m), RESET_HOST);
+	machine_release(r->m);
+	wait_asked(r, 2);
+	/* Told to run, it doesn't before the reset */
+	assert_int_equal(machine_run(r->m, WHY_UNPAUSED, &err), 0);
+	reset(r);
+	assert_int_equal(r->was_reset, RESET_HOST);
+	rig_wait(r, r->len, "\nready ");
+	rig_free(r);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_vcpu),
+		cmocka_unit_test(four_vcpus),
+		cmocka_unit_test(ram_is_empty),
+		cmocka_unit_test(a_triple_fault_asks_for_it),
+		cmocka_unit_test(not_while_it_is_held),
+	};
+
+	(void)argc;
+	rig_check_kvm(argv[0]);
+	return cmocka_run_group_tests_name("reset", tests, NULL, NULL);
+}
