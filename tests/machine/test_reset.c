@@ -146,11 +146,13 @@ static void not_while_it_is_held(void **state)
 	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify");
 	struct error err = { 0 };
 	struct run_status before;
+	size_t from;
 
 	(void)state;
 	rig_boot(r, rig_guest());
 	rig_wait(r, 0, "\nready ");
 	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	from = r->len;
 	machine_ask_reset(r->m, RESET_HOST);
 	wait_asked(r, 1);
 	assert_int_equal(machine_reset(r->m, &err), -EBUSY);
@@ -161,7 +163,36 @@ static void not_while_it_is_held(void **state)
 	assert_int_equal(machine_run(r->m, WHY_UNPAUSED, &err), 0);
 	reset(r);
 	assert_int_equal(r->was_reset, RESET_HOST);
-	rig_wait(r, r->len, "\nready ");
+	rig_wait(r, from, "\nready ");
+	rig_free(r);
+}
+
+/* Asked for as the guest leaves, it is carried out where it arrives */
+static void the_wish_moves_along(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify");
+	struct rig *to = rig_new(32, 2, RAM_ANON, "host", "work=verify");
+	struct writer w = { 0 };
+	struct error err = { 0 };
+	struct run_status before;
+	struct reader rd;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	machine_ask_reset(r->m, RESET_GUEST);
+	save(r->m, &w);
+	rig_build(to);
+	rd = (struct reader){ .data = w.data, .len = w.len };
+	assert_int_equal(machine_load(to->m, &rd, &err), 0);
+	assert_int_equal(machine_reset_asked(to->m), RESET_GUEST);
+	assert_int_equal(machine_run(to->m, WHY_POSTCOPY, &err), 0);
+	assert_int_equal(boot_load(to->m, rig_guest(), NULL, &err), 0);
+	reset(to);
+	rig_wait(to, 0, "\nready ");
+	writer_free(&w);
+	rig_free(to);
 	rig_free(r);
 }
 
@@ -173,6 +204,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ram_is_empty),
 		cmocka_unit_test(a_triple_fault_asks_for_it),
 		cmocka_unit_test(not_while_it_is_held),
+		cmocka_unit_test(the_wish_moves_along),
 	};
 
 	(void)argc;
