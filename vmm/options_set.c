@@ -196,6 +196,27 @@ static int set_path(const struct option_def *def, const char **where,
 	return 0;
 }
 
+/**
+ * set_flag() - Take an option without a value
+ * @o:		where it goes
+ * @id:		which; any other is none of these
+ */
+static void set_flag(struct options *o, enum option_id id)
+{
+	if (id == OPT_RAW)
+		o->raw = true;
+	else if (id == OPT_PAUSED)
+		o->paused = true;
+	else if (id == OPT_NO_REBOOT)
+		o->no_reboot = true;
+	else if (id == OPT_NO_POISON)
+		o->no_poison = true;
+	else if (id == OPT_DETACH)
+		o->detach = true;
+	else if (id == OPT_JSON)
+		o->json = true;
+}
+
 int options_set(struct options *o, const struct option_def *def,
 		const char *text, struct error *err)
 {
@@ -224,9 +245,6 @@ int options_set(struct options *o, const struct option_def *def,
 		return parse_address("--address", text, &o->address, err);
 	case OPT_SIZE:
 		return set_size(o, text, err);
-	case OPT_RAW:
-		o->raw = true;
-		return 0;
 	case OPT_COUNT:
 		return set_count(o, text, err);
 	case OPT_METHOD:
@@ -234,27 +252,13 @@ int options_set(struct options *o, const struct option_def *def,
 	case OPT_APPEND:
 		o->append = text;
 		return 0;
-	case OPT_PAUSED:
-		o->paused = true;
-		return 0;
-	case OPT_NO_REBOOT:
-		o->no_reboot = true;
-		return 0;
 	case OPT_BANDWIDTH:
 		return parse_size("--bandwidth", text, &o->bandwidth, err);
-	case OPT_NO_POISON:
-		o->no_poison = true;
-		return 0;
 	case OPT_CONNECTIONS:
 		return parse_count("--connections", text, CONNECTIONS_MAX,
 				   &o->connections, err);
-	case OPT_DETACH:
-		o->detach = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
 	default:
+		set_flag(o, def->id);
 		return 0;
 	}
 }
