@@ -2,6 +2,7 @@
 /* job.c - How a migration is going */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -56,8 +57,20 @@ void job_begin(struct job *j, bool outgoing)
 	j->pause = j->run = j->end = 0;
 	j->pages_total = 0;
 	j->stages_n = 0;
+	j->id[0] = j->uri[0] = '\0';
 	pthread_mutex_unlock(&j->lock);
 	job_set(j, JOB_SETUP, NULL);
+}
+
+void job_name(struct job *j, const uint8_t *id, const struct uri *uri)
+{
+	pthread_mutex_lock(&j->lock);
+	for (unsigned i = 0; i < WIRE_ID; i++)
+		snprintf(j->id + 2 * i, 3, "%02x", id[i]);
+	if (!j->outgoing)
+		strcpy(j->arrived, j->id);
+	uri_text(uri, j->uri);
+	pthread_mutex_unlock(&j->lock);
 }
 
 void job_machine(struct job *j, const struct machine *m)
@@ -209,9 +222,9 @@ static json_t *stages_json(const struct job *j, uint64_t to)
 
 static json_t *ferry_json(const struct job *j, uint64_t to)
 {
-	return json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
 		"side", j->outgoing ? "source" : "destination",
-		"stage", j->stage, "pages",
+		"id", j->id, "arrived-as", j->arrived, "uri", j->uri, "stage", j->stage, "pages",
 		"demand", (json_int_t)j->pages[PAGE_DEMAND],
 		"push", (json_int_t)j->pages[PAGE_PUSH],
 		"zero", (json_int_t)j->pages[PAGE_KIND_ZERO],

@@ -16,7 +16,9 @@
 #include "../vmm/bytes.h"
 #include "../vmm/error.h"
 #include "../vmm/machine.h"
+#include "../vmm/uri.h"
 #include "histogram.h"
+#include "wire.h"
 
 struct control;
 
@@ -62,6 +64,9 @@ enum page_kind { PAGE_DEMAND, PAGE_PUSH, PAGE_KIND_ZERO, PAGE_POISON,
  * @refused:	poison reported for pages that were there already
  * @demand:	latency from the fault's report to the page's placing, all vCPUs
  * @vcpu:	the same for each, and JOB_OTHER
+ * @id:		of the migration, in hexadecimal
+ * @arrived:	of the one that brought the guest here; kept when it leaves
+ * @uri:	where it goes to, or where it arrives
  * @peer:	a source's copy of both, sent by the destination at the end
  * @has_peer:	@peer is filled in
  */
@@ -71,6 +76,7 @@ struct job {
 	enum job_status status;
 	bool outgoing;
 	const char *stage;
+	char id[2 * WIRE_ID + 1], arrived[2 * WIRE_ID + 1], uri[URI_TEXT];
 	struct error why;
 	_Atomic uint64_t start, pause, run, end;
 	uint64_t pages_total;
@@ -102,6 +108,14 @@ void job_init(struct job *j, struct control *control);
  * Forgets all of the last one. The status is SETUP afterwards.
  */
 void job_begin(struct job *j, bool outgoing);
+
+/**
+ * job_name() - Say which migration it is
+ * @j:		the job
+ * @id:		WIRE_ID bytes, the same on both sides
+ * @uri:	where to, or where at
+ */
+void job_name(struct job *j, const uint8_t *id, const struct uri *uri);
 
 /**
  * job_machine() - Say what machine it is about

@@ -204,6 +204,7 @@ int source_start(struct source *s, struct error *err)
 	int rc;
 
 	job_begin(s->job, true);
+	job_name(s->job, s->id, &s->uri);
 	job_machine(s->job, s->m);
 	s->host->side = "source";
 	machine_set_pager(s->m, &p);

@@ -73,6 +73,7 @@ int target_hello(struct target *t, struct error *err)
 	if (rc)
 		return rc;
 	memcpy(t->id, h.id, WIRE_ID);
+	job_name(t->job, t->id, &t->uri);
 	t->takers = h.push < WIRE_PUSH_MAX ? h.push : WIRE_PUSH_MAX;
 	return welcome(t, &t->main, WIRE_MAIN, err);
 }

@@ -208,6 +208,8 @@ static int run_command(const struct options *o)
 		return cli_dump(o);
 	case CMD_STATUS:
 		return cli_status(o);
+	case CMD_CONSOLE:
+		return cli_console(o);
 	case CMD_LIST:
 		return cli_list(o);
 	case CMD_STOP:

@@ -23,6 +23,9 @@ int cli_status(const struct options *o);
 /** cli_dump() - Put guest memory into a file; exit status */
 int cli_dump(const struct options *o);
 
+/** cli_console() - Attach a terminal to a guest's serial port; exit status */
+int cli_console(const struct options *o);
+
 /** cli_list() - Show the machines that run here; exit status */
 int cli_list(const struct options *o);
 
@@ -110,5 +113,10 @@ double cli_poisoned(json_t *list);
  *	   the program as usual
  */
 int cli_signals(void);
+
+struct dirent;
+
+/** cli_is_socket() - Is it a control socket's name? For scandir(3) */
+int cli_is_socket(const struct dirent *d);
 
 #endif /* FERRY_CLI_COMMON_H */

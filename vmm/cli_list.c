@@ -23,13 +23,7 @@
 
 #define SUFFIX ".sock"
 
-/**
- * is_socket() - Does a file's name look like a control socket's?
- * @d:		directory entry
- *
- * Return: as scandir(3) wants it
- */
-static int is_socket(const struct dirent *d)
+int cli_is_socket(const struct dirent *d)
 {
 	size_t len = strlen(d->d_name), end = strlen(SUFFIX);
 
@@ -116,7 +110,7 @@ static int ask_machines(const char *dir, json_t *list, struct error *err)
 	struct dirent **found;
 	int n, i;
 
-	n = scandir(dir, &found, is_socket, alphasort);
+	n = scandir(dir, &found, cli_is_socket, alphasort);
 	if (n < 0 && errno == ENOENT)
 		return 0;
 	if (n < 0)

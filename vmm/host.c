@@ -2,10 +2,12 @@
 /* host.c - What one ferry process has: a machine, or the hope of one */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chardev.h"
+#include "chardev_socket.h"
 #include "control.h"
 #include "host.h"
 #include "inject.h"
@@ -19,6 +21,9 @@ static void on_status(void *ctx, struct run_status s)
 	struct domain_words w = words_domain(s);
 	struct host *h = ctx;
 
+	if (s.state == RUN_POSTMIGRATE ||
+	    (s.state == RUN_FINISH_MIGRATE && s.reason == WHY_POSTCOPY))
+		chardev_socket_leave(h->terminals);
 	/* A new reason for the same state is no event: query-status has it */
 	if (atomic_exchange(&h->shown, w.running) == w.running)
 		return;
@@ -91,6 +96,7 @@ static void on_output(void *ctx, const uint8_t *data, size_t n)
 	struct host *h = ctx;
 
 	chardev_write(h->console, data, n);
+	chardev_socket_write(h->terminals, data, n);
 }
 
 struct machine_observer host_observer(struct host *h)
@@ -261,6 +267,22 @@ static int cmd_name(struct host *h, json_t *args, json_t **ret,
 	return 0;
 }
 
+/* As in QEMU: where the serial port's other end is */
+static int cmd_chardev(struct host *h, json_t *args, json_t **ret,
+		       struct error *err)
+{
+	char name[256] = "null";
+
+	(void)args;
+	(void)err;
+	if (h->terminals)
+		snprintf(name, sizeof(name), "unix:%s",
+			 chardev_socket_path(h->terminals));
+	*ret = json_pack("[{s:s, s:s, s:b}]", "label", "console",
+			 "filename", name, "frontend-open", 1);
+	return 0;
+}
+
 static int cmd_cpus(struct host *h, json_t *args, json_t **ret,
 		    struct error *err)
 {
@@ -300,11 +322,13 @@ LOCKED(cmd_quit)
 LOCKED(cmd_poison)
 LOCKED(cmd_name)
 LOCKED(cmd_cpus)
+LOCKED(cmd_chardev)
 
 static const struct control_command commands[] = {
 	{ "query-status", "", locked_cmd_status },
 	{ "query-name", "", locked_cmd_name },
 	{ "query-cpus-fast", "", locked_cmd_cpus },
+	{ "query-chardev", "", locked_cmd_chardev },
 	{ "stop", "", locked_cmd_stop },
 	{ "cont", "", locked_cmd_cont },
 	{ "system_reset", "", locked_cmd_system_reset },

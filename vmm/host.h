@@ -15,6 +15,7 @@
 #include "machine.h"
 
 struct chardev;
+struct chardev_socket;
 struct control;
 struct loop;
 
@@ -24,6 +25,7 @@ struct loop;
  * @loop:	main thread's loop
  * @control:	QMP server
  * @console:	serial port's other end
+ * @terminals:	and those that are attached to it; NULL if there can be none
  * @side:	"none", "source" or "destination": this machine's part in a
  *		migration, a literal
  * @no_reboot:	a reset ends the machine
@@ -36,6 +38,7 @@ struct host {
 	struct loop *loop;
 	struct control *control;
 	struct chardev *console;
+	struct chardev_socket *terminals;
 	_Atomic(const char *) side;
 	bool no_reboot;
 	_Atomic int shown;

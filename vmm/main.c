@@ -18,6 +18,7 @@
 
 #include "boot.h"
 #include "chardev.h"
+#include "chardev_socket.h"
 #include "cli.h"
 #include "control.h"
 #include "dump.h"
@@ -76,19 +77,36 @@ static size_t on_typed(void *ctx, const uint8_t *data, size_t n)
 	return taken;
 }
 
+/* A machine without one is a machine still */
+static void open_terminals(struct host *h, const char *control)
+{
+	char path[RUNTIME_PATH_MAX];
+	struct error err = { 0 };
+
+	if (!runtime_console(control, path, sizeof(path), &err))
+		h->terminals = chardev_socket_open(h->loop, path, &err);
+	if (!h->terminals)
+		log_line("`ferry console` can't attach here: %s", err.text);
+	else
+		chardev_socket_listen(h->terminals, on_typed, h);
+}
+
 static int open_control(struct process *p, const struct options *o,
 			struct error *err)
 {
 	char path[RUNTIME_PATH_MAX];
+	const char *control = o->control ? o->control : path;
 	int rc = 0;
 
 	if (!o->control)
 		rc = runtime_path(o->name, path, sizeof(path), err);
 	if (rc)
 		return rc;
-	p->host.control = control_open(p->host.loop,
-				       o->control ? o->control : path, err);
-	return p->host.control ? 0 : -err->code;
+	p->host.control = control_open(p->host.loop, control, err);
+	if (!p->host.control)
+		return -err->code;
+	open_terminals(&p->host, control);
+	return 0;
 }
 
 static int watch_signals(struct process *p, struct error *err)
@@ -159,6 +177,7 @@ static void close_process(struct process *p)
 	dumper_free(p->dumper);
 	migration_free(p->migration);
 	machine_free(p->machine);
+	chardev_socket_close(h->terminals);
 	control_close(h->control);
 	free_event(p->sigbus);
 	free_event(p->term);

@@ -32,6 +32,7 @@ enum subcommand {
 	CMD_RESET,
 	CMD_QUIT,
 	CMD_EVENTS,
+	CMD_CONSOLE,
 	CMD_HELP,
 	CMD_VERSION,
 	CMDS

@@ -12,7 +12,7 @@
 #define CLIENTS                                                              \
 	(BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_DUMP) |                \
 	 BIT(CMD_STATUS) | BIT(CMD_STOP) | BIT(CMD_CONT) | BIT(CMD_RESET) |  \
-	 BIT(CMD_QUIT) | BIT(CMD_EVENTS))
+	 BIT(CMD_QUIT) | BIT(CMD_EVENTS) | BIT(CMD_CONSOLE))
 #define ALL (BIT(CMDS) - 1)
 
 const struct command_def command_defs[CMDS] = {
@@ -41,6 +41,9 @@ const struct command_def command_defs[CMDS] = {
 		"end a machine", true, false },
 	[CMD_EVENTS] = { "events", "[OPTIONS] NAME",
 		"print what happens to a machine, one JSON object a line",
+		true, false },
+	[CMD_CONSOLE] = { "console", "[OPTIONS] NAME",
+		"attach this terminal to a guest's serial port; Ctrl-] leaves",
 		true, false },
 	[CMD_HELP] = { "help", "[COMMAND]",
 		"explain a command", false, false },

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "options_value.h"
@@ -47,5 +48,20 @@ int runtime_path(const char *name, char *buf, size_t size, struct error *err)
 		return error_set(err, ENAMETOOLONG, "%s/%s.sock is too long "
 				 "for the path of a socket: say --control "
 				 "PATH", dir, name);
+	return 0;
+}
+
+int runtime_console(const char *control, char *buf, size_t size,
+		    struct error *err)
+{
+	static const char end[] = ".sock";
+	size_t len = strlen(control), cut = sizeof(end) - 1;
+
+	if (len > cut && !strcmp(control + len - cut, end))
+		len -= cut;
+	if ((size_t)snprintf(buf, size, "%.*s.console", (int)len, control) >=
+	    size)
+		return error_set(err, ENAMETOOLONG, "%s is too long for a "
+				 "console socket beside it", control);
 	return 0;
 }

@@ -37,4 +37,16 @@ int runtime_dir(char *buf, size_t size, struct error *err);
  */
 int runtime_path(const char *name, char *buf, size_t size, struct error *err);
 
+/**
+ * runtime_console() - The console socket that belongs to a control socket
+ * @control:	path of the control socket
+ * @buf:	where to put the path: .console in the place of .sock
+ * @size:	of @buf, at least RUNTIME_PATH_MAX
+ * @err:	why there is none
+ *
+ * Return: 0, -ENAMETOOLONG
+ */
+int runtime_console(const char *control, char *buf, size_t size,
+		    struct error *err);
+
 #endif /* FERRY_RUNTIME_H */

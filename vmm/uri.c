@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,4 +61,15 @@ int uri_parse(const char *text, struct uri *u, struct error *err)
 			text, sizeof(u->path) - 1);
 	strcpy(u->path, text + 5);
 	return 0;
+}
+
+void uri_text(const struct uri *u, char *text)
+{
+	bool v6 = strchr(u->host, ':');
+
+	if (u->kind == URI_UNIX)
+		snprintf(text, URI_TEXT, "unix:%s", u->path);
+	else
+		snprintf(text, URI_TEXT, "tcp:%s%s%s:%s", v6 ? "[" : "",
+			 u->host, v6 ? "]" : "", u->port);
 }

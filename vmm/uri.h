@@ -30,4 +30,13 @@ struct uri {
  */
 int uri_parse(const char *text, struct uri *u, struct error *err);
 
+#define URI_TEXT	272
+
+/**
+ * uri_text() - Put one together again
+ * @u:		from uri_parse()
+ * @text:	URI_TEXT bytes
+ */
+void uri_text(const struct uri *u, char *text);
+
 #endif /* FERRY_URI_H */

@@ -97,7 +97,8 @@ class Output:
 class Vmm:
     """A ferry process that has, or waits for, a guest."""
 
-    def __init__(self, world, name, args, env=None, build=BUILD):
+    def __init__(self, world, name, args, env=None, build=BUILD,
+                 control=None):
         self.world = world
         self.name = name
         self.mark = 0           # lines before it were there before a command
@@ -111,7 +112,7 @@ class Vmm:
         self.err = Output(self.process.stderr)
         self.qmp = None
         world.machines.append(self)     # ends with it from here on
-        self.qmp = Qmp(world.socket(name), self.alive)
+        self.qmp = Qmp(control or world.socket(name), self.alive)
 
     def alive(self):
         return self.process.poll() is None

@@ -22,8 +22,8 @@ poweroff -f
 """
 
 
-def boot(world, then, cpus=2):
-    a = linux(world, INIT, append="then=" + then, cpus=cpus)
+def boot(world, then, *args, cpus=2):
+    a = linux(world, INIT, *args, append="then=" + then, cpus=cpus)
     wait_text(a, f"up cpus={cpus}")
     return a
 
@@ -49,6 +49,6 @@ def test_moves_in_mid_sentence(world):
     ends(b, "guest-shutdown")
 
 
-def test_reboot(world):
+def test_no_reboot(world):
     """What Linux means as a reboot is no power-off to who watches."""
-    ends(boot(world, "reboot"), "guest-reset")
+    ends(boot(world, "reboot", "--no-reboot"), "guest-reset")

@@ -248,6 +248,14 @@ static void names_have_sockets(void **state)
 	assert_int_equal(runtime_path("src", path, sizeof(path), &err), 0);
 	snprintf(want, sizeof(want), "%s/ferry/src.sock", s->dir);
 	assert_string_equal(path, want);
+	assert_int_equal(runtime_console(want, path, 10, &err),
+			 -ENAMETOOLONG);
+	assert_int_equal(runtime_console("/r/a.sock", path, sizeof(path),
+					 &err), 0);
+	assert_string_equal(path, "/r/a.console");
+	assert_int_equal(runtime_console("sock", path, sizeof(path), &err), 0);
+	assert_string_equal(path, "sock.console");
+	error_clear(&err);
 	assert_int_equal(runtime_path("a/b", path, sizeof(path), &err),
 			 -EINVAL);
 

@@ -94,6 +94,24 @@ static void refusals_say_why(void **state)
 	}
 }
 
+/* What is told to people is what they could have typed */
+static void as_it_was_typed(void **state)
+{
+	static const char *const good[] = {
+		"tcp:localhost:4444", "tcp::4444", "tcp:[fe80::1]:65535",
+		"unix:/run/x y",
+	};
+	char text[URI_TEXT];
+	struct uri u;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(uri_parse(good[i], &u, NULL), 0);
+		uri_text(&u, text);
+		assert_string_equal(text, good[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +119,7 @@ int main(void)
 		cmocka_unit_test(unix_paths),
 		cmocka_unit_test(lengths_have_limits),
 		cmocka_unit_test(refusals_say_why),
+		cmocka_unit_test(as_it_was_typed),
 	};
 
 	return cmocka_run_group_tests_name("uri", tests, NULL, NULL);

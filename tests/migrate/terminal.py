@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""ferry console: a terminal on the serial port, here and across a move."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+from errors import WAIT, Failed
+from ferry import BUILD, check, equal
+
+BUSY = "work=verify mib=16"
+ESCAPE = b"\x1d"
+
+
+# A shell with job control, as far as one command needs it: a process that has
+# none above it in its session is not stopped by SIGTSTP
+SHELL = """
+import os, signal, sys
+pid = os.fork()
+if not pid:
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execvp(sys.argv[1], sys.argv[1:])
+os.waitpid(pid, 0)
+"""
+
+
+class Console:
+    """`ferry console` with a terminal of its own."""
+
+    def __init__(self, world, *args, shell=()):
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ,
+                    struct.pack("HHHH", 24, 80, 0, 0))
+        self.before = termios.tcgetattr(self.slave)
+        self.text = ""
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *shell,
+             os.path.join(BUILD, "ferry"), "console", *args], env=world.env, stdin=self.slave,
+            stdout=self.slave, stderr=self.slave, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        world.closers.append(self.end)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for fd in self.master, self.slave:
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+
+    def read(self, timeout):
+        if select.select([self.master], [], [], timeout)[0]:
+            self.text += os.read(self.master, 65536).decode("utf-8", "replace")
+            return True
+        return False
+
+    def wait(self, text, timeout=WAIT):
+        end = time.monotonic() + timeout
+        while text not in self.text:
+            if time.monotonic() > end:
+                raise Failed(f"'{text}' is not on the terminal: {self.text}")
+            self.read(0.1)
+
+    def type(self, data):
+        os.write(self.master, data)
+
+    def is_raw(self):
+        now = termios.tcgetattr(self.slave)
+        return not now[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+
+    def ended(self, status=0):
+        """It has ended with this status, and the terminal is as it was."""
+        equal(self.process.wait(WAIT), status, "exit status")
+        while self.read(0.1):
+            pass
+        equal(termios.tcgetattr(self.slave), self.before, "the terminal")
+
+
+def attached(world, name="a", *args, **kw):
+    c = Console(world, *(args or (name,)), **kw)
+    c.wait("Ctrl-] leaves")
+    check(c.is_raw(), "the terminal is not raw")
+    return c
+
+
+def test_talks_and_leaves(world):
+    """What is typed reaches the guest, what it says is shown, Ctrl-] leaves."""
+    a = world.run(BUSY).ready()
+    c = attached(world)
+    c.wait("ready t_us=")       # said before it was there
+    c.type(b"hello terminal\n")
+    c.wait("\nhello terminal")
+    equal(a.wait_line("hello").text, "hello terminal", "on the first end")
+    c.type(b"\x03\x1a\nhello again\n")       # Ctrl-C, Ctrl-Z are the guest's
+    c.wait("\nhello again")
+    c.type(b"hello not-" + ESCAPE + b"typed\n")
+    c.wait("left the console of a")
+    c.ended()
+    equal(a.state(), "running", "state")
+    a.send("")
+    a.ask("hello still", "hello", )
+
+
+def test_signals_restore_it(world, sig):
+    """Whatever ends it, the terminal is as it was, and it ends by that."""
+    world.run(BUSY).ready()
+    c = attached(world)
+    c.process.send_signal(sig)
+    c.ended(-sig)
+
+
+test_signals_restore_it.cases = {"sig": [
+    signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
+    signal.SIGSEGV]}
+
+
+def test_stopped_and_continued(world):
+    """Stopped from outside it gives the terminal back, and takes it again."""
+    world.run(BUSY).ready()
+    c = attached(world, shell=[sys.executable, "-c", SHELL])
+    pid = os.tcgetpgrp(c.master)
+    os.kill(pid, signal.SIGTSTP)
+    end = time.monotonic() + WAIT
+    while c.is_raw():
+        check(time.monotonic() < end, "the terminal is raw while it is stopped")
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGCONT)
+    while not c.is_raw():
+        check(time.monotonic() < end, "the terminal is not raw again")
+        time.sleep(0.01)
+    c.type(b"hello awake\n")
+    c.wait("\nhello awake")
+    c.type(ESCAPE)
+    c.ended()
+
+
+def test_machine_ends(world):
+    """The end of the machine is the end of its consoles."""
+    a = world.run(BUSY).ready()
+    c = attached(world)
+    a.qmp.execute("quit")
+    c.wait("a has ended")
+    c.ended()
+
+
+def test_several(world):
+    """Several watch, any may type; one that does not read harms nobody."""
+    a = world.run(BUSY).ready()
+    path = a.qmp.execute("query-chardev")[0]["filename"].split(":", 1)[1]
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(path)
+        one, two = attached(world), attached(world)
+        one.type(b"hello one\n")
+        two.type(b"hello two\n")
+        for c in one, two:
+            c.wait("\nhello one")
+            c.wait("\nhello two")
+        for _ in range(2000):
+            a.send("report")
+        a.ask("hello last", "hello")
+        one.wait("\nhello last")
+        slow.settimeout(WAIT)
+        text = b""
+        while b"\nhello last" not in text:
+            text += slow.recv(65536)
+        check(re.search(rb"\[ferry: \d+ bytes lost\]", text), "none was lost")
+        slow.sendall(b"hello slow\n")
+        two.wait("\nhello slow")
+
+
+def test_follows_a_move(world):
+    """Half a line here, the other half there: the console goes with it."""
+    a, b, c = world.run(BUSY, cpus=2).ready(), world.receive(), \
+        world.receive(name="c")
+    con, there = attached(world), attached(world, "b")
+    con.type(b"half The guest was here,\n")
+    con.wait("The guest was here,")
+    a.migrate(b)
+    con.wait("this is b now")
+    con.type(b"rest and then it was there.\n")
+    con.wait("and then it was there.")
+    there.wait("and then it was there.")
+    b.migrate(c)
+    con.wait("this is c now")
+    there.wait("this is c now")
+    con.type(b"hello from afar\n")
+    con.wait("\nhello from afar")
+    late = Console(world, "a")
+    late.wait("this is b now")      # and b knows where it went from there
+    late.wait("this is c now")
+    for x in con, there, late:
+        x.type(ESCAPE)
+        x.ended()
+
+
+def test_moves_out_of_sight(world):
+    """Where it can't follow it says where the guest went, and ends."""
+    a = world.run(BUSY).ready()
+    b = world.receive("--control", world.path("elsewhere"), 
+                      control=world.path("elsewhere"))
+    con = attached(world)
+    a.migrate(b)
+    con.wait(f"the guest has moved to {b.uri}; its console is there")
+    con.ended()
+    con = attached(world, "", "--control", world.path("elsewhere"))
+    con.type(b"hello there\n")
+    con.wait("\nhello there")
+
+
+def test_comes_home(world):
+    """A move that fails leaves the console where it is."""
+    a = world.run(BUSY).ready()
+    con = attached(world)
+    a.start_migration(world.uri())
+    a.wait_migration("failed")
+    con.type(b"hello home\n")
+    con.wait("\nhello home")
+
+
+def test_no_terminal(world):
+    """From a pipe: no raw mode, no escape; output until the machine ends."""
+    a = world.run(BUSY).ready()
+    p = subprocess.Popen([os.path.join(BUILD, "ferry"), "console", "a"],
+                         env=world.env, stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdin.write(b"hello pi\x1dpe\nexit\n")
+    p.stdin.close()
+    out = p.stdout.read().decode()
+    equal(p.wait(WAIT), 0, "exit status")
+    check("\nhello pi\x1dpe" in out and "\nverdict" in out, out)
+    check("a has ended" in p.stderr.read().decode(), "it does not say why")
+    p.stdout.close()
+    p.stderr.close()
+    a.wait_end()

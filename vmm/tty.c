@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/*
+ * tty.c - A terminal whose every key goes to somebody else
+ *
+ * tcsetattr() is safe in a signal handler (signal-safety(7)). A fatal signal
+ * is raised again with its default action, so that the program still ends by it.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "tty.h"
+
+static struct termios cooked, raw;
+static volatile sig_atomic_t changed;
+
+void tty_restore(void)
+{
+	if (changed)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
+	changed = 0;
+}
+
+static void raise_default(int sig)
+{
+	sigset_t set;
+
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	raise(sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Not to wait for output that nobody takes: the program is about to end */
+static void put_back(void)
+{
+	tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
+}
+
+static void on_fatal(int sig)
+{
+	put_back();
+	raise_default(sig);
+}
+
+static void watch(int sig, void (*fn)(int))
+{
+	struct sigaction sa = { .sa_handler = fn, .sa_flags = SA_RESTART };
+
+	sigaction(sig, &sa, NULL);
+}
+
+/* Stopped from outside: the shell gets its terminal, and gives it back */
+static void on_stop(int sig)
+{
+	int before = errno;
+
+	put_back();
+	raise_default(sig);
+	watch(sig, on_stop);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	errno = before;
+}
+
+bool tty_raw(void)
+{
+	static const int fatal[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT, SIGSEGV, SIGBUS,
+		SIGILL, SIGFPE, SIGALRM, SIGUSR1, SIGUSR2,
+	};
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &cooked))
+		return false;
+	for (unsigned i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		watch(fatal[i], on_fatal);
+	watch(SIGTSTP, on_stop);
+	signal(SIGTTOU, SIG_IGN);
+	raw = cooked;
+	cfmakeraw(&raw);
+	atexit(tty_restore);
+	changed = 1;
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+	return true;
+}
