@@ -51,7 +51,7 @@ struct chardev_socket {
 	struct event *again;		/* timer: offer what is typed */
 	chardev_input_fn *fn;
 	void *ctx;
-	TAILQ_HEAD(, terminal) list;	/* main thread only */
+	TAILQ_HEAD(terminal_list, terminal) list;	/* main thread only */
 	atomic_uint count;
 	atomic_bool leaving;
 
