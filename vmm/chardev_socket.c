@@ -239,7 +239,7 @@ static void on_posted(void *arg)
 			destroy(c);
 		return;
 	}
-	TAILQ_FOREACH(t, &c->list, link)
+	for (t = TAILQ_FIRST(&c->list); t; t = TAILQ_NEXT(t, link))
 		print(t);
 	if (c->leaving)
 		disconnect_all(c);

@@ -2,7 +2,7 @@
 """A stock Linux kernel reboots: the machine is reset, poison is forgotten."""
 
 from ferry import MIB, check, equal
-from linux import linux, wait_text
+from linux import BOOT, linux, wait_text
 
 INIT = r"""
 mount -t tmpfs -o size=90% none /modules
@@ -27,7 +27,7 @@ def boots(vmm):
 
 def wait_boot(vmm, n):
     wait_text(vmm, "up cpus=")
-    vmm.out.wait(lambda _: len(boots(vmm)) >= n, f"boot number {n}", 500)
+    vmm.out.wait(lambda _: len(boots(vmm)) >= n, f"boot number {n}", BOOT)
 
 
 def test_reboot_after_poison(world, cpus):
