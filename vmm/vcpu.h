@@ -189,7 +189,8 @@ void vcpu_walled(struct vcpu *v);
 void vcpu_deliver(struct vcpu *v);
 
 /**
- * vcpu_msr_probe() - Drop from the machine's MSR list what KVM won't read
+ * vcpu_msr_probe() - Drop from the machine's MSR list what KVM won't read, and
+ *		      what is no state of a vCPU's
  * @v:		any vCPU
  */
 void vcpu_msr_probe(struct vcpu *v);

@@ -26,6 +26,7 @@
 #define MSR_TSC		0x10
 #define TSC_BYTES	9	/* in the state: see save_tsc() */
 #define MSR_MCG_CAP	0x179
+#define MSR_HV_TIME	0x40000020	/* HV_X64_MSR_TIME_REF_COUNT */
 
 #define R(m) FIELD(struct kvm_regs, m)
 static const struct field regs_fields[] = {
@@ -219,6 +220,16 @@ static struct kvm_msrs *new_msrs(unsigned n)
 			 (n + 1) * sizeof(struct kvm_msr_entry));
 }
 
+/*
+ * MCG_CAP is set by KVM_X86_SETUP_MCE. Hyper-V's reference time is kvmclock in
+ * other units (Linux, arch/x86/kvm/hyperv.c, get_time_ref_counter()), which is
+ * saved as such; KVM lists it, but ignores it when it is set.
+ */
+static bool is_state(uint32_t msr)
+{
+	return msr != MSR_MCG_CAP && msr != MSR_HV_TIME;
+}
+
 /* KVM stops at the first MSR that it won't read: drop that one, go on */
 void vcpu_msr_probe(struct vcpu *v)
 {
@@ -227,7 +238,7 @@ void vcpu_msr_probe(struct vcpu *v)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->msrs; i++)
-		if (m->msr[i] != MSR_MCG_CAP &&
+		if (is_state(m->msr[i]) &&
 		    !kvm_get_msr(v->fd, m->msr[i], &value))
 			m->msr[n++] = m->msr[i];
 	m->msrs = n;
