@@ -23,7 +23,7 @@ def test_panic(world):
     a.wait_state("guest-panicked")
     equal(a.status()["libvirt"]["reason"], "VIR_DOMAIN_CRASHED_PANICKED",
           "reason")
-    wait_text(a, "pvpanic events=0x3")
+    wait_text(a, "pvpanic events=3")
     wait_text(a, "Kernel panic - not syncing: sysrq triggered crash")
     check("Rebooting" not in a.out.text(), a.out.text())
     check(not a.qmp.seen("SHUTDOWN"), "it ended")
