@@ -57,13 +57,32 @@ static int send_page(struct server *sv, size_t page, struct error *err)
 			  first ? PAGE_DEMAND : PAGE_KINDS, err);
 }
 
+/*
+ * Pages that somebody waits for together: a destination with huge pages asks
+ * for many. Return: how many were sent, or -errno
+ */
+static long send_some(struct server *sv, size_t page, size_t max,
+		      struct error *err)
+{
+	struct source *s = sv->s;
+	size_t n = max > 1 ? sent_claim(&s->sent, page, max) : 0;
+	int rc;
+
+	if (!n)
+		return (rc = send_page(sv, page, err)) ? rc : 1;
+	rc = batch_fill(s, &sv->batch, page, n, err);
+	if (!rc)
+		rc = batch_send(s, &sv->batch, &s->demand, PAGE_DEMAND, err);
+	return rc ? rc : (long)n;
+}
+
 static int answer(struct server *sv, const struct wire_msg *m,
 		  struct error *err)
 {
 	struct source *s = sv->s;
 	uint64_t offset;
 	size_t page;
-	int rc = 0;
+	long n = 0;
 
 	if (m->type != WIRE_MSG_REQUEST || m->b > WIRE_RUN_PAGES ||
 	    !ram_offset(&s->m->ram, m->a, m->b * WIRE_PAGE, &offset))
@@ -73,14 +92,14 @@ static int answer(struct server *sv, const struct wire_msg *m,
 			(unsigned long long)m->a);
 	page = (size_t)(offset / WIRE_PAGE);
 	s->job->requests += m->b;
-	for (size_t i = 0; i < m->b && !rc; i++)
-		rc = send_page(sv, page + i, err);
+	for (size_t i = 0; i < m->b && n >= 0; i += (size_t)n)
+		n = send_some(sv, page + i, m->b - i, err);
 	sv->ahead = page + m->b;
 	sv->ahead_n = readahead_pages(&sv->readahead, page + m->b - 1);
 	pthread_mutex_lock(&s->policy_lock);
 	policy_fault(&s->policy, page);
 	pthread_mutex_unlock(&s->policy_lock);
-	return rc;
+	return n < 0 ? (int)n : 0;
 }
 
 static int send_ahead(struct server *sv, struct error *err)

@@ -23,6 +23,7 @@
 #include "../vmm/uffd.h"
 #include "../vmm/vcpu.h"
 #include "../vmm/vcpu_stats.h"
+#include "huge.h"
 #include "priority.h"
 #include "target.h"
 
@@ -76,16 +77,16 @@ static void name_late(struct target *t, uint64_t gpa)
 		name_waiter(t, (size_t)(offset / WIRE_PAGE));
 }
 
-static int ask(struct target *t, size_t page, struct error *err)
+static int ask(struct target *t, size_t page, size_t n, struct error *err)
 {
 	struct wire_msg m = {
-		.type = WIRE_MSG_REQUEST, .b = 1,
+		.type = WIRE_MSG_REQUEST, .b = n,
 		.a = ram_gpa(&t->m->ram, page * WIRE_PAGE),
 	};
 	uint8_t out[WIRE_HEADER];
 
 	wire_put(out, &m);
-	t->job->requests++;
+	t->job->requests += n;
 	return channel_send(&t->demand, out, sizeof(out), err);
 }
 
@@ -106,7 +107,7 @@ static int handle_missing(struct target *t, size_t page, pid_t tid,
 	 */
 	inflight_add(&t->inflight, page, vcpu);
 	if (!t->failed && pages_request(&t->pages, page)) {
-		int rc = ask(t, page, err);
+		int rc = ask(t, page, 1, err);
 
 		/* While the source is at it: this may take its time */
 		if (vcpu == JOB_OTHER)
@@ -127,6 +128,37 @@ static int handle_missing(struct target *t, size_t page, pid_t tid,
 	return 0;
 }
 
+/* A vCPU needs all of a huge page: what nobody has asked for is asked for */
+static int handle_huge(struct target *t, size_t page, pid_t tid,
+		       struct error *err)
+{
+	const size_t first = page - page % HUGE_PAGES;
+	unsigned vcpu = vcpu_of(t, tid);
+	bool wanted[HUGE_PAGES];
+	int rc;
+
+	inflight_add(&t->inflight, first, vcpu);
+	rc = huge_touch(t, first, wanted, err);
+	if (rc > 0) {
+		inflight_done(&t->inflight, first, 1);
+		uffd_wake(t->uffd, t->m->ram.base + first * WIRE_PAGE,
+			  RAM_HUGE);
+		return 0;
+	}
+	for (size_t i = 0, n; i < HUGE_PAGES && !rc && !t->failed; i += n) {
+		for (n = 0; i + n < HUGE_PAGES && n < WIRE_RUN_PAGES &&
+		     wanted[i + n]; n++)
+			;
+		if (n)
+			rc = ask(t, first + i, n, err);
+		else
+			n = 1;
+	}
+	if (!rc && vcpu == JOB_OTHER)
+		name_waiter(t, first);
+	return rc;
+}
+
 static int handle_fault(struct target *t, const struct uffd_fault *f,
 			struct error *err)
 {
@@ -136,6 +168,8 @@ static int handle_fault(struct target *t, const struct uffd_fault *f,
 	if (!ram_from_hva(&t->m->ram, f->addr, &offset))
 		return 0;
 	page = (size_t)(offset / WIRE_PAGE);
+	if (t->huge)
+		return handle_huge(t, page, f->tid, err);
 	switch (pages_get(&t->pages, page)) {
 	case PAGE_ZERO:
 		return target_zero_fault(t, page, err);
@@ -189,7 +223,8 @@ static int handle_answers(struct target *t, struct inbox *in,
 		if (m.b == 1)
 			name_late(t, m.a);
 		rc = target_message(t, &m, at + WIRE_HEADER,
-				    m.b == 1 ? PAGE_DEMAND : PAGE_PUSH, err);
+				    m.b == 1 || t->huge ? PAGE_DEMAND
+							: PAGE_PUSH, err);
 		used += WIRE_HEADER + m.length;
 	}
 	in->have -= used;

@@ -13,6 +13,7 @@
 
 #include "../vmm/log.h"
 #include "../vmm/uffd.h"
+#include "huge.h"
 #include "mutant.h"
 #include "target.h"
 
@@ -153,6 +154,8 @@ int target_place(struct target *t, uint64_t gpa, const uint8_t *data,
 	size_t page = 0;
 	int rc = find_pages(t, gpa, n, &page, err);
 
+	if (!rc && t->huge)
+		return huge_pages(t, page, data, n, kind, err);
 	for (size_t i = 0; !rc && i < n; ) {
 		struct run r;
 		long placed;
@@ -193,6 +196,8 @@ int target_zero(struct target *t, uint64_t gpa, size_t n, struct error *err)
 
 	if (rc)
 		return rc;
+	if (t->huge)
+		return huge_zero(t, page, n, err);
 	t->job->pages[PAGE_KIND_ZERO] += pages_set_zero(&t->pages, page, n);
 	for (size_t i = 0; i < n && !rc; i++)
 		if (pages_get(&t->pages, page + i) == PAGE_REQUESTED)
@@ -216,7 +221,7 @@ int target_zero_fault(struct target *t, size_t page, struct error *err)
 	return rc < 0 ? (int)rc : 0;
 }
 
-static int enter_poison(struct target *t, size_t page, bool delivered,
+int target_enter_poison(struct target *t, size_t page, bool delivered,
 			struct error *err)
 {
 	uint64_t gpa = ram_gpa(&t->m->ram, page * WIRE_PAGE);
@@ -245,7 +250,8 @@ static void copy_over_poison(struct target *t, size_t page)
 static int poison_run(struct target *t, struct run *r, bool delivered,
 		      struct error *err)
 {
-	int rc = t->can_poison ? 0 : enter_poison(t, r->first, delivered, err);
+	int rc = t->can_poison ? 0 : target_enter_poison(t, r->first,
+							 delivered, err);
 	long placed;
 
 	if (rc) {
@@ -255,8 +261,9 @@ static int poison_run(struct target *t, struct run *r, bool delivered,
 	placed = place_run(t, r, PLACE_POISON, NULL, err);
 	if (placed < 0)
 		return (int)placed;
-	return placed && t->can_poison ? enter_poison(t, r->first, delivered,
-						      err) : 0;
+	return placed && t->can_poison ? target_enter_poison(t, r->first,
+							     delivered, err)
+				       : 0;
 }
 
 int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
@@ -269,6 +276,8 @@ int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 		rc = error_set(err, ENOTSUP,
 			"the guest's page at 0x%llx is lost, and this kernel has no UFFDIO_POISON (Linux 6.6 or newer has)",
 			(unsigned long long)gpa);
+	if (!rc && t->huge)
+		return huge_poison(t, page, n, delivered, err);
 	for (size_t i = 0; i < n && !rc; i++) {
 		struct run r;
 
@@ -340,6 +349,8 @@ static int poison_page(struct target *t, uint64_t offset, bool simulate,
 	if (!t->can_poison)
 		return error_set(err, ENOTSUP,
 			"this kernel has no UFFDIO_POISON (Linux 6.6 or newer has): use --method hwpoison");
+	if (t->huge)
+		return huge_inject(t, page, err);
 	if (pages_poison_present(&t->pages, page))
 		return poison_present(t, page, err);
 	if (!claim_run(t, &r, page, 1))

@@ -18,6 +18,7 @@
 
 #include "../vmm/log.h"
 #include "../vmm/uffd.h"
+#include "huge.h"
 #include "mutant.h"
 #include "stages.h"
 #include "target.h"
@@ -139,6 +140,7 @@ static void start_over(struct target *t)
 	target_close_uffd(t);		/* from here on nobody else looks at the machine */
 	machine_free(t->m);
 	t->m = NULL;
+	huge_free(t);
 	pages_fini(&t->pages);
 	target_drop_received(t);
 	t->inflight.n = 0;

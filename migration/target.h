@@ -53,6 +53,7 @@ struct taker {
  * @m:		the machine, once it was built
  * @uffd:	RAM is registered with it until every page is there; or -1
  * @pages:	what each page is
+ * @huge:	pages that wait for the rest of their huge page (huge.h), or NULL
  * @state, @poison, @zero: received, to be loaded by the prepare stage
  * @inflight:	who waits for which page
  * @hook_lock:	held while a page is poisoned on purpose, so that @uffd stays
@@ -81,6 +82,7 @@ struct target {
 	_Atomic int uffd;
 	pthread_mutex_t hook_lock;
 	struct pages pages;
+	struct huge *huge;
 	uint8_t *state, *poison, *zero;
 	uint32_t state_len, poison_len, zero_len;
 	bool run_it;
@@ -162,6 +164,18 @@ int target_zero(struct target *t, uint64_t gpa, size_t n, struct error *err);
  */
 int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 		  struct error *err);
+
+/**
+ * target_enter_poison() - A page was poisoned: list it, count it, tell of it
+ * @t:		the target
+ * @page:	which
+ * @delivered:	the guest was told already
+ * @err:	why not
+ *
+ * Return: 0, -ENOMEM
+ */
+int target_enter_poison(struct target *t, size_t page, bool delivered,
+			struct error *err);
 
 /**
  * target_message() - Act on PAGES, ZERO or POISON

@@ -13,6 +13,7 @@
 #include "../vmm/description.h"
 #include "../vmm/log.h"
 #include "../vmm/uffd.h"
+#include "huge.h"
 #include "stages.h"
 #include "target.h"
 
@@ -91,6 +92,8 @@ static int register_ram(struct target *t, struct error *err)
 				 strerrordesc_np(errno));
 	if (pages_init(&t->pages, ram->size / WIRE_PAGE))
 		return error_set(err, ENOMEM, "out of memory for pages");
+	if (ram->unit > WIRE_PAGE && huge_new(t))
+		return error_set(err, ENOMEM, "out of memory for pages");
 	return uffd_register(t->uffd, ram->base, ram->size, UFFD_MISSING,
 			     err);
 }
@@ -107,6 +110,8 @@ static int build_machine(struct target *t, const uint8_t *fdt, uint32_t len,
 	rc = description_parse(fdt, len, cfg, err);
 	if (!rc)
 		rc = description_check_host(cfg, err);
+	if (t->host->ram >= 0)
+		cfg->backing = (enum ram_backing)t->host->ram;
 	if (!rc) {
 		t->m = machine_new(cfg, &obs, err);
 		rc = t->m ? 0 : -err->code;

@@ -29,6 +29,8 @@ struct loop;
  * @side:	"none", "source" or "destination": this machine's part in a
  *		migration, a literal
  * @no_reboot:	a reset ends the machine
+ * @ram:	kind of RAM for a guest that arrives (enum ram_backing), or -1: as
+ *		where it comes from
  * @shown:	1 if the last status event was RESUME, 0 if STOP, -1 if none was
  * @lock:	protects @machine: that it is there, not what it does
  * @machine:	or NULL
@@ -41,6 +43,7 @@ struct host {
 	struct chardev_socket *terminals;
 	_Atomic(const char *) side;
 	bool no_reboot;
+	int ram;
 	_Atomic int shown;
 	pthread_mutex_t lock;
 	struct machine *machine;

@@ -13,11 +13,13 @@
  */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "inject.h"
 #include "machine.h"
+#include "ram_huge.h"
 #include "sigbus.h"
 #include "uffd.h"
 #include "vcpu.h"
@@ -49,8 +51,8 @@ int inject_method_find(const char *name, enum inject_method *method,
 static int replace_by_marker(struct machine *m, uint64_t offset,
 			     struct error *err)
 {
-	const int mode = m->ram.backing == RAM_ANON ?
-			 UFFD_MISSING : UFFD_MISSING | UFFD_MINOR;
+	const int mode = m->ram.backing == RAM_MEMFD ?
+			 UFFD_MISSING | UFFD_MINOR : UFFD_MISSING;
 	void *page = m->ram.base + offset;
 	size_t size = m->ram.page_size, done;
 	int rc;
@@ -75,6 +77,47 @@ static int replace_by_marker(struct machine *m, uint64_t offset,
 	return rc;
 }
 
+/*
+ * In a huge page: small ones take its place, one of them a marker. Who touches
+ * it meanwhile waits; the contents stay in the file until they are complete.
+ */
+static int replace_in_huge(struct machine *m, uint64_t offset,
+			   struct error *err)
+{
+	const uint64_t start = offset - offset % RAM_HUGE;
+	void *page = m->ram.base + start;
+	bool lost[HUGE_PAGES] = { false };
+	uint8_t *data = malloc(RAM_HUGE);
+	int rc;
+
+	if (!data)
+		return error_set(err, ENOMEM, "out of memory");
+	rc = uffd_register(m->poison_uffd, page, RAM_HUGE,
+			   UFFD_MISSING | UFFD_MINOR, err);
+	if (!rc && madvise(page, RAM_HUGE, MADV_DONTNEED))
+		rc = error_set(err, errno, "cannot unmap the page: %s",
+			       strerrordesc_np(errno));
+	for (size_t i = 0; i < HUGE_PAGES && !rc; i++) {
+		ssize_t n = ram_read_around(&m->ram, start + i * 4096,
+					    data + i * 4096, 4096);
+
+		lost[i] = !n;
+		if (n < 0)
+			rc = error_set(err, ENOTSUP,
+				"this kernel can't read huge pages from their file: Linux 6.6 or newer is needed");
+	}
+	lost[(offset - start) / 4096] = true;
+	if (!rc)
+		rc = ram_split(&m->ram, start, data, lost, m->poison_uffd,
+			       err);
+	/* Split, it is no longer that mapping; else all is as it was */
+	if (rc)
+		uffd_unregister(m->poison_uffd, page, RAM_HUGE);
+	uffd_wake(m->poison_uffd, page, RAM_HUGE);
+	free(data);
+	return rc;
+}
+
 static int simulate(struct machine *m, uint64_t offset, struct error *err)
 {
 	int rc;
@@ -85,7 +128,8 @@ static int simulate(struct machine *m, uint64_t offset, struct error *err)
 			return rc;
 		m->poison_uffd = rc;
 	}
-	return replace_by_marker(m, offset, err);
+	return ram_is_huge(&m->ram, offset) ? replace_in_huge(m, offset, err)
+					    : replace_by_marker(m, offset, err);
 }
 
 /*

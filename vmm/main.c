@@ -138,6 +138,7 @@ static int open_process(struct process *p, const struct options *o,
 	h->side = "none";
 	h->no_reboot = o->no_reboot;
 	h->shown = -1;
+	h->ram = o->ram_given ? (int)o->ram : -1;
 	pthread_mutex_init(&h->lock, NULL);
 	rc = log_open(h->name, o->log);
 	if (rc)

@@ -60,6 +60,7 @@ enum serial_kind {
  * @memory:	bytes
  * @cpus:	number of vCPUs
  * @ram:	kind of RAM
+ * @ram_given:	it was said, and not left to the default
  * @cpu_vendor:	"host", "amd" or "intel"
  * @paused:	do not start the guest
  * @no_reboot:	end when the guest wants a reset
@@ -90,6 +91,7 @@ struct options {
 	uint64_t memory;
 	unsigned cpus;
 	enum ram_backing ram;
+	bool ram_given;
 	const char *cpu_vendor;
 	bool paused;
 	const char *file;

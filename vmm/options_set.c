@@ -99,20 +99,14 @@ static int set_count(struct options *o, const char *text, struct error *err)
  * @text:	what the user typed
  * @err:	what is wrong with it
  *
- * Return: 0, -EINVAL, -EOPNOTSUPP
+ * Return: 0, -EINVAL
  */
 static int set_ram(struct options *o, const char *text, struct error *err)
 {
-	if (!strcmp(text, "anon"))
-		o->ram = RAM_ANON;
-	else if (!strcmp(text, "memfd"))
-		o->ram = RAM_MEMFD;
-	else if (!strcmp(text, "hugetlb"))
-		return error_set(err, EOPNOTSUPP, "--ram: hugetlb is not "
-				 "supported yet; use anon or memfd");
-	else
+	if (ram_backing_find(text, &o->ram))
 		return error_set(err, EINVAL, "--ram: '%.64s' is unknown; use "
-				 "anon or memfd", text);
+				 "anon, memfd or hugetlb", text);
+	o->ram_given = true;
 	return 0;
 }
 

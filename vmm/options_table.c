@@ -69,9 +69,10 @@ const struct option_def option_defs[] = {
 	  "initial RAM disk for it" },
 	{ "append", OPT_APPEND, "STRING", BIT(CMD_RUN),
 	  "boot arguments for the guest" },
-	{ "ram", OPT_RAM, "KIND", BIT(CMD_RUN),
-	  "what RAM is made of: anon (default) or memfd;\n"
-	  "hugetlb is not supported yet" },
+	{ "ram", OPT_RAM, "KIND", MACHINES,
+	  "what RAM is made of: anon, memfd, or hugetlb (huge\n"
+	  "pages of 2 MiB, which must be there: nr_hugepages);\n"
+	  "default: anon; receive: as on the source" },
 	{ "cpu-vendor", OPT_CPU_VENDOR, "WHO", BIT(CMD_RUN),
 	  "whose machine checks the guest gets, by its CPUID:\n"
 	  "host (default), amd or intel" },

@@ -3,16 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "ram.h"
+#include "ram_huge.h"
 
 static const char *const backing_names[RAM_BACKINGS] = {
 	[RAM_ANON]	= "anon",
 	[RAM_MEMFD]	= "memfd",
+	[RAM_HUGETLB]	= "hugetlb",
 };
 
 const char *ram_backing_name(enum ram_backing b)
@@ -60,6 +63,8 @@ static int map_backing(struct ram *ram, struct error *err)
 				strerrordesc_np(errno));
 	}
 
+	if (ram->backing == RAM_HUGETLB)
+		return ram_map_huge(ram, err);
 	ram->base = mmap(NULL, ram->size, PROT_READ | PROT_WRITE,
 			 flags | MAP_NORESERVE, ram->memfd, 0);
 	if (ram->base != MAP_FAILED)
@@ -79,6 +84,7 @@ int ram_create(struct ram *ram, uint64_t size, enum ram_backing backing,
 		.size = size, .backing = backing, .memfd = -1,
 		.page_size = (size_t)sysconf(_SC_PAGESIZE),
 	};
+	ram->unit = backing == RAM_HUGETLB ? RAM_HUGE : ram->page_size;
 	if (size < RAM_SIZE_MIN || size > RAM_SIZE_MAX || size % MIB)
 		return error_set(err, EINVAL,
 			"RAM of %llu bytes: it must be 16 MiB to 16 TiB, in whole MiB",
@@ -103,6 +109,7 @@ void ram_destroy(struct ram *ram)
 		munmap(ram->base, ram->size);
 	if (ram->size && ram->memfd >= 0)
 		close(ram->memfd);
+	free(ram->small);
 	*ram = (struct ram){ .memfd = -1 };
 }
 
@@ -113,6 +120,8 @@ void ram_destroy(struct ram *ram)
  */
 int ram_renew(struct ram *ram, struct error *err)
 {
+	if (ram->backing == RAM_HUGETLB)
+		return ram_renew_huge(ram, err);
 	if (madvise(ram->base, ram->size, MADV_DONTNEED))
 		return error_set(err, errno, "cannot drop RAM: %s",
 				 strerrordesc_np(errno));
@@ -157,7 +166,9 @@ bool ram_from_hva(const struct ram *ram, uint64_t hva, uint64_t *offset)
 /*
  * A copy by the kernel that stops at the first page it can't read. It pins up
  * to 16 pages at a time and may stop short of the bad one by its batch's
- * borders, so ask again from where it stopped until nothing comes.
+ * borders, so ask again from where it stopped until nothing comes. Of a huge
+ * page the kernel unmaps all for what it lost of it; ram_read_around() has the
+ * rest.
  */
 int ram_copy_out(const struct ram *ram, uint64_t offset, void *to,
 		 size_t len, size_t *done)
@@ -175,8 +186,13 @@ int ram_copy_out(const struct ram *ram, uint64_t offset, void *to,
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno != EFAULT && errno != EHWPOISON)
+			return -errno;
 		if (n <= 0)
-			return n < 0 && errno != EHWPOISON ? -errno : -EFAULT;
+			n = ram_read_around(ram, offset + *done,
+					    (char *)to + *done, len - *done);
+		if (n <= 0)
+			return -EFAULT;
 		*done += (size_t)n;
 	}
 	return 0;

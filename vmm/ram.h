@@ -29,8 +29,9 @@
 #define RAM_SIZE_MIN		(16 * MIB)
 #define RAM_SIZE_MAX		(16ull << 40)
 #define RAM_REGIONS		2
+#define RAM_HUGE		(2 * MIB)
 
-enum ram_backing { RAM_ANON, RAM_MEMFD, RAM_BACKINGS };
+enum ram_backing { RAM_ANON, RAM_MEMFD, RAM_HUGETLB, RAM_BACKINGS };
 
 /**
  * struct ram_region - A stretch of guest-physical addresses that is RAM
@@ -46,7 +47,10 @@ struct ram_region {
  * struct ram - All RAM of a machine
  * @base:	the mapping (hva of offset 0)
  * @size:	bytes
- * @page_size:	of the backing: what can be placed or poisoned at least
+ * @page_size:	what can be lost at least
+ * @unit:	what can be placed at least: more with huge pages
+ * @small:	of huge pages: one byte for each that was replaced by small ones
+ *		(ram_split()), else NULL
  * @backing:	what kind of memory it is
  * @memfd:	its file, or -1
  * @regions:	how many of @region are used
@@ -55,7 +59,8 @@ struct ram_region {
 struct ram {
 	uint8_t *base;
 	uint64_t size;
-	size_t page_size;
+	size_t page_size, unit;
+	_Atomic uint8_t *small;
 	enum ram_backing backing;
 	int memfd;
 	unsigned regions;
@@ -63,7 +68,7 @@ struct ram {
 	struct ram_region region[RAM_REGIONS];
 };
 
-/** ram_backing_name() - "anon", "memfd"; NULL for anything else */
+/** ram_backing_name() - "anon", "memfd", "hugetlb"; NULL for anything else */
 const char *ram_backing_name(enum ram_backing b);
 
 /**
@@ -78,9 +83,11 @@ int ram_backing_find(const char *name, enum ram_backing *b);
 /**
  * ram_create() - Map RAM, empty
  * @ram:	filled in
- * @size:	bytes, a multiple of 1 MiB
+ * @size:	bytes, a multiple of 1 MiB; of 2 MiB for RAM_HUGETLB
  * @backing:	what kind
- * @err:	why not
+ * @err:	why not, with the cure
+ *
+ * Huge pages are reserved: what fits now does not fail later.
  *
  * Return: 0, -errno
  */
@@ -150,7 +157,8 @@ bool ram_from_hva(const struct ram *ram, uint64_t hva, uint64_t *offset);
  * @done:	bytes copied. When it's less than @len, the page that holds the byte
  *		at @offset + @done can't be read
  *
- * A page that is missing from a registered range is waited for.
+ * A page that is missing from a registered range is waited for. Of a huge page
+ * that lost a part the rest can still be read (Linux 6.6).
  *
  * Return: 0, -EFAULT (poison at @offset + @done), -ERANGE
  */

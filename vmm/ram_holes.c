@@ -3,8 +3,8 @@
  * ram_holes.c - Which RAM was never written
  *
  * A guest rarely fills its RAM. What it never wrote has no page behind it:
- * in an anonymous mapping the page tables say so, in a memfd the file has a
- * hole there. Both are asked for stretches that are in use; what lies between
+ * in an anonymous mapping, and in one of huge pages, the page tables say so; in
+ * a memfd the file has a hole there. Both are asked for stretches that are in use; what lies between
  * them is zeroes. Poison counts as in use: its marker is a swap entry.
  *
  * Page tables: ioctl PAGEMAP_SCAN (Linux 6.7), else /proc/self/pagemap, see
@@ -110,8 +110,8 @@ static int read_pagemap(int fd, const struct ram *ram, uint64_t from,
 	return 0;
 }
 
-static int anon_holes(const struct ram *ram, uint64_t from, uint64_t to,
-		      struct gaps *g)
+static int mapped_holes(const struct ram *ram, uint64_t from, uint64_t to,
+			struct gaps *g)
 {
 	int fd, rc;
 
@@ -119,8 +119,10 @@ static int anon_holes(const struct ram *ram, uint64_t from, uint64_t to,
 	if (fd < 0)
 		return -ENOTSUP;
 	rc = scan_tables(fd, ram, from, to, g);
+	/* Of huge pages the latter does not say which are lost */
 	if (rc == -ENOTTY)
-		rc = read_pagemap(fd, ram, from, to, g);
+		rc = ram->backing == RAM_HUGETLB ? -ENOTSUP
+		     : read_pagemap(fd, ram, from, to, g);
 	close(fd);
 	return rc;
 }
@@ -153,7 +155,7 @@ int ram_holes(const struct ram *ram, uint64_t from, uint64_t to,
 	struct gaps g = { .next = from, .fn = fn, .ctx = ctx };
 	int rc;
 
-	rc = ram->backing == RAM_ANON ? anon_holes(ram, from, to, &g)
-				      : memfd_holes(ram, from, to, &g);
+	rc = ram->backing == RAM_MEMFD ? memfd_holes(ram, from, to, &g)
+				       : mapped_holes(ram, from, to, &g);
 	return rc ? rc : gaps_used(&g, to, to);
 }

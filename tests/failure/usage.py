@@ -24,7 +24,6 @@ OPTIONS = {
     "no vCPU": ([*RUN, "--cpus", "0"], "64"),
     "65 vCPUs": ([*RUN, "--cpus", "65"], "64"),
     "ram kind": ([*RUN, "--ram", "swap"], "swap"),
-    "hugetlb": ([*RUN, "--ram", "hugetlb"], "not supported yet"),
     "initrd": ([*RUN, "--initrd", ""], "--initrd"),
     "vendor": ([*RUN, "--cpu-vendor", "via"], "via"),
     "serial": ([*RUN, "--serial", "tape"], "tape"),

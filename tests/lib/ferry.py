@@ -6,6 +6,7 @@ end with it, whatever happens. A Vmm is one `ferry run` or `ferry receive`;
 what its guest prints is read as it comes and kept.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -366,6 +367,36 @@ class World:
         """Has the kernel CONFIG_MEMORY_FAILURE, and may we use it?"""
         return os.path.exists("/proc/sys/vm/memory_failure_recovery") and \
             os.geteuid() == 0
+
+    def huge_pages(self, n):
+        """Have so many free huge pages of 2 MiB until the test ends."""
+        pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+        def read(name):
+            with open(pool + name, encoding="ascii") as f:
+                return int(f.read())
+
+        def write(value):
+            with open(pool + "nr_hugepages", "w", encoding="ascii") as f:
+                f.write(str(value))
+
+        try:
+            # One test at a time changes what is the whole machine's
+            lock = open(pool + "nr_hugepages", encoding="ascii")
+        except OSError as e:
+            raise Skip("no huge pages of 2 MiB in this kernel") from e
+        self.closers.append(lock.close)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        had = read("nr_hugepages")
+        self.closers.insert(0, lambda: write(had))
+        try:
+            write(had + n)
+        except OSError as e:
+            self.closers.pop(0)
+            raise Skip(f"cannot reserve huge pages: {e}: run as root") from e
+        if read("free_hugepages") - read("resv_hugepages") < n:
+            raise Skip(f"{n} huge pages asked for, too few free: memory is "
+                       "fragmented")
 
     def log(self):
         """The last lines of all machines, for whoever looks for a failure."""

@@ -235,7 +235,7 @@ static void values_it_cannot_build(void **state)
 		const char *path, *prop, *value;
 	} bad[] = {
 		{ "/", "compatible", "ferry,machine-v2" },
-		{ "/memory@0", "ferry,backing", "hugetlb" },
+		{ "/memory@0", "ferry,backing", "swap" },
 		{ "/cpus", "ferry,cpuid-vendor", "CentaurHauls" },
 		{ "/serial@3f8", "compatible", "arm,pl011" },
 		{ "/debug-exit@f4", "compatible", "syscon-poweroff" },

@@ -89,7 +89,7 @@ static void registers_are_where_linux_has_them(void **state)
 	};
 	struct writer w = { 0 };
 	const Elf64_Nhdr *n;
-	const struct elf_prstatus *s;
+	struct elf_prstatus s;
 	struct user_regs_struct r;
 
 	(void)state;
@@ -99,11 +99,11 @@ static void registers_are_where_linux_has_them(void **state)
 	core_put_cpus(&w, c, 2);
 	n = (const void *)w.data;
 	assert_int_equal(n->n_type, NT_PRSTATUS);
-	assert_int_equal(n->n_descsz, sizeof(*s));
+	assert_int_equal(n->n_descsz, sizeof(s));
 	assert_memory_equal(n + 1, "CORE", 5);
-	s = (const void *)(w.data + sizeof(*n) + 8);
-	assert_int_equal(s->pr_pid, 1);
-	memcpy(&r, s->pr_reg, sizeof(r));
+	memcpy(&s, w.data + sizeof(*n) + 8, sizeof(s));
+	assert_int_equal(s.pr_pid, 1);
+	memcpy(&r, s.pr_reg, sizeof(r));
 	assert_int_equal(r.rip, 1);
 	assert_int_equal(r.rsp, 2);
 	assert_int_equal(r.rax, 3);
@@ -113,10 +113,10 @@ static void registers_are_where_linux_has_them(void **state)
 	assert_int_equal(r.fs_base, 7);
 	assert_int_equal(r.gs, 8);
 
-	n = (const void *)(w.data + 2 * (sizeof(*n) + 8 + sizeof(*s)));
+	n = (const void *)(w.data + 2 * (sizeof(*n) + 8 + sizeof(s)));
 	assert_memory_equal(n + 1, "QEMU", 5);
 	assert_int_equal(n->n_descsz, 440);
-	assert_int_equal(w.len, 2 * (2 * (sizeof(*n) + 8) + sizeof(*s) + 440));
+	assert_int_equal(w.len, 2 * (2 * (sizeof(*n) + 8) + sizeof(s) + 440));
 	writer_free(&w);
 }
 

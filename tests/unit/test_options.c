@@ -123,8 +123,12 @@ static void run_refuses(void **state)
 	bad("run --name n --kernel k --memory 15M", ERANGE, "15M");
 	bad("run --name n --kernel k --memory 17T", ERANGE, "17T");
 	bad("run --name n --kernel k --memory 20481K", EINVAL, "whole number");
-	bad("run --name n --kernel k --ram hugetlb", EOPNOTSUPP,
-	    "use anon or memfd");
+	bad("run --name n --kernel k --ram swap", EINVAL,
+	    "use anon, memfd or hugetlb");
+	assert_int_equal(good("run --name n --kernel k --ram hugetlb").ram,
+			 RAM_HUGETLB);
+	assert_false(good("receive --name n unix:/u").ram_given);
+	assert_true(good("receive --name n --ram anon unix:/u").ram_given);
 	bad("run --name n --kernel k --ram disk", EINVAL, "'disk'");
 	bad("run --name n --kernel k --serial file:", EINVAL, "--serial");
 	bad("run --name n --kernel k extra", EINVAL, "'extra' is one");
