@@ -228,6 +228,14 @@ static int enter_lost(struct target *t, const struct gathering *g,
 	return rc;
 }
 
+static bool any_lost(const struct gathering *g)
+{
+	for (size_t k = 0; k < HUGE_PAGES; k++)
+		if (g->lost[k])
+			return true;
+	return false;
+}
+
 /* Place what take_if_whole() gave */
 static int place(struct target *t, size_t i, struct error *err)
 {
@@ -239,10 +247,9 @@ static int place(struct target *t, size_t i, struct error *err)
 		return error_set(err, -rc,
 				 "a page of a huge page is claimed twice");
 	rc = enter_lost(t, g, first, err);
-	if (!rc && memchr(g->lost, true, sizeof(g->lost)))
-		rc = split_whole(t, g, first, err);
-	else if (!rc)
-		rc = copy_whole(t, g, first, err);
+	if (!rc)
+		rc = any_lost(g) ? split_whole(t, g, first, err)
+				 : copy_whole(t, g, first, err);
 	if (rc)
 		return rc;	/* the migration ends; the buffer stays */
 	settle(t, g, first);

@@ -231,7 +231,7 @@ static void reads_stop_at_poison(void **state)
 static void writes_stop_at_poison(void **state)
 {
 	(void)state;
-	for (int b = 0; b < RAM_BACKINGS; b++) {
+	for (int b = 0; b <= RAM_MEMFD; b++) {
 		uint64_t v = 7;
 		struct ram ram;
 
@@ -329,7 +329,7 @@ static void holes_are_what_nobody_wrote(void **state)
 static void empty_ram_is_one_hole(void **state)
 {
 	(void)state;
-	for (int b = 0; b < RAM_BACKINGS; b++) {
+	for (int b = 0; b <= RAM_MEMFD; b++) {
 		struct holes h = { 0 };
 		struct ram ram;
 
