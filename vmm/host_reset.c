@@ -90,7 +90,7 @@ int host_system_reset(struct host *h, struct error *err)
 	if (machine_held(h->machine) || s.state == RUN_FINISH_MIGRATE ||
 	    s.state == RUN_POSTMIGRATE || s.state == RUN_SHUTDOWN)
 		return error_set(err, EBUSY,
-			"the guest can't be reset here now: it is leaving, has left, or has ended");
+			"the guest can't be reset here now: it is being dumped, is leaving, has left, or has ended");
 	/* It stops at once. What else that posts finds nothing left to do */
 	machine_ask_reset(h->machine, RESET_HOST);
 	rc = reset_now(h, &why);

@@ -280,11 +280,22 @@ int machine_hold(struct machine *m, struct run_status *before,
 int machine_freeze(struct machine *m, struct run_status *before,
 		   struct error *err)
 {
+	bool held;
+
 	if (!machine_ended(m))
 		return hold(m, (struct run_status){ RUN_SAVE_VM, WHY_DUMP },
 			    before, err);
-	*before = machine_status(m);
-	return wait_parked(m) ? 0 : error_set(err, ETIMEDOUT,
+	pthread_mutex_lock(&m->lock);
+	held = m->held || m->resetting;
+	m->held |= !held;
+	*before = m->status;
+	pthread_mutex_unlock(&m->lock);
+	if (held)
+		return error_set(err, EBUSY, "the guest is just being reset");
+	if (wait_parked(m))
+		return 0;
+	machine_release(m);
+	return error_set(err, ETIMEDOUT,
 		"a vCPU of a guest that has ended does not stop");
 }
 
@@ -295,18 +306,16 @@ void machine_thaw(struct machine *m, const struct run_status *before)
 
 	pthread_mutex_lock(&m->telling);
 	pthread_mutex_lock(&m->lock);
-	frozen = m->held && m->status.reason == WHY_DUMP;
-	if (frozen) {
-		m->held = false;
+	frozen = m->status.reason == WHY_DUMP;
+	m->held = false;
+	if (frozen)
 		m->status = *before;
-		if (before->state == RUN_RUNNING && m->gate != GATE_END)
-			m->gate = GATE_RUN;
-		pthread_cond_broadcast(&m->changed);
-	}
+	open_gate(m);
 	pthread_mutex_unlock(&m->lock);
 	if (frozen)
 		m->observer.status(m->observer.ctx, *before);
 	pthread_mutex_unlock(&m->telling);
+	machine_tell_reset(m);
 }
 
 void machine_release(struct machine *m)

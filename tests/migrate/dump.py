@@ -297,6 +297,7 @@ def test_detached(world):
               protocol="file:" + path)
     a.wait_state("save-vm")
     a.refused("save-vm", "migrate", uri=world.uri())
+    a.refused("dumped", "system_reset")
     a.refused("save-vm", "cont")
     a.refused("save-vm", "stop")
     e = a.qmp.wait_event("DUMP_COMPLETED")

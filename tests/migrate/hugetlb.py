@@ -147,6 +147,25 @@ def _free():
     return values[0] - values[1]
 
 
+def test_reset(world):
+    """After a reset all pages are huge again, and none is poison."""
+    world.huge_pages(32)
+    a = world.run("work=verify mib=48", "--ram", "hugetlb", cpus=2).ready()
+    free = _free()
+    lost = [page(i) for i in (3, 1000, 12000)]
+    a.poison_pages(lost)
+    a.expect(lost)
+    all_seen(a, lost)
+    a.qmp.execute("system_reset")
+    a.out.wait(lambda lines: len([x for x in lines if x.kind == "ready"])
+               >= 2, "the second boot")
+    equal(a.poisoned(), set(), "poisoned pages")
+    a.full_pass()
+    a.sweep()
+    a.verdict(mce=0, seen=0)
+    equal(_free(), free, "free huge pages")
+
+
 def test_too_few(world):
     """A pool that is too small: said with the number that is needed."""
     world.huge_pages(32)
