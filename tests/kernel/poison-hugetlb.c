@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * poison-hugetlb.c - UFFDIO_POISON on huge pages: whole ones only
+ * poison-hugetlb.c - Poison in huge pages
+ *
+ * UFFDIO_POISON takes whole ones only. Small pages, one of them poisoned, can be
+ * moved into the place of a huge one; and of one that really lost a part the
+ * file still has the rest.
  *
  * Huge pages are reserved for the test if none are free, and given back.
  */
@@ -8,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "ktest.h"
@@ -69,13 +75,97 @@ static void rules(void)
 	CHECK(!poisoned(p + HUGE), "the other page is poisoned");
 }
 
-static void whole_only(struct mapping *m)
+/* A memfd of one huge page, mapped */
+static unsigned char *huge_memfd(int *fd)
+{
+	unsigned char *p;
+
+	*fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | 21u << 26);
+	CHECK(*fd >= 0 && !ftruncate(*fd, HUGE), "memfd of huge pages: %m");
+	p = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	CHECK(p != MAP_FAILED, "mmap: %m");
+	return p;
+}
+
+/* A reader waits for the huge page, and goes on with a small one */
+static void split(void)
+{
+	int fd, uffd = uffd_open(O_NONBLOCK, UFFD_FEATURE_MISSING_HUGETLBFS);
+	unsigned char *huge = huge_memfd(&fd), *small;
+	struct toucher good, bad;
+	struct uffd_msg msg;
+
+	EXPECT(0, uffd_register(uffd, huge, HUGE,
+				UFFDIO_REGISTER_MODE_MISSING, NULL));
+	toucher_start(&good, huge + 5 * PAGE);
+	uffd_wait_fault(uffd, &msg);
+	CHECK((unsigned char *)(uintptr_t)msg.arg.pagefault.address == huge,
+	      "the fault is not at the start of the huge page");
+	toucher_start(&bad, huge + 6 * PAGE);
+	uffd_wait_fault(uffd, &msg);
+
+	small = mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(small != MAP_FAILED, "mmap: %m");
+	/* Else one huge page is there at once, and no room for a marker */
+	CHECK(!madvise(small, HUGE, MADV_NOHUGEPAGE) || errno == EINVAL,
+	      "MADV_NOHUGEPAGE: %m");
+	memset(small + 5 * PAGE, 7, PAGE);
+	EXPECT(0, uffd_register(uffd, small, HUGE,
+				UFFDIO_REGISTER_MODE_MISSING, NULL));
+	EXPECT(0, uffd_poison(uffd, small + 6 * PAGE, PAGE));
+	EXPECT(0, uffd_unregister(uffd, small, HUGE));
+	CHECK(mremap(small, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, huge) ==
+	      huge, "mremap: %m");
+	CHECK(toucher_blocked(&good) && toucher_blocked(&bad),
+	      "nobody was woken");
+	EXPECT(0, uffd_wake(uffd, huge, HUGE));
+	CHECK(toucher_join(&good).value == 7, "the wrong byte");
+	CHECK(toucher_join(&bad).signo == SIGBUS, "no SIGBUS");
+	CHECK(!poisoned(huge) && !poisoned(huge + 7 * PAGE),
+	      "more is poisoned");
+}
+
+static void file_has_the_rest(void)
+{
+	unsigned char got[3 * PAGE];
+	struct iovec to = { got, PAGE }, from;
+	unsigned char *huge;
+	int fd;
+
+	huge = huge_memfd(&fd);
+	for (size_t i = 0; i < HUGE / PAGE; i++)
+		memset(huge + i * PAGE, (int)(i % 250) + 1, PAGE);
+	if (madvise(huge + 5 * PAGE, PAGE, MADV_HWPOISON)) {
+		CHECK(errno == EINVAL || errno == EPERM, "MADV_HWPOISON: %m");
+		SKIP("MADV_HWPOISON: %m: needs CAP_SYS_ADMIN and "
+		     "CONFIG_MEMORY_FAILURE");
+	}
+	for (size_t i = 0; i < HUGE / PAGE; i++) {
+		ssize_t n;
+
+		from = (struct iovec){ huge + i * PAGE, PAGE };
+		n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+		CHECK(n < 0 && (errno == EFAULT || errno == EHWPOISON),
+		      "page %zu of it can be read by address: %zd", i, n);
+		n = pread(fd, got, PAGE, (off_t)(i * PAGE));
+		if (i == 5)
+			CHECK(n < 0 && errno == EIO, "the lost page: %zd", n);
+		else
+			CHECK(n == (ssize_t)PAGE && got[0] == i % 250 + 1,
+			      "page %zu by the file: %zd", i, n);
+	}
+	CHECK(pread(fd, got, sizeof(got), 3 * PAGE) == 2 * PAGE,
+	      "a longer read does not end at the lost page");
+}
+
+/* @loses: one of the huge pages is lost for good, if it goes well */
+static void with_pool(void (*rules)(void), bool loses)
 {
 	int lock = open(KNOB "nr_hugepages", O_RDONLY | O_CLOEXEC);
 	long had, spare;
 	pid_t pid;
 
-	(void)m;
 	if (lock < 0)
 		SKIP("no 2 MiB huge pages in this kernel");
 	/* The number is the whole machine's: one test at a time changes it */
@@ -103,12 +193,35 @@ static void whole_only(struct mapping *m)
 		knob("nr_hugepages", had);
 	CHECK(pid > 0, "fork: %m");
 	ktest_reap(pid);
-	CHECK(knob("nr_hugepages", -1) == had, "huge pages not given back");
+	CHECK(loses || knob("nr_hugepages", -1) == had, "huge pages not given back");
+}
+
+static void whole_case(struct mapping *m)
+{
+	(void)m;
+	with_pool(rules, false);
+}
+
+static void split_case(struct mapping *m)
+{
+	(void)m;
+	with_pool(split, false);
+}
+
+static void file_case(struct mapping *m)
+{
+	(void)m;
+	with_pool(file_has_the_rest, true);
 }
 
 static const struct kcase cases[] = {
 	{ "whole", "part of a huge page: EINVAL; a whole one is poisoned whole",
-	  whole_only, ON_NONE },
+	  whole_case, ON_NONE },
+	{ "split", "small pages moved over a missing huge one serve who waits "
+	  "for it; only the poisoned one of them is poison", split_case,
+	  ON_NONE },
+	{ "file", "of a huge page that lost a part: nothing by address, all "
+	  "but that part by the file (Linux 6.6)", file_case, ON_NONE },
 };
 
 KTEST_MAIN(cases)
