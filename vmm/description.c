@@ -84,6 +84,8 @@ static int put_cpus(void *fdt, const struct machine_config *cfg)
 	TRY(fdt_property_u32(fdt, "#size-cells", 0));
 	TRY(fdt_property_string(fdt, "ferry,cpuid-vendor",
 				vendor_id(cfg->vendor)));
+	TRY(fdt_property_string(fdt, "ferry,host-cpuid-vendor",
+				cfg->host_id));
 	TRY(fdt_property_u32(fdt, "ferry,tsc-khz", cfg->tsc_khz));
 	TRY(put_cpuid(fdt, &cfg->cpuid));
 	for (unsigned i = 0; i < cfg->cpus; i++) {
@@ -347,6 +349,24 @@ static int count_cpus(struct walk *w, unsigned *cpus)
 	return *cpus ? 0 : refuse(w, NULL, "there is no vCPU");
 }
 
+/* Shown to people as it is */
+static int parse_host_id(struct walk *w, char id[13])
+{
+	const char *s = get_string(w, "ferry,host-cpuid-vendor");
+
+	if (!s)
+		return -ENOTSUP;
+	if (strlen(s) != 12)
+		return refuse(w, "ferry,host-cpuid-vendor",
+			      "it has not 12 characters");
+	for (unsigned i = 0; i < 12; i++)
+		if (s[i] < ' ' || s[i] > '~')
+			return refuse(w, "ferry,host-cpuid-vendor",
+				      "it is not printable");
+	strcpy(id, s);
+	return 0;
+}
+
 static int parse_cpus(struct walk *w, struct machine_config *cfg)
 {
 	const char *s;
@@ -360,6 +380,9 @@ static int parse_cpus(struct walk *w, struct machine_config *cfg)
 	if (!vendor_find(s, &cfg->vendor))
 		return refuse(w, "ferry,cpuid-vendor",
 			      "the machine checks of that vendor are unknown");
+	rc = parse_host_id(w, cfg->host_id);
+	if (rc)
+		return rc;
 	rc = get_u32_cell(w, "ferry,tsc-khz", &cfg->tsc_khz);
 	if (!rc)
 		rc = parse_cpuid(w, &cfg->cpuid);

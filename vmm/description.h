@@ -48,7 +48,8 @@ int description_parse(const void *fdt, size_t size,
  * @cfg:	from description_parse()
  * @err:	what is missing
  *
- * Compares CPUID feature leaves and TSC frequency with what KVM offers here.
+ * Compares the processor's vendor, CPUID (cpuid_lacks()) and TSC frequency with what
+ * KVM offers here.
  *
  * Return: 0, -ENOTSUP, -errno
  */

@@ -40,6 +40,7 @@ struct vcpu;
  * @cpus:	number of vCPUs
  * @backing:	kind of RAM
  * @vendor:	whose machine-check format the guest expects
+ * @host_id:	CPUID identification of the hosts that it may run on
  * @tsc_khz:	frequency of the TSC, kHz
  * @bootargs:	the guest's command line
  * @cpuid:	the guest's CPUID leaves, as vCPU 0 sees them
@@ -49,6 +50,7 @@ struct machine_config {
 	unsigned cpus;
 	enum ram_backing backing;
 	enum cpu_vendor vendor;
+	char host_id[13];
 	uint32_t tsc_khz;
 	char bootargs[MACHINE_BOOTARGS_MAX];
 	struct kvm_cpuid_table cpuid;
@@ -161,14 +163,15 @@ struct machine {
 
 /**
  * machine_config_host() - Fill in what this host decides: CPUID and TSC
- * @cfg:	@cfg->vendor, cpuid and tsc_khz are set
+ * @cfg:	memory and cpus are given; vendor, host_id, cpuid and tsc_khz are set
+ * @model:	"host" for all that KVM supports, or "baseline"
  * @vendor:	"host", "amd" or "intel"
  * @err:	why not
  *
- * Return: 0, -errno
+ * Return: 0, -ENOTSUP (naming what the host lacks), -errno
  */
-int machine_config_host(struct machine_config *cfg, const char *vendor,
-			struct error *err);
+int machine_config_host(struct machine_config *cfg, const char *model,
+			const char *vendor, struct error *err);
 
 /**
  * machine_new() - Build a machine; its vCPUs wait at the gate

@@ -204,7 +204,7 @@ static int start_guest(struct process *p, const struct options *o,
 			"--append is longer than %zu characters",
 			sizeof(cfg->bootargs) - 1);
 	else
-		rc = machine_config_host(cfg, o->cpu_vendor, err);
+		rc = machine_config_host(cfg, o->cpu, o->cpu_vendor, err);
 	if (!rc) {
 		strcpy(cfg->bootargs, o->append);
 		p->machine = machine_new(cfg, &obs, err);

@@ -252,6 +252,7 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 		.cpus = 1,
 		.ram = RAM_ANON,
 		.method = "auto",
+		.cpu = "host",
 		.cpu_vendor = "host",
 	};
 	if (argc < 2)

@@ -61,6 +61,7 @@ enum serial_kind {
  * @cpus:	number of vCPUs
  * @ram:	kind of RAM
  * @ram_given:	it was said, and not left to the default
+ * @cpu:	"host" or "baseline"
  * @cpu_vendor:	"host", "amd" or "intel"
  * @paused:	do not start the guest
  * @no_reboot:	end when the guest wants a reset
@@ -92,6 +93,7 @@ struct options {
 	unsigned cpus;
 	enum ram_backing ram;
 	bool ram_given;
+	const char *cpu;
 	const char *cpu_vendor;
 	bool paused;
 	const char *file;

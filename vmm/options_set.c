@@ -153,6 +153,23 @@ static int set_method(struct options *o, const char *text, struct error *err)
 }
 
 /**
+ * set_cpu() - Take --cpu
+ * @o:		where it goes
+ * @text:	what was given
+ * @err:	what is wrong with it
+ *
+ * Return: 0, -EINVAL
+ */
+static int set_cpu(struct options *o, const char *text, struct error *err)
+{
+	if (strcmp(text, "host") && strcmp(text, "baseline"))
+		return error_set(err, EINVAL, "--cpu: '%.64s' is unknown; use "
+				 "host or baseline", text);
+	o->cpu = text;
+	return 0;
+}
+
+/**
  * set_cpu_vendor() - Take --cpu-vendor
  * @o:		where it goes
  * @text:	what was given
@@ -227,6 +244,8 @@ int options_set(struct options *o, const struct option_def *def,
 		return set_path(def, &o->initrd, text, err);
 	case OPT_RAM:
 		return set_ram(o, text, err);
+	case OPT_CPU:
+		return set_cpu(o, text, err);
 	case OPT_CPU_VENDOR:
 		return set_cpu_vendor(o, text, err);
 	case OPT_SERIAL:

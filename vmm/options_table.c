@@ -73,6 +73,9 @@ const struct option_def option_defs[] = {
 	  "what RAM is made of: anon, memfd, or hugetlb (huge\n"
 	  "pages of 2 MiB, which must be there: nr_hugepages);\n"
 	  "default: anon; receive: as on the source" },
+	{ "cpu", OPT_CPU, "MODEL", BIT(CMD_RUN),
+	  "what the vCPUs can: host (default), all that KVM\n"
+	  "supports here, or baseline, the same on every host" },
 	{ "cpu-vendor", OPT_CPU_VENDOR, "WHO", BIT(CMD_RUN),
 	  "whose machine checks the guest gets, by its CPUID:\n"
 	  "host (default), amd or intel" },

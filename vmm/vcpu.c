@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cpuid.h"
 #include "log.h"
 #include "vcpu.h"
 #include "vcpu_stats.h"
@@ -93,14 +94,7 @@ static int set_cpuid(struct vcpu *v, struct error *err)
 {
 	struct kvm_cpuid_table t = v->m->cfg.cpuid;
 
-	for (uint32_t i = 0; i < t.nent; i++) {
-		struct kvm_cpuid_entry2 *e = &t.entry[i];
-
-		if (e->function == 1)
-			e->ebx = (e->ebx & 0x00ffffff) | v->index << 24;
-		else if (e->function == 0xb || e->function == 0x1f)
-			e->edx = v->index;
-	}
+	cpuid_vcpu(&t, v->index);
 	return KVM_CALL(v->fd, KVM_SET_CPUID2, &t, err);
 }
 

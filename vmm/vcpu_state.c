@@ -277,16 +277,27 @@ static int save_msrs(struct vcpu *v, struct writer *w, struct error *err)
 	return rc < 0 ? rc : 0;
 }
 
+/*
+ * A KVM of another version has other MSRs. One that is refused, and is zero, is of
+ * a feature that the guest never switched on: it goes without. KVM stops at the
+ * first that it refuses. @q is used up.
+ */
 static int set_msrs(struct vcpu *v, struct kvm_msrs *q, struct error *err)
 {
-	int rc = KVM_CALL(v->fd, KVM_SET_MSRS, q, err);
+	for (;;) {
+		int rc = KVM_CALL(v->fd, KVM_SET_MSRS, q, err);
+		const struct kvm_msr_entry *e;
 
-	if (rc < 0 || (unsigned)rc == q->nmsrs)
-		return rc < 0 ? rc : 0;
-	return error_set(err, ENOTSUP,
-		"this host's KVM refuses MSR 0x%x = 0x%llx",
-		q->entries[rc].index,
-		(unsigned long long)q->entries[rc].data);
+		if (rc < 0 || (unsigned)rc == q->nmsrs)
+			return rc < 0 ? rc : 0;
+		e = &q->entries[rc];
+		if (e->data)
+			return error_set(err, ENOTSUP,
+				"this host's KVM refuses MSR 0x%x = 0x%llx",
+				e->index, (unsigned long long)e->data);
+		q->nmsrs -= (unsigned)rc + 1;
+		memmove(q->entries, e + 1, q->nmsrs * sizeof(*e));
+	}
 }
 
 static int load_msrs(struct vcpu *v, struct reader *r, bool has_tsc,

@@ -198,7 +198,7 @@ DESCRIPTIONS = {
                                 b"CyrixInstead\0"), "ferry,cpuid-vendor"),
     "no CPUID": (set_prop("/cpus", "ferry,cpuid", None), "ferry,cpuid"),
     "odd CPUID": (set_prop("/cpus", "ferry,cpuid", bytes(29)), "ferry,cpuid"),
-    "foreign CPUID": (tree(foreign_cpuid), "lacks leaf 0x1"),
+    "foreign CPUID": (tree(foreign_cpuid), "CPUID 0x1 ECX: "),
     "other TSC": (set_prop("/cpus", "ferry,tsc-khz", fdt.u32(123456)),
                   "ferry,tsc-khz", "123456"),
     "serial elsewhere": (set_prop("/serial@3f8", "reg", fdt.u64(0x2f8, 8)),

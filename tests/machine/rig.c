@@ -144,7 +144,7 @@ struct rig *rig_new(unsigned mib, unsigned cpus, enum ram_backing backing,
 	r->cfg.cpus = cpus;
 	r->cfg.backing = backing;
 	snprintf(r->cfg.bootargs, sizeof(r->cfg.bootargs), "%s", args);
-	if (machine_config_host(&r->cfg, vendor, &err))
+	if (machine_config_host(&r->cfg, "host", vendor, &err))
 		fail_msg("%s", err.text);
 	return r;
 }

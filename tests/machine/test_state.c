@@ -216,6 +216,39 @@ static void other_states_are_refused(void **state)
 	rig_free(two);
 }
 
+/* Where in a state the MSR of asynchronous page faults is: never offered, so 0 */
+static uint8_t *find_msr(const struct writer *w)
+{
+	static const uint8_t async_pf[12] = { 0x02, 0x4d, 0x56, 0x4b };
+
+	return memmem(w->data, w->len, async_pf, sizeof(async_pf));
+}
+
+/* Another KVM's MSR: harmless if it is zero, refused by its number if not */
+static void unknown_msrs(void **state)
+{
+	struct rig *r = rig_new(16, 1, RAM_ANON, "host", "");
+	struct error err = { 0 };
+	struct writer w = { 0 };
+	struct reader in;
+	uint8_t *msr;
+
+	(void)state;
+	rig_build(r);
+	save(r->m, &w);
+	msr = find_msr(&w);
+	assert_non_null(msr);
+	memcpy(msr, "\xde\xc0\xad\x0b", 4);
+	load(r->m, &w);
+
+	msr[4] = 7;
+	in = (struct reader){ .data = w.data, .len = w.len };
+	assert_int_equal(machine_load(r->m, &in, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "refuses MSR 0xbadc0de = 0x7"));
+	writer_free(&w);
+	rig_free(r);
+}
+
 /* Cut off anywhere, it is refused with a reason, and nothing breaks */
 static void truncated_states_are_refused(void **state)
 {
@@ -251,6 +284,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sleeping_vcpus),
 		cmocka_unit_test(talking_vcpus),
 		cmocka_unit_test(other_states_are_refused),
+		cmocka_unit_test(unknown_msrs),
 		cmocka_unit_test(truncated_states_are_refused),
 	};
 

@@ -16,7 +16,7 @@ static void fill(struct machine_config *cfg)
 	*cfg = (struct machine_config){
 		.memory = 64 * MIB, .cpus = 4, .backing = RAM_MEMFD,
 		.vendor = VENDOR_INTEL, .tsc_khz = 2500000,
-		.bootargs = "work=verify seed=7",
+		.bootargs = "work=verify seed=7", .host_id = "GenuineIntel",
 	};
 	cfg->cpuid.nent = 3;
 	for (unsigned i = 0; i < 3; i++)
@@ -84,6 +84,7 @@ static void check_equal(struct tree *t)
 	assert_int_equal(a->vendor, b->vendor);
 	assert_int_equal(a->tsc_khz, b->tsc_khz);
 	assert_string_equal(a->bootargs, b->bootargs);
+	assert_string_equal(a->host_id, b->host_id);
 	assert_int_equal(a->cpuid.nent, b->cpuid.nent);
 	assert_memory_equal(a->cpuid.entry, b->cpuid.entry,
 			    a->cpuid.nent * sizeof(a->cpuid.entry[0]));
@@ -148,6 +149,7 @@ static const struct {
 	{ "/memory@0", "reg" },
 	{ "/memory@0", "ferry,backing" },
 	{ "/cpus", "ferry,cpuid-vendor" },
+	{ "/cpus", "ferry,host-cpuid-vendor" },
 	{ "/cpus", "ferry,tsc-khz" },
 	{ "/cpus", "ferry,cpuid" },
 	{ "/cpus/cpu@0", "reg" },
@@ -237,6 +239,8 @@ static void values_it_cannot_build(void **state)
 		{ "/", "compatible", "ferry,machine-v2" },
 		{ "/memory@0", "ferry,backing", "swap" },
 		{ "/cpus", "ferry,cpuid-vendor", "CentaurHauls" },
+		{ "/cpus", "ferry,host-cpuid-vendor", "GenuineIntel!" },
+		{ "/cpus", "ferry,host-cpuid-vendor", "\033[31mRed    " },
 		{ "/serial@3f8", "compatible", "arm,pl011" },
 		{ "/debug-exit@f4", "compatible", "syscon-poweroff" },
 	};

@@ -82,6 +82,8 @@ static void run_has_defaults(void **state)
 	assert_int_equal(o.memory, 128 * MIB);
 	assert_int_equal(o.cpus, 1);
 	assert_int_equal(o.ram, RAM_ANON);
+	assert_string_equal(o.cpu, "host");
+	assert_string_equal(o.cpu_vendor, "host");
 	assert_int_equal(o.serial, SERIAL_STDIO);
 	assert_false(o.paused);
 	assert_null(o.control);
@@ -106,6 +108,9 @@ static void run_takes_everything(void **state)
 	assert_string_equal(o.serial_path, "out");
 	assert_string_equal(o.log, "l");
 	assert_string_equal(o.control, "/c.sock");
+	o = good("run --name a --kernel k --cpu baseline --cpu-vendor intel");
+	assert_string_equal(o.cpu, "baseline");
+	assert_string_equal(o.cpu_vendor, "intel");
 	assert_int_equal(good("run --name a --kernel k --serial none").serial,
 			 SERIAL_NONE);
 }
@@ -130,6 +135,8 @@ static void run_refuses(void **state)
 	assert_false(good("receive --name n unix:/u").ram_given);
 	assert_true(good("receive --name n --ram anon unix:/u").ram_given);
 	bad("run --name n --kernel k --ram disk", EINVAL, "'disk'");
+	bad("run --name n --kernel k --cpu max", EINVAL, "host or baseline");
+	bad("run --name n --kernel k --cpu-vendor via", EINVAL, "intel");
 	bad("run --name n --kernel k --serial file:", EINVAL, "--serial");
 	bad("run --name n --kernel k extra", EINVAL, "'extra' is one");
 	bad("run --name n --kernel k --json", EINVAL, "'--json'");

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Linux agrees with what it is told of its processors, and keeps them."""
+
+import re
+
+import linux
+from ferry import check, equal
+from linux import wait_text
+
+INIT = r"""
+echo "up cpus=$(grep -c ^processor /proc/cpuinfo)"
+dmesg | grep -iE "firmware bug|apic id|mismatch|topo.*(bug|broken|invalid)|fpu:|mce:" |
+	sed "s/^/dmesg /"
+sed -n -e "s/^model name\t: /name /p" -e "s/^apicid\t\t: /apic /p" \
+	-e "s/^core id\t\t: /core /p" -e "s/^cpu cores\t: /cores /p" \
+	-e "s/^siblings\t: /siblings /p" /proc/cpuinfo
+echo "told"
+sleep 4
+sed -n "s/^apicid\t\t: /after /p" /proc/cpuinfo
+echo "end"
+poweroff -f
+"""
+
+
+def values(vmm, word):
+    return [m[1] for x in vmm.out.lines
+            if (m := re.fullmatch(word + r" (.*?)\r?", x.text))]
+
+
+def test_processors(world, vendor, model, cpus):
+    """No firmware bug, each vCPU its own core and APIC ID, also after a move.
+
+    The baseline has no XSAVE, and so needs no `noxsave` in the lab.
+    """
+    append = linux.APPEND
+    if model == "baseline":
+        linux.APPEND = append.replace("noxsave ", "")
+    try:
+        a = linux.linux(world, INIT, "--cpu", model, "--cpu-vendor", vendor,
+                        cpus=cpus)
+    finally:
+        linux.APPEND = append
+    wait_text(a, "told")
+    every = [str(i) for i in range(cpus)]
+    equal([x for x in values(a, "dmesg") if "fpu:" not in x], [],
+          "what Linux complains about")
+    equal((values(a, "apic"), values(a, "core")), (every, every),
+          "APIC IDs and cores")
+    equal((set(values(a, "cores")), set(values(a, "siblings"))),
+          ({str(cpus)}, {str(cpus)}), "cores and siblings")
+    if model == "baseline":
+        check(any("FXSAVE" in x for x in values(a, "dmesg")), a.out.text())
+        check(all(x.startswith("Ferry baseline")
+                  for x in values(a, "name")), values(a, "name"))
+    b = world.receive()
+    a.migrate(b)
+    wait_text(b, "end")
+    equal(values(b, "after"), every, "APIC IDs after the move")
+    equal(b.wait_end(60), 0, "exit status")
+
+
+test_processors.cases = {"vendor": ["amd", "intel"],
+                         "model": ["host", "baseline"], "cpus": [2, 4]}
