@@ -130,6 +130,11 @@ int ram_renew(struct ram *ram, struct error *err)
 		      0, (off_t)ram->size))
 		return error_set(err, errno, "cannot empty RAM's memfd: %s",
 				 strerrordesc_np(errno));
+	if (ram->walled && mprotect(ram->base, ram->size,
+				    PROT_READ | PROT_WRITE))
+		return error_set(err, errno, "cannot open all of RAM: %s",
+				 strerrordesc_np(errno));
+	ram->walled = false;
 	return 0;
 }
 

@@ -102,8 +102,8 @@ int ram_create(struct ram *ram, uint64_t size, enum ram_backing backing,
  *
  * For a kernel without UFFDIO_POISON: this process's mapping loses its access rights
  * there, so ram_read() and the like say -EFAULT, and KVM_RUN fails with EFAULT, which
- * doesn't tell the address. Whoever waits for the page must be woken. There is
- * no way back.
+ * doesn't tell the address. Whoever waits for the page must be woken. Only
+ * ram_renew() opens it again.
  *
  * Return: 0, -errno
  */
@@ -113,7 +113,7 @@ int ram_wall(struct ram *ram, uint64_t offset, size_t len);
 void ram_destroy(struct ram *ram);
 
 /**
- * ram_renew() - Drop all contents, and whatever poisons a page of it
+ * ram_renew() - Drop all contents, and whatever poisons or walls off a page of it
  * @ram:	the RAM, used by nobody, registered with no userfaultfd
  * @err:	why not
  *

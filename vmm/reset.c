@@ -79,8 +79,10 @@ static int renew(struct machine *m, struct error *err)
 	/* Who is poisoning a page now would find it gone */
 	pthread_mutex_lock(&m->inject_lock);
 	rc = ram_renew(&m->ram, err);
-	if (!rc)
+	if (!rc) {
 		poison_clear(&m->poison);
+		m->walled = false;
+	}
 	pthread_mutex_unlock(&m->inject_lock);
 	return rc ? rc : boot_start(m, err);
 }

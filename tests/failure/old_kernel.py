@@ -184,6 +184,27 @@ def test_lost_after(world, ram):
 test_lost_after.cases = {"ram": ["anon", "memfd"]}
 
 
+def test_reset_opens_it(world, ram, touched):
+    """After a reset, before or after its end, all of its RAM is good again."""
+    b = lost_after(world, [page(6000), page(6001)], SLEEP, "--ram", ram)
+    if touched:
+        b.send("go")
+        b.wait_state("internal-error")
+    b.qmp.execute("system_reset")
+    if touched:
+        b.qmp.execute("cont")
+    b.wait_line("ready")
+    equal(b.poisoned(), set(), "poisoned pages")
+    b.send("go")
+    b.full_pass()
+    b.sweep()
+    b.verdict(mce=0)
+
+
+test_reset_opens_it.cases = {"ram": ["anon", "memfd"],
+                             "touched": [False, True]}
+
+
 def test_waits_for_it(world):
     """A vCPU waits for the very page when it is told to be lost."""
     a = world.run("work=walk order=random mib=32 hold=1").ready()
