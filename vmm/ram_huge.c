@@ -95,6 +95,7 @@ int ram_renew_huge(struct ram *ram, struct error *err)
 				    strerrordesc_np(errno));
 	for (uint64_t i = 0; i < ram->size / RAM_HUGE; i++)
 		ram->small[i] = 0;
+	ram->walled = false;
 	return 0;
 }
 
