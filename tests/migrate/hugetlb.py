@@ -164,6 +164,11 @@ def test_reset(world):
     a.sweep()
     a.verdict(mce=0, seen=0)
     equal(_free(), free, "free huge pages")
+    a.poison_pages(lost)    # so each is in a huge page once more
+    a.expect(lost)
+    a.sweep()
+    touched_again = {e["address"] for e in a.injected()[len(lost):]}
+    equal(touched_again, set(lost), "machine checks of the second life")
 
 
 def test_too_few(world):
