@@ -15,9 +15,9 @@ sleep 1000
 """
 
 
-def test_panic(world):
+def test_panic(world, cpus):
     """It is paused where it panicked, with its last words said."""
-    a = linux(world, INIT)
+    a = linux(world, INIT, cpus=cpus)
     wait_text(a, "up")
     equal(a.qmp.wait_event("GUEST_PANICKED"), {"action": "pause"}, "data")
     a.wait_state("guest-panicked")
@@ -27,3 +27,6 @@ def test_panic(world):
     wait_text(a, "Kernel panic - not syncing: sysrq triggered crash")
     check("Rebooting" not in a.out.text(), a.out.text())
     check(not a.qmp.seen("SHUTDOWN"), "it ended")
+
+
+test_panic.cases = {"cpus": [1, 2]}

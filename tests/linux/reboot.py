@@ -5,11 +5,12 @@ from ferry import MIB, check, equal
 from linux import BOOT, linux, wait_text
 
 INIT = r"""
+mount -t devtmpfs none /dev
 mount -t tmpfs -o size=90% none /modules
 echo "up cpus=$(grep -c ^processor /proc/cpuinfo) $(grep MemTotal /proc/meminfo)"
 while read word; do
 	case $word in
-	fill)	dd if=/dev/zero of=/modules/f bs=1M count=140 2>/dev/null &&
+	fill)	dd if=/dev/zero of=/modules/f bs=1M count=140 &&
 			echo "fil""led all" ;;
 	again)	reboot -f ;;
 	off)	poweroff -f ;;
