@@ -2,6 +2,7 @@
 #
 # make			build/ferry and build/guest.elf
 # make demo, check	what scripts/demo and scripts/check do
+# make linux		initramfs for Linux guests, docs/guest.md
 # make check-linux	stock Linux guests and real memory failure, in the lab
 # make SAN=address	another build in build/address (also undefined, thread;
 #			address+undefined)
@@ -31,6 +32,7 @@ LIB	:= $(filter-out $(BUILD)/vmm/main.o,$(OBJS))
 all: $(BUILD)/ferry $(BUILD)/guest.elf
 
 include guest/Makefile.inc
+include guest/linux/Makefile.inc
 include tests/kernel/Makefile.inc
 include tests/Makefile.inc
 
