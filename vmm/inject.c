@@ -242,18 +242,25 @@ int inject_poison(struct machine *m, uint64_t gpa,
 void inject_found(struct machine *m, const struct sigbus *s)
 {
 	struct memory_failure f = { .action = MF_NOTED };
-	struct poison p = { 0 };
+	struct poison p = { .tell = true };
 	uint64_t offset;
 
 	if (!ram_from_hva(&m->ram, s->addr, &offset))
 		return;
 	p.size = f.size = 1ull << s->lsb;
 	p.gpa = f.gpa = ram_gpa(&m->ram, offset & ~(p.size - 1));
-	if (poison_add(&m->poison, &p) <= 0)
-		return;		/* known: nobody is told twice */
+	/* If it's known, nobody is told twice */
+	if (poison_add(&m->poison, &p) > 0)
+		machine_failure(m, &f);
+}
 
-	machine_failure(m, &f);
-	m->vcpu[0].optional_gpa = f.gpa;
+bool inject_tell(struct machine *m)
+{
+	/* A guest that went away is told where it is, when it touches them */
+	if (machine_ended(m) || machine_status(m).state == RUN_POSTMIGRATE ||
+	    !poison_untold(&m->poison, NULL))
+		return false;
 	m->vcpu[0].asked |= VCPU_ASK_OPTIONAL;
 	vcpu_kick(&m->vcpu[0]);
+	return true;
 }

@@ -5,6 +5,7 @@
 #ifndef FERRY_INJECT_H
 #define FERRY_INJECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -47,11 +48,22 @@ int inject_poison(struct machine *m, uint64_t gpa,
 		  enum inject_method *method, struct error *err);
 
 /**
+ * inject_tell() - Have the guest told of pages that the host found
+ * @m:		the machine
+ *
+ * vCPU 0 tells it of one, if that can be now. To be called again, some time
+ * later, while it says true.
+ *
+ * Return: true if there was something to tell
+ */
+bool inject_tell(struct machine *m);
+
+/**
  * inject_found() - The host found a page lost before anybody touched it
  * @m:		the machine
  * @s:		what the kernel said (action optional)
  *
- * Enters it into the list and tells the guest, if it can be told.
+ * Enters it into the list, to be told by inject_tell().
  */
 void inject_found(struct machine *m, const struct sigbus *s);
 

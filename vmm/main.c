@@ -42,7 +42,7 @@ struct process {
 	struct dumper *dumper;
 	struct machine *machine;	/* built by run; freed at the end */
 	int sigbus_fd;
-	struct event *sigbus, *term, *interrupt;
+	struct event *sigbus, *tell, *term, *interrupt;
 };
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
@@ -54,7 +54,8 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 
 static void on_sigbus(evutil_socket_t fd, short what, void *arg)
 {
-	struct host *h = arg;
+	struct process *p = arg;
+	struct host *h = &p->host;
 	struct sigbus s;
 
 	(void)what;
@@ -62,6 +63,22 @@ static void on_sigbus(evutil_socket_t fd, short what, void *arg)
 	while (read(fd, &s, sizeof(s)) == sizeof(s))
 		if (h->machine)
 			inject_found(h->machine, &s);
+	pthread_mutex_unlock(&h->lock);
+	event_active(p->tell, EV_TIMEOUT, 0);
+}
+
+/* One page at a time, and again until the guest knows of all */
+static void on_tell(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval again = { .tv_sec = 1 };
+	struct process *p = arg;
+	struct host *h = &p->host;
+
+	(void)fd;
+	(void)what;
+	pthread_mutex_lock(&h->lock);
+	if (h->machine && inject_tell(h->machine))
+		event_add(p->tell, &again);
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -117,10 +134,11 @@ static int watch_signals(struct process *p, struct error *err)
 	if (p->sigbus_fd < 0)
 		return p->sigbus_fd;
 	p->sigbus = event_new(base, p->sigbus_fd, EV_READ | EV_PERSIST,
-			      on_sigbus, &p->host);
+			      on_sigbus, p);
+	p->tell = evtimer_new(base, on_tell, p);
 	p->term = evsignal_new(base, SIGTERM, on_signal, p->host.loop);
 	p->interrupt = evsignal_new(base, SIGINT, on_signal, p->host.loop);
-	if (!p->sigbus || !p->term || !p->interrupt)
+	if (!p->sigbus || !p->tell || !p->term || !p->interrupt)
 		return error_set(err, ENOMEM, "out of memory for events");
 	event_add(p->sigbus, NULL);
 	event_add(p->term, NULL);
@@ -181,6 +199,7 @@ static void close_process(struct process *p)
 	chardev_socket_close(h->terminals);
 	control_close(h->control);
 	free_event(p->sigbus);
+	free_event(p->tell);
 	free_event(p->term);
 	free_event(p->interrupt);
 	loop_free(h->loop);

@@ -50,6 +50,7 @@ enum mce_kind {
 #define MSR_MCG_STATUS		0x17a
 #define MSR_MCG_CTL		0x17b
 #define MSR_MC_CTL(bank)	(0x400u + 4 * (bank))
+#define MSR_MC_STATUS(bank)	(0x401u + 4 * (bank))
 
 #define MCE_BANKS		10	/* that a vCPU has */
 #define MCE_BANK		9	/* memory errors; any bank would do */

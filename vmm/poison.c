@@ -121,6 +121,20 @@ bool poison_find(struct poison_list *l, uint64_t gpa, struct poison *found)
 	return p;
 }
 
+bool poison_untold(struct poison_list *l, struct poison *first)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; i < l->n && !found; i++) {
+		found = l->entry[i].tell && !l->entry[i].delivered;
+		if (found && first)
+			*first = l->entry[i];
+	}
+	pthread_mutex_unlock(&l->lock);
+	return found;
+}
+
 void poison_delivered(struct poison_list *l, uint64_t gpa, uint64_t size)
 {
 	pthread_mutex_lock(&l->lock);

@@ -24,11 +24,13 @@
  * struct poison - One stretch of lost memory
  * @gpa:	guest-physical address
  * @size:	bytes
- * @delivered:	the guest got a machine check for it
+ * @delivered:	the guest was told of it by a machine check, or a record
+ * @tell:	it shall be told, before it touches it. Stays here: where the
+ *		guest goes it is told when it touches it
  */
 struct poison {
 	uint64_t gpa, size;
-	bool delivered;
+	bool delivered, tell;
 };
 
 struct poison_list {
@@ -67,6 +69,15 @@ void poison_clear(struct poison_list *l);
  * Return: true if it is
  */
 bool poison_find(struct poison_list *l, uint64_t gpa, struct poison *found);
+
+/**
+ * poison_untold() - What the guest shall be told of, and was not yet
+ * @l:		the list
+ * @first:	set to the first of these; may be NULL
+ *
+ * Return: true if there is one
+ */
+bool poison_untold(struct poison_list *l, struct poison *first);
 
 /**
  * poison_delivered() - Note that the guest was told of a stretch

@@ -20,7 +20,7 @@
 
 /* Bits of @asked */
 #define VCPU_ASK_BROADCAST	1u	/* another vCPU had a machine check */
-#define VCPU_ASK_OPTIONAL	2u	/* tell the guest of optional_gpa */
+#define VCPU_ASK_OPTIONAL	2u	/* tell the guest what the host found */
 
 /**
  * struct vcpu - One virtual processor
@@ -32,7 +32,6 @@
  * @tid:	the same as the kernel's number, 0 until it started
  * @started:	@thread is to be joined
  * @asked:	VCPU_ASK_… bits
- * @optional_gpa: address for VCPU_ASK_OPTIONAL
  * @sigbus:	what this thread's last SIGBUS said
  * @stats_fd:	KVM's statistics of it, or -1; see vcpu_stats.h
  * @stats_blocking: where in them it says whether the vCPU is blocked
@@ -50,7 +49,6 @@ struct vcpu {
 	_Atomic pid_t tid;
 	bool started;
 	_Atomic unsigned asked;
-	_Atomic uint64_t optional_gpa;
 	struct sigbus sigbus;
 	int stats_fd;
 	off_t stats_blocking;

@@ -144,12 +144,44 @@ void vcpu_walled(struct vcpu *v)
 }
 
 /* A vCPU that is in a machine check, or can't have one, needs no broadcast */
-static void deliver(struct vcpu *v, enum mce_kind kind, uint64_t gpa)
+static void deliver_broadcast(struct vcpu *v)
 {
-	struct mce_record r = mce_encode(v->m->cfg.vendor, kind, gpa, 12);
+	struct mce_record r = mce_encode(v->m->cfg.vendor, MCE_BROADCAST, 0,
+					 12);
 
-	if (can_take(v, &r) == CAN_TAKE && !set_record(v, &r) &&
-	    kind == MCE_OPTIONAL && v->m->cfg.vendor == VENDOR_INTEL)
+	if (can_take(v, &r) == CAN_TAKE)
+		set_record(v, &r);
+}
+
+/* Is there a record that the guest has not read? It would be lost */
+static bool is_full(struct vcpu *v, unsigned bank)
+{
+	return get_msr(v, MSR_MC_STATUS(bank), 0) & MCI_STATUS_VAL;
+}
+
+/*
+ * Tell the guest of one page that the host found. What it can't be told now
+ * (one record fits in the bank) it is told later: inject_tell()
+ */
+static void deliver_found(struct vcpu *v)
+{
+	struct machine *m = v->m;
+	struct memory_failure f = { .action = MF_INJECTED };
+	struct mce_record r;
+	struct poison p;
+
+	if (!poison_untold(&m->poison, &p))
+		return;
+	f.gpa = p.gpa;
+	f.size = p.size;
+	r = mce_encode(m->cfg.vendor, MCE_OPTIONAL, p.gpa,
+		       (unsigned)__builtin_ctzll(p.size));
+	if (can_take(v, &r) != CAN_TAKE || is_full(v, r.bank) ||
+	    set_record(v, &r))
+		return;
+	poison_delivered(&m->poison, f.gpa, f.size);
+	machine_failure(m, &f);
+	if (mce_interrupts(&r) && m->cfg.vendor == VENDOR_INTEL)
 		ask_others(v);
 }
 
@@ -158,7 +190,7 @@ void vcpu_deliver(struct vcpu *v)
 	unsigned asked = atomic_exchange(&v->asked, 0);
 
 	if (asked & VCPU_ASK_OPTIONAL)
-		deliver(v, MCE_OPTIONAL, v->optional_gpa);
+		deliver_found(v);
 	if (asked & VCPU_ASK_BROADCAST)
-		deliver(v, MCE_BROADCAST, 0);
+		deliver_broadcast(v);
 }

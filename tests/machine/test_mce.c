@@ -226,6 +226,18 @@ static void found(struct rig *r, uint64_t gpa)
 	inject_found(r->m, &s);		/* the second time it is known */
 }
 
+static void check_told(struct rig *r, unsigned n, uint64_t gpa)
+{
+	struct memory_failure f = rig_failure(r, n);
+	struct poison p;
+
+	assert_int_equal(f.action, MF_INJECTED);
+	assert_true(f.gpa == gpa && f.size == 4096);
+	assert_false(f.required || f.recursive);
+	assert_true(poison_find(&r->m->poison, gpa, &p) && p.delivered);
+	assert_false(inject_tell(r->m));
+}
+
 static void intel_is_told_of_what_was_found(void **state)
 {
 	struct rig *r = start("intel", 2, RAM_ANON);
@@ -233,6 +245,7 @@ static void intel_is_told_of_what_was_found(void **state)
 
 	(void)state;
 	found(r, 0x600000);
+	assert_true(inject_tell(r->m));
 	at = rig_wait(r, 0, " bank=9 ");
 	while (at && r->out[at - 1] != '\n')
 		at--;
@@ -242,7 +255,8 @@ static void intel_is_told_of_what_was_found(void **state)
 	rig_wait(r, at, "retired addr=0x600000");
 	expect(r, 0x600000);
 	check_noted(r, 0, 0x600000);
-	assert_int_equal(r->failures, 1);
+	check_told(r, 1, 0x600000);
+	assert_int_equal(r->failures, 2);
 	check_verdict(r, 1);
 	rig_free(r);
 }
@@ -324,6 +338,7 @@ static void amd_finds_a_record(void **state)
 
 	(void)state;
 	found(r, 0x600000);
+	assert_true(inject_tell(r->m));
 	check_noted(r, 0, 0x600000);
 	at = rig_wait(r, 0, "mce vcpu=");
 	check_line(r, at, 9, AMD_OPTIONAL, 0, "deferred");
@@ -331,8 +346,51 @@ static void amd_finds_a_record(void **state)
 	assert_true(rig_number(r, at, "addr") == 0x600000);
 	rig_wait(r, at, "retired addr=0x600000");
 	expect(r, 0x600000);
-	assert_int_equal(r->failures, 1);
+	check_told(r, 1, 0x600000);
+	assert_int_equal(r->failures, 2);
 	check_verdict(r, 1);
+	rig_free(r);
+}
+
+/* A bank holds one record: the next one waits until the guest has read it */
+static void all_that_was_found_is_told_once(void **state)
+{
+	static const char *const vendors[] = { "amd", "intel" };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig *r = start(vendors[i], 2, RAM_ANON);
+
+		for (uint64_t p = 0; p < 8; p++)
+			found(r, 0x600000 + p * 0x1000);
+		for (unsigned n = 0; inject_tell(r->m) && n < 1000; n++)
+			usleep(10000);
+		for (uint64_t p = 0; p < 8; p++) {
+			char want[48];
+
+			snprintf(want, sizeof(want), "retired addr=0x%llx",
+				 0x600000ull + p * 0x1000);
+			rig_wait(r, 0, want);
+			expect(r, 0x600000 + p * 0x1000);
+		}
+		assert_int_equal(r->failures, 16);
+		check_verdict(r, 8);
+		rig_free(r);
+	}
+}
+
+/* What the guest met by itself before it could be told is no news */
+static void what_was_met_is_not_told(void **state)
+{
+	struct rig *r = start("intel", 1, RAM_ANON);
+
+	(void)state;
+	assert_true(rig_pause(r));
+	poison(r, 0x600000);
+	found(r, 0x600000);
+	found(r, 0x601000);
+	poison_delivered(&r->m->poison, 0x601000, 4096);
+	assert_false(inject_tell(r->m));
 	rig_free(r);
 }
 
@@ -462,6 +520,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(intel_touches_while_a_broadcast_comes),
 		cmocka_unit_test(a_guest_that_stays_in_a_machine_check_ends),
 		cmocka_unit_test(amd_finds_a_record),
+		cmocka_unit_test(all_that_was_found_is_told_once),
+		cmocka_unit_test(what_was_met_is_not_told),
 		cmocka_unit_test(several_vcpus_one_page),
 		cmocka_unit_test(ring0_works_without_poison),
 		cmocka_unit_test(ring0_reads),

@@ -107,6 +107,23 @@ static void delivered_stays(void **state)
 	assert_int_equal(l->n, 2);
 }
 
+static void only_what_shall_be_told_is_untold(void **state)
+{
+	struct poison_list *l = *state;
+	struct poison p = { .gpa = 5 * PAGE, .size = PAGE, .tell = true };
+
+	add(l, PAGE, PAGE, 1);
+	assert_false(poison_untold(l, NULL));
+	assert_int_equal(poison_add(l, &p), 1);
+	p.gpa = 3 * PAGE;
+	assert_int_equal(poison_add(l, &p), 1);
+	assert_true(poison_untold(l, &p) && p.gpa == 3 * PAGE);
+	poison_delivered(l, 3 * PAGE, PAGE);
+	assert_true(poison_untold(l, &p) && p.gpa == 5 * PAGE);
+	poison_delivered(l, 5 * PAGE, PAGE);
+	assert_false(poison_untold(l, NULL));
+}
+
 static void a_neighbour_keeps_its_own_entry(void **state)
 {
 	struct poison_list *l = *state;
@@ -299,6 +316,7 @@ int main(void)
 		CASE(found_by_any_byte_of_it),
 		CASE(known_is_not_new),
 		CASE(delivered_stays),
+		CASE(only_what_shall_be_told_is_untold),
 		CASE(a_neighbour_keeps_its_own_entry),
 		CASE(delivered_is_for_a_whole_stretch),
 		CASE(no_byte_of_a_stretch_is_forgotten),
