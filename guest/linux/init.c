@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -92,6 +94,25 @@ static void set_mce_poll(void)
 	} else if (options.mce_poll_s) {
 		say("error mce_poll_s=%s reason=cannot-be-set", POLL_INTERVAL);
 	}
+}
+
+/* Drivers that are modules, in the order of their names */
+static void load_modules(void)
+{
+	glob_t g;
+
+	if (glob("/modules/*.ko", 0, NULL, &g))
+		return;
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		int fd = open(g.gl_pathv[i], O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+			say("error module=%s reason=%s", g.gl_pathv[i],
+			    strerrorname_np(errno));
+		if (fd >= 0)
+			close(fd);
+	}
+	globfree(&g);
 }
 
 static void read_word(const char *path, char *word, int size)
@@ -206,6 +227,7 @@ int main(void)
 	if (!wants(WORK_SHELL))
 		no_echo();
 	setenv("PATH", "/bin:/usr/bin:/sbin:/usr/sbin", 1);
+	load_modules();
 	set_mce_poll();
 	bus_init();
 	say_boot();

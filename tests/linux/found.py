@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Failing memory that the host finds before the guest touches it; two moves.
+
+The guest is told, and Linux takes the pages out of use: they never trouble
+anybody again. What it could not be told of it is told when it touches it,
+wherever it is by then.
+"""
+
+from ferry import check, equal
+from host_memory import host_finds
+from linux_guest import clean, kernel_said, linux_guest, pages, recovered, \
+    touch
+
+FOUND = [0, 1, 2]       # by a's host; 0 is touched there, the others never
+
+
+def told(vmm, gpas):
+    """One event each that it was found, and one that the guest was told."""
+    events = vmm.qmp.wait(
+        lambda: (e := vmm.qmp.seen("MEMORY_FAILURE"),
+                 len(e) >= 2 * len(gpas))[1] and e,
+        f"{2 * len(gpas)} events")
+    equal(sorted((e["address"], e["action"], e["recipient"],
+                  e["flags"]["action-required"]) for e in events),
+          sorted((gpa, *what, False) for gpa in gpas for what in
+                 (("ignore", "hypervisor"), ("inject", "guest"))), "events")
+
+
+def test_found(world, vendor, ram):
+    """Told once, retired for ever; A to B to C with more lost on the way."""
+    a = linux_guest(world, "ferry.work=verify,victim,clock,kmsg ferry.mib=96 "
+                    "ferry.mce_poll_s=1", "--cpu-vendor", vendor, "--ram", ram)
+    where = pages(a, "victim")
+    for n in FOUND:
+        host_finds(a, where[n])
+    told(a, [where[n] for n in FOUND])
+    for n in FOUND:
+        recovered(a, where[n])
+    bus = touch(a, 0)
+    equal((bus["code"], bus["lsb"]), (4, 12), "SIGBUS by Linux alone")
+    a.poison(where[4], method="hwpoison")
+
+    b = world.receive("--ram", ram)
+    a.migrate(b)
+    b.poison(where[5], method="hwpoison")
+    b.poison(where[6], method="hwpoison")
+    check(touch(b, 6), "page 6, which is lost, could be read")
+    recovered(b, where[6])
+
+    c = world.receive("--ram", ram, name="c")
+    b.migrate(c)
+    lost = [*FOUND, 4, 5, 6]
+    equal(c.poisoned(), {where[n] for n in lost}, "poison on c")
+    for n in 1, 2, 4, 5:
+        equal(touch(c, n)["code"], 4, f"page {n}")
+    for n in range(16):
+        equal(touch(c, n), None, f"page {n} on second thoughts")
+    clean(c, lost=0, corrupted_kib=4 * len(lost))
+    for vmm, new in (a, FOUND), (b, [6]), (c, [4, 5]):
+        equal(sorted(e["address"] for e in vmm.injected()),
+              sorted(where[n] for n in new), f"told on {vmm.name}")
+        equal(len(kernel_said(vmm, "recovery action")), len(new),
+              f"pages retired on {vmm.name}")
+
+
+test_found.cases = {"vendor": ["amd", "intel"], "ram": ["anon"]}
