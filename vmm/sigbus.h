@@ -5,9 +5,11 @@
  * A vCPU thread that touched poison comes back from KVM_RUN with EINTR and a
  * SIGBUS behind it: the handler leaves what it said in the thread's own
  * struct sigbus. An error that the host found by itself (action optional,
- * prctl PR_MCE_KILL_EARLY) goes into a pipe that the main loop reads. Any other
- * SIGBUS is a bug, since this process never reads guest RAM itself, and ends
- * it as if there were no handler.
+ * prctl PR_MCE_KILL_EARLY) goes into a pipe that the main loop reads. The kernel
+ * drops one that comes while another is pending (SIGBUS is not queued): of
+ * that page the guest is told when it touches it. Any other SIGBUS is a bug,
+ * since this process never reads guest RAM itself, and ends it as if there were
+ * no handler.
  */
 #ifndef FERRY_SIGBUS_H
 #define FERRY_SIGBUS_H
