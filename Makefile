@@ -54,6 +54,9 @@ $(BUILD)/bench-limits: $(wildcard scripts/bench-limits*.c scripts/*.h)
 demo:
 	scripts/demo
 
+demo-linux:
+	scripts/demo-linux
+
 check:
 	scripts/check
 
@@ -75,4 +78,4 @@ clean:
 
 -include $(OBJS:.o=.d)
 
-.PHONY: all demo check check-linux lint install clean
+.PHONY: all demo demo-linux check check-linux lint install clean

@@ -43,12 +43,12 @@ def initrd(world, name):
 
 
 def linux_guest(world, append, *args, cpus=2, memory="512M",
-                packed="linux.initrd"):
+                packed="linux.initrd", name="a"):
     """Start a guest, and wait until its init has its workloads prepared."""
     kernel = os.environ.get("FERRY_LINUX") or os.environ.get("LAB_VMLINUZ")
     if not kernel:
         raise Skip("FERRY_LINUX names no kernel, and this is not the lab")
-    a = world.start("a", ["run", "--name", "a", "--memory", memory, "--cpus",
+    a = world.start(name, ["run", "--name", name, "--memory", memory, "--cpus",
                           str(cpus), "--kernel", kernel, "--initrd",
                           initrd(world, packed), "--append",
                           APPEND + QUIET + append, *args])
