@@ -26,8 +26,9 @@ def told(vmm, gpas):
                  (("ignore", "hypervisor"), ("inject", "guest"))), "events")
 
 
-def test_found(world, vendor, ram):
+def test_found(world, how):
     """Told once, retired for ever; A to B to C with more lost on the way."""
+    vendor, ram = how.split("-")
     a = linux_guest(world, "ferry.work=verify,victim,clock,kmsg ferry.mib=96 "
                     "ferry.mce_poll_s=1", "--cpu-vendor", vendor, "--ram", ram)
     where = pages(a, "victim")
@@ -65,4 +66,4 @@ def test_found(world, vendor, ram):
               f"pages retired on {vmm.name}")
 
 
-test_found.cases = {"vendor": ["amd", "intel"], "ram": ["anon"]}
+test_found.cases = {"how": ["amd-anon", "intel-memfd"]}
