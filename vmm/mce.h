@@ -47,6 +47,7 @@ enum mce_kind {
 /* MISC: the address is physical (mode 2 in bits 8:6), and its lowest valid bit */
 #define MCI_MISC_PHYSICAL	(2ull << 6)
 
+#define MSR_MCG_CAP		0x179
 #define MSR_MCG_STATUS		0x17a
 #define MSR_MCG_CTL		0x17b
 #define MSR_MC_CTL(bank)	(0x400u + 4 * (bank))

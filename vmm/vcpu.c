@@ -98,6 +98,19 @@ static int set_cpuid(struct vcpu *v, struct error *err)
 	return KVM_CALL(v->fd, KVM_SET_CPUID2, &t, err);
 }
 
+/*
+ * kvm_amd takes MCG_SER_P away from its vCPUs (svm_setup_mce()), AMD's
+ * processors don't have it. A guest that believes in an Intel one needs it
+ */
+static void check_recovery(struct vcpu *v)
+{
+	uint64_t cap;
+
+	if (v->m->cfg.vendor == VENDOR_INTEL &&
+	    !kvm_get_msr(v->fd, MSR_MCG_CAP, &cap) && !(cap & MCG_SER_P))
+		log_line("KVM gives this Intel guest no MCG_SER_P: Linux in it will not outlive lost memory; leave --cpu-vendor as the host's");
+}
+
 int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 	     struct error *err)
 {
@@ -118,6 +131,8 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 	rc = set_cpuid(v, err);
 	if (rc >= 0)
 		rc = KVM_CALL(v->fd, KVM_X86_SETUP_MCE, &m->kvm.mce_cap, err);
+	if (rc >= 0 && !index)
+		check_recovery(v);
 	return rc < 0 ? rc : start(v, err);
 }
 

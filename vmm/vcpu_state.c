@@ -25,7 +25,6 @@
 
 #define MSR_TSC		0x10
 #define TSC_BYTES	9	/* in the state: see save_tsc() */
-#define MSR_MCG_CAP	0x179
 #define MSR_HV_TIME	0x40000020	/* HV_X64_MSR_TIME_REF_COUNT */
 
 #define R(m) FIELD(struct kvm_regs, m)
