@@ -18,7 +18,7 @@ SLOW_ONLY = ("hrtimer: interrupt took", "clocksource: Long readout interval",
              "workqueue: ")
 
 # It speaks through the init alone, so that no line is cut; and boots faster
-QUIET = "loglevel=1 no_timer_check cryptomgr.notests audit=0 " \
+QUIET = "loglevel=0 no_timer_check cryptomgr.notests audit=0 " \
         "lsm=capability nokaslr ferry.interval_ms=3600000 "
 
 
