@@ -74,27 +74,30 @@ static void punch_alone(struct mapping *m)
 		NOTE("(here it does not)");
 }
 
-static void lose(struct mapping *m)
-{
-	memset(m->addr, 0x42, m->len);
-	if (!madvise(m->addr + PAGE, PAGE, MADV_HWPOISON))
-		return;
-	if (errno == EPERM)
-		SKIP("MADV_HWPOISON needs CAP_SYS_ADMIN");
-	if (errno == EINVAL)
-		SKIP("the kernel has no CONFIG_MEMORY_FAILURE");
-	CHECK(false, "MADV_HWPOISON: %m");
-}
-
 static void on_sigbus(int sig)
 {
 	(void)sig;
 }
 
 /* The kernel has the caller consume the error: a SIGBUS may come at once */
+static void lose(struct mapping *m)
+{
+	struct sigaction once = { .sa_handler = on_sigbus }, before;
+	int rc;
+
+	memset(m->addr, 0x42, m->len);
+	sigaction(SIGBUS, &once, &before);
+	rc = madvise(m->addr + PAGE, PAGE, MADV_HWPOISON) ? errno : 0;
+	sigaction(SIGBUS, &before, NULL);
+	if (rc == EPERM)
+		SKIP("MADV_HWPOISON needs CAP_SYS_ADMIN");
+	if (rc == EINVAL)
+		SKIP("the kernel has no CONFIG_MEMORY_FAILURE");
+	CHECK(!rc, "MADV_HWPOISON: %s", strerror(rc));
+}
+
 static void real(struct mapping *m)
 {
-	signal(SIGBUS, on_sigbus);
 	lose(m);
 	CHECK(poisoned(m->addr + PAGE), "not poisoned");
 	renew(m);
@@ -105,7 +108,6 @@ static void real(struct mapping *m)
 /* Why the file must be punched, too */
 static void drop_alone(struct mapping *m)
 {
-	signal(SIGBUS, on_sigbus);
 	lose(m);
 	drop(m);
 	CHECK(poisoned(m->addr + PAGE), "the file has let go of the page");
