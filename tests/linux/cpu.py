@@ -15,7 +15,7 @@ sed -n -e "s/^model name\t: /name /p" -e "s/^apicid\t\t: /apic /p" \
 	-e "s/^core id\t\t: /core /p" -e "s/^cpu cores\t: /cores /p" \
 	-e "s/^siblings\t: /siblings /p" /proc/cpuinfo
 echo "told"
-sleep 4
+read go
 sed -n "s/^apicid\t\t: /after /p" /proc/cpuinfo
 echo "end"
 poweroff -f
@@ -54,6 +54,7 @@ def test_processors(world, vendor, model, cpus):
                   for x in values(a, "name")), values(a, "name"))
     b = world.receive()
     a.migrate(b)
+    b.send("go")
     wait_text(b, "end")
     equal(values(b, "after"), every, "APIC IDs after the move")
     equal(b.wait_end(60), 0, "exit status")
