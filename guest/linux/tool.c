@@ -59,18 +59,39 @@ static bool tells_failure(const char *line)
 	return strstr(line, "FAILURE") || strstr(line, "fail:");
 }
 
+/* What a terminal shows in the end: memtester writes over its own progress */
+static void as_seen(char *line)
+{
+	size_t at = 0, end = 0;
+
+	for (const char *from = line; *from && *from != '\n'; from++) {
+		if (*from == '\b') {
+			at -= at > 0;
+			continue;
+		}
+		line[at++] = *from;
+		if (at > end)
+			end = at;
+	}
+	while (end && line[end - 1] == ' ')
+		end--;
+	line[end] = '\0';
+}
+
 static void *listen_to(void *arg)
 {
 	struct tool *t = arg;
 	FILE *f = fdopen(t->out, "r");
-	char line[512];
+	char *line = NULL;
+	size_t room = 0;
 
-	while (f && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
+	while (f && getline(&line, &room, f) > 0) {
+		as_seen(line);
 		if (tells_failure(line))
 			bad_count(1);
 		say("tool name=%s %s", t->name, line);
 	}
+	free(line);
 	if (f)
 		fclose(f);
 	ended(t);

@@ -37,3 +37,18 @@ def test_busy(world):
     equal(warnings(b), [], "warnings after the move")
     b.send("exit")
     equal(b.wait_end(), 0, "exit status")
+
+
+def test_memtester(world):
+    """Another judge of memory moves in the middle of its work."""
+    a = linux_guest(world, "ferry.work=memtester,clock,kmsg "
+                    "ferry.memtester_mib=2", memory="256M",
+                    packed="linux-tools.initrd")
+    a.wait_line("tool", test=lambda x: "Loop 1" in x.text)
+    b = world.receive()
+    a.migrate(b)
+    b.wait_line("tool", test=lambda x: x.text.endswith(": ok"))
+    b.send("stop")
+    b.wait_line("tool", name="memtester", good=1)
+    equal(b.ask("verdict", "verdict")["clean"], 1, "verdict")
+    equal(warnings(b), [], "warnings after the move")
