@@ -3,7 +3,7 @@
 # make			build/ferry and build/guest.elf
 # make demo, check	what scripts/demo and scripts/check do
 # make linux		initramfs for Linux guests, docs/guest.md
-# make check-linux	stock Linux guests and real memory failure, in the lab
+# make check-linux	of these only stock Linux guests and real memory failure
 # make SAN=address	another build in build/address (also undefined, thread;
 #			address+undefined)
 # make FAULTS=1 BUILD=build/faults	a build that can be told to misbehave

@@ -14,7 +14,7 @@ import subprocess
 from errors import SLOW, Skip
 
 BOOT = 50 * SLOW        # seconds that a boot may take
-# The lab's processor runs XSETBV unseen by its own KVM: docs/lab.md
+# A guest with XSAVE does not survive its moves in the lab: docs/lab.md
 APPEND = "console=ttyS0 loglevel=4 panic=-1 mitigations=off noxsave "
 
 HEAD = r"""#!/bin/busybox sh
