@@ -68,8 +68,10 @@ static long send_some(struct server *sv, size_t page, size_t max,
 	size_t n = max > 1 ? sent_claim(&s->sent, page, max) : 0;
 	int rc;
 
-	if (!n)
-		return (rc = send_page(sv, page, err)) ? rc : 1;
+	if (!n) {
+		rc = send_page(sv, page, err);
+		return rc ? rc : 1;
+	}
 	rc = batch_fill(s, &sv->batch, page, n, err);
 	if (!rc)
 		rc = batch_send(s, &sv->batch, &s->demand, PAGE_DEMAND, err);

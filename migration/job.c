@@ -224,7 +224,8 @@ static json_t *ferry_json(const struct job *j, uint64_t to)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
 		"side", j->outgoing ? "source" : "destination",
-		"id", j->id, "arrived-as", j->arrived, "uri", j->uri, "stage", j->stage, "pages",
+		"id", j->id, "arrived-as", j->arrived, "uri", j->uri,
+		"stage", j->stage, "pages",
 		"demand", (json_int_t)j->pages[PAGE_DEMAND],
 		"push", (json_int_t)j->pages[PAGE_PUSH],
 		"zero", (json_int_t)j->pages[PAGE_KIND_ZERO],

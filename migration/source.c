@@ -87,7 +87,7 @@ static void come_home(struct source *s, struct error *why)
 	channel_deadline(&s->main, GOODBYE_MS);
 	channel_refuse(&s->main, why);
 	end_demand(s);
-	channel_shut(&s->main);
+	source_disconnect(s);
 	s->host->side = "none";
 	if (!s->cancelled)
 		log_line("migration failed: %s; the guest goes on here",
@@ -98,7 +98,7 @@ static void come_home(struct source *s, struct error *why)
 static void complete(struct source *s)
 {
 	end_demand(s);
-	channel_shut(&s->main);
+	source_disconnect(s);
 	machine_set_status(s->m, (struct run_status){ RUN_POSTMIGRATE,
 						      WHY_MIGRATED });
 	job_set(s->job, JOB_COMPLETED, NULL);

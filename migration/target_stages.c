@@ -408,6 +408,8 @@ static int let_go(struct target *t, struct error *err)
 	else
 		close(t->uffd);
 	t->uffd = rc ? t->uffd : -1;
+	if (!rc)
+		huge_free(t);
 	pthread_mutex_unlock(&t->hook_lock);
 	return rc;
 }

@@ -123,7 +123,9 @@ ssize_t ram_read_around(const struct ram *ram, uint64_t offset, void *to,
 	uint64_t left = RAM_HUGE - offset % RAM_HUGE;
 	ssize_t n;
 
-	if (!ram_is_huge(ram, offset) || !file_knows_what_is_lost())
+	/* The file knows nothing of what was walled off */
+	if (!ram_is_huge(ram, offset) || ram->walled ||
+	    !file_knows_what_is_lost())
 		return -1;
 	n = pread(ram->memfd, to, len < left ? len : left, (off_t)offset);
 	if (n < 0 && errno == EIO)

@@ -22,13 +22,13 @@ SLEEP = "work=verify mib=32 hold=1"
 BUSY = "work=verify mib=16"
 
 
-def receive_old(world, **kw):
+def receive_old(world, *args, **kw):
     """A destination that can't poison, and says so when it starts."""
     if OLD:
-        b = world.receive(**kw)
+        b = world.receive(*args, **kw)
     elif os.access(os.path.join(FAULTS, "ferry"), os.X_OK):
-        b = world.receive(build=FAULTS, env={"FERRY_FAULT": "old-kernel"},
-                          **kw)
+        b = world.receive(*args, build=FAULTS,
+                          env={"FERRY_FAULT": "old-kernel"}, **kw)
     else:
         raise Skip(f"no {FAULTS}/ferry (make FAULTS=1 BUILD=build/faults)")
     b.said("this kernel has no UFFDIO_POISON")
@@ -141,10 +141,10 @@ def test_told_before_prepare(world):
         wire.POISON, b"", page(3), 1), m]})
 
 
-def lost_after(world, pages, append=SLEEP, *args):
+def lost_after(world, pages, append=SLEEP, *args, there=()):
     """The guest is there when the source loses pages that have not left."""
     a = world.run(append, *args, cpus=2).ready()
-    b = receive_old(world)
+    b = receive_old(world, *there)
     relay = Relay(world, b)
     relay.hold()
     allow(a)
@@ -182,6 +182,24 @@ def test_lost_after(world, ram):
 
 
 test_lost_after.cases = {"ram": ["anon", "memfd"]}
+
+
+def test_huge(world):
+    """A huge page that lost a part: nobody gets zeroes for it, the host neither.
+
+    The file behind it knows of no wall.
+    """
+    world.huge_pages(32)
+    lost = page(6000)
+    b = lost_after(world, [lost], there=("--ram", "hugetlb"))
+    b.refused(hex(lost), "pmemsave", val=lost, size=PAGE,
+              filename=world.path("page"))
+    b.send("go")
+    b.wait_state("internal-error")
+    equal([e["address"] for e in b.qmp.seen("MEMORY_FAILURE",
+                                            action="fatal")],
+          [lost], "addresses of its end")
+    equal(b.lines("bad"), [], "lines of a guest that read wrong data")
 
 
 def test_reset_opens_it(world, ram, touched):
