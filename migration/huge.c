@@ -191,9 +191,6 @@ static int split_whole(struct target *t, const struct gathering *g,
 	const uint64_t offset = (uint64_t)first * WIRE_PAGE;
 	int rc;
 
-	/* No way to take away a part of it, so all of it: to touch it ends
-	 * the guest in any case
-	 */
 	if (t->can_poison)
 		rc = ram_split(&t->m->ram, offset, g->data, g->lost, t->uffd,
 			       err);
@@ -215,15 +212,22 @@ static void settle(struct target *t, const struct gathering *g, size_t first)
 	inflight_done(&t->inflight, first, HUGE_PAGES);
 }
 
-/* It's all in the list before a vCPU can meet it */
-static int enter_lost(struct target *t, const struct gathering *g,
-		      size_t first, struct error *err)
+/*
+ * It's all in the list before a vCPU can meet it. Without UFFDIO_POISON there is
+ * no way to take away a part of a huge page, so all of it is lost.
+ */
+static int enter_lost(struct target *t, struct gathering *g, size_t first,
+		      struct error *err)
 {
 	int rc = 0;
 
+	if (!t->can_poison) {
+		memset(g->lost, true, sizeof(g->lost));
+		return target_enter_poison(t, first, HUGE_PAGES, false, err);
+	}
 	for (size_t k = 0; k < HUGE_PAGES && !rc; k++)
 		if (g->lost[k])
-			rc = target_enter_poison(t, first + k,
+			rc = target_enter_poison(t, first + k, 1,
 						 g->delivered[k], err);
 	return rc;
 }
@@ -246,10 +250,12 @@ static int place(struct target *t, size_t i, struct error *err)
 	if (rc)
 		return error_set(err, -rc,
 				 "a page of a huge page is claimed twice");
-	rc = enter_lost(t, g, first, err);
-	if (!rc)
-		rc = any_lost(g) ? split_whole(t, g, first, err)
-				 : copy_whole(t, g, first, err);
+	if (any_lost(g)) {
+		rc = enter_lost(t, g, first, err);
+		rc = rc ? rc : split_whole(t, g, first, err);
+	} else {
+		rc = copy_whole(t, g, first, err);
+	}
 	if (rc)
 		return rc;	/* the migration ends; the buffer stays */
 	settle(t, g, first);

@@ -221,17 +221,17 @@ int target_zero_fault(struct target *t, size_t page, struct error *err)
 	return rc < 0 ? (int)rc : 0;
 }
 
-int target_enter_poison(struct target *t, size_t page, bool delivered,
-			struct error *err)
+int target_enter_poison(struct target *t, size_t page, size_t n,
+			bool delivered, struct error *err)
 {
 	uint64_t gpa = ram_gpa(&t->m->ram, page * WIRE_PAGE);
-	struct poison p = { .gpa = gpa, .size = WIRE_PAGE,
+	struct poison p = { .gpa = gpa, .size = n * WIRE_PAGE,
 			    .delivered = delivered };
-	struct memory_failure f = { .gpa = gpa, .size = WIRE_PAGE,
+	struct memory_failure f = { .gpa = gpa, .size = n * WIRE_PAGE,
 				    .action = MF_NOTED };
 	int rc = poison_add(&t->m->poison, &p);
 
-	t->job->pages[PAGE_POISON]++;
+	t->job->pages[PAGE_POISON] += n;
 	if (rc > 0)
 		machine_failure(t->m, &f);
 	return rc < 0 ? error_set(err, -rc, "out of memory for poison") : 0;
@@ -250,7 +250,7 @@ static void copy_over_poison(struct target *t, size_t page)
 static int poison_run(struct target *t, struct run *r, bool delivered,
 		      struct error *err)
 {
-	int rc = t->can_poison ? 0 : target_enter_poison(t, r->first,
+	int rc = t->can_poison ? 0 : target_enter_poison(t, r->first, 1,
 							 delivered, err);
 	long placed;
 
@@ -261,7 +261,7 @@ static int poison_run(struct target *t, struct run *r, bool delivered,
 	placed = place_run(t, r, PLACE_POISON, NULL, err);
 	if (placed < 0)
 		return (int)placed;
-	return placed && t->can_poison ? target_enter_poison(t, r->first,
+	return placed && t->can_poison ? target_enter_poison(t, r->first, 1,
 							     delivered, err)
 				       : 0;
 }

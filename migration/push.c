@@ -88,10 +88,11 @@ static void *pusher_main(void *arg)
 {
 	const struct wire_msg done = { .type = WIRE_MSG_DONE };
 	struct pusher *p = arg;
+	struct error err = { 0 };
 
-	if (push(p->s, &p->c, &p->batch, &p->why) ||
-	    channel_say(&p->c, &done, NULL, &p->why))
-		source_lost(p->s, &p->why);
+	if (push(p->s, &p->c, &p->batch, &err) ||
+	    channel_say(&p->c, &done, NULL, &err))
+		source_lost(p->s, &err);
 	return NULL;
 }
 
@@ -114,11 +115,9 @@ static int start_pushers(struct source *s, struct error *err)
 	return 0;
 }
 
-/* Return: what any of them failed with */
-static int end_pushers(struct source *s, struct error *err)
+/* One that has failed has shut all connections: DONE can't be said any more */
+static void end_pushers(struct source *s)
 {
-	int rc = 0;
-
 	for (unsigned i = 0; i < s->pushers; i++) {
 		struct pusher *p = &s->pusher[i];
 
@@ -126,21 +125,18 @@ static int end_pushers(struct source *s, struct error *err)
 			pthread_join(p->thread, NULL);
 		p->started = false;
 		batch_fini(&p->batch);
-		if (p->why.code && !rc)
-			rc = error_set(err, p->why.code, "%s", p->why.text);
 	}
-	return rc;
 }
 
 int source_push(struct source *s, struct error *err)
 {
-	int rc = start_pushers(s, err), theirs;
+	int rc = start_pushers(s, err);
 
 	if (!rc)
 		rc = push(s, &s->main, &s->batch, err);
 	/* Said first, then their connections are shut: the cause is this one */
 	if (rc)
 		source_lost(s, err);
-	theirs = end_pushers(s, rc ? NULL : err);
-	return rc ? rc : theirs;
+	end_pushers(s);
+	return rc;
 }

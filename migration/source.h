@@ -49,7 +49,6 @@ struct source;
  * @c:		the connection
  * @batch:	what it works on
  * @thread, @started: the thread, while there is one
- * @why:	how it failed
  */
 struct pusher {
 	struct source *s;
@@ -57,7 +56,6 @@ struct pusher {
 	struct batch batch;
 	pthread_t thread;
 	bool started;
-	struct error why;
 };
 
 /**

@@ -38,9 +38,10 @@ static int take(struct target *t, struct channel *c, struct error *err)
 static void *taker_main(void *arg)
 {
 	struct taker *k = arg;
+	struct error err = { 0 };
 
-	if (take(k->t, &k->c, &k->why))
-		target_fail(k->t, &k->why);
+	if (take(k->t, &k->c, &err))
+		target_fail(k->t, &err);
 	return NULL;
 }
 
@@ -62,20 +63,15 @@ static int start_takers(struct target *t, struct error *err)
 	return 0;
 }
 
-int target_end_takers(struct target *t, struct error *err)
+void target_end_takers(struct target *t)
 {
-	int rc = 0;
-
 	for (unsigned i = 0; i < t->takers; i++) {
 		struct taker *k = &t->taker[i];
 
 		if (k->started)
 			pthread_join(k->thread, NULL);
 		k->started = false;
-		if (k->why.code && !rc)
-			rc = error_set(err, k->why.code, "%s", k->why.text);
 	}
-	return rc;
 }
 
 int target_receive(struct target *t, struct error *err)
@@ -85,5 +81,7 @@ int target_receive(struct target *t, struct error *err)
 	if (!rc)
 		rc = take(t, &t->main, err);
 	/* After a failure they end with their connections (target_fail()) */
-	return rc ? rc : target_end_takers(t, err);
+	if (!rc)
+		target_end_takers(t);
+	return rc;
 }

@@ -124,7 +124,7 @@ void target_fail(struct target *t, const struct error *why)
 static void start_over(struct target *t)
 {
 	target_end_pager(t);
-	target_end_takers(t, NULL);
+	target_end_takers(t);
 	pthread_mutex_lock(&t->lock);
 	channel_close(&t->main);
 	channel_close(&t->demand);

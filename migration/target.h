@@ -30,14 +30,12 @@ struct target;
  * @t:		whose
  * @c:		the connection
  * @thread, @started: the thread, while there is one
- * @why:	how it failed
  */
 struct taker {
 	struct target *t;
 	struct channel c;
 	pthread_t thread;
 	bool started;
-	struct error why;
 };
 
 /**
@@ -166,16 +164,17 @@ int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 		  struct error *err);
 
 /**
- * target_enter_poison() - A page was poisoned: list it, count it, tell of it
+ * target_enter_poison() - Pages were poisoned: list them, count them, tell of them
  * @t:		the target
- * @page:	which
+ * @page:	the first of them
+ * @n:		how many
  * @delivered:	the guest was told already
  * @err:	why not
  *
  * Return: 0, -ENOMEM
  */
-int target_enter_poison(struct target *t, size_t page, bool delivered,
-			struct error *err);
+int target_enter_poison(struct target *t, size_t page, size_t n,
+			bool delivered, struct error *err);
 
 /**
  * target_message() - Act on PAGES, ZERO or POISON
@@ -213,13 +212,11 @@ void *target_pager_main(void *arg);
 /**
  * target_end_takers() - Wait for the threads of push connections to end
  * @t:		the target
- * @err:	what one of them failed with
  *
- * They end at DONE, or because their connection was shut.
- *
- * Return: 0, or what the first of them that failed did
+ * They end at DONE, or because their connection was shut. One that fails has
+ * called target_fail().
  */
-int target_end_takers(struct target *t, struct error *err);
+void target_end_takers(struct target *t);
 
 /** target_end_pager() - Have the pager's thread end, and wait for it */
 void target_end_pager(struct target *t);

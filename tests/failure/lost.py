@@ -195,3 +195,25 @@ def test_frozen_peer(world, where):
 
 
 test_frozen_peer.cases = {"where": ["source", "destination"]}
+
+
+def test_frozen_connection(world):
+    """One of several connections stands still: that is the reason given, and
+    not that the others were shut for it."""
+    a = world.run("work=idle period_us=1000000", memory="64M").ready()
+    a.qmp.execute("migrate-set-parameters",
+                  **{"max-postcopy-bandwidth": 1 << 20})
+    with wire.FakeTarget(world.uri()) as fake:
+        a.start_migration(fake.uri)
+        fake.prepare(push=1)
+        fake.main.say(wire.Message(wire.PREPARED))
+        fake.main.expect(wire.COMMIT)
+        fake.main.say(wire.Message(wire.RUNNING))
+        try:
+            while True:
+                fake.push.hear()
+        except wire.Closed:
+            pass
+        m = paused(a, "source")
+    check("in time" in m["error-desc"], m["error-desc"])
+    quits(a)

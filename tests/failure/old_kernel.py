@@ -141,8 +141,11 @@ def test_told_before_prepare(world):
         wire.POISON, b"", page(3), 1), m]})
 
 
-def lost_after(world, pages, append=SLEEP, *args, there=()):
-    """The guest is there when the source loses pages that have not left."""
+def lost_after(world, pages, append=SLEEP, *args, there=(), huge=False):
+    """The guest is there when the source loses pages that have not left.
+
+    Of huge pages a destination without UFFDIO_POISON loses the whole.
+    """
     a = world.run(append, *args, cpus=2).ready()
     b = receive_old(world, *there)
     relay = Relay(world, b)
@@ -156,10 +159,13 @@ def lost_after(world, pages, append=SLEEP, *args, there=()):
     relay.release()
     a.wait_migration("completed")
     b.wait_migration("completed")
+    unit = 2 * MIB if huge else PAGE
+    first = {gpa // unit * unit for gpa in pages}
     equal({e["address"] for e in b.qmp.seen("MEMORY_FAILURE",
                                             action="ignore")},
-          set(pages), "events when they came")
-    equal(b.poisoned(), set(pages), "poisoned pages")
+          first, "events when they came")
+    equal(b.poisoned(), {gpa + i for gpa in first
+                         for i in range(0, unit, PAGE)}, "poisoned pages")
     return b
 
 
@@ -185,20 +191,35 @@ test_lost_after.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_huge(world):
-    """A huge page that lost a part: nobody gets zeroes for it, the host neither.
+    """A huge page that lost a part is lost: nobody gets zeroes for any of it,
+    the host neither, and a next destination knows.
 
-    The file behind it knows of no wall.
+    The file behind it knows of no wall, and has nothing there.
     """
     world.huge_pages(32)
     lost = page(6000)
-    b = lost_after(world, [lost], there=("--ram", "hugetlb"))
-    b.refused(hex(lost), "pmemsave", val=lost, size=PAGE,
-              filename=world.path("page"))
+    b = lost_after(world, [lost], there=("--ram", "hugetlb"), huge=True)
+    for gpa in lost, lost + PAGE:
+        b.refused(hex(gpa), "pmemsave", val=gpa, size=PAGE,
+                  filename=world.path("page"))
+    if not OLD:
+        c, gone = world.receive("--ram", "anon", name="c"), b.poisoned()
+        b.migrate(c)
+        equal(c.poisoned(), gone, "poisoned pages on c")
+        c.expect(sorted(gone))
+        c.send("go")
+        all_seen(c, sorted(gone))
+
+
+def test_huge_touched(world):
+    """The guest ends when it touches any of it."""
+    world.huge_pages(32)
+    b = lost_after(world, [page(6000)], there=("--ram", "hugetlb"), huge=True)
     b.send("go")
     b.wait_state("internal-error")
     equal([e["address"] for e in b.qmp.seen("MEMORY_FAILURE",
                                             action="fatal")],
-          [lost], "addresses of its end")
+          [page(6000) // (2 * MIB) * 2 * MIB], "addresses of its end")
     equal(b.lines("bad"), [], "lines of a guest that read wrong data")
 
 

@@ -203,13 +203,13 @@ class FakeTarget:
     def __init__(self, uri):
         self.uri = uri
         self.listener = listen(uri)
-        self.main = self.demand = None
+        self.main = self.demand = self.push = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
-        for peer in self.main, self.demand, self.listener:
+        for peer in self.main, self.demand, self.push, self.listener:
             if peer:
                 peer.close()
         if self.uri.startswith("unix:"):
@@ -231,20 +231,23 @@ class FakeTarget:
         self.welcome(self.main, **wrong)
         return self.main
 
-    def attach(self):
-        """All until both connections are there. Gives the description."""
-        description = self.greet().expect(DESCRIPTION).body
+    def attach(self, push=0):
+        """All until the connections are there. Gives the description."""
+        description = self.greet(push=push).expect(DESCRIPTION).body
         self.main.say(Message(BUILT))
         self.demand = self.accept()
         self.welcome(self.demand, role=DEMAND)
+        if push:
+            self.push = self.accept()
+            self.welcome(self.push, role=PUSH)
         return description
 
-    def prepare(self):
+    def prepare(self, push=0):
         """All until PREPARE was heard: {kind: body} of what came.
 
         The pages that come before it are a list of messages.
         """
-        heard = {DESCRIPTION: self.attach(), PAGES: []}
+        heard = {DESCRIPTION: self.attach(push), PAGES: []}
         while PREPARE not in heard:
             m = self.main.hear()
             if m.kind in (PAGES, ZERO):

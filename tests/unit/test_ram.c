@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* test_ram.c - The one way into RAM: round the hole, and past poison */
 
+#include <errno.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -372,6 +374,51 @@ static void anonymous_poison_is_no_hole(void **state)
 	ram_destroy(&ram);
 }
 
+#define POOL	"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+
+/* Have more or fewer huge pages. Return: how many there were, or -1 */
+static long pool(long more)
+{
+	FILE *f = fopen(POOL, "r+");
+	long n = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &n) == 1) {
+		rewind(f);
+		fprintf(f, "%ld", n + more);
+	}
+	fclose(f);
+	return n;
+}
+
+/* The file that huge pages come from has a hole there, which reads as zeroes */
+static void a_walled_huge_page_is_not_read(void **state)
+{
+	struct error err = { 0 };
+	struct ram ram;
+	long had;
+	char c;
+
+	(void)state;
+	had = pool(8);
+	if (had >= 0)
+		ram_create(&ram, 16 * MIB, RAM_HUGETLB, &err);
+	/* What is in use goes with its user */
+	if (had >= 0)
+		pool(-8);
+	if (had < 0 || err.code) {
+		print_message("# needs root and huge pages: %s\n", err.text);
+		skip();
+	}
+	assert_int_equal(ram_write(&ram, 5 * MIB, "x", 1), 0);
+	assert_int_equal(ram_wall(&ram, 2 * MIB, RAM_HUGE), 0);
+	assert_int_equal(ram_read(&ram, 3 * MIB, &c, 1), -EFAULT);
+	assert_int_equal(ram_read(&ram, 5 * MIB, &c, 1), 0);
+	assert_int_equal(c, 'x');
+	ram_destroy(&ram);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +435,7 @@ int main(void)
 		cmocka_unit_test(holes_are_what_nobody_wrote),
 		cmocka_unit_test(empty_ram_is_one_hole),
 		cmocka_unit_test(reading_fills_no_hole),
+		cmocka_unit_test(a_walled_huge_page_is_not_read),
 		cmocka_unit_test(anonymous_poison_is_no_hole),
 	};
 
