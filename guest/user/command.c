@@ -76,6 +76,14 @@ static bool run_report(struct cpu *c, char *rest)
 	return !*rest;
 }
 
+static bool run_stalls(struct cpu *c, char *rest)
+{
+	line_begin(&c->line, "stalls");
+	stall_fine(&c->line);
+	line_end(&c->line);
+	return !*rest;
+}
+
 static bool run_exit(struct cpu *c, char *rest)
 {
 	(void)rest;
@@ -145,6 +153,7 @@ static const struct command commands[] = {
 	{ "expect", run_expect },
 	{ "verdict", run_verdict },
 	{ "report", run_report },
+	{ "stalls", run_stalls },
 	{ "sweep", run_sweep },
 	{ "exit", run_exit },
 	{ "hello", run_hello },

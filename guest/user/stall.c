@@ -104,21 +104,27 @@ static uint64_t percentile(const uint64_t *fine, uint64_t total,
 	return bucket_us(i);
 }
 
-/* Add one vCPU's numbers. Return: its longest stall of the interval */
-static uint64_t collect(struct stall *s, uint64_t *octave, uint64_t *fine,
-			uint64_t *mark_max)
+/* Add up what all vCPUs had since the mark. Return: how many stalls */
+static uint64_t since_mark(uint64_t *fine, uint64_t *mark_max)
 {
-	unsigned int i;
+	uint64_t total = 0;
+	unsigned int i, k;
 
-	for (i = 0; i < STALL_OCTAVES; i++)
-		octave[i] += s->octave[i];
-	if (__atomic_load_n(&s->mark, __ATOMIC_ACQUIRE) == mark) {
-		for (i = 0; i < FINE; i++)
-			fine[i] += s->fine[i];
+	memset(fine, 0, FINE * sizeof(*fine));
+	*mark_max = 0;
+	for (i = 0; i < options.vcpus; i++) {
+		const struct stall *s = &cpu_blocks[i].cpu.stall;
+
+		if (__atomic_load_n(&s->mark, __ATOMIC_ACQUIRE) != mark)
+			continue;
+		for (k = 0; k < FINE; k++) {
+			fine[k] += s->fine[k];
+			total += s->fine[k];
+		}
 		if (s->mark_max > *mark_max)
 			*mark_max = s->mark_max;
 	}
-	return __atomic_exchange_n(&s->interval_max, 0, __ATOMIC_RELAXED);
+	return total;
 }
 
 static void line_octaves(struct line *l, const uint64_t *octave)
@@ -142,21 +148,47 @@ static void line_octaves(struct line *l, const uint64_t *octave)
 void stall_report(struct line *l)
 {
 	static uint64_t octave[STALL_OCTAVES], fine[FINE];
-	uint64_t max = 0, mark_max = 0, total = 0, v;
-	unsigned int i;
+	uint64_t max = 0, mark_max, total = since_mark(fine, &mark_max), v;
+	unsigned int i, k;
 
 	memset(octave, 0, sizeof(octave));
-	memset(fine, 0, sizeof(fine));
 	for (i = 0; i < options.vcpus; i++) {
-		v = collect(&cpu_blocks[i].cpu.stall, octave, fine, &mark_max);
+		struct stall *s = &cpu_blocks[i].cpu.stall;
+
+		for (k = 0; k < STALL_OCTAVES; k++)
+			octave[k] += s->octave[k];
+		v = __atomic_exchange_n(&s->interval_max, 0, __ATOMIC_RELAXED);
 		max = v > max ? v : max;
 	}
-	for (i = 0; i < FINE; i++)
-		total += fine[i];
 	line_dec(l, "stall_max_us", clock_us(max));
 	line_dec(l, "stalln", total);
 	line_dec(l, "stall_p50_us", percentile(fine, total, 500));
 	line_dec(l, "stall_p99_us", percentile(fine, total, 990));
 	line_dec(l, "stall_mark_max_us", clock_us(mark_max));
 	line_octaves(l, octave);
+}
+
+/**
+ * stall_fine() - Append the fine histogram of all vCPUs since the mark
+ * @l:		line
+ *
+ * Pairs of a bucket's middle (us) and its count, the longest first: should the
+ * line be full, the shortest are what lacks.
+ */
+void stall_fine(struct line *l)
+{
+	static uint64_t fine[FINE];
+	uint64_t mark_max;
+	unsigned int i;
+
+	line_dec(l, "n", since_mark(fine, &mark_max));
+	line_key(l, "fine");
+	for (i = FINE; i-- > 0; ) {
+		if (!fine[i])
+			continue;
+		line_number(l, bucket_us(i));
+		line_text(l, ":");
+		line_number(l, fine[i]);
+		line_text(l, ",");
+	}
 }

@@ -96,6 +96,7 @@ void stall_add(struct cpu *c, uint64_t ticks);
 void stall_sync(struct cpu *c);
 void stall_mark(void);
 void stall_report(struct line *l);
+void stall_fine(struct line *l);
 extern uint64_t stall_threshold;
 
 /* command.c */

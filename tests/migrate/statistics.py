@@ -82,6 +82,25 @@ def test_latency(world):
     b.verdict()
 
 
+def test_guest_sees_it(world):
+    """The guest's own histogram has what it waited for, and adds up."""
+    a = world.run("work=walk order=random mib=32").ready()
+    b = world.receive()
+    a.send("mark")
+    a.report()
+    _, there = a.migrate(b)
+    b.full_pass()
+    line = b.ask("stalls", "stalls")
+    pairs = [tuple(map(int, p.split(":"))) for p in
+             line["fine"].strip(",").split(",")]
+    us = [p[0] for p in pairs]
+    equal(us, sorted(us, reverse=True), "longest first")
+    equal(sum(p[1] for p in pairs), line["n"], "stalls in all")
+    d = there["ferry"]["demand-latency-us"]
+    check(line["n"] >= d["count"], "fewer stalls than faults", line.text, d)
+    check(us[0] >= 0.8 * d["max"], "the longest fault is in it", us[0], d)
+
+
 def test_json(world):
     """`ferry migrate --json` prints one JSON object: query-migrate's."""
     a = world.run("work=verify mib=16").ready()
