@@ -57,9 +57,9 @@ static struct {
 
 static struct gate idt[256] __attribute__((aligned(16)));
 
-static void gate_set(unsigned int vector, const char *stub)
+static void gate_set(unsigned int vector, const char *entry)
 {
-	uint64_t at = (uint64_t)stub;
+	uint64_t at = (uint64_t)entry;
 
 	idt[vector] = (struct gate){
 		.offset0 = at, .selector = SEL_KCODE, .flags = IDT_GATE,
@@ -72,10 +72,10 @@ static void idt_init(void)
 	unsigned int i;
 
 	for (i = 0; i < 32; i++)
-		gate_set(i, trap_stubs + 16 * i);
-	gate_set(VECTOR_UD, undefined_stub);
-	gate_set(VECTOR_TIMER, timer_stub);
-	gate_set(VECTOR_SPURIOUS, spurious_stub);
+		gate_set(i, trap_entries + 16 * i);
+	gate_set(VECTOR_UD, undefined_entry);
+	gate_set(VECTOR_TIMER, timer_entry);
+	gate_set(VECTOR_SPURIOUS, spurious_entry);
 }
 
 static void vendor_init(void)

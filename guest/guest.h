@@ -189,7 +189,7 @@ static inline void pause(void)
 }
 
 /* traps.S, ap.S, pvh.S */
-extern char trap_stubs[], timer_stub[], spurious_stub[], undefined_stub[];
+extern char trap_entries[], timer_entry[], spurious_entry[], undefined_entry[];
 extern const char ap_trampoline[];
 extern const uint32_t ap_trampoline_size;
 extern uint64_t gdt[], boot_pml4[], window_pdpt[];

@@ -21,10 +21,10 @@
 	.text
 	.code64
 
-	/* 32 stubs of 16 bytes, so that idt_init() finds each by its number */
+	/* 32 entries of 16 bytes, so that idt_init() finds each by its number */
 	.balign 16
-	.globl trap_stubs
-trap_stubs:
+	.globl trap_entries
+trap_entries:
 	.set vector, 0
 	.rept 32
 	.balign 16
@@ -73,20 +73,20 @@ trap_common:
 	addq $16, %rsp
 	iretq
 
-	.globl timer_stub
-timer_stub:
+	.globl timer_entry
+timer_entry:
 	pushq %rax
 	movl $(LAPIC_BASE + LAPIC_EOI), %eax
 	movl $0, (%rax)
 	popq %rax
-	.globl spurious_stub
-spurious_stub:
+	.globl spurious_entry
+spurious_entry:
 	iretq
 
-	.globl undefined_stub
-undefined_stub:
+	.globl undefined_entry
+undefined_entry:
 	cmpq $call_ring0, (%rsp)
-	jne trap_stubs + 16 * VECTOR_UD
+	jne trap_entries + 16 * VECTOR_UD
 	addq $2, (%rsp)			// past the UD2
 	subq $8, %rsp
 	call call_entry
