@@ -25,8 +25,6 @@ int devices_init(struct machine *m, struct error *err)
 			return error_set(err, ENOMEM,
 					 "out of memory for device %s",
 					 ops->name);
-		if (ops->init)
-			ops->init(m, m->device[i]);
 	}
 	return 0;
 }
@@ -63,11 +61,13 @@ static void pio_once(struct machine *m, const struct pio *io, uint8_t *data)
 	if (!io->is_in) {
 		memcpy(&value, data, io->size);
 		if (ops)
-			ops->out(dev, io->port - ops->port, io->size, value);
+			ops->out(m, dev, io->port - ops->port, io->size,
+				 value);
 		return;
 	}
 	if (ops)
-		value = ops->in(dev, io->port - ops->port, io->size);
+		value = ops->in ? ops->in(m, dev, io->port - ops->port,
+					  io->size) : 0;
 	memcpy(data, &value, io->size);
 }
 
@@ -84,15 +84,16 @@ int devices_save(struct machine *m, struct writer *w, struct error *err)
 	int rc = 0;
 
 	for (unsigned i = 0; i < DEVICES && !rc; i++) {
+		const struct device_ops *ops = device_list[i];
 		char name[DEVICE_NAME_MAX] = { 0 };
 		size_t mark;
 
-		memcpy(name, device_list[i]->name,
-		       strlen(device_list[i]->name));
+		memcpy(name, ops->name, strlen(ops->name));
 		put_bytes(w, name, sizeof(name));
 		mark = put_open(w);
 		pthread_mutex_lock(&m->device_lock);
-		rc = device_list[i]->save(m, m->device[i], w, err);
+		if (ops->save)
+			rc = ops->save(m, m->device[i], w, err);
 		pthread_mutex_unlock(&m->device_lock);
 		put_close(w, mark);
 	}
@@ -105,7 +106,7 @@ static int load_one(struct machine *m, unsigned i, struct reader *r,
 	const struct device_ops *ops = device_list[i];
 	const uint8_t *name = get_bytes(r, DEVICE_NAME_MAX);
 	struct reader part = get_part(r);
-	int rc;
+	int rc = 0;
 
 	if (!name || strncmp((const char *)name, ops->name, DEVICE_NAME_MAX))
 		return error_set(err, EBADMSG,
@@ -115,7 +116,8 @@ static int load_one(struct machine *m, unsigned i, struct reader *r,
 	if (reset && ops->lasting)
 		return 0;
 	pthread_mutex_lock(&m->device_lock);
-	rc = ops->load(m, m->device[i], &part, err);
+	if (ops->load)
+		rc = ops->load(m, m->device[i], &part, err);
 	pthread_mutex_unlock(&m->device_lock);
 	if (!rc && !reader_done(&part))
 		rc = error_set(err, EBADMSG,

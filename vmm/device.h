@@ -24,10 +24,10 @@ struct machine;
  * @size:	bytes of private state, zeroed at the start
  * @port:	first I/O port
  * @ports:	number of I/O ports, 0 if it has none
- * @init:	may be NULL
  * @out:	the guest wrote @value (@size bytes) to port @at of the device
- * @in:		the guest reads @size bytes from port @at of the device
- * @save:	append the state
+ * @in:		the guest reads @size bytes from port @at of the device; NULL if
+ *		all its ports read as 0
+ * @save:	append the state; NULL, like @load, if it has none
  * @load:	take the state over; what it doesn't accept is refused
  * @lasting:	a reset leaves it as it is
  *
@@ -37,9 +37,10 @@ struct device_ops {
 	const char *name;
 	size_t size;
 	uint16_t port, ports;
-	void (*init)(struct machine *m, void *dev);
-	void (*out)(void *dev, unsigned at, unsigned size, uint32_t value);
-	uint32_t (*in)(void *dev, unsigned at, unsigned size);
+	void (*out)(struct machine *m, void *dev, unsigned at, unsigned size,
+		    uint32_t value);
+	uint32_t (*in)(struct machine *m, void *dev, unsigned at,
+		       unsigned size);
 	int (*save)(struct machine *m, void *dev, struct writer *w,
 		    struct error *err);
 	int (*load)(struct machine *m, void *dev, struct reader *r,

@@ -20,7 +20,6 @@
 #define CONTROL_SLP_TYP(v)	((v) >> 10 & 7)
 
 struct power {
-	struct machine *m;
 	uint16_t enable, control;
 };
 
@@ -28,31 +27,29 @@ static const struct field power_fields[] = {
 	FIELD(struct power, enable), FIELD(struct power, control),
 };
 
-static void power_init(struct machine *m, void *dev)
-{
-	((struct power *)dev)->m = m;
-}
-
-static void power_out(void *dev, unsigned at, unsigned size, uint32_t value)
+static void power_out(struct machine *m, void *dev, unsigned at,
+		      unsigned size, uint32_t value)
 {
 	struct power *p = dev;
 
 	if (at == POWER_RESET && (value & 0xff) == POWER_RESET_VALUE) {
-		machine_guest_reset(p->m);
+		machine_guest_reset(m);
 	} else if (at == POWER_EVENT + 2 && size == 2) {
 		p->enable = (uint16_t)value;
 	} else if (at == POWER_CONTROL && size == 2) {
 		p->control = (uint16_t)(value & ~CONTROL_SLP_EN);
 		if ((value & CONTROL_SLP_EN) &&
 		    CONTROL_SLP_TYP(value) == POWER_SLEEP_OFF)
-			machine_guest_exit(p->m, 0);
+			machine_guest_exit(m, 0);
 	}
 }
 
-static uint32_t power_in(void *dev, unsigned at, unsigned size)
+static uint32_t power_in(struct machine *m, void *dev, unsigned at,
+			 unsigned size)
 {
 	const struct power *p = dev;
 
+	(void)m;
 	(void)size;
 	if (at == POWER_EVENT + 2)
 		return p->enable;
@@ -86,7 +83,6 @@ const struct device_ops power_ops = {
 	.size = sizeof(struct power),
 	.port = POWER_PORT,
 	.ports = POWER_PORTS,
-	.init = power_init,
 	.out = power_out,
 	.in = power_in,
 	.save = power_save,

@@ -14,30 +14,23 @@
 #include "machine.h"
 #include "pvpanic.h"
 
-struct pvpanic {
-	struct machine *m;
-};
-
-static void pvpanic_init(struct machine *m, void *dev)
-{
-	((struct pvpanic *)dev)->m = m;
-}
-
 /* Both at once is the first: as in QEMU, the host deals with it */
-static void pvpanic_out(void *dev, unsigned at, unsigned size, uint32_t value)
+static void pvpanic_out(struct machine *m, void *dev, unsigned at,
+			unsigned size, uint32_t value)
 {
-	struct pvpanic *p = dev;
-
+	(void)dev;
 	(void)at;
 	(void)size;
 	if (value & PVPANIC_PANICKED)
-		machine_guest_panicked(p->m);
+		machine_guest_panicked(m);
 	else if (value & PVPANIC_CRASH_LOADED)
-		machine_guest_crash_loaded(p->m);
+		machine_guest_crash_loaded(m);
 }
 
-static uint32_t pvpanic_in(void *dev, unsigned at, unsigned size)
+static uint32_t pvpanic_in(struct machine *m, void *dev, unsigned at,
+			   unsigned size)
 {
+	(void)m;
 	(void)dev;
 	(void)at;
 	(void)size;
@@ -68,10 +61,8 @@ static int pvpanic_load(struct machine *m, void *dev, struct reader *r,
 
 const struct device_ops pvpanic_ops = {
 	.name = "pvpanic",
-	.size = sizeof(struct pvpanic),
 	.port = PVPANIC_PORT,
 	.ports = 1,
-	.init = pvpanic_init,
 	.out = pvpanic_out,
 	.in = pvpanic_in,
 	.save = pvpanic_save,

@@ -25,7 +25,6 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 #define MSR_READY	0xb0		/* DCD, DSR, CTS */
 
 struct serial {
-	struct machine *m;
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
 	uint8_t thre_pending;		/* THRE interrupt not acknowledged */
 	uint8_t count;			/* bytes in the FIFO */
@@ -49,9 +48,9 @@ static uint8_t pending(const struct serial *s)
 	return IIR_NONE;
 }
 
-static void update_irq(struct serial *s)
+static void update_irq(struct machine *m, const struct serial *s)
 {
-	kvm_irq_line(&s->m->kvm, SERIAL_IRQ, pending(s) != IIR_NONE);
+	kvm_irq_line(&m->kvm, SERIAL_IRQ, pending(s) != IIR_NONE);
 }
 
 static void fifo_put(struct serial *s, uint8_t byte)
@@ -70,16 +69,17 @@ static uint8_t fifo_get(struct serial *s)
 	return byte;
 }
 
-static void transmit(struct serial *s, uint8_t byte)
+static void transmit(struct machine *m, struct serial *s, uint8_t byte)
 {
 	s->thre_pending = 1;
 	if (s->mcr & MCR_LOOP)
 		fifo_put(s, byte);
 	else
-		machine_serial_out(s->m, byte);
+		machine_serial_out(m, byte);
 }
 
-static void serial_out(void *dev, unsigned at, unsigned size, uint32_t value)
+static void serial_out(struct machine *m, void *dev, unsigned at,
+		       unsigned size, uint32_t value)
 {
 	struct serial *s = dev;
 	uint8_t v = (uint8_t)value;
@@ -91,7 +91,7 @@ static void serial_out(void *dev, unsigned at, unsigned size, uint32_t value)
 		if (dlab)
 			s->dll = v;
 		else
-			transmit(s, v);
+			transmit(m, s, v);
 		break;
 	case IER:
 		/* Turning THRE on with an empty transmitter interrupts */
@@ -114,7 +114,7 @@ static void serial_out(void *dev, unsigned at, unsigned size, uint32_t value)
 		s->scr = v;
 		break;
 	}
-	update_irq(s);
+	update_irq(m, s);
 }
 
 static uint8_t read_iir(struct serial *s)
@@ -126,7 +126,8 @@ static uint8_t read_iir(struct serial *s)
 	return v | (s->fcr & FCR_ENABLE ? IIR_FIFO : 0);
 }
 
-static uint32_t serial_in(void *dev, unsigned at, unsigned size)
+static uint32_t serial_in(struct machine *m, void *dev, unsigned at,
+			  unsigned size)
 {
 	struct serial *s = dev;
 	int dlab = s->lcr & LCR_DLAB;
@@ -156,13 +157,8 @@ static uint32_t serial_in(void *dev, unsigned at, unsigned size)
 	case SCR:
 		return s->scr;
 	}
-	update_irq(s);
+	update_irq(m, s);
 	return v;
-}
-
-static void serial_init(struct machine *m, void *dev)
-{
-	((struct serial *)dev)->m = m;
 }
 
 static int serial_save(struct machine *m, void *dev, struct writer *w,
@@ -177,7 +173,7 @@ static int serial_save(struct machine *m, void *dev, struct writer *w,
 static int serial_load(struct machine *m, void *dev, struct reader *r,
 		       struct error *err)
 {
-	struct serial *s = dev, got = { .m = m };
+	struct serial *s = dev, got = { 0 };
 
 	get_fields(r, serial_fields, ARRAY_SIZE(serial_fields), &got);
 	if (got.count > SERIAL_FIFO)
@@ -187,7 +183,7 @@ static int serial_load(struct machine *m, void *dev, struct reader *r,
 	*s = got;
 	/* Of a reset: the line that was raised before it */
 	if (m)
-		update_irq(s);
+		update_irq(m, s);
 	return 0;
 }
 
@@ -203,7 +199,7 @@ size_t serial_input(struct machine *m, const uint8_t *data, size_t n)
 		n = room;
 	for (size_t i = 0; i < n; i++)
 		fifo_put(s, data[i]);
-	update_irq(s);
+	update_irq(m, s);
 	pthread_mutex_unlock(&m->device_lock);
 	return n;
 }
@@ -213,7 +209,6 @@ const struct device_ops serial_ops = {
 	.size = sizeof(struct serial),
 	.port = SERIAL_PORT,
 	.ports = 8,
-	.init = serial_init,
 	.out = serial_out,
 	.in = serial_in,
 	.save = serial_save,
