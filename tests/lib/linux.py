@@ -15,7 +15,7 @@ from errors import SLOW, Skip
 
 BOOT = 50 * SLOW        # seconds that a boot may take
 # A guest with XSAVE does not survive its moves in the lab: docs/lab.md
-APPEND = "console=ttyS0 loglevel=4 panic=-1 mitigations=off noxsave "
+APPEND = "console=ttyS0 loglevel=4 panic=-1 mitigations=off "
 
 HEAD = r"""#!/bin/busybox sh
 for c in mkdir mount grep sed sleep poweroff reboot cat insmod dmesg dd free; do

@@ -7,6 +7,7 @@
  * the same kernel, that has never run.
  */
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -80,6 +81,43 @@ static void four_vcpus(void **state)
 {
 	(void)state;
 	like_new(4, RAM_MEMFD);
+}
+
+/* An interrupt between vCPUs, as a message: SDM vol. 3, "Message Address Register Format" */
+static void send_ipi(struct machine *m, unsigned to, unsigned mode,
+		     unsigned vector)
+{
+	struct kvm_msi msi = {
+		.address_lo = 0xfee00000 | to << 12,
+		.data = 1u << 14 | mode << 8 | vector,
+	};
+
+	assert_int_equal(ioctl(m->kvm.vm, KVM_SIGNAL_MSI, &msi), 1);
+}
+
+/*
+ * One vCPU starts another, and before that one has seen it, all are reset. It
+ * must not start then, at an address where nothing is any more
+ */
+static void no_startup_outlives_it(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host",
+				"work=token interval_ms=50");
+	struct writer before = { 0 }, after = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	assert_true(rig_pause(r));
+	send_ipi(r->m, 1, 5, 0);	/* INIT */
+	send_ipi(r->m, 1, 6, 0x42);	/* SIPI */
+	reset(r);
+	save_new(&r->cfg, &before);
+	save(r->m, &after);
+	compare_states(&before, &after, "reset");
+	writer_free(&before);
+	writer_free(&after);
+	rig_free(r);
 }
 
 static int any_hole(void *ctx, uint64_t offset, uint64_t len)
@@ -204,6 +242,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_vcpu),
 		cmocka_unit_test(four_vcpus),
+		cmocka_unit_test(no_startup_outlives_it),
 		cmocka_unit_test(ram_is_empty),
 		cmocka_unit_test(a_triple_fault_asks_for_it),
 		cmocka_unit_test(not_while_it_is_held),
