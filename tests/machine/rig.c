@@ -3,12 +3,15 @@
 
 #include <fcntl.h>
 #include <libgen.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "boot.h"
+#include "cpuid.h"
 #include "rig.h"
 #include "serial.h"
+#include "vcpu.h"
 
 static char guest_path[4096], ring0_path[4096];
 
@@ -301,6 +304,75 @@ uint64_t rig_number(struct rig *r, size_t at, const char *key)
 	if (!p || p >= end)
 		fail_msg("no '%s' in the line at %zu", want, at);
 	return v;
+}
+
+/* SDM vol. 1, 13.4: where in an XSAVE area what is, beside CPUID's own */
+#define XSAVE_FCW	0
+#define XSAVE_MXCSR	24
+#define XSAVE_XMM	160
+#define XSAVE_XMM_BYTES	256
+#define XSAVE_BV	512
+#define XFEATURE_AVX	2
+#define XFEATURE_PKRU	9
+
+static void put_le(uint8_t *to, uint64_t v, unsigned bytes)
+{
+	memcpy(to, &v, bytes);
+}
+
+/* KVM wants a component named in XSTATE_BV, else it is in its first state */
+static void fill_component(struct kvm_cpuid_table *t, uint8_t *area,
+			   unsigned component, unsigned seed)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(t, 0xd, component);
+
+	for (uint32_t i = 0; e && i < e->eax; i++)
+		area[e->ebx + i] = i < 4 || component == XFEATURE_AVX ?
+				   (uint8_t)(seed * 16 + component + i) : 0;
+}
+
+static void fill_xsave(struct vcpu *v)
+{
+	struct machine *m = v->m;
+	const struct kvm_cpuid_entry2 *e = cpuid_find(&m->cfg.cpuid, 0xd, 0);
+	const uint64_t all = e ? e->eax : 0;
+	uint64_t used = 3 | (all & (1 << XFEATURE_AVX | 1 << XFEATURE_PKRU));
+	struct kvm_xcrs x = { .nr_xcrs = 1, .xcrs = { { .value = all } } };
+	uint8_t *area = calloc(1, m->kvm.xsave_size);
+
+	assert_non_null(area);
+	put_le(area + XSAVE_FCW, 0x27f, 2);
+	put_le(area + XSAVE_MXCSR, 0x1fa0, 4);
+	put_le(area + XSAVE_BV, used, 8);
+	for (unsigned i = 0; i < XSAVE_XMM_BYTES; i++)
+		area[XSAVE_XMM + i] = (uint8_t)(v->index * 16 + i + 1);
+	for (unsigned i = XFEATURE_AVX; i <= XFEATURE_PKRU; i++)
+		if (used & 1u << i)
+			fill_component(&m->cfg.cpuid, area, i, v->index);
+	if (all)
+		assert_int_equal(ioctl(v->fd, KVM_SET_XCRS, &x), 0);
+	assert_int_equal(ioctl(v->fd, KVM_SET_XSAVE, area), 0);
+	free(area);
+}
+
+void rig_fill_registers(struct rig *r)
+{
+	for (unsigned i = 0; i < r->m->cfg.cpus; i++) {
+		struct vcpu *v = &r->m->vcpu[i];
+		struct kvm_debugregs d = {
+			.db = { 0x1000 + i, 0x2000 + i, 0x3000 + i, 0x4000 + i },
+			.dr6 = 0xffff0ff1, .dr7 = 0x400,
+		};
+		struct {		/* struct kvm_msrs with one entry */
+			uint32_t nmsrs, pad;
+			struct kvm_msr_entry entry;
+		} q = { .nmsrs = 1, .entry = { .index = 0xc0000102,
+					       .data = 0x123456789000 + i } };
+
+		fill_xsave(v);
+		assert_int_equal(ioctl(v->fd, KVM_SET_DEBUGREGS, &d), 0);
+		assert_int_equal(ioctl(v->fd, KVM_SET_MSRS, &q), 1);
+	}
 }
 
 bool rig_pause(struct rig *r)

@@ -132,6 +132,15 @@ struct memory_failure rig_failure(struct rig *r, unsigned n);
  */
 uint64_t rig_number(struct rig *r, size_t at, const char *key);
 
+/**
+ * rig_fill_registers() - Fill registers that no guest here uses
+ * @r:		the rig; its machine is paused or was never run
+ *
+ * Of each vCPU, all different: XCR0, x87, SSE, AVX and PKRU (where its CPUID has
+ * them), debug registers, KERNEL_GS_BASE.
+ */
+void rig_fill_registers(struct rig *r);
+
 /** rig_pause() - Pause the machine; true unless the guest has ended */
 bool rig_pause(struct rig *r);
 

@@ -120,6 +120,26 @@ static void no_startup_outlives_it(void **state)
 	rig_free(r);
 }
 
+static void no_register_outlives_it(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host",
+				"work=token interval_ms=50");
+	struct writer before = { 0 }, after = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	assert_true(rig_pause(r));
+	rig_fill_registers(r);
+	reset(r);
+	save_new(&r->cfg, &before);
+	save(r->m, &after);
+	compare_states(&before, &after, "reset");
+	writer_free(&before);
+	writer_free(&after);
+	rig_free(r);
+}
+
 static int any_hole(void *ctx, uint64_t offset, uint64_t len)
 {
 	(void)offset;
@@ -242,6 +262,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_vcpu),
 		cmocka_unit_test(four_vcpus),
+		cmocka_unit_test(no_register_outlives_it),
 		cmocka_unit_test(no_startup_outlives_it),
 		cmocka_unit_test(ram_is_empty),
 		cmocka_unit_test(a_triple_fault_asks_for_it),

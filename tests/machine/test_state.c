@@ -183,6 +183,18 @@ static void talking_vcpus(void **state)
 			    "work=token mib=4 interval_ms=40");
 }
 
+/* Of these the guests above have none: what wasn't loaded would be like new */
+static void registers_that_no_guest_uses(void **state)
+{
+	struct rig *r = rig_new(16, 2, RAM_ANON, "host", "");
+
+	(void)state;
+	rig_build(r);
+	rig_fill_registers(r);
+	move(r, "filled");
+	rig_free(r);
+}
+
 /* What is not the state of this machine is refused, not loaded */
 static void other_states_are_refused(void **state)
 {
@@ -283,6 +295,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(four_vcpus_memfd_amd),
 		cmocka_unit_test(sleeping_vcpus),
 		cmocka_unit_test(talking_vcpus),
+		cmocka_unit_test(registers_that_no_guest_uses),
 		cmocka_unit_test(other_states_are_refused),
 		cmocka_unit_test(unknown_msrs),
 		cmocka_unit_test(truncated_states_are_refused),
