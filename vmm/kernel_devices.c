@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <sys/ioctl.h>
 
 #include "device.h"
 #include "machine.h"
@@ -143,20 +144,40 @@ static int clock_save(struct machine *m, void *dev, struct writer *w,
 	return 0;
 }
 
+/*
+ * What is to be added to the offset of each vCPU's TSC, so that it goes on as
+ * kvmclock does: the sum that the kernel's Documentation/virt/kvm/devices/vcpu.rst
+ * gives for KVM_VCPU_TSC_OFFSET. Once for all of them
+ */
+static void find_tsc_shift(struct machine *m, uint64_t clock, uint64_t tsc)
+{
+	struct kvm_clock_data now = { 0 };
+	__int128 passed;
+
+	m->tsc_shifts = tsc && !ioctl(m->kvm.vm, KVM_GET_CLOCK, &now) &&
+			(now.flags & KVM_CLOCK_HOST_TSC);
+	passed = (__int128)(now.clock - clock) * m->cfg.tsc_khz / 1000000;
+	m->tsc_shift = tsc + (uint64_t)passed - now.host_tsc;
+}
+
 static int clock_load(struct machine *m, void *dev, struct reader *r,
 		      struct error *err)
 {
 	struct kvm_clock_data c = { .clock = get_u64(r) };
+	uint64_t tsc;
+	int rc;
 
 	(void)dev;
 	c.realtime = get_u64(r);
-	m->source_clock = c.clock;
-	m->source_tsc = get_u64(r);
+	tsc = get_u64(r);
 	if (r->failed)
 		return 0;
 	if (c.realtime && m->kvm.clock_realtime)
 		c.flags = KVM_CLOCK_REALTIME;
-	return KVM_CALL(m->kvm.vm, KVM_SET_CLOCK, &c, err);
+	rc = KVM_CALL(m->kvm.vm, KVM_SET_CLOCK, &c, err);
+	if (!rc)
+		find_tsc_shift(m, c.clock, tsc);
+	return rc;
 }
 
 const struct device_ops irqchip_ops = {

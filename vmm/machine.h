@@ -138,8 +138,8 @@ struct machine {
 
 	pthread_mutex_t device_lock;	/* protects what device[] points to */
 	void *device[DEVICES];
-	uint64_t source_clock;		/* ns, as loaded: see vcpu_state.c */
-	uint64_t source_tsc;
+	bool tsc_shifts;		/* by this, when state is loaded: see */
+	uint64_t tsc_shift;		/* kernel_devices.c */
 
 	pthread_mutex_t telling;	/* held while a change of the status is told:
 					 * so that they are told in order

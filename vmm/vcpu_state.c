@@ -9,10 +9,9 @@
  * the others can disturb them.
  *
  * Time: a guest's TSC goes on as kvmclock does. Where KVM lets us set the
- * offset (KVM_VCPU_TSC_OFFSET, see the kernel's Documentation/virt/kvm/devices/vcpu.rst,
- * which gives the sum), it is set so that the TSC reads as if it had run during the move. Where
- * it doesn't, the TSC MSR is restored: it stands still for the move, and never
- * steps back.
+ * offset (KVM_VCPU_TSC_OFFSET), it is set so that the TSC reads as if it had run
+ * during the move (kernel_devices.c). Where it doesn't, the TSC MSR is restored:
+ * it stands still for the move, and never steps back.
  */
 
 #include <errno.h>
@@ -344,25 +343,17 @@ static void save_tsc(struct vcpu *v, struct writer *w)
 }
 
 /*
- * vcpu.rst, "KVM_VCPU_TSC_OFFSET": the sum, with the clock already set. Before
- * the MSRs, since the TSC deadline timer is armed by it. Return: is it set?
+ * By the same for all vCPUs: kvmclock has one base for the whole guest only if
+ * their TSCs agree to the cycle. Before the MSRs, since the TSC deadline timer is
+ * armed by it. Return: is it set?
  */
 static bool load_tsc(struct vcpu *v, struct reader *r)
 {
-	struct machine *m = v->m;
-	struct kvm_clock_data now = { 0 };
 	bool has = get_u8(r);
-	uint64_t offset = get_u64(r);
-	__int128 passed;
+	uint64_t offset = get_u64(r) + v->m->tsc_shift;
 
-	if (!has || r->failed || !m->source_tsc ||
-	    ioctl(m->kvm.vm, KVM_GET_CLOCK, &now) ||
-	    !(now.flags & KVM_CLOCK_HOST_TSC))
-		return false;
-	passed = (__int128)(now.clock - m->source_clock) * m->cfg.tsc_khz /
-		 1000000;
-	offset += m->source_tsc + (uint64_t)passed - now.host_tsc;
-	return !tsc_offset(v, KVM_SET_DEVICE_ATTR, &offset);
+	return has && !r->failed && v->m->tsc_shifts &&
+	       !tsc_offset(v, KVM_SET_DEVICE_ATTR, &offset);
 }
 
 int vcpu_save(struct vcpu *v, struct writer *w, struct error *err)

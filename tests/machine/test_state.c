@@ -10,11 +10,13 @@
  * Pauses at arbitrary moments come in between.
  */
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "compare.h"
 #include "description.h"
 #include "rig.h"
+#include "vcpu.h"
 
 static struct machine *new_from_description(struct rig *r)
 {
@@ -183,6 +185,57 @@ static void talking_vcpus(void **state)
 			    "work=token mib=4 interval_ms=40");
 }
 
+static bool tsc_offset(const struct vcpu *v, uint64_t *offset)
+{
+	struct kvm_device_attr a = {
+		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)offset,
+	};
+
+	return !ioctl(v->fd, KVM_GET_DEVICE_ATTR, &a);
+}
+
+static uint32_t clock_flags(struct rig *r)
+{
+	struct kvm_clock_data c = { 0 };
+
+	assert_int_equal(ioctl(r->m->kvm.vm, KVM_GET_CLOCK, &c), 0);
+	return c.flags;
+}
+
+/*
+ * TSCs that were in step are so after a move, to the cycle: one that is not
+ * takes kvmclock's common base (KVM_CLOCK_TSC_STABLE) from the whole guest.
+ */
+static void tscs_stay_in_step(void **state)
+{
+	struct rig *r = rig_new(32, 4, RAM_ANON, "host", "work=token mib=4");
+	uint64_t first, other;
+	uint32_t flags;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "report ");
+	flags = clock_flags(r);
+	for (unsigned n = 0; n < 4; n++) {
+		assert_true(rig_pause(r));
+		if (!tsc_offset(&r->m->vcpu[0], &first))
+			break;		/* this KVM has none */
+		move(r, "to keep step");
+		for (unsigned i = 0; i < 4; i++) {
+			assert_true(tsc_offset(&r->m->vcpu[i], &other));
+			first = i ? first : other;
+			if (other != first)
+				fail_msg("move %u: vCPU %u is %lld cycles off",
+					 n, i, (long long)(other - first));
+		}
+		rig_run(r);
+		rig_wait(r, r->len, "report ");
+		assert_int_equal(clock_flags(r), flags);
+	}
+	rig_free(r);
+}
+
 /* Of these the guests above have none: what wasn't loaded would be like new */
 static void registers_that_no_guest_uses(void **state)
 {
@@ -295,6 +348,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(four_vcpus_memfd_amd),
 		cmocka_unit_test(sleeping_vcpus),
 		cmocka_unit_test(talking_vcpus),
+		cmocka_unit_test(tscs_stay_in_step),
 		cmocka_unit_test(registers_that_no_guest_uses),
 		cmocka_unit_test(other_states_are_refused),
 		cmocka_unit_test(unknown_msrs),
