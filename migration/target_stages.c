@@ -399,7 +399,6 @@ static int let_go(struct target *t, struct error *err)
 	int rc;
 
 	target_end_pager(t);
-	machine_set_pager(t->m, NULL);
 	pthread_mutex_lock(&t->hook_lock);
 	rc = uffd_unregister(t->uffd, ram->base, ram->size);
 	if (rc)
@@ -411,6 +410,9 @@ static int let_go(struct target *t, struct error *err)
 	if (!rc)
 		huge_free(t);
 	pthread_mutex_unlock(&t->hook_lock);
+	/* Last: a reset that has waited for it drops RAM, and loads a kernel */
+	if (!rc)
+		machine_set_pager(t->m, NULL);
 	return rc;
 }
 

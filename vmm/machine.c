@@ -207,8 +207,14 @@ void machine_lost(struct machine *m, uint64_t gpa, uint64_t size)
 	struct memory_failure f = { .gpa = gpa, .size = size,
 				    .action = MF_NOTED };
 	struct poison p = { .gpa = gpa, .size = size };
-	int rc = poison_add(&m->poison, &p);
+	uint8_t byte;
+	int rc = 0;
 
+	/* A reset may have come since it was met, and have made it whole */
+	pthread_mutex_lock(&m->inject_lock);
+	if (ram_read(&m->ram, gpa, &byte, 1) == -EFAULT)
+		rc = poison_add(&m->poison, &p);
+	pthread_mutex_unlock(&m->inject_lock);
 	if (rc > 0)
 		machine_failure(m, &f);
 	else if (rc < 0)

@@ -158,7 +158,9 @@ struct machine {
 
 	struct poison_list poison;	/* has its own lock */
 	_Atomic bool walled;		/* vcpu_walled() ends the guest */
-	pthread_mutex_t inject_lock;	/* one poisoning on purpose at a time */
+	pthread_mutex_t inject_lock;	/* one poisoning on purpose at a time, and
+					 * none while RAM is renewed
+					 */
 };
 
 /**
@@ -347,7 +349,8 @@ struct pager machine_pager(struct machine *m);
  * @gpa:	guest-physical address
  * @size:	bytes
  *
- * Enters it into the list and tells the observer, unless it was known.
+ * Enters it into the list and tells the observer, unless it was known, or a
+ * reset has made it whole meanwhile.
  */
 void machine_lost(struct machine *m, uint64_t gpa, uint64_t size);
 

@@ -213,6 +213,26 @@ static enum ram_backing anon = RAM_ANON, memfd = RAM_MEMFD;
 	cmocka_unit_test_prestate(f, &anon),				\
 	cmocka_unit_test_prestate(f, &memfd)
 
+/* Met by a reader just before a reset, told after it: it is whole by then */
+static void what_a_reset_made_whole_is_not_lost(void **state)
+{
+	struct error err = { 0 };
+	struct setup t;
+
+	(void)state;
+	begin(&t, RAM_ANON);
+	lose(&t, 5 * PAGE);
+	machine_lost(&t.m, 5 * PAGE, PAGE);
+	assert_true(poison_find(&t.m.poison, 5 * PAGE, NULL));
+	assert_int_equal(t.failures, 1);
+	poison_clear(&t.m.poison);
+	assert_int_equal(ram_renew(&t.m.ram, &err), 0);
+	machine_lost(&t.m, 5 * PAGE, PAGE);
+	assert_false(poison_find(&t.m.poison, 5 * PAGE, NULL));
+	assert_int_equal(t.failures, 1);
+	end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +240,7 @@ int main(void)
 		BOTH(strict_names_it),
 		BOTH(the_never_written_stays_so),
 		BOTH(told_to_stop_it_stops),
+		cmocka_unit_test(what_a_reset_made_whole_is_not_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
