@@ -15,6 +15,9 @@
 #include "compare.h"
 #include "reset.h"
 #include "rig.h"
+#include "vcpu.h"
+
+#define MSR_TSC		0x10
 
 static void save(struct machine *m, struct writer *w)
 {
@@ -131,12 +134,48 @@ static void no_register_outlives_it(void **state)
 	rig_wait(r, 0, "\nready ");
 	assert_true(rig_pause(r));
 	rig_fill_registers(r);
+	r->m->vcpu[1].asked = VCPU_ASK_BROADCAST;
 	reset(r);
+	assert_int_equal(r->m->vcpu[1].asked, 0);
 	save_new(&r->cfg, &before);
 	save(r->m, &after);
 	compare_states(&before, &after, "reset");
 	writer_free(&before);
 	writer_free(&after);
+	rig_free(r);
+}
+
+struct clocks {
+	uint64_t kvmclock, tsc;
+};
+
+static struct clocks clocks(struct machine *m)
+{
+	struct kvm_clock_data c = { 0 };
+	struct clocks now = { 0 };
+
+	assert_int_equal(ioctl(m->kvm.vm, KVM_GET_CLOCK, &c), 0);
+	assert_int_equal(kvm_get_msr(m->vcpu[0].fd, MSR_TSC, &now.tsc), 0);
+	now.kvmclock = c.clock;
+	return now;
+}
+
+/* A guest's time is the machine's, from when it was built */
+static void clocks_go_on(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=idle mib=4");
+	struct clocks before, after;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	sleep(2);		/* KVM takes a TSC that is nearly right for right */
+	assert_true(rig_pause(r));
+	before = clocks(r->m);
+	reset(r);
+	after = clocks(r->m);
+	assert_true(after.kvmclock > before.kvmclock);
+	assert_true(after.tsc > before.tsc);
 	rig_free(r);
 }
 
@@ -222,7 +261,9 @@ static void not_while_it_is_held(void **state)
 	wait_asked(r, 2);
 	/* Told to run, it doesn't before the reset */
 	assert_int_equal(machine_run(r->m, WHY_UNPAUSED, &err), 0);
+	assert_int_equal(r->m->gate, GATE_PARK);
 	reset(r);
+	assert_int_equal(r->m->gate, GATE_RUN);
 	assert_int_equal(r->was_reset, RESET_HOST);
 	rig_wait(r, from, "\nready ");
 	rig_free(r);
@@ -262,6 +303,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_vcpu),
 		cmocka_unit_test(four_vcpus),
+		cmocka_unit_test(clocks_go_on),
 		cmocka_unit_test(no_register_outlives_it),
 		cmocka_unit_test(no_startup_outlives_it),
 		cmocka_unit_test(ram_is_empty),
