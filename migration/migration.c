@@ -301,18 +301,18 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 }
 
 static const struct control_command commands[] = {
-	{ "migrate", "uri:s ?detach:b", cmd_migrate },
-	{ "migrate_cancel", "", cmd_cancel },
-	{ "migrate-incoming", "uri:s", cmd_incoming },
-	{ "migrate-pause", "", cmd_pause },
-	{ "migrate-start-postcopy", "", cmd_postcopy },
+	{ "migrate", "uri:s ?detach:b", .fn = cmd_migrate },
+	{ "migrate_cancel", "", .fn = cmd_cancel },
+	{ "migrate-incoming", "uri:s", .fn = cmd_incoming },
+	{ "migrate-pause", "", .fn = cmd_pause },
+	{ "migrate-start-postcopy", "", .fn = cmd_postcopy },
 	{ "migrate-set-capabilities", "capabilities:o",
-	  cmd_set_capabilities },
-	{ "query-migrate-capabilities", "", cmd_query_capabilities },
+	  .fn = cmd_set_capabilities },
+	{ "query-migrate-capabilities", "", .fn = cmd_query_capabilities },
 	{ "migrate-set-parameters", "?" BANDWIDTH ":i ?" CONNECTIONS ":i",
-	  cmd_set_parameters },
-	{ "query-migrate-parameters", "", cmd_query_parameters },
-	{ "query-migrate", "", cmd_query },
+	  .fn = cmd_set_parameters },
+	{ "query-migrate-parameters", "", .fn = cmd_query_parameters },
+	{ "query-migrate", "", .fn = cmd_query },
 	{ 0 }
 };
 

@@ -184,12 +184,6 @@ void control_add(struct control *c, const struct control_command *table,
 	dispatch_add(&c->dispatch, table, ctx);
 }
 
-void control_add_tasks(struct control *c, const struct control_task *table,
-		       void *ctx)
-{
-	dispatch_add_tasks(&c->dispatch, table, ctx);
-}
-
 /**
  * control_drain() - Tell the clients all events that are queued
  * @c:		the control

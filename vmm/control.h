@@ -30,26 +30,11 @@ struct loop;
 typedef int control_fn(void *ctx, json_t *args, json_t **ret,
 		       struct error *err);
 
-/**
- * struct control_command - One command
- * @name:	as the client says it, e.g. "query-status"
- * @args:	the arguments it takes: "name:s", "count:i", "x:b", "o:o"
- *		(string, integer, boolean, object/array), space separated, a '?' in front if
- *		optional, e.g. "uri:s ?detach:b"; anything else that a
- *		client sends is refused by name, before @fn runs
- * @fn:		what it does
- */
-struct control_command {
-	const char *name;
-	const char *args;
-	control_fn *fn;
-};
-
 /* An answer that a command still owes to its client */
 struct control_later;
 
 /**
- * control_task_fn - Begins what takes longer than the main thread may wait
+ * control_start_fn - Begins what takes longer than the main thread may wait
  * @ctx:	the context registered with the table
  * @args:	as for control_fn
  * @later:	the answer that is owed from then on: see control_answer()
@@ -60,18 +45,24 @@ struct control_later;
  *
  * Return: 0, or -errno with @err set: then nothing is owed
  */
-typedef int control_task_fn(void *ctx, json_t *args,
-			    struct control_later *later, struct error *err);
+typedef int control_start_fn(void *ctx, json_t *args,
+			     struct control_later *later, struct error *err);
 
 /**
- * struct control_task - One command that is answered later
- * @name, @args: as in struct control_command
- * @start:	what begins it
+ * struct control_command - One command
+ * @name:	as the client says it, e.g. "query-status"
+ * @args:	the arguments it takes: "name:s", "count:i", "x:b", "o:o"
+ *		(string, integer, boolean, object/array), space separated, a '?' in front if
+ *		optional, e.g. "uri:s ?detach:b"; anything else that a
+ *		client sends is refused by name, before anything runs
+ * @fn:		what it does; or
+ * @start:	what begins it, if it is answered later
  */
-struct control_task {
+struct control_command {
 	const char *name;
 	const char *args;
-	control_task_fn *start;
+	control_fn *fn;
+	control_start_fn *start;
 };
 
 /**
@@ -95,15 +86,6 @@ struct control *control_open(struct loop *loop, const char *path,
  */
 void control_add(struct control *c, const struct control_command *table,
 		 void *ctx);
-
-/**
- * control_add_tasks() - Register commands that are answered later
- * @c:		the control
- * @table:	ends with a NULL name; must live as long as @c
- * @ctx:	handed to each
- */
-void control_add_tasks(struct control *c, const struct control_task *table,
-		       void *ctx);
 
 /**
  * control_answer() - Give the answer that is owed; exactly once

@@ -27,18 +27,6 @@ struct session {
 	struct dispatch_client *from;
 };
 
-/**
- * struct found - A command that was looked up: one of the two
- * @command:	that is answered at once
- * @task:	that is answered later
- * @ctx:	handed to it
- */
-struct found {
-	const struct control_command *command;
-	const struct control_task *task;
-	void *ctx;
-};
-
 static int do_capabilities(void *ctx, json_t *args, json_t **ret,
 			   struct error *err)
 {
@@ -66,9 +54,9 @@ static int do_query_commands(void *ctx, json_t *args, json_t **ret,
 			     struct error *err);
 
 static const struct control_command builtins[] = {
-	{ "qmp_capabilities",	"?enable:o",	do_capabilities },
-	{ "query-commands",	NULL,		do_query_commands },
-	{ "query-version",	NULL,		do_query_version },
+	{ "qmp_capabilities",	"?enable:o",	.fn = do_capabilities },
+	{ "query-commands",	NULL,		.fn = do_query_commands },
+	{ "query-version",	NULL,		.fn = do_query_version },
 	{ 0 }
 };
 
@@ -79,17 +67,9 @@ static const struct control_command builtins[] = {
  */
 static void list_names(json_t *list, const struct control_command *c)
 {
-	for (; c && c->name; c++)
+	for (; c->name; c++)
 		json_array_append_new(list, json_pack("{s:s}", "name",
 						      c->name));
-}
-
-/** list_tasks() - The same for a table of tasks */
-static void list_tasks(json_t *list, const struct control_task *t)
-{
-	for (; t && t->name; t++)
-		json_array_append_new(list, json_pack("{s:s}", "name",
-						      t->name));
 }
 
 static int do_query_commands(void *ctx, json_t *args, json_t **ret,
@@ -102,10 +82,8 @@ static int do_query_commands(void *ctx, json_t *args, json_t **ret,
 	(void)err;
 	*ret = json_array();
 	list_names(*ret, builtins);
-	for (i = 0; i < s->d->count; i++) {
+	for (i = 0; i < s->d->count; i++)
 		list_names(*ret, s->d->tables[i].list);
-		list_tasks(*ret, s->d->tables[i].tasks);
-	}
 	return 0;
 }
 
@@ -118,18 +96,9 @@ void dispatch_add(struct dispatch *d, const struct control_command *table,
 	d->count++;
 }
 
-void dispatch_add_tasks(struct dispatch *d, const struct control_task *table,
-			void *ctx)
-{
-	assert(d->count < DISPATCH_TABLES);
-	d->tables[d->count].tasks = table;
-	d->tables[d->count].ctx = ctx;
-	d->count++;
-}
-
 /**
  * table_find() - Look a command up in one table
- * @c:		the table, or NULL
+ * @c:		the table
  * @name:	what the client asks for
  *
  * Return: the command, or NULL
@@ -137,19 +106,9 @@ void dispatch_add_tasks(struct dispatch *d, const struct control_task *table,
 static const struct control_command *
 table_find(const struct control_command *c, const char *name)
 {
-	for (; c && c->name; c++)
+	for (; c->name; c++)
 		if (!strcmp(c->name, name))
 			return c;
-	return NULL;
-}
-
-/** task_find() - The same in a table of tasks */
-static const struct control_task *task_find(const struct control_task *t,
-					    const char *name)
-{
-	for (; t && t->name; t++)
-		if (!strcmp(t->name, name))
-			return t;
 	return NULL;
 }
 
@@ -157,50 +116,54 @@ static const struct control_task *task_find(const struct control_task *t,
  * command_find() - Look a command up
  * @s:		the session
  * @name:	what the client asks for
+ * @ctx:	set to what is to be handed to it
  *
- * Return: the command; neither of the two if there is none
+ * Return: the command, or NULL
  */
-static struct found command_find(struct session *s, const char *name)
+static const struct control_command *
+command_find(struct session *s, const char *name, void **ctx)
 {
-	struct found f = { .command = table_find(builtins, name), .ctx = s };
+	const struct control_command *c = table_find(builtins, name);
 	unsigned i;
 
-	for (i = 0; !f.command && !f.task && i < s->d->count; i++) {
-		f.command = table_find(s->d->tables[i].list, name);
-		f.task = task_find(s->d->tables[i].tasks, name);
-		f.ctx = s->d->tables[i].ctx;
+	*ctx = s;
+	for (i = 0; !c && i < s->d->count; i++) {
+		c = table_find(s->d->tables[i].list, name);
+		*ctx = s->d->tables[i].ctx;
 	}
-	return f;
+	return c;
 }
 
 /**
- * task_start() - Begin a command that is answered later
- * @s:		the session
- * @f:		the command
+ * command_start() - Begin a command that is answered later
+ * @from:	the client
+ * @c:		the command
+ * @ctx:	handed to it
  * @args:	its arguments, an object
  * @id:		its id, or NULL
  * @err:	why not
  *
  * Return: 0, -errno
  */
-static int task_start(struct session *s, const struct found *f, json_t *args,
-		      json_t *id, struct error *err)
+static int command_start(struct dispatch_client *from,
+			 const struct control_command *c, void *ctx,
+			 json_t *args, json_t *id, struct error *err)
 {
 	struct control_later *l = malloc(sizeof(*l));
 	int rc;
 
 	if (!l)
 		return error_set(err, ENOMEM, "no memory for the command");
-	*l = s->from->later;
+	*l = from->later;
 	/* Its own: the worker's thread must not share it with the message */
 	l->id = id ? json_deep_copy(id) : NULL;
-	rc = f->task->start(f->ctx, args, l, err);
+	rc = c->start(ctx, args, l, err);
 	if (rc) {
 		json_decref(l->id);
 		free(l);
 		return rc;
 	}
-	s->from->owed = l;
+	from->owed = l;
 	return 0;
 }
 
@@ -216,21 +179,22 @@ static int task_start(struct session *s, const struct found *f, json_t *args,
 static json_t *command_run(struct session *s, const char *name, json_t *args,
 			   json_t *id)
 {
-	struct found f = command_find(s, name);
+	void *ctx;
+	const struct control_command *c = command_find(s, name, &ctx);
 	struct error err = { 0 };
 	json_t *ret = NULL;
 
-	if (!f.command && !f.task) {
+	if (!c) {
 		error_set(&err, ENOENT, "there is no command '%.64s'; "
 			  "query-commands lists those there are", name);
 		return qmp_error(QMP_COMMAND_NOT_FOUND, err.text, id);
 	}
 
-	if (!control_args_check(f.task ? f.task->args : f.command->args,
-				args, &err)) {
-		if (f.task && !task_start(s, &f, args, id, &err))
+	if (!control_args_check(c->args, args, &err)) {
+		if (c->start &&
+		    !command_start(s->from, c, ctx, args, id, &err))
 			return NULL;
-		if (!f.task && !f.command->fn(f.ctx, args, &ret, &err))
+		if (!c->start && !c->fn(ctx, args, &ret, &err))
 			return qmp_return(ret, id);
 	}
 

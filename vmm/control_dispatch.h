@@ -19,15 +19,13 @@
 /**
  * struct dispatch - The commands there are
  * @tables:	as registered, in the order of registration
- * @tables.list: ends with a NULL name; or NULL
- * @tables.tasks: the same for commands that are answered later; or NULL
+ * @tables.list: ends with a NULL name
  * @tables.ctx:	handed to each command of it
  * @count:	of @tables
  */
 struct dispatch {
 	struct {
 		const struct control_command *list;
-		const struct control_task *tasks;
 		void *ctx;
 	} tables[DISPATCH_TABLES];
 	unsigned count;
@@ -72,10 +70,6 @@ struct dispatch_client {
  */
 void dispatch_add(struct dispatch *d, const struct control_command *table,
 		  void *ctx);
-
-/** dispatch_add_tasks() - The same for commands that are answered later */
-void dispatch_add_tasks(struct dispatch *d, const struct control_task *table,
-			void *ctx);
 
 /**
  * dispatch_message() - Do what a client asks

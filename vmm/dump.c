@@ -380,16 +380,12 @@ static int cmd_formats(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
-static const struct control_task tasks[] = {
-	{ "pmemsave", "val:i size:i filename:s", locked_start_bytes },
-	{ "dump-guest-memory", "paging:b protocol:s ?detach:b ?begin:i "
-	  "?length:i ?format:s", locked_start_core },
-	{ 0 }
-};
-
 static const struct control_command commands[] = {
-	{ "query-dump", "", cmd_query },
-	{ "query-dump-guest-memory-capability", "", cmd_formats },
+	{ "pmemsave", "val:i size:i filename:s", .start = locked_start_bytes },
+	{ "dump-guest-memory", "paging:b protocol:s ?detach:b ?begin:i "
+	  "?length:i ?format:s", .start = locked_start_core },
+	{ "query-dump", "", .fn = cmd_query },
+	{ "query-dump-guest-memory-capability", "", .fn = cmd_formats },
 	{ 0 }
 };
 
@@ -405,7 +401,6 @@ struct dumper *dumper_new(struct host *h, struct error *err)
 	d->file.fd = -1;
 	d->status = "none";
 	pthread_mutex_init(&d->lock, NULL);
-	control_add_tasks(h->control, tasks, d);
 	control_add(h->control, commands, d);
 	return d;
 }

@@ -325,15 +325,15 @@ LOCKED(cmd_cpus)
 LOCKED(cmd_chardev)
 
 static const struct control_command commands[] = {
-	{ "query-status", "", locked_cmd_status },
-	{ "query-name", "", locked_cmd_name },
-	{ "query-cpus-fast", "", locked_cmd_cpus },
-	{ "query-chardev", "", locked_cmd_chardev },
-	{ "stop", "", locked_cmd_stop },
-	{ "cont", "", locked_cmd_cont },
-	{ "system_reset", "", locked_cmd_system_reset },
-	{ "quit", "", locked_cmd_quit },
-	{ "ferry-poison", "address:i ?count:i ?method:s", locked_cmd_poison },
+	{ "query-status", "", .fn = locked_cmd_status },
+	{ "query-name", "", .fn = locked_cmd_name },
+	{ "query-cpus-fast", "", .fn = locked_cmd_cpus },
+	{ "query-chardev", "", .fn = locked_cmd_chardev },
+	{ "stop", "", .fn = locked_cmd_stop },
+	{ "cont", "", .fn = locked_cmd_cont },
+	{ "system_reset", "", .fn = locked_cmd_system_reset },
+	{ "quit", "", .fn = locked_cmd_quit },
+	{ "ferry-poison", "address:i ?count:i ?method:s", .fn = locked_cmd_poison },
 	{ 0 }
 };
 

@@ -23,11 +23,11 @@ static int echo(void *ctx, json_t *args, json_t **ret, struct error *err)
 }
 
 static const struct control_command table[] = {
-	{ "query-status", NULL, echo },
-	{ "migrate", "uri:s ?detach:b", echo },
-	{ "ferry-poison", "address:i ?count:i text:s ?fail:b", echo },
-	{ "object", "?x:o", echo },
-	{ NULL, NULL, NULL },
+	{ "query-status", NULL, .fn = echo },
+	{ "migrate", "uri:s ?detach:b", .fn = echo },
+	{ "ferry-poison", "address:i ?count:i text:s ?fail:b", .fn = echo },
+	{ "object", "?x:o", .fn = echo },
+	{ 0 },
 };
 
 static void answer(const struct dispatch *d, struct dispatch_client *from,

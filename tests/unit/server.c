@@ -125,18 +125,14 @@ static int start_slow(void *ctx, json_t *args, struct control_later *later,
 	return 0;
 }
 
-static const struct control_task tasks[] = {
-	{ "slow", "ms:i ?fail:s", start_slow },
-	{ 0 }
-};
-
 static const struct control_command commands[] = {
-	{ "echo", "text:s ?n:i ?flag:b ?list:o", do_echo },
-	{ "fail", "text:s", do_fail },
-	{ "emit", "n:i", do_emit },
-	{ "big", "size:i", do_big },
-	{ "hang", "ms:i", do_hang },
-	{ "end", NULL, do_end },
+	{ "echo", "text:s ?n:i ?flag:b ?list:o", .fn = do_echo },
+	{ "fail", "text:s", .fn = do_fail },
+	{ "emit", "n:i", .fn = do_emit },
+	{ "big", "size:i", .fn = do_big },
+	{ "hang", "ms:i", .fn = do_hang },
+	{ "end", NULL, .fn = do_end },
+	{ "slow", "ms:i ?fail:s", .start = start_slow },
 	{ 0 }
 };
 
@@ -165,7 +161,6 @@ int server_setup(void **state)
 	if (!s->control)
 		fail_msg("%s", err.text);
 	control_add(s->control, commands, s);
-	control_add_tasks(s->control, tasks, s);
 	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
 	*state = s;
 	return 0;
