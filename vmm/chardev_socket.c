@@ -16,15 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 
 #include "chardev_socket.h"
-#include "control_socket.h"
+#include "control_listener.h"
 #include "log.h"
 #include "loop.h"
 
@@ -45,9 +45,7 @@ struct terminal {
 
 struct chardev_socket {
 	struct loop *loop;
-	char *path;
-	struct control_socket socket;
-	struct evconnlistener *listener;
+	struct control_listener listener;
 	struct event *again;		/* timer: offer what is typed */
 	chardev_input_fn *fn;
 	void *ctx;
@@ -76,14 +74,14 @@ static void say_lost(struct evbuffer *out, uint64_t n)
 			    (unsigned long long)n);
 }
 
-/* Give a terminal what it has not had, as far as its buffer takes it */
-static void print(struct terminal *t)
+/* Give a terminal what it has not had, as long as less than that is waiting */
+static void print(struct terminal *t, size_t ahead)
 {
 	struct evbuffer *out = bufferevent_get_output(t->bev);
 	struct chardev_socket *c = t->c;
 
 	pthread_mutex_lock(&c->lock);
-	while (t->next < c->head && evbuffer_get_length(out) < AHEAD_MAX) {
+	while (t->next < c->head && evbuffer_get_length(out) < ahead) {
 		size_t at, n;
 
 		if (c->head - t->next > RING_SIZE) {
@@ -144,7 +142,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 static void on_write(struct bufferevent *bev, void *arg)
 {
 	(void)bev;
-	print(arg);
+	print(arg, AHEAD_MAX);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -160,16 +158,16 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	offer(t);
 }
 
-static void on_accept(struct evconnlistener *l, evutil_socket_t fd,
-		      struct sockaddr *sa, int len, void *arg)
+static void on_accept(void *ctx, int fd)
 {
-	struct chardev_socket *c = arg;
+	static const char full[] =
+		"[ferry: too many terminals are attached]\r\n";
+	struct chardev_socket *c = ctx;
 	struct terminal *t = NULL;
 
-	(void)l;
-	(void)sa;
-	(void)len;
-	if (c->count < TERMINALS_MAX && !c->leaving)
+	if (c->count >= TERMINALS_MAX)
+		send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
+	else if (!c->leaving)
 		t = calloc(1, sizeof(*t));
 	if (t)
 		t->bev = bufferevent_socket_new(loop_base(c->loop), fd,
@@ -189,30 +187,17 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	bufferevent_setcb(t->bev, on_read, on_write, on_event, t);
 	bufferevent_setwatermark(t->bev, EV_READ, 0, TYPED_MAX);
 	bufferevent_enable(t->bev, EV_READ | EV_WRITE);
-	print(t);
+	print(t, AHEAD_MAX);
 }
 
-/* Write what the socket takes at once: it is closed behind that */
-static void flush(struct terminal *t)
-{
-	struct evbuffer *out = bufferevent_get_output(t->bev);
-
-	print(t);
-	bufferevent_disable(t->bev, EV_READ | EV_WRITE);
-	evbuffer_unfreeze(out, 1);
-	while (evbuffer_get_length(out) &&
-	       evbuffer_write(out, bufferevent_getfd(t->bev)) > 0)
-		print(t);
-	/* libevent closes it only when the base runs again, or is freed */
-	shutdown(bufferevent_getfd(t->bev), SHUT_RDWR);
-}
-
+/* With all that their sockets take at once */
 static void disconnect_all(struct chardev_socket *c)
 {
 	struct terminal *t;
 
 	while ((t = TAILQ_FIRST(&c->list))) {
-		flush(t);
+		print(t, SIZE_MAX);
+		control_flush(t->bev);
 		terminal_free(t);
 	}
 }
@@ -220,7 +205,6 @@ static void disconnect_all(struct chardev_socket *c)
 static void destroy(struct chardev_socket *c)
 {
 	pthread_mutex_destroy(&c->lock);
-	free(c->path);
 	free(c);
 }
 
@@ -240,7 +224,7 @@ static void on_posted(void *arg)
 		return;
 	}
 	for (t = TAILQ_FIRST(&c->list); t; t = TAILQ_NEXT(t, link))
-		print(t);
+		print(t, AHEAD_MAX);
 	if (c->leaving)
 		disconnect_all(c);
 }
@@ -281,27 +265,6 @@ void chardev_socket_leave(struct chardev_socket *c)
 	post(c);
 }
 
-static int start(struct chardev_socket *c, struct error *err)
-{
-	struct event_base *base = loop_base(c->loop);
-	int rc = control_socket_open(&c->socket, c->path, err);
-
-	if (rc)
-		return rc;
-	c->again = evtimer_new(base, on_again, c);
-	if (c->again)
-		c->listener = evconnlistener_new(base, on_accept, c,
-				LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-				0, c->socket.fd);
-	if (c->listener)
-		return 0;
-	if (c->again)
-		event_free(c->again);
-	control_socket_unlink(&c->socket, c->path);
-	close(c->socket.fd);
-	return error_set(err, ENOMEM, "out of memory for the console socket");
-}
-
 struct chardev_socket *chardev_socket_open(struct loop *loop,
 					   const char *path,
 					   struct error *err)
@@ -315,19 +278,22 @@ struct chardev_socket *chardev_socket_open(struct loop *loop,
 	c->loop = loop;
 	TAILQ_INIT(&c->list);
 	pthread_mutex_init(&c->lock, NULL);
-	c->path = strdup(path);
-	if (!c->path)
+	c->again = evtimer_new(loop_base(loop), on_again, c);
+	if (!c->again) {
 		error_set(err, ENOMEM, "out of memory for a console socket");
-	if (!c->path || start(c, err)) {
-		destroy(c);
-		return NULL;
+	} else if (!control_listener_open(&c->listener, loop, path, on_accept,
+					  c, err)) {
+		return c;
+	} else {
+		event_free(c->again);
 	}
-	return c;
+	destroy(c);
+	return NULL;
 }
 
 const char *chardev_socket_path(const struct chardev_socket *c)
 {
-	return c->path;
+	return c->listener.path;
 }
 
 void chardev_socket_listen(struct chardev_socket *c, chardev_input_fn *fn,
@@ -343,8 +309,7 @@ void chardev_socket_close(struct chardev_socket *c)
 
 	if (!c)
 		return;
-	control_socket_unlink(&c->socket, c->path);
-	evconnlistener_free(c->listener);
+	control_listener_close(&c->listener);
 	disconnect_all(c);
 	event_free(c->again);
 	pthread_mutex_lock(&c->lock);

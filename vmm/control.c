@@ -16,23 +16,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/queue.h>
 #include <sys/time.h>
-
-#include <event2/event.h>
-#include <event2/listener.h>
 
 #include "control.h"
 #include "control_client.h"
 #include "control_dispatch.h"
-#include "control_socket.h"
+#include "control_listener.h"
 #include "log.h"
 #include "loop.h"
 #include "qmp.h"
-
-/* How long nobody is let in after accept(2) failed, e.g. for descriptors */
-static const struct timeval accept_pause = { .tv_sec = 1 };
 
 /* One event, on its way to the main thread */
 struct event_text {
@@ -45,10 +38,7 @@ STAILQ_HEAD(event_queue, event_text);
 struct control {
 	atomic_uint refs;	/* the owner's, and one a posted call */
 	struct loop *loop;
-	char *path;
-	struct control_socket socket;
-	struct evconnlistener *listener;
-	struct event *again;	/* timer: let clients in again */
+	struct control_listener listener;
 	struct dispatch dispatch;
 	struct clients clients;
 
@@ -58,50 +48,14 @@ struct control {
 
 /**
  * on_accept() - Somebody connected
- * @listener:	the socket
+ * @ctx:	the control
  * @fd:		the connection
- * @sa:		the peer's address, of no interest
- * @len:	of it
- * @arg:	the control
  */
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
-		      struct sockaddr *sa, int len, void *arg)
+static void on_accept(void *ctx, int fd)
 {
-	struct control *c = arg;
+	struct control *c = ctx;
 
-	(void)listener;
-	(void)sa;
-	(void)len;
 	clients_add(&c->clients, fd);
-}
-
-/**
- * on_accept_error() - accept(2) failed: pause, or it fails again at once
- * @listener:	the socket
- * @arg:	the control
- */
-static void on_accept_error(struct evconnlistener *listener, void *arg)
-{
-	struct control *c = arg;
-
-	log_line("cannot accept a control client: %m");
-	evconnlistener_disable(listener);
-	evtimer_add(c->again, &accept_pause);
-}
-
-/**
- * on_again() - The pause is over
- * @fd:		-1
- * @what:	EV_TIMEOUT
- * @arg:	the control
- */
-static void on_again(evutil_socket_t fd, short what, void *arg)
-{
-	struct control *c = arg;
-
-	(void)fd;
-	(void)what;
-	evconnlistener_enable(c->listener);
 }
 
 /**
@@ -115,42 +69,7 @@ static void control_unref(void *arg)
 	if (atomic_fetch_sub(&c->refs, 1) > 1)
 		return;
 	pthread_mutex_destroy(&c->lock);
-	free(c->path);
 	free(c);
-}
-
-/**
- * control_listen() - Make what listens
- * @c:		the control
- * @err:	why not
- *
- * Return: 0, or -errno with @c->listener NULL
- */
-static int control_listen(struct control *c, struct error *err)
-{
-	struct event_base *base = loop_base(c->loop);
-	int rc;
-
-	rc = control_socket_open(&c->socket, c->path, err);
-	if (rc)
-		return rc;
-
-	c->again = evtimer_new(base, on_again, c);
-	if (c->again)
-		c->listener = evconnlistener_new(base, on_accept, c,
-				LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-				0, c->socket.fd);
-	if (c->listener) {
-		evconnlistener_set_error_cb(c->listener, on_accept_error);
-		return 0;
-	}
-
-	if (c->again)
-		event_free(c->again);
-	control_socket_unlink(&c->socket, c->path);
-	evutil_closesocket(c->socket.fd);
-	return error_set(err, ENOMEM, "libevent cannot watch the control "
-			 "socket");
 }
 
 struct control *control_open(struct loop *loop, const char *path,
@@ -168,10 +87,8 @@ struct control *control_open(struct loop *loop, const char *path,
 	STAILQ_INIT(&c->events);
 	pthread_mutex_init(&c->lock, NULL);
 
-	c->path = strdup(path);
-	if (!c->path)
-		error_set(err, ENOMEM, "no memory for the control socket");
-	if (!c->path || control_listen(c, err)) {
+	if (control_listener_open(&c->listener, loop, path, on_accept, c,
+				  err)) {
 		control_unref(c);
 		return NULL;
 	}
@@ -253,10 +170,7 @@ void control_close(struct control *c)
 		return;
 
 	/* Gone before the clients see the end, so that they can look for it */
-	control_socket_unlink(&c->socket, c->path);
-	evconnlistener_free(c->listener);
-	event_free(c->again);
-
+	control_listener_close(&c->listener);
 	control_drain(c);
 	clients_close(&c->clients);
 	control_unref(c);

@@ -13,7 +13,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 
 #include <event2/buffer.h>
@@ -22,6 +21,7 @@
 #include <event2/util.h>
 
 #include "control_client.h"
+#include "control_listener.h"
 #include "log.h"
 #include "loop.h"
 #include "qmp.h"
@@ -320,30 +320,12 @@ void clients_tell(struct clients *set, const char *text)
 	}
 }
 
-/**
- * client_flush() - Write what the socket takes without waiting
- * @cl:		the client
- */
-static void client_flush(struct client *cl)
-{
-	struct evbuffer *out = bufferevent_get_output(cl->bev);
-
-	bufferevent_disable(cl->bev, EV_READ | EV_WRITE);
-	/* A bufferevent keeps its output from being taken by others */
-	evbuffer_unfreeze(out, 1);
-	while (evbuffer_get_length(out) &&
-	       evbuffer_write(out, bufferevent_getfd(cl->bev)) > 0)
-		;
-	/* libevent closes it only when the base runs again, or is freed */
-	shutdown(bufferevent_getfd(cl->bev), SHUT_RDWR);
-}
-
 void clients_close(struct clients *set)
 {
 	struct client *cl;
 
 	while ((cl = TAILQ_FIRST(&set->list))) {
-		client_flush(cl);
+		control_flush(cl->bev);
 		client_free(cl);
 	}
 }
