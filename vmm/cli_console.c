@@ -6,7 +6,8 @@
  * what comes from there is printed. When the machine closes it, QMP tells
  * why: it has ended, or the guest has left. A guest that moved to another machine
  * of this user on this host is followed; the two machines know the migration
- * by the same id.
+ * by the same id. The control socket is opened for each question anew: a
+ * client that stays, and reads no events, would be disconnected one day.
  */
 
 #include <dirent.h>
@@ -28,10 +29,12 @@
 #define TYPED_MAX	4096
 #define ASK_MS		2000
 
-enum ending { END_LEFT, END_CLOSED, END_FAILED };
+enum ending { END_LEFT, END_CLOSED, END_OVER, END_FAILED };
 
 /**
  * struct console - An attached terminal
+ * @control:	control socket of the machine that it is attached to
+ * @name:	of that machine, or @control again
  * @fd:		the machine's console socket
  * @in:		standard input is watched
  * @tty:	and is a terminal
@@ -39,6 +42,7 @@ enum ending { END_LEFT, END_CLOSED, END_FAILED };
  * @n:		how much of it
  */
 struct console {
+	char control[RUNTIME_PATH_MAX], name[RUNTIME_PATH_MAX];
 	int fd;
 	bool in, tty;
 	char typed[TYPED_MAX];
@@ -48,15 +52,13 @@ struct console {
 /**
  * say() - Tell whoever sits there what happened, on a line of its own
  * @c:		the console
- * @what:	before the name
- * @name:	of the machine
- * @more:	behind it
+ * @what, @which, @more: the text, in three parts
  */
-static void say(const struct console *c, const char *what, const char *name,
+static void say(const struct console *c, const char *what, const char *which,
 		const char *more)
 {
 	fprintf(stderr, "%s[ferry: %s%s%s]%s\n", c->tty ? "\r\n" : "", what,
-		name, more, c->tty ? "\r" : "");
+		which, more, c->tty ? "\r" : "");
 }
 
 static bool write_all(int fd, const char *data, size_t n)
@@ -64,10 +66,12 @@ static bool write_all(int fd, const char *data, size_t n)
 	while (n) {
 		ssize_t done = write(fd, data, n);
 
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
+		if (done < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){ fd, POLLOUT, 0 }, 1, -1);
+		else if (done < 0 && errno != EINTR)
 			return false;
+		if (done <= 0)
+			continue;
 		data += done;
 		n -= (size_t)done;
 	}
@@ -131,8 +135,14 @@ static bool show(const struct console *c, enum ending *end)
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return true;
-	*end = n > 0 ? END_FAILED : END_CLOSED;
-	return n > 0 && write_all(STDOUT_FILENO, buf, (size_t)n);
+	*end = END_CLOSED;
+	if (n <= 0)
+		return false;
+	if (write_all(STDOUT_FILENO, buf, (size_t)n))
+		return true;
+	say(c, "cannot write the output: ", strerrordesc_np(errno), "");
+	*end = END_FAILED;
+	return false;
 }
 
 /**
@@ -167,190 +177,212 @@ static enum ending converse(struct console *c)
 }
 
 /**
- * attach() - Connect to a machine's console
- * @q:		its control socket
+ * find_console() - Ask a machine where its console is
+ * @c:		the console
+ * @sa:		filled in
  * @err:	why not
  *
- * Return: socket, -errno
+ * Return: 0, -errno
  */
-static int attach(struct qmp_client *q, struct error *err)
+static int find_console(const struct console *c, struct sockaddr_un *sa,
+			struct error *err)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct qmp_client *q = qmp_open(c->name, c->control, QMP_TIMEOUT_MS,
+					err);
 	json_t *list = NULL;
-	const char *path = NULL;
-	int fd, rc = qmp_execute(q, "query-chardev", NULL, &list, err);
+	const char *path;
+	int rc = q ? qmp_execute(q, "query-chardev", NULL, &list, err)
+		   : -err->code;
 
-	if (rc)
-		return rc;
 	path = cli_text(json_array_get(list, 0), "filename", "");
-	if (strncmp(path, "unix:", 5) ||
-	    strlen(path + 5) >= sizeof(sa.sun_path)) {
-		json_decref(list);
-		return error_set(err, ENOENT, "the machine has no console "
-				 "socket; its messages say why");
-	}
-	strcpy(sa.sun_path, path + 5);
+	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (!rc && (strncmp(path, "unix:", 5) ||
+		    strlen(path + 5) >= sizeof(sa->sun_path)))
+		rc = error_set(err, ENOENT, "the machine has no console "
+			       "socket; its messages say why");
+	if (!rc)
+		strcpy(sa->sun_path, path + 5);
 	json_decref(list);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && !connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
-		return fd;
-	rc = error_set(err, errno, "cannot attach to the console at %s: %m",
-		       sa.sun_path);
-	if (fd >= 0)
-		close(fd);
+	qmp_close(q);
 	return rc;
 }
 
 /**
- * gone() - Has the guest left this machine?
- * @q:		its control socket
- * @info:	set to what query-migrate says, to be freed
+ * attach() - Connect to a machine's console
+ * @c:		the console; @fd is set
+ * @err:	why not
  *
- * Return: yes, or no, as far as the machine answers
+ * Return: 0, -errno
  */
-static bool gone(struct qmp_client *q, json_t **info)
+static int attach(struct console *c, struct error *err)
 {
-	json_t *st = NULL;
-	const char *s = "";
+	struct sockaddr_un sa;
+	int rc = find_console(c, &sa, err);
 
-	if (!qmp_execute(q, "query-status", NULL, &st, NULL) &&
-	    !qmp_execute(q, "query-migrate", NULL, info, NULL))
-		s = cli_text(st, "status", "");
-	if (strcmp(s, "postmigrate") && strcmp(s, "finish-migrate"))
-		s = NULL;
-	json_decref(st);
-	return s && !strcmp(cli_text(*info, "ferry.side", ""), "source");
+	if (rc)
+		return rc;
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd >= 0 && !connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)))
+		return 0;
+	rc = error_set(err, errno, "cannot attach to the console at %s: %m",
+		       sa.sun_path);
+	if (c->fd >= 0)
+		close(c->fd);
+	return rc;
 }
 
-/* Return: control connection if this is where migration @id arrived */
-static struct qmp_client *is_there(const char *name, const char *id)
+/**
+ * is_there() - Is this where a migration arrived?
+ * @c:		set to be there if it is
+ * @name:	of the machine
+ * @id:		of the migration
+ *
+ * Return: yes, or no, as far as it answers
+ */
+static bool is_there(struct console *c, const char *name, const char *id)
 {
 	char path[RUNTIME_PATH_MAX];
-	struct qmp_client *q;
+	struct qmp_client *q = NULL;
 	json_t *info = NULL;
 	bool found;
 
-	if (runtime_path(name, path, sizeof(path), NULL))
-		return NULL;
-	q = qmp_open(name, path, ASK_MS, NULL);
-	if (!q)
-		return NULL;
-	found = !qmp_execute(q, "query-migrate", NULL, &info, NULL) &&
+	if (!runtime_path(name, path, sizeof(path), NULL))
+		q = qmp_open(name, path, ASK_MS, NULL);
+	found = q && !qmp_execute(q, "query-migrate", NULL, &info, NULL) &&
 		!strcmp(cli_text(info, "ferry.arrived-as", ""), id);
+	if (found) {
+		strcpy(c->control, path);
+		snprintf(c->name, sizeof(c->name), "%s", name);
+	}
 	json_decref(info);
-	if (found)
-		return q;
 	qmp_close(q);
-	return NULL;
+	return found;
 }
 
 /**
  * find() - The machine on this host at which a migration arrived
+ * @c:		set to be there
  * @id:		of the migration
- * @name:	set to the machine's name, to be freed
  *
- * Return: control connection, or NULL
+ * Return: is there one?
  */
-static struct qmp_client *find(const char *id, char **name)
+static bool find(struct console *c, const char *id)
 {
 	char dir[RUNTIME_PATH_MAX];
-	struct qmp_client *q = NULL;
 	struct dirent **d;
+	bool found = false;
 	int n = -1;
 
-	*name = NULL;
 	if (*id && !runtime_dir(dir, sizeof(dir), NULL))
 		n = scandir(dir, &d, cli_is_socket, alphasort);
 	for (int i = 0; i < n; i++) {
 		d[i]->d_name[strlen(d[i]->d_name) - strlen(".sock")] = '\0';
-		if (!q && (q = is_there(d[i]->d_name, id)))
-			*name = strdup(d[i]->d_name);
+		found = found || is_there(c, d[i]->d_name, id);
 		free(d[i]);
 	}
 	if (n >= 0)
 		free(d);
-	return q;
+	return found;
 }
 
 /**
- * follow() - The console was closed: find out why, and where to go on
+ * closed() - The console was closed: say why, and find out where to go on
  * @c:		the console
- * @q:		the machine's control socket; replaced by the next one's
- * @name:	its name; likewise, to be freed
+ * @state:	of the machine
+ * @info:	what its query-migrate says
  *
- * Return: is there somewhere?
+ * Return: END_CLOSED to attach again, else why it is over
  */
-static bool follow(const struct console *c, struct qmp_client **q,
-		   char **name)
+static enum ending closed(struct console *c, const char *state, json_t *info)
 {
-	struct qmp_client *next = NULL;
-	json_t *info = NULL;
-	char *there = NULL;
-
-	if (!gone(*q, &info)) {
-		say(c, "", *name, " has ended");
-		json_decref(info);
-		return false;
+	if ((strcmp(state, "postmigrate") && strcmp(state, "finish-migrate")) ||
+	    strcmp(cli_text(info, "ferry.side", ""), "source")) {
+		say(c, "", c->name, " has closed this console");
+		return END_FAILED;
 	}
-	next = find(cli_text(info, "ferry.id", ""), &there);
-	if (next && there)
-		say(c, "the guest has moved; this is ", there, " now");
-	else
-		say(c, "the guest has moved to ",
-		    cli_text(info, "ferry.uri", "elsewhere"),
-		    "; its console is there");
+	if (find(c, cli_text(info, "ferry.id", ""))) {
+		say(c, "the guest has moved; this is ", c->name, " now");
+		return END_CLOSED;
+	}
+	say(c, "the guest has moved to ",
+	    cli_text(info, "ferry.uri", "elsewhere"), "; its console is there");
+	return END_OVER;
+}
+
+/**
+ * follow() - The console was closed: ask the machine
+ * @c:		the console
+ *
+ * Return: as closed()
+ */
+static enum ending follow(struct console *c)
+{
+	json_t *status = NULL, *info = NULL;
+	struct error err = { 0 };
+	struct qmp_client *q = qmp_open(c->name, c->control, QMP_TIMEOUT_MS,
+					&err);
+	enum ending end = END_OVER;
+
+	if (q && !qmp_execute(q, "query-status", NULL, &status, &err))
+		qmp_execute(q, "query-migrate", NULL, &info, &err);
+	if (!err.code) {
+		end = closed(c, cli_text(status, "status", ""), info);
+	} else if (err.code == ENOENT || err.code == ECONNREFUSED ||
+		   err.code == ECONNRESET) {
+		say(c, "", c->name, " has ended");
+	} else {
+		say(c, err.text, "", "");
+		end = END_FAILED;
+	}
+	json_decref(status);
 	json_decref(info);
-	qmp_close(*q);
-	free(*name);
-	*q = next;
-	*name = there;
-	return next && there;
+	qmp_close(q);
+	return end;
 }
 
 /**
  * stay() - Be the terminal of a guest, wherever it goes
- * @q:		control socket of the machine it is on; replaced as it moves
- * @name:	of that machine; likewise
+ * @c:		the console
  *
  * Return: exit status
  */
-static int stay(struct qmp_client **q, char **name)
+static int stay(struct console *c)
 {
-	struct console c = { .in = true };
 	struct error err = { 0 };
 	enum ending end;
 
 	do {
-		c.fd = attach(*q, &err);
-		if (c.fd < 0) {
+		if (attach(c, &err)) {
 			tty_restore();
 			return cli_fail(&err);
 		}
-		if (!c.tty && tty_raw()) {
-			c.tty = true;
-			say(&c, "the console of ", *name, "; Ctrl-] leaves");
+		if (!c->tty && tty_raw()) {
+			c->tty = true;
+			say(c, "the console of ", c->name,
+			    "; Ctrl-] leaves");
 		}
-		end = converse(&c);
-		close(c.fd);
-	} while (end == END_CLOSED && follow(&c, q, name));
+		end = converse(c);
+		close(c->fd);
+		if (end == END_CLOSED)
+			end = follow(c);
+	} while (end == END_CLOSED);
 	if (end == END_LEFT)
-		say(&c, "left the console of ", *name, "");
+		say(c, "left the console of ", c->name, "");
 	tty_restore();
 	return end == END_FAILED ? CLI_FAILED : CLI_OK;
 }
 
 int cli_console(const struct options *o)
 {
+	struct console c = { .in = true };
 	struct error err = { 0 };
-	struct qmp_client *q = cli_open(o, &err);
-	char *name;
-	int rc;
 
-	if (!q)
-		return cli_fail(&err);
-	name = strdup(cli_label(o));
-	rc = name ? stay(&q, &name) : CLI_FAILED;
-	free(name);
-	qmp_close(q);
-	return rc;
+	snprintf(c.name, sizeof(c.name), "%s", cli_label(o));
+	if (!o->control)
+		runtime_path(o->name, c.control, sizeof(c.control), &err);
+	else if ((size_t)snprintf(c.control, sizeof(c.control), "%s",
+				  o->control) >= sizeof(c.control))
+		error_set(&err, ENAMETOOLONG, "%s is too long for the path of "
+			  "a socket", o->control);
+	return err.code ? cli_fail(&err) : stay(&c);
 }

@@ -107,6 +107,10 @@ def test_talks_and_leaves(world):
     equal(a.wait_line("hello").text, "hello terminal", "on the first end")
     c.type(b"\x03\x1a\nhello again\n")       # Ctrl-C, Ctrl-Z are the guest's
     c.wait("\nhello again")
+    fds = f"/proc/{c.process.pid}/fd"
+    equal(len([n for n in os.listdir(fds) if os.readlink(
+        os.path.join(fds, n)).startswith("socket:")]), 1,
+        "sockets: a control client that reads no events is disconnected")
     c.type(b"hello not-" + ESCAPE + b"typed\n")
     c.wait("left the console of a")
     c.ended()
@@ -183,6 +187,27 @@ def test_several(world):
         two.wait("\nhello slow")
 
 
+def test_too_many(world):
+    """One more than there can be is told so, and not that the machine ended."""
+    a = world.run(BUSY).ready()
+    path = a.qmp.execute("query-chardev")[0]["filename"].split(":", 1)[1]
+    others = [socket.socket(socket.AF_UNIX) for _ in range(16)]
+    for s in others:
+        s.connect(path)
+        check(s.recv(1), "no output")
+    c = Console(world, "a")
+    c.wait("too many terminals are attached")
+    c.wait("a has closed this console")
+    c.ended(1)
+    others.pop().close()
+    for s in others[1:]:
+        s.close()
+    c = attached(world)
+    c.type(b"hello room\n")
+    c.wait("\nhello room")
+    others[0].close()
+
+
 def test_follows_a_move(world):
     """Half a line here, the other half there: the console goes with it."""
     a, b, c = world.run(BUSY, cpus=2).ready(), world.receive(), \
@@ -247,3 +272,17 @@ def test_no_terminal(world):
     p.stdout.close()
     p.stderr.close()
     a.wait_end()
+
+
+def test_output_lost(world):
+    """Nobody takes the output: an error, and not silence."""
+    a = world.run(BUSY).ready()
+    r, w = os.pipe()
+    os.close(r)
+    p = subprocess.run([os.path.join(BUILD, "ferry"), "console", "a"],
+                       env=world.env, stdin=subprocess.DEVNULL, stdout=w,
+                       stderr=subprocess.PIPE, check=False, timeout=WAIT)
+    os.close(w)
+    equal(p.returncode, 1, "exit status")
+    check(b"cannot write the output: Broken pipe" in p.stderr, p.stderr)
+    equal(a.state(), "running", "state")
