@@ -171,6 +171,8 @@ void control_close(struct control *c)
 
 	/* Gone before the clients see the end, so that they can look for it */
 	control_listener_close(&c->listener);
+	/* The answers that were owed, and then the last events */
+	loop_drain(c->loop);
 	control_drain(c);
 	clients_close(&c->clients);
 	control_unref(c);

@@ -30,7 +30,8 @@
  * @later:	the answer that is owed, or NULL
  * @core:	a dump, not just bytes
  * @file, @save: what is written
- * @completed:	bytes of it that are done
+ * @completed:	bytes of the last dump that are done
+ * @saved:	the same of the last pmemsave, which nobody asks for
  * @lock:	protects what follows
  * @status:	of the last dump, as query-dump has it
  * @total:	its bytes
@@ -44,7 +45,7 @@ struct dumper {
 	struct control_later *later;
 	struct outfile file;
 	struct ram_save save;
-	_Atomic uint64_t completed;
+	_Atomic uint64_t completed, saved;
 
 	pthread_mutex_t lock;
 	const char *status;
@@ -75,8 +76,8 @@ static json_t *result_json(struct dumper *d)
 
 	pthread_mutex_lock(&d->lock);
 	j = json_pack("{s:s, s:I, s:I}", "status", d->status, "completed",
-		      strcmp(d->status, "none") ? (json_int_t)d->completed : 0,
-		      "total", (json_int_t)d->total);
+		      (json_int_t)d->completed, "total",
+		      (json_int_t)d->total);
 	if (d->lost)
 		json_object_update_new(j, json_deep_copy(d->lost));
 	pthread_mutex_unlock(&d->lock);
@@ -218,7 +219,8 @@ static void prepare(struct dumper *d, bool core, uint64_t from, uint64_t to)
 	d->core = core;
 	d->save = (struct ram_save){
 		.m = d->host->machine, .file = &d->file, .from = from,
-		.to = to, .stop = &d->stop, .completed = &d->completed,
+		.to = to, .stop = &d->stop,
+		.completed = core ? &d->completed : &d->saved,
 	};
 }
 
@@ -267,7 +269,7 @@ static int start_bytes(struct dumper *d, json_t *args,
 static int clip_range(const struct ram *ram, uint64_t begin, uint64_t length,
 		      uint64_t *from, uint64_t *to, struct error *err)
 {
-	uint64_t end = begin + length < begin ? UINT64_MAX : begin + length;
+	uint64_t end = begin + length;	/* of two that were signed */
 
 	*from = *to = 0;
 	for (unsigned i = 0; i < ram->regions; i++) {

@@ -211,17 +211,21 @@ void loop_stop(struct loop *l, int status)
 	loop_wake(l);
 }
 
-void loop_free(struct loop *l)
+void loop_drain(struct loop *l)
 {
 	struct post *list;
-
-	if (!l)
-		return;
 
 	/* What runs here may post again */
 	while ((list = loop_take(l, NULL)))
 		loop_call(list);
+}
 
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+
+	loop_drain(l);
 	if (l->wake)
 		event_free(l->wake);
 	if (l->base)

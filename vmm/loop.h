@@ -64,6 +64,12 @@ int loop_run(struct loop *l);
 void loop_stop(struct loop *l, int status);
 
 /**
+ * loop_drain() - Run what was posted behind the end of loop_run()
+ * @l:		the loop
+ */
+void loop_drain(struct loop *l);
+
+/**
  * loop_free() - Run what is still posted, and free the loop
  * @l:		the loop, or NULL
  */

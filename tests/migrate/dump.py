@@ -6,7 +6,8 @@ import shutil
 import subprocess
 
 from elfcore import Core, area_is, filled
-from ferry import AREA, MIB, PAGE, Skip, check, equal, one_json, page, runs
+from errors import WAIT
+from ferry import AREA, BUILD, MIB, PAGE, Skip, check, equal, one_json, page, runs
 
 DATA = 16 * MIB // PAGE         # pages of the data area in most tests
 GUEST = "work=verify mib=16 hold=1"
@@ -75,6 +76,8 @@ def test_dump(world, ram):
         check(MIB <= rip < 3 * MIB, f"rip {rip:#x} is not in the guest")
     equal(os.stat(path).st_mode & 0o777, 0o600, "mode")
     alone(world, path)
+    save(a, world.path("page"), page(5), PAGE)
+    equal(a.qmp.execute("query-dump"), e["result"], "query-dump, later")
     equal(a.injected(), [], "machine checks")
     a.expect(LOST)
     a.send("go")
@@ -308,13 +311,18 @@ def test_detached(world):
 
 
 def test_quit(world):
-    """A machine that ends in the middle leaves no file."""
+    """A machine that ends in the middle says so, and leaves no file."""
     a = world.run("work=verify hold=1", memory="512M").ready()
-    dump(a, world.path("core"), detach=True)
+    p = subprocess.Popen([os.path.join(BUILD, "ferry"), "dump", "a",
+                          world.path("core")], env=world.env,
+                         stderr=subprocess.PIPE)
+    a.wait_state("save-vm")
     a.qmp.execute("quit")
     equal(a.wait_end(), 0, "exit status")
-    check(not [n for n in os.listdir(world.dir) if n.startswith("core.")],
-          "a half-written file is left")
+    err = p.communicate(timeout=WAIT)[1]
+    check(b"the machine ends" in err, err)
+    equal(p.returncode, 1, "exit status of ferry dump")
+    alone(world, world.path("core"), False)
 
 
 def test_command(world):
