@@ -410,10 +410,14 @@ static int let_go(struct target *t, struct error *err)
 	if (!rc)
 		huge_free(t);
 	pthread_mutex_unlock(&t->hook_lock);
-	/* Last: a reset that has waited for it drops RAM, and loads a kernel */
-	if (!rc)
-		machine_set_pager(t->m, NULL);
-	return rc;
+	if (rc)
+		return rc;
+	machine_set_reason(t->m, WHY_POSTCOPY, WHY_MIGRATED);
+	/* Last: from here on it may be dumped; and a reset that has waited for
+	 * it drops RAM, and loads a kernel
+	 */
+	machine_set_pager(t->m, NULL);
+	return 0;
 }
 
 int target_finish(struct target *t, struct error *err)
@@ -425,7 +429,6 @@ int target_finish(struct target *t, struct error *err)
 		rc = let_go(t, err);
 	if (rc)
 		return rc;
-	machine_set_reason(t->m, WHY_POSTCOPY, WHY_MIGRATED);
 	job_put_latency(t->job, &w);
 	/* The guest is whole: a source that can't be told doesn't change it */
 	if (w.failed || say(t, WIRE_MSG_COMPLETE, &w, NULL))

@@ -42,7 +42,7 @@ static int absolute(const char *path, char *to, size_t size,
  * ask() - The command that was meant, with its arguments
  * @o:		the options
  * @file:	from absolute()
- * @args:	set to the arguments
+ * @args:	set to the arguments, or NULL if JSON can't say them
  *
  * Return: QMP command
  */
@@ -57,7 +57,7 @@ static const char *ask(const struct options *o, const char *file,
 		return "pmemsave";
 	}
 	*args = json_pack("{s:b, s:s}", "paging", 0, "protocol", file);
-	if (o->size) {
+	if (*args && o->size) {
 		json_object_set_new(*args, "begin",
 				    json_integer((json_int_t)o->address));
 		json_object_set_new(*args, "length",
@@ -113,7 +113,10 @@ int cli_dump(const struct options *o)
 	/* It takes as long as it takes; the machine's end ends it, too */
 	qmp_timeout(q, -1);
 	command = ask(o, file, &args);
-	if (qmp_execute(q, command, args, &ret, &err))
+	if (!args)
+		error_set(&err, EINVAL, "QMP can't name this file: its path "
+			  "is no UTF-8");
+	if (err.code || qmp_execute(q, command, args, &ret, &err))
 		rc = cli_fail(&err);
 	else
 		print_lost(o, ret);
