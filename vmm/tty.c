@@ -17,9 +17,17 @@
 static struct termios cooked, raw;
 static volatile sig_atomic_t changed;
 
+/* In the background it is somebody else's, and as he wants it */
+static bool is_ours(void)
+{
+	pid_t front = tcgetpgrp(STDIN_FILENO);
+
+	return front < 0 || front == getpgrp();
+}
+
 void tty_restore(void)
 {
-	if (changed)
+	if (changed && is_ours())
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
 	changed = 0;
 }
@@ -38,7 +46,8 @@ static void raise_default(int sig)
 /* Not to wait for output that nobody takes: the program is about to end */
 static void put_back(void)
 {
-	tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
+	if (is_ours())
+		tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
 }
 
 static void on_fatal(int sig)
@@ -54,7 +63,7 @@ static void watch(int sig, void (*fn)(int))
 	sigaction(sig, &sa, NULL);
 }
 
-/* Stopped from outside: the shell gets its terminal, and gives it back */
+/* Stopped from outside, or by reading in the background */
 static void on_stop(int sig)
 {
 	int before = errno;
@@ -62,7 +71,17 @@ static void on_stop(int sig)
 	put_back();
 	raise_default(sig);
 	watch(sig, on_stop);
-	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	errno = before;
+}
+
+/* A shell gives its terminal back before it says so */
+static void on_continue(int sig)
+{
+	int before = errno;
+
+	(void)sig;
+	if (changed && is_ours())
+		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	errno = before;
 }
 
@@ -78,11 +97,14 @@ bool tty_raw(void)
 	for (unsigned i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
 		watch(fatal[i], on_fatal);
 	watch(SIGTSTP, on_stop);
+	watch(SIGTTIN, on_stop);
+	watch(SIGCONT, on_continue);
 	signal(SIGTTOU, SIG_IGN);
 	raw = cooked;
 	cfmakeraw(&raw);
 	atexit(tty_restore);
 	changed = 1;
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+	if (is_ours())
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
 	return true;
 }

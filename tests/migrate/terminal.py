@@ -25,13 +25,16 @@ ESCAPE = b"\x1d"
 # none above it in its session is not stopped by SIGTSTP
 SHELL = """
 import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 pid = os.fork()
 if not pid:
     os.setpgid(0, 0)
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     os.tcsetpgrp(0, os.getpid())
     signal.signal(signal.SIGTTOU, signal.SIG_DFL)
     os.execvp(sys.argv[1], sys.argv[1:])
+signal.signal(signal.SIGUSR1, lambda *_: os.tcsetpgrp(0, os.getpgrp()))
+signal.signal(signal.SIGUSR2, lambda *_: (os.tcsetpgrp(0, pid),
+                                          os.kill(pid, signal.SIGCONT)))
 os.waitpid(pid, 0)
 """
 
@@ -137,15 +140,32 @@ def test_stopped_and_continued(world):
     world.run(BUSY).ready()
     c = attached(world, shell=[sys.executable, "-c", SHELL])
     pid = os.tcgetpgrp(c.master)
+
+    def until(ready, what):
+        end = time.monotonic() + WAIT
+        while not ready():
+            check(time.monotonic() < end, what)
+            time.sleep(0.01)
+
+    def process_state():
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().split(")")[1].split()[0]
+
     os.kill(pid, signal.SIGTSTP)
-    end = time.monotonic() + WAIT
-    while c.is_raw():
-        check(time.monotonic() < end, "the terminal is raw while it is stopped")
-        time.sleep(0.01)
+    until(lambda: not c.is_raw(), "the terminal is raw while it is stopped")
     os.kill(pid, signal.SIGCONT)
-    while not c.is_raw():
-        check(time.monotonic() < end, "the terminal is not raw again")
-        time.sleep(0.01)
+    until(c.is_raw, "the terminal is not raw again")
+    os.kill(pid, signal.SIGTSTP)
+    until(lambda: process_state() == "T", "it is not stopped")
+    c.process.send_signal(signal.SIGUSR1)       # the shell takes the terminal
+    until(lambda: os.tcgetpgrp(c.master) != pid, "it is not the shell's")
+    os.kill(pid, signal.SIGCONT)                # bg
+    until(lambda: process_state() != "T", "it does not go on")
+    c.type(b"\n")                               # it reads, and is stopped
+    until(lambda: process_state() == "T", "it reads in the background")
+    check(not c.is_raw(), "the shell's terminal is raw")
+    c.process.send_signal(signal.SIGUSR2)       # fg
+    until(c.is_raw, "the terminal is not raw in the foreground")
     c.type(b"hello awake\n")
     c.wait("\nhello awake")
     c.type(ESCAPE)
