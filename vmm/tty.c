@@ -17,7 +17,7 @@
 static struct termios cooked, raw;
 static volatile sig_atomic_t changed;
 
-/* In the background it is somebody else's, and as he wants it */
+/* In the background it is somebody else's. Without job control it is ours */
 static bool is_ours(void)
 {
 	pid_t front = tcgetpgrp(STDIN_FILENO);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "dump_core.h"
 #include "ram_save.h"
 #include "uffd.h"
 
@@ -207,6 +209,38 @@ static void told_to_stop_it_stops(void **state)
 	end(&t);
 }
 
+/* More is lost than there was room to say: it is written once more */
+static void a_dump_begins_again(void **state)
+{
+	enum { LOST = 1500 };
+	enum ram_backing *backing = *state;
+	struct error err = { 0 };
+	uint64_t word = 0;
+	struct setup t;
+	Elf64_Ehdr e;
+	Elf64_Phdr p;
+
+	begin(&t, *backing);
+	fill(&t, PAGE, 2 * PAGE);
+	for (uint64_t i = 0; i < LOST; i++)
+		lose(&t, 2 * i * PAGE);
+	assert_int_equal(dump_core(&t.save, &err), 0);
+	assert_int_equal(t.save.lost_n, LOST);
+	assert_int_equal(t.failures, LOST);
+	assert_int_equal(t.completed, 16 * MIB);
+	assert_int_equal(pread(t.file.fd, &e, sizeof(e), 0), sizeof(e));
+	assert_int_equal(e.e_phnum, 1 + LOST);
+	/* The second header: page 1, between the first two that are lost */
+	assert_int_equal(pread(t.file.fd, &p, sizeof(p),
+			       (off_t)(e.e_phoff + sizeof(p))), sizeof(p));
+	assert_int_equal(p.p_paddr, PAGE);
+	assert_int_equal(p.p_filesz, PAGE);
+	assert_true(p.p_offset >= e.e_phoff + e.e_phnum * sizeof(p));
+	assert_int_equal(pread(t.file.fd, &word, 8, (off_t)p.p_offset + 8), 8);
+	assert_int_equal(word, PAGE + 8);
+	end(&t);
+}
+
 static enum ram_backing anon = RAM_ANON, memfd = RAM_MEMFD;
 
 #define BOTH(f)								\
@@ -241,6 +275,7 @@ int main(void)
 		BOTH(the_never_written_stays_so),
 		BOTH(told_to_stop_it_stops),
 		cmocka_unit_test(what_a_reset_made_whole_is_not_lost),
+		BOTH(a_dump_begins_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
