@@ -150,10 +150,9 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	struct terminal *t = arg;
 
 	(void)bev;
-	if (!(what & BEV_EVENT_EOF)) {
-		terminal_free(t);
+	/* One that reads no more may have typed: its own end comes behind that */
+	if (!(what & BEV_EVENT_READING))
 		return;
-	}
 	t->ended = true;
 	offer(t);
 }

@@ -89,6 +89,16 @@ def test_dump(world, ram):
 test_dump.cases = {"ram": ["anon", "memfd"]}
 
 
+def test_many_lost(world):
+    """The answer has a limit; its sum and the file have none."""
+    lost = [page(2 * i) for i in range(1100)]
+    a, path = hold(world, "anon", *lost), world.path("core")
+    ret = dump(a, path)
+    equal([e["address"] for e in ret["lost"]], lost[:1024], "lost")
+    equal(ret["lost-bytes"], len(lost) * PAGE, "bytes lost")
+    equal(Core(path).lost(), set(lost), "the note FERRY")
+
+
 def test_part(world):
     """Part of it: what of the stretch is RAM, lost pages cut out."""
     lost = [page(9), page(10)]

@@ -207,6 +207,19 @@ def test_several(world):
         two.wait("\nhello slow")
 
 
+def test_types_and_goes(world):
+    """What was typed arrives, also if who typed it has gone by then."""
+    a = world.run(BUSY).ready()
+    path = a.qmp.execute("query-chardev")[0]["filename"].split(":", 1)[1]
+    a.qmp.execute("stop")       # its port holds 16 bytes, and no more now
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+        s.sendall(b"hello " + 100 * b"x" + b"\n")
+    a.qmp.execute("query-status")
+    a.qmp.execute("cont")
+    equal(a.wait_line("hello").text, "hello " + 100 * "x", "on the first end")
+
+
 def test_too_many(world):
     """One more than there can be is told so, and not that the machine ended."""
     a = world.run(BUSY).ready()
