@@ -15,6 +15,7 @@
 #include "control.h"
 #include "dump.h"
 #include "dump_core.h"
+#include "dump_range.h"
 #include "host.h"
 #include "words.h"
 
@@ -224,27 +225,6 @@ static void prepare(struct dumper *d, bool core, uint64_t from, uint64_t to)
 	};
 }
 
-/* A stretch that must be RAM, every byte of it */
-static int find_range(const struct ram *ram, uint64_t gpa, uint64_t size,
-		      uint64_t *offset, struct error *err)
-{
-	uint64_t at;
-
-	if (!size)
-		return error_set(err, EINVAL, "the size must not be 0");
-	if (ram_offset(ram, gpa, size, offset))
-		return 0;
-	for (unsigned i = 0; i < ram->regions; i++) {
-		const struct ram_region *r = &ram->region[i];
-
-		if (ram_offset(ram, gpa, 1, &at) && at >= r->offset &&
-		    at < r->offset + r->size)
-			gpa = r->gpa + r->size;
-	}
-	return error_set(err, ERANGE, "0x%llx is not RAM of this guest",
-			 (unsigned long long)gpa);
-}
-
 static int start_bytes(struct dumper *d, json_t *args,
 		       struct control_later *later, struct error *err)
 {
@@ -256,35 +236,13 @@ static int start_bytes(struct dumper *d, json_t *args,
 	int rc = may_begin(d, false, err);
 
 	if (!rc)
-		rc = find_range(&d->host->machine->ram, val, size, &offset,
-				err);
+		rc = dump_range_whole(&d->host->machine->ram, val, size,
+				      &offset, err);
 	if (rc)
 		return rc;
 	prepare(d, false, offset, offset + size);
 	return begin(d, json_string_value(json_object_get(args, "filename")),
 		     later, err);
-}
-
-/* What of a stretch is RAM, as QEMU has it: the rest of it is left out */
-static int clip_range(const struct ram *ram, uint64_t begin, uint64_t length,
-		      uint64_t *from, uint64_t *to, struct error *err)
-{
-	uint64_t end = begin + length;	/* of two that were signed */
-
-	*from = *to = 0;
-	for (unsigned i = 0; i < ram->regions; i++) {
-		const struct ram_region *r = &ram->region[i];
-		uint64_t a = begin > r->gpa ? begin : r->gpa;
-		uint64_t b = end < r->gpa + r->size ? end : r->gpa + r->size;
-
-		if (a >= b)
-			continue;
-		*from = *to ? *from : r->offset + (a - r->gpa);
-		*to = r->offset + (b - r->gpa);
-	}
-	return *to ? 0 : error_set(err, ERANGE,
-		"none of 0x%llx to 0x%llx is RAM of this guest",
-		(unsigned long long)begin, (unsigned long long)end);
 }
 
 static int check_core(json_t *args, const char **path, struct error *err)
@@ -321,6 +279,7 @@ static int start_core(struct dumper *d, json_t *args,
 		      struct control_later *later, struct error *err)
 {
 	bool detach = json_is_true(json_object_get(args, "detach"));
+	json_t *begin_at = json_object_get(args, "begin");
 	json_t *length = json_object_get(args, "length");
 	uint64_t from = 0, to;
 	const char *path = NULL;
@@ -332,11 +291,10 @@ static int start_core(struct dumper *d, json_t *args,
 		return rc;
 	to = d->host->machine->ram.size;
 	if (length)
-		rc = clip_range(&d->host->machine->ram,
-			(uint64_t)json_integer_value(json_object_get(args,
-								"begin")),
-			(uint64_t)json_integer_value(length), &from, &to,
-			err);
+		rc = dump_range_part(&d->host->machine->ram,
+				     (uint64_t)json_integer_value(begin_at),
+				     (uint64_t)json_integer_value(length),
+				     &from, &to, err);
 	if (rc)
 		return rc;
 	prepare(d, true, from, to);
