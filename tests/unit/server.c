@@ -85,6 +85,7 @@ static int do_end(void *ctx, json_t *args, json_t **ret, struct error *err)
 }
 
 struct slow {
+	struct server *s;
 	struct control_later *later;
 	json_t *args;
 	json_int_t ms;
@@ -101,6 +102,7 @@ static void *slow_main(void *arg)
 	if (w->fail)
 		error_set(&err, EIO, "slow failure");
 	control_answer(w->later, w->args, &err);
+	w->s->slow--;
 	free(w);
 	return NULL;
 }
@@ -112,14 +114,14 @@ static int start_slow(void *ctx, json_t *args, struct control_later *later,
 	struct slow *w = malloc(sizeof(*w));
 	pthread_t thread;
 
-	(void)ctx;
 	if (ms < 0 || !w) {
 		free(w);
 		return error_set(err, EINVAL, "it can't begin");
 	}
-	*w = (struct slow){ .later = later, .args = json_deep_copy(args),
+	*w = (struct slow){ .s = ctx, .later = later, .args = json_deep_copy(args),
 			    .ms = ms,
 			    .fail = json_object_get(args, "fail") };
+	w->s->slow++;
 	assert_int_equal(pthread_create(&thread, NULL, slow_main, w), 0);
 	pthread_detach(thread);
 	return 0;
@@ -187,6 +189,8 @@ int server_teardown(void **state)
 	struct server *s = *state;
 
 	server_close(s);
+	while (s->slow)
+		usleep(1000);
 	loop_free(s->loop);
 	unlink(s->path);
 	rmdir(s->dir);

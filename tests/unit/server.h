@@ -13,6 +13,7 @@
 #define FERRY_TESTS_SERVER_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "control.h"
 #include "loop.h"
@@ -26,6 +27,7 @@ struct server {
 	struct control *control;
 	pthread_t thread;
 	bool stopped;
+	_Atomic unsigned slow;		/* threads that owe an answer */
 };
 
 /* cmocka fixtures: *state is a struct server that listens on @path */

@@ -368,7 +368,6 @@ static void who_is_owed_an_answer_may_go(void **state)
 	server_close(s);
 	assert_null(raw_read(other));
 	close(other);
-	usleep(200000);
 }
 
 int main(void)
