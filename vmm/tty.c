@@ -56,9 +56,15 @@ static void on_fatal(int sig)
 	raise_default(sig);
 }
 
+/* A read in the background must not be restarted where its SIGTTIN is only
+ * noted and handled later, as by TSan: it would be restarted for ever
+ */
 static void watch(int sig, void (*fn)(int))
 {
-	struct sigaction sa = { .sa_handler = fn, .sa_flags = SA_RESTART };
+	struct sigaction sa = {
+		.sa_handler = fn,
+		.sa_flags = sig == SIGTTIN ? 0 : SA_RESTART,
+	};
 
 	sigaction(sig, &sa, NULL);
 }
