@@ -8,7 +8,7 @@ INIT = r"""
 mount -t devtmpfs none /dev
 mount -t tmpfs -o size=90% none /modules
 free=$(dd if=/proc/kpageflags bs=8 skip=32768 2>/dev/null |
-	hexdump -v -e '1/8 "%016x\n"' |
+	od -A n -v -t x8 -w8 | tr -d ' ' |
 	awk 'NR % 1024 == 1 && substr($1, 14, 1) ~ /[4567c-f]/ { n = NR }
 	     END { print n + 32767 }')
 echo "free pfn=$free"
