@@ -62,6 +62,18 @@ void cpuid_vendor(struct kvm_cpuid_table *t, enum cpu_vendor vendor)
 		e->ebx = 0;
 }
 
+void cpuid_no_hypercalls(struct kvm_cpuid_table *t)
+{
+	struct kvm_cpuid_entry2 *e = cpuid_find(t, KVM_CPUID_FEATURES, 0);
+
+	if (e)
+		e->eax &= ~(1u << KVM_FEATURE_PV_UNHALT |
+			    1u << KVM_FEATURE_PV_SEND_IPI |
+			    1u << KVM_FEATURE_PV_SCHED_YIELD |
+			    1u << KVM_FEATURE_HC_MAP_GPA_RANGE |
+			    1u << KVM_FEATURE_MIGRATION_CONTROL);
+}
+
 static void set_features(const struct kvm *k, struct kvm_cpuid_table *t)
 {
 	struct kvm_cpuid_entry2 *e = cpuid_find(t, 1, 0);
@@ -197,6 +209,8 @@ int machine_config_host(struct machine_config *cfg, const char *model,
 
 	cpuid_vendor(&cfg->cpuid, cfg->vendor);
 	set_features(&k, &cfg->cpuid);
+	if (memcmp(cfg->host_id, vendor_id(cfg->vendor), 12))
+		cpuid_no_hypercalls(&cfg->cpuid);
 	if (!strcmp(model, "baseline"))
 		rc = take_baseline(cfg, err);
 	if (!rc && cpuid_topology(&cfg->cpuid, cfg->vendor, cfg->cpus))

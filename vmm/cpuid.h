@@ -65,6 +65,18 @@ int cpuid_add(struct kvm_cpuid_table *t, const struct kvm_cpuid_entry2 *e);
 void cpuid_vendor(struct kvm_cpuid_table *t, enum cpu_vendor vendor);
 
 /**
+ * cpuid_no_hypercalls() - Leave out what Linux makes hypercalls for
+ * @t:		changed in KVM's leaf of features: kicks, interrupts between vCPUs,
+ *		yielding, memory that a migration may skip
+ *
+ * For a guest of another vendor than its host. It makes them by that vendor's
+ * instruction (VMCALL, VMMCALL), which is invalid here. KVM then writes the
+ * host's over it (KVM_X86_QUIRK_FIX_HYPERCALL_INSN), and Linux, whose code is
+ * read-only, meets a page fault that it does not survive.
+ */
+void cpuid_no_hypercalls(struct kvm_cpuid_table *t);
+
+/**
  * cpuid_baseline() - The processor that is the same on every host
  * @t:		filled in, but for the topology
  * @vendor:	whose

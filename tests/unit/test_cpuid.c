@@ -302,6 +302,27 @@ static void vcpus_are_cores_of_one_package(void **state)
 	}
 }
 
+/* Linux's arch/x86/kernel/kvm.c: KVM_HC_KICK_CPU, _SEND_IPI, _SCHED_YIELD,
+ * _MAP_GPA_RANGE (bits 7, 11, 13; 16 and 17)
+ */
+static void no_hypercalls_where_they_would_be_invalid(void **state)
+{
+	struct kvm_cpuid_table t = host(), before = t, none = { 0 };
+	const uint32_t calls = 1u << 7 | 1u << 11 | 1u << 13 | 3u << 16;
+	uint32_t all = get(&t, 0x40000001, 0)->eax;
+
+	(void)state;
+	assert_int_equal(all & calls, calls);
+	cpuid_no_hypercalls(&t);
+	assert_int_equal(get(&t, 0x40000001, 0)->eax, all & ~calls);
+	get(&t, 0x40000001, 0)->eax = all;
+	assert_memory_equal(&t, &before, sizeof(t));
+	cpuid_no_hypercalls(&none);
+	assert_int_equal(none.nent, 0);
+	cpuid_baseline(&t, VENDOR_INTEL, RAM_LOW_MAX);
+	assert_int_equal(get(&t, 0x40000001, 0)->eax & calls, 0);
+}
+
 static void a_full_table_is_refused(void **state)
 {
 	struct kvm_cpuid_table t = host();
@@ -326,6 +347,7 @@ int main(void)
 		cmocka_unit_test(the_baseline_is_x86_64_v2),
 		cmocka_unit_test(the_baseline_stays_as_it_is),
 		cmocka_unit_test(vcpus_are_cores_of_one_package),
+		cmocka_unit_test(no_hypercalls_where_they_would_be_invalid),
 		cmocka_unit_test(a_full_table_is_refused),
 	};
 
