@@ -14,7 +14,7 @@ import subprocess
 from errors import SLOW, Skip
 
 BOOT = 50 * SLOW        # seconds that a boot may take
-# With XSAVE more guests are lost in the lab: docs/lab.md
+# The lab loses guests at times, with XSAVE more of them: docs/lab.md
 APPEND = "console=ttyS0 loglevel=4 panic=-1 mitigations=off noxsave "
 
 HEAD = r"""#!/bin/busybox sh

@@ -14,8 +14,9 @@ from linux import APPEND, BOOT
 
 # What Linux says of its own accord when everything takes too long, as it does
 # under emulation: an interrupt waited for a page, a clock was watched too late
+# or read too slowly. A clock that went wrong is told of as "skew"
 SLOW_ONLY = ("hrtimer: interrupt took", "clocksource: Long readout interval",
-             "workqueue: ")
+             "excessive read-back delay", "workqueue: ")
 
 # It speaks through the init alone, so that no line is cut; and boots faster
 QUIET = "loglevel=0 no_timer_check cryptomgr.notests audit=0 " \
