@@ -41,7 +41,7 @@ class Line:
     def __init__(self, text):
         self.text = text
         self.kind = text.split(" ", 1)[0]
-        self.values = dict(re.findall(r"(\w+)=(\S+)", text))
+        self.values = dict(re.findall(r"(\w+)=(\S*)", text))
 
     def __getitem__(self, key):
         value = self.values[key]
