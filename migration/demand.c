@@ -94,6 +94,7 @@ static int answer(struct server *sv, const struct wire_msg *m,
 			(unsigned long long)m->a);
 	page = (size_t)(offset / WIRE_PAGE);
 	s->job->requests += m->b;
+	s->asked = now_ns();
 	for (size_t i = 0; i < m->b && n >= 0; i += (size_t)n)
 		n = send_some(sv, page + i, m->b - i, err);
 	sv->ahead = page + m->b;

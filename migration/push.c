@@ -15,6 +15,8 @@
 #include "stages.h"
 
 #define NAP_MAX_US	10000	/* a change of the limit is seen after it */
+#define QUIET_NS	1000000	/* no request for so long: the guest is on its feet */
+#define HEAD_START_NS	5000000	/* nor longer than this: some never get there */
 
 /* How long the push must rest for its limit, us; 0 for not at all */
 static useconds_t ahead_us(struct source *s)
@@ -128,10 +130,31 @@ static void end_pushers(struct source *s)
 	}
 }
 
+/*
+ * A guest that has just been started asks for what it needs to be awake at all,
+ * one page after the other. The push would stand before each answer in the
+ * host's queues, and take the cores of a small host: it comes a moment later.
+ */
+static void head_start(struct source *s)
+{
+	uint64_t start = now_ns(), now = start;
+
+	while (now - start < HEAD_START_NS && !s->failed && !s->ending) {
+		uint64_t asked = s->asked;
+
+		if (now - (asked > start ? asked : start) > QUIET_NS)
+			return;
+		usleep(QUIET_NS / 1000 / 5);
+		now = now_ns();
+	}
+}
+
 int source_push(struct source *s, struct error *err)
 {
-	int rc = start_pushers(s, err);
+	int rc;
 
+	head_start(s);
+	rc = start_pushers(s, err);
 	if (!rc)
 		rc = push(s, &s->main, &s->batch, err);
 	/* Said first, then their connections are shut: the cause is this one */

@@ -84,6 +84,7 @@ struct extent {
  * @holes:	RAM that seemed never written while the guest still ran
  * @sent:	what was handed over
  * @policy:	what to push next, under @policy_lock
+ * @asked:	when the last request came, ns
  * @pace:	how @bandwidth is kept, under @policy_lock
  * @batch:	of the thread that walks through the stages
  * @lock:	protects @committed and @cancelled, which exclude each other,
@@ -116,6 +117,7 @@ struct source {
 	struct sent sent;
 	pthread_mutex_t policy_lock;
 	struct policy policy;
+	_Atomic uint64_t asked;
 	struct pace pace;
 	struct batch batch;
 
