@@ -76,7 +76,7 @@ grep -q HardwareCorrupted /proc/meminfo && echo "memory failure there"
 echo "release $(uname -r)"
 echo "variable $FERRY_LAB_TEST"
 echo "stdin <$(cat)>"
-echo "cpus $(grep -c ^processor /proc/cpuinfo)"
+echo "cpus $(nproc), $(sed -n 's/^Cpus_allowed_list:.//p' /proc/self/status)"
 echo x | cat /dev/fd/0 >/dev/null && echo "fd there"
 printf '\001\r\n\000\377\n'
 echo "this is standard error" >&2
@@ -124,7 +124,7 @@ check kvm "no /dev/kvm" has out "kvm there"
 check nested_paging "$(grep -a npt "$dir/out")" has out "npt Y"
 check memory_failure "no HardwareCorrupted" has out "memory failure there"
 check release "$(grep -a release "$dir/out")" says out "release 6."
-check cpus "$(grep -a cpus "$dir/out")" has out "cpus 2"
+check cpus "$(grep -a cpus "$dir/out")" has out "cpus 2, 1-2"
 check fd "no /dev/fd" has out "fd there"
 check nothing_left "$(ls "$dir/tmp") $(ours)" none_left ""
 
