@@ -169,6 +169,26 @@ int kvm_get_msr(int fd, uint32_t index, uint64_t *value)
 	return rc == 1 ? 0 : -ENOENT;
 }
 
+int kvm_take_msr(struct kvm *k, uint32_t index, struct error *err)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_X86_USER_SPACE_MSR,
+		.args = { KVM_MSR_EXIT_REASON_FILTER },
+	};
+	/* A clear bit is an access that KVM does not carry out itself */
+	unsigned long none = 0;
+	struct kvm_msr_filter f = {
+		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
+		.ranges = { {
+			.flags = KVM_MSR_FILTER_READ, .base = index,
+			.nmsrs = 1, .bitmap = (uint8_t *)&none,
+		} },
+	};
+	int rc = KVM_CALL(k->vm, KVM_ENABLE_CAP, &cap, err);
+
+	return rc ? rc : KVM_CALL(k->vm, KVM_X86_SET_MSR_FILTER, &f, err);
+}
+
 static bool is_mce_bank(uint32_t msr)
 {
 	return msr >= 0x400 && msr < 0x400 + 4 * 32;	/* SDM vol. 4 */

@@ -125,6 +125,19 @@ int kvm_supported_cpuid(struct kvm *k, struct kvm_cpuid_table *t,
 int kvm_get_msr(int fd, uint32_t index, uint64_t *value);
 
 /**
+ * kvm_take_msr() - From now on, the guest's reads of one MSR are ours to answer
+ * @k:		the VM
+ * @index:	which
+ * @err:	why not
+ *
+ * They end in KVM_EXIT_X86_RDMSR. KVM_GET_MSRS is as before. One MSR only: a
+ * second call takes the place of the first.
+ *
+ * Return: 0, -errno; a kernel before 5.10 can't
+ */
+int kvm_take_msr(struct kvm *k, uint32_t index, struct error *err);
+
+/**
  * kvm_msr_list() - The MSRs that make up a vCPU's state
  * @k:		the VM
  * @list:	set to an array, to be freed

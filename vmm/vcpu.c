@@ -99,16 +99,19 @@ static int set_cpuid(struct vcpu *v, struct error *err)
 }
 
 /*
- * kvm_amd takes MCG_SER_P away from its vCPUs (svm_setup_mce()), AMD's
- * processors don't have it. A guest that believes in an Intel one needs it
+ * kvm_amd takes MCG_SER_P away from its vCPUs (svm_setup_mce()): AMD's
+ * processors don't have it. A guest that believes in an Intel one needs it, and
+ * what it promises is Ferry's to keep: so Ferry says what MCG_CAP is.
  */
-static void check_recovery(struct vcpu *v)
+static int offer_recovery(struct vcpu *v, struct error *err)
 {
 	uint64_t cap;
 
-	if (v->m->cfg.vendor == VENDOR_INTEL &&
-	    !kvm_get_msr(v->fd, MSR_MCG_CAP, &cap) && !(cap & MCG_SER_P))
-		log_line("KVM gives this Intel guest no MCG_SER_P: Linux in it will not outlive lost memory; leave --cpu-vendor as the host's");
+	if (v->m->cfg.vendor != VENDOR_INTEL ||
+	    kvm_get_msr(v->fd, MSR_MCG_CAP, &cap) ||
+	    cap == v->m->kvm.mce_cap)
+		return 0;
+	return kvm_take_msr(&v->m->kvm, MSR_MCG_CAP, err);
 }
 
 int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
@@ -132,7 +135,7 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 	if (rc >= 0)
 		rc = KVM_CALL(v->fd, KVM_X86_SETUP_MCE, &m->kvm.mce_cap, err);
 	if (rc >= 0 && !index)
-		check_recovery(v);
+		rc = offer_recovery(v, err);
 	return rc < 0 ? rc : start(v, err);
 }
 

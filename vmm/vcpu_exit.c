@@ -4,10 +4,10 @@
  *
  * Theory of operation
  *
- * KVM_RUN comes back for one of five reasons: the guest did I/O; somebody
- * kicked the thread; the vCPU touched poison (EINTR and a SIGBUS); KVM's
- * instruction emulator met memory that it couldn't access; or it is over
- * (triple fault, internal error).
+ * KVM_RUN comes back for one of five reasons: the guest did I/O, or read an
+ * MSR that is answered here; somebody kicked the thread; the vCPU touched
+ * poison (EINTR and a SIGBUS); KVM's instruction emulator met memory that it
+ * couldn't access; or it is over (triple fault, internal error).
  *
  * State is only complete when the exit before was: KVM finishes an I/O
  * instruction on the next KVM_RUN. So before a thread waits at the gate it
@@ -82,6 +82,14 @@ static int access_ram(struct vcpu *v)
 	return r->mmio.is_write
 		? ram_write(&v->m->ram, gpa, r->mmio.data, r->mmio.len)
 		: ram_read(&v->m->ram, gpa, r->mmio.data, r->mmio.len);
+}
+
+/* Only MCG_CAP is read from here: vcpu.c, offer_recovery() */
+static void rdmsr_exit(struct vcpu *v)
+{
+	v->io_pending = true;
+	v->run->msr.error = v->run->msr.index != MSR_MCG_CAP;
+	v->run->msr.data = v->m->kvm.mce_cap;
 }
 
 /* Do what the guest wanted at an address. Return: 0, -EFAULT if it is lost */
@@ -283,6 +291,9 @@ static void handle_exit(struct vcpu *v)
 	case KVM_EXIT_MMIO:
 		v->retries = 0;
 		mmio_exit(v);
+		break;
+	case KVM_EXIT_X86_RDMSR:
+		rdmsr_exit(v);
 		break;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:

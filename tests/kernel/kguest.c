@@ -305,14 +305,16 @@ uint64_t guest_mce_cap(struct guest *g)
  * guest_mce_create() - Make a guest with MCE_BANK + 1 machine check banks
  * @g:		filled in
  * @m:		the memory at GUEST_RAM
+ * @flags:	GUEST_...
  * @cr4_mce:	the guest has set CR4.MCE
  */
-void guest_mce_create(struct guest *g, struct mapping *m, bool cr4_mce)
+void guest_mce_create(struct guest *g, struct mapping *m, unsigned flags,
+		      bool cr4_mce)
 {
 	struct kvm_sregs s;
 	uint64_t cap;
 
-	guest_create(g, m, 0);
+	guest_create(g, m, flags);
 	cap = (guest_mce_cap(g) & (MCG_CTL_P | MCG_SER_P)) | (MCE_BANK + 1);
 	CHECK(!ioctl(g->vcpu, KVM_X86_SETUP_MCE, &cap),
 	      "KVM_X86_SETUP_MCE 0x%llx: %m", (unsigned long long)cap);

@@ -95,7 +95,8 @@ bool guest_done(const struct guest_exit *e);
 uint64_t guest_msr(struct guest *g, uint32_t index);
 int guest_set_msr(struct guest *g, uint32_t index, uint64_t value);
 uint64_t guest_mce_cap(struct guest *g);
-void guest_mce_create(struct guest *g, struct mapping *m, bool cr4_mce);
+void guest_mce_create(struct guest *g, struct mapping *m, unsigned flags,
+		      bool cr4_mce);
 int guest_mce(struct guest *g, uint64_t status);
 
 #endif /* FERRY_TESTS_KERNEL_KGUEST_H */

@@ -22,7 +22,7 @@ static void dropped(struct mapping *m)
 {
 	struct guest g;
 
-	guest_mce_create(&g, m, true);
+	guest_mce_create(&g, m, 0, true);
 	EXPECT(0, guest_set_msr(&g, MSR_CTL, 0));
 	EXPECT(0, guest_mce(&g, AR_INTEL));
 	CHECK(!guest_msr(&g, MSR_STATUS), "bank off, yet stored");
@@ -45,7 +45,7 @@ static void no_cr4_mce(struct mapping *m)
 {
 	struct guest g;
 
-	guest_mce_create(&g, m, false);
+	guest_mce_create(&g, m, 0, false);
 	EXPECT(0, guest_mce(&g, AR_INTEL));
 	CHECK(!guest_msr(&g, MSR_STATUS), "stored");
 	check_shutdown(&g);
@@ -55,7 +55,7 @@ static void mcip_set(struct mapping *m)
 {
 	struct guest g;
 
-	guest_mce_create(&g, m, true);
+	guest_mce_create(&g, m, 0, true);
 	EXPECT(0, guest_set_msr(&g, MSR_MCG_STATUS, 4));
 	EXPECT(0, guest_mce(&g, AR_INTEL));
 	CHECK(!guest_msr(&g, MSR_STATUS), "stored");

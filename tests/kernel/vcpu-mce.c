@@ -27,7 +27,7 @@ static void stored(struct mapping *m)
 		struct kvm_vcpu_events ev;
 		struct guest g;
 
-		guest_mce_create(&g, m, true);
+		guest_mce_create(&g, m, 0, true);
 		CHECK(guest_msr(&g, MSR_CTL) == ~0ULL, "MCi_CTL");
 		CHECK(guest_msr(&g, MSR_MCG_CTL) == ~0ULL, "MCG_CTL");
 		EXPECT(0, guest_mce(&g, status[i]));
@@ -47,7 +47,7 @@ static void no_uc(struct mapping *m)
 	struct kvm_vcpu_events ev;
 	struct guest g;
 
-	guest_mce_create(&g, m, false);
+	guest_mce_create(&g, m, 0, false);
 	EXPECT(0, guest_mce(&g, AO_AMD));
 	CHECK(guest_msr(&g, MSR_STATUS) == AO_AMD, "not stored");
 	CHECK(!ioctl(g.vcpu, KVM_GET_VCPU_EVENTS, &ev), "%m");

@@ -10,11 +10,13 @@
  *	r	switch machine checks on; read the word at LOST
  *	w	the same, but write it
  *	n	read it with machine checks switched off
+ *	c	read MCG_CAP
  *	t	a triple fault: an exception for which there is no gate
  *
  * The machine-check handler puts MCG_STATUS, and STATUS, ADDR and MISC of bank
  * 9, at RESULT and ends the machine with 42. It doesn't return. An access that
- * works puts what was read at RESULT and ends the machine with 1.
+ * works puts what was read at RESULT and ends the machine with 1, as MCG_CAP's
+ * does.
  */
 #define LOST	0x400000
 #define RESULT	0x600000
@@ -49,6 +51,8 @@ _start:
 
 	cmp	$'t', %edi
 	je	fault
+	cmp	$'c', %edi
+	je	cap
 	cmp	$'n', %edi
 	je	touch
 	mov	$-1, %eax		// MCG_CTL, MC9_CTL: report all
@@ -70,6 +74,10 @@ survived:
 	mov	%eax, RESULT
 	mov	$1, %eax
 	jmp	end
+
+cap:	mov	$0x179, %ecx		// MCG_CAP
+	rdmsr
+	jmp	survived
 
 fault:	lidt	no_idt
 	mov	$-1, %eax		// bits that CR4 doesn't have
