@@ -11,6 +11,7 @@
 
 #include "ram.h"
 #include "ram_huge.h"
+#include "sigbus.h"
 
 static const char *const backing_names[RAM_BACKINGS] = {
 	[RAM_ANON]	= "anon",
@@ -175,13 +176,10 @@ bool ram_from_hva(const struct ram *ram, uint64_t hva, uint64_t *offset)
  * page the kernel unmaps all for what it lost of it; ram_read_around() has the
  * rest.
  */
-int ram_copy_out(const struct ram *ram, uint64_t offset, void *to,
-		 size_t len, size_t *done)
+static int copy_by_kernel(const struct ram *ram, uint64_t offset, void *to,
+			  size_t len, size_t *done)
 {
 	*done = 0;
-	if (offset > ram->size || len > ram->size - offset)
-		return -ERANGE;
-
 	while (*done < len) {
 		struct iovec local = { (char *)to + *done, len - *done };
 		struct iovec remote = { ram->base + offset + *done,
@@ -203,6 +201,21 @@ int ram_copy_out(const struct ram *ram, uint64_t offset, void *to,
 	return 0;
 }
 
+int ram_copy_out(const struct ram *ram, uint64_t offset, void *to,
+		 size_t len, size_t *done)
+{
+	if (offset > ram->size || len > ram->size - offset) {
+		*done = 0;
+		return -ERANGE;
+	}
+	if (!ram->walled && sigbus_copy(to, ram->base + offset, len)) {
+		*done = len;
+		return 0;
+	}
+	return copy_by_kernel(ram, offset, to, len, done);
+}
+
+/* By the kernel: that can be interrupted, should a page have yet to arrive */
 int ram_read(const struct ram *ram, uint64_t gpa, void *to, size_t len)
 {
 	uint64_t offset;
@@ -210,7 +223,7 @@ int ram_read(const struct ram *ram, uint64_t gpa, void *to, size_t len)
 
 	if (!ram_offset(ram, gpa, len, &offset))
 		return -ERANGE;
-	return ram_copy_out(ram, offset, to, len, &done);
+	return copy_by_kernel(ram, offset, to, len, &done);
 }
 
 int ram_write(const struct ram *ram, uint64_t gpa, const void *from,

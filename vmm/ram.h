@@ -157,8 +157,9 @@ bool ram_from_hva(const struct ram *ram, uint64_t hva, uint64_t *offset);
  * @done:	bytes copied. When it's less than @len, the page that holds the byte
  *		at @offset + @done can't be read
  *
- * A page that is missing from a registered range is waited for. Of a huge page
- * that lost a part the rest can still be read (Linux 6.6).
+ * A page that is missing from a registered range is waited for, whatever
+ * signals come: a vCPU takes ram_read(). Of a huge page that lost a part the
+ * rest can still be read (Linux 6.6).
  *
  * Return: 0, -EFAULT (poison at @offset + @done), -ERANGE
  */

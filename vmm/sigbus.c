@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -11,6 +13,9 @@
 #include "sigbus.h"
 
 static _Thread_local struct sigbus *watch;
+
+/* Where sigbus_copy() goes on in this thread if it can't */
+static _Thread_local sigjmp_buf *escape;
 
 /* Written by sigbus_install() before any thread that could get a SIGBUS */
 static int pipe_in = -1;
@@ -32,6 +37,9 @@ static void handle(int sig, siginfo_t *info, void *uc)
 		/* A full pipe loses one: its page says so again on touch */
 		if (write(pipe_in, &s, sizeof(s)) < 0)
 			errno = saved;
+	} else if (escape && info->si_code > 0) {
+		errno = saved;
+		siglongjmp(*escape, 1);
 	} else if (watch && info->si_code > 0) {
 		*watch = s;
 	} else {
@@ -68,4 +76,27 @@ struct sigbus *sigbus_watch(struct sigbus *s)
 
 	watch = s;
 	return before;
+}
+
+bool sigbus_copy(void *to, const void *from, size_t len)
+{
+	sigjmp_buf here;
+	sigset_t bus;
+
+	if (pipe_in < 0)
+		return false;
+	/* Without the mask, which costs a system call: see below */
+	if (sigsetjmp(here, 0)) {
+		escape = NULL;
+		sigemptyset(&bus);
+		sigaddset(&bus, SIGBUS);
+		pthread_sigmask(SIG_UNBLOCK, &bus, NULL);
+		return false;
+	}
+	escape = &here;
+	atomic_signal_fence(memory_order_seq_cst);
+	memcpy(to, from, len);
+	atomic_signal_fence(memory_order_seq_cst);
+	escape = NULL;
+	return true;
 }

@@ -7,14 +7,15 @@
  * struct sigbus. An error that the host found by itself (action optional,
  * prctl PR_MCE_KILL_EARLY) goes into a pipe that the main loop reads. The kernel
  * drops one that comes while another is pending (SIGBUS is not queued): of
- * that page the guest is told when it touches it. Any other SIGBUS is a bug,
- * since this process never reads guest RAM itself, and ends it as if there were
- * no handler.
+ * that page the guest is told when it touches it. Reads of guest RAM go through
+ * sigbus_copy(). Any other SIGBUS is a bug, and ends the process as if there
+ * were no handler.
  */
 #ifndef FERRY_SIGBUS_H
 #define FERRY_SIGBUS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -47,5 +48,20 @@ int sigbus_install(struct error *err);
  * Return: the place before
  */
 struct sigbus *sigbus_watch(struct sigbus *s);
+
+/**
+ * sigbus_copy() - memcpy() out of memory that may turn out to be lost
+ * @to:		where to
+ * @from:	from where
+ * @len:	bytes
+ *
+ * Half the price of process_vm_readv(), which pins each page, and safer: a
+ * load by a user's instruction is what the kernel recovers from (SIGBUS) when
+ * it is the first to meet an error of the hardware's.
+ *
+ * Return: true; false if some of @from can't be read, or nobody called
+ *	   sigbus_install(): what is at @to then is of no use
+ */
+bool sigbus_copy(void *to, const void *from, size_t len);
 
 #endif /* FERRY_SIGBUS_H */

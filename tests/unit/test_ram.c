@@ -10,6 +10,7 @@
 
 #include "bytes.h"
 #include "ram.h"
+#include "sigbus.h"
 #include "uffd.h"
 
 #define PAGE 4096ull
@@ -230,6 +231,15 @@ static void reads_stop_at_poison(void **state)
 	check_read_round_poison(RAM_MEMFD);
 }
 
+/* As in Ferry itself, where a plain copy is tried first */
+static void reads_stop_at_poison_with_a_handler(void **state)
+{
+	struct error err = { 0 };
+
+	assert_true(sigbus_install(&err) >= 0);
+	reads_stop_at_poison(state);
+}
+
 static void writes_stop_at_poison(void **state)
 {
 	(void)state;
@@ -437,6 +447,8 @@ int main(void)
 		cmocka_unit_test(reading_fills_no_hole),
 		cmocka_unit_test(a_walled_huge_page_is_not_read),
 		cmocka_unit_test(anonymous_poison_is_no_hole),
+		/* Last: behind it the handler is gone, but thought to be there */
+		cmocka_unit_test(reads_stop_at_poison_with_a_handler),
 	};
 
 	return cmocka_run_group_tests_name("ram", tests, NULL, NULL);
