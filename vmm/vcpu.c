@@ -14,8 +14,6 @@
 #include "vcpu.h"
 #include "vcpu_stats.h"
 
-#define SIG_KICK	SIGUSR1
-
 /* Only here so that the signal interrupts KVM_RUN instead of being ignored */
 static void on_kick(int sig)
 {

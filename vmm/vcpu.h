@@ -11,12 +11,15 @@
 #define FERRY_VCPU_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
 #include "machine.h"
 #include "sigbus.h"
+
+#define SIG_KICK		SIGUSR1
 
 /* Bits of @asked */
 #define VCPU_ASK_BROADCAST	1u	/* another vCPU had a machine check */
@@ -131,6 +134,28 @@ int vcpu_load(struct vcpu *v, struct reader *r, struct error *err);
  * Return: 0, -EBADMSG, -errno
  */
 int vcpu_reset(struct vcpu *v, struct reader *r, struct error *err);
+
+/**
+ * vcpu_apf_take() - Before a reset: have it take what KVM asked it to do
+ * @v:		the vCPU, parked, for whom no page is missing
+ * @err:	why not
+ *
+ * See vcpu_apf.c. The guest doesn't run.
+ *
+ * Return: 0, -errno
+ */
+int vcpu_apf_take(struct vcpu *v, struct error *err);
+
+/**
+ * vcpu_apf_wake() - After a reset: end the halt in which KVM has it
+ * @v:		the vCPU, parked; nothing happens to any but the first
+ * @err:	why not
+ *
+ * At most one HLT of the guest's ends at once, as one may.
+ *
+ * Return: 0, -errno
+ */
+int vcpu_apf_wake(struct vcpu *v, struct error *err);
 
 /**
  * vcpu_boot() - Set the registers that a PVH guest starts with

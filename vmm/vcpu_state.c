@@ -424,10 +424,14 @@ int vcpu_reset(struct vcpu *v, struct reader *r, struct error *err)
 	v->asked = 0;
 	v->retries = 0;
 	v->sigbus.seen = false;
+	rc = vcpu_apf_take(v, err);
 	/* INIT and SIPI that are on their way: KVM takes them when it is asked,
 	 * and what it has then is overwritten. By itself KVM_SET_VCPU_EVENTS
 	 * forgets an INIT only where KVM has SMM
 	 */
-	rc = KVM_CALL(v->fd, KVM_GET_MP_STATE, &now, err);
-	return rc < 0 ? rc : load(v, r, true, err);
+	if (rc >= 0)
+		rc = KVM_CALL(v->fd, KVM_GET_MP_STATE, &now, err);
+	if (rc >= 0)
+		rc = load(v, r, true, err);
+	return rc < 0 ? rc : vcpu_apf_wake(v, err);
 }

@@ -4,7 +4,9 @@
 import os
 import shutil
 
+import wire
 from ferry import BUILD, check, equal, page
+from relay import Relay
 
 BUSY = "work=verify mib=16"
 GUEST = {"guest": True, "reason": "guest-reset"}
@@ -144,6 +146,23 @@ def test_while_pages_arrive(world, how):
 
 
 test_while_pages_arrive.cases = {"how": ["guest", "host"]}
+
+
+def test_while_it_waits(world):
+    """Reset while its vCPUs wait for pages, for which KVM has halted them."""
+    a = world.run("work=verify mib=48", memory="64M", cpus=2).ready()
+    b = world.receive()
+    relay = Relay(world, b)
+    relay.hold_all()
+    a.start_migration(relay.uri)
+    b.wait_migration("postcopy-active")
+    relay.wait(wire.REQUEST)
+    b.qmp.execute("system_reset")
+    b.said("the reset waits")
+    relay.release()
+    b.wait_migration("completed")
+    wait_boot(b, 1, HOST)
+    all_is_well(b)
 
 
 def test_as_it_leaves(world):
