@@ -32,15 +32,20 @@
 /* While the vCPU is in KVM_RUN, this thread takes only this signal */
 static int set_mask(struct vcpu *v, int sig, struct error *err)
 {
-	struct {
-		struct kvm_signal_mask head;
-		uint64_t set;		/* the kernel's sigset_t */
-	} __attribute__((packed)) mask = {
-		.head.len = sizeof(uint64_t),
-		.set = ~(1ull << (sig - 1)),
-	};
+	const uint64_t set = ~(1ull << (sig - 1));	/* the kernel's sigset_t */
+	_Alignas(struct kvm_signal_mask)
+	uint8_t raw[sizeof(struct kvm_signal_mask) + sizeof(set)];
+	struct kvm_signal_mask *mask = (struct kvm_signal_mask *)raw;
 
-	return KVM_CALL(v->fd, KVM_SET_SIGNAL_MASK, sig ? &mask : NULL, err);
+	mask->len = sizeof(set);
+	memcpy(mask->sigset, &set, sizeof(set));
+	return KVM_CALL(v->fd, KVM_SET_SIGNAL_MASK, mask, err);
+}
+
+/* All as it was before */
+static int clear_mask(struct vcpu *v, struct error *err)
+{
+	return KVM_CALL(v->fd, KVM_SET_SIGNAL_MASK, NULL, err);
 }
 
 int vcpu_apf_take(struct vcpu *v, struct error *err)
@@ -60,7 +65,7 @@ int vcpu_apf_take(struct vcpu *v, struct error *err)
 		ioctl(v->fd, KVM_RUN, 0);
 		while (sigtimedwait(&kick, NULL, &now) > 0 || errno == EINTR)
 			;
-		rc = set_mask(v, 0, err);
+		rc = clear_mask(v, err);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc;
@@ -71,7 +76,6 @@ int vcpu_apf_wake(struct vcpu *v, struct error *err)
 	struct kvm_msi msi = {
 		.address_lo = MSI_ADDRESS, .data = MSI_REMOTE_READ,
 	};
-
 	int rc = v->index ? 0 : KVM_CALL(v->m->kvm.vm, KVM_SIGNAL_MSI, &msi,
 					 err);
 
