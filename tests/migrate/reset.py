@@ -148,21 +148,27 @@ def test_while_pages_arrive(world, how):
 test_while_pages_arrive.cases = {"how": ["guest", "host"]}
 
 
-def test_while_it_waits(world):
-    """Reset while its vCPUs wait for pages, for which KVM has halted them."""
-    a = world.run("work=verify mib=48", memory="64M", cpus=2).ready()
+def test_while_it_waits(world, cpus):
+    """Reset while a vCPU waits for a page, for which KVM has halted it."""
+    a = world.run("work=verify mib=48", memory="64M", cpus=cpus).ready()
     b = world.receive()
     relay = Relay(world, b)
-    relay.hold_all()
+    relay.hold()
     a.start_migration(relay.uri)
     b.wait_migration("postcopy-active")
-    relay.wait(wire.REQUEST)
+    # A page of the workload: touched in ring 3, with interrupts on
+    relay.wait(wire.REQUEST, low=page(0))
+    relay.hold_all()
+    relay.unanswered(page(0))
     b.qmp.execute("system_reset")
     b.said("the reset waits")
     relay.release()
     b.wait_migration("completed")
     wait_boot(b, 1, HOST)
     all_is_well(b)
+
+
+test_while_it_waits.cases = {"cpus": [1, 2]}
 
 
 def test_as_it_leaves(world):
