@@ -76,8 +76,12 @@ int vcpu_apf_wake(struct vcpu *v, struct error *err)
 	struct kvm_msi msi = {
 		.address_lo = MSI_ADDRESS, .data = MSI_REMOTE_READ,
 	};
-	int rc = v->index ? 0 : KVM_CALL(v->m->kvm.vm, KVM_SIGNAL_MSI, &msi,
-					 err);
+	int rc;
 
+	if (v->index)
+		return 0;
+	rc = KVM_CALL(v->m->kvm.vm, KVM_SIGNAL_MSI, &msi, err);
+	if (!rc)	/* nobody's: it would sleep for ever, and nobody know */
+		rc = error_set(err, EIO, "vCPU 0 could not be woken");
 	return rc < 0 ? rc : 0;
 }

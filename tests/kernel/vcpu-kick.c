@@ -6,10 +6,17 @@
  * the access is tried anew by the next KVM_RUN, with a new page fault event if
  * the page is still missing. This is how a guest is paused, or told to quit,
  * while its source is silent.
+ *
+ * With an in-kernel interrupt controller KVM halts such a vCPU until the page
+ * is there, and forgets to wake it once MSR_KVM_ASYNC_PF_EN was written, as a
+ * reset does. The delivery mode "remote read" ends that halt, and does nothing
+ * else to the guest.
  */
 #include <sys/syscall.h>
 
 #include "kguest.h"
+
+#define MSR_ASYNC_PF_EN	0x4b564d02	/* Documentation/virt/kvm/x86/msr.rst */
 
 static struct runner {
 	struct guest g;
@@ -110,6 +117,35 @@ static void resolved_meanwhile(struct mapping *m)
 	CHECK(uffd_quiet(uffd), "another page fault event");
 }
 
+static void halted(struct mapping *m)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = 3 << 8 };
+	struct kvm_lapic_state lapic;
+	int uffd = uffd_missing(m);
+	struct uffd_msg msg;
+
+	guest_create(&r.g, m, GUEST_IRQCHIP);
+	guest_set(&r.g, OP_READ, GUEST_RAM, 0);
+	runner_start();
+	uffd_wait_fault(uffd, &msg);
+	ktest_rest();
+	pthread_kill(r.thread, SIGUSR1);
+	runner_join();
+	CHECK(r.e.err == -EINTR, "KVM_RUN: %s", strerror(-r.e.err));
+	EXPECT(0, uffd_copy(uffd, m->addr, 0x42));
+	/* As a reset does: from then on KVM knows whose APIC ID is 0 */
+	CHECK(!ioctl(r.g.vcpu, KVM_GET_LAPIC, &lapic), "KVM_GET_LAPIC: %m");
+	CHECK(!ioctl(r.g.vcpu, KVM_SET_LAPIC, &lapic), "KVM_SET_LAPIC: %m");
+	CHECK(guest_set_msr(&r.g, MSR_ASYNC_PF_EN, 0) >= 0, "KVM_SET_MSRS: %m");
+
+	runner_start();
+	ktest_rest();
+	NOTE("%s", r.done ? "it went on by itself" : "it would sleep for ever");
+	CHECK(ioctl(r.g.vm, KVM_SIGNAL_MSI, &msi) == 1, "KVM_SIGNAL_MSI: %m");
+	runner_join();
+	check_byte(0x42);
+}
+
 static const struct kcase cases[] = {
 	{ "kick", "a signal ends KVM_RUN with EINTR; the access is tried again",
 	  kick, ON_BOTH },
@@ -117,6 +153,8 @@ static const struct kcase cases[] = {
 	  ON_BOTH },
 	{ "resolved", "a page that came meanwhile raises no second event",
 	  resolved_meanwhile, ON_BOTH },
+	{ "halted", "a remote read ends the halt that a write of ASYNC_PF_EN "
+	  "leaves", halted, ON_BOTH },
 };
 
 KTEST_MAIN(cases)
