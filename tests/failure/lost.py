@@ -80,7 +80,7 @@ def test_migrate_pause(world, where):
     """migrate-pause cuts the connection, from either side."""
     a, b, relay = in_postcopy(world)
     relay.release()
-    relay.hold_all()
+    relay.hold_answers()
     (a if where == "source" else b).qmp.execute("migrate-pause")
     relay.cut()
     lost_source(a)

@@ -6,6 +6,7 @@ the midst of a migration, instead of being lucky:
 
     hold()      what the source pushes after the hand-over waits; what is asked
                 for on the demand connection is answered
+    hold_answers()  the answers wait, too, for pages from an address on
     stop_at     a message that waits, and all behind it, until release()
     cut_at      a message at which, instead of passing it on, it cuts
     cut(role)   cuts at once: one connection, or all
@@ -35,11 +36,12 @@ class Relay:
         self.listener = listen(self.uri)
         self.listener.settimeout(None)
         self.changed = threading.Condition()
-        self.held = set()           # roles whose pages wait
+        self.held = {}              # role: from which address on pages wait
         # (SOURCE or TARGET, kind), and a role if only one is meant
         self.stop_at = self.cut_at = None
         self.edit = {}
         self.heard = []             # (who, role, kind, a, b)
+        self.passed = 0             # how many were, when hold_answers() began
         self.peers, self.threads = [], []   # peers: (role, Peer)
         self.committed = self.closed = False
         self._start(self._accept)
@@ -67,18 +69,19 @@ class Relay:
             self._start(self._pass_on, SOURCE, source, target, role)
             self._start(self._pass_on, TARGET, target, source, role)
 
-    def _held(self, who, role, kind):
+    def _held(self, who, role, m):
         if self.closed:
             return False
-        return at(self.stop_at, who, kind, role) or \
-            who == SOURCE and self.committed and role in self.held
+        return at(self.stop_at, who, m.kind, role) or \
+            who == SOURCE and self.committed and role in self.held \
+            and m.a >= self.held[role]
 
     def _note(self, who, role, m):
         """Enter it, let it wait if it must. Return: True to cut here."""
         with self.changed:
             self.heard.append((who, role, m.kind, m.a, m.b))
             self.changed.notify_all()
-            self.changed.wait_for(lambda: not self._held(who, role, m.kind))
+            self.changed.wait_for(lambda: not self._held(who, role, m))
             return at(self.cut_at, who, m.kind, role)
 
     def _pass_on(self, who, here, there, role):
@@ -91,10 +94,10 @@ class Relay:
                 if self._note(who, role[0], m):
                     self.cut()
                     return
-                for out in self.edit.get(m.kind, lambda same: [same])(m):
-                    there.say(out)
                 if m.kind == COMMIT:
                     self.committed = True
+                for out in self.edit.get(m.kind, lambda same: [same])(m):
+                    there.say(out)
         except (Closed, Failed):
             here.shut()
             there.shut()
@@ -102,19 +105,22 @@ class Relay:
     def hold(self, *roles):
         """Hold back what the source sends after COMMIT."""
         with self.changed:
-            self.held = set(roles or [MAIN, PUSH])
+            self.held = dict.fromkeys(roles or [MAIN, PUSH], 0)
 
-    def hold_all(self):
-        self.hold(MAIN, PUSH, DEMAND)
+    def hold_answers(self, low=0):
+        """Hold back the answers for pages from an address on, as well."""
+        with self.changed:
+            self.hold(MAIN, PUSH)
+            self.held[DEMAND] = low
+            self.passed = len(self.heard)
 
-    def unanswered(self, low):
-        """A page, from an address on, whose answer is held back by now."""
-        passed = {h[3] for h in self.heard if h[:2] == (SOURCE, DEMAND)}
-
+    def unanswered(self):
+        """Wait until such an answer is held back. Return: the page's address."""
         def there():
-            late = {h[3] for h in self.heard if h[:2] == (SOURCE, DEMAND)}
-            return [h[3] for h in self.heard if h[2] == REQUEST
-                    and h[3] >= low and h[3] in late - passed]
+            asked = {h[3] for h in self.heard if h[2] == REQUEST}
+            return [h[3] for h in self.heard[self.passed:]
+                    if h[:2] == (SOURCE, DEMAND)
+                    and h[3] >= self.held[DEMAND] and h[3] in asked]
         with self.changed:
             if not self.changed.wait_for(there, WAIT):
                 raise Failed("no answer was held back")
@@ -122,7 +128,7 @@ class Relay:
 
     def release(self):
         with self.changed:
-            self.held, self.stop_at = set(), None
+            self.held, self.stop_at = {}, None
             self.changed.notify_all()
 
     def cut(self, only=None):
@@ -136,17 +142,13 @@ class Relay:
                     p.shut()
             if only is not None:
                 return
-            self.held, self.stop_at, self.cut_at = set(), None, None
+            self.held, self.stop_at, self.cut_at = {}, None, None
             self.changed.notify_all()
 
-    def wait(self, kind, since=0, low=0):
-        """Wait for a message, for pages from an address on if one is said.
-
-        Return: all such messages; they may not have been passed on yet.
-        """
+    def wait(self, kind, since=0):
+        """Wait for a message. Return: all such; they may not have passed yet."""
         def there():
-            return [h for h in self.heard[since:]
-                    if h[2] == kind and h[3] >= low]
+            return [h for h in self.heard[since:] if h[2] == kind]
         with self.changed:
             if not self.changed.wait_for(there, WAIT):
                 raise Failed(f"no {NAMES[kind]} came by")

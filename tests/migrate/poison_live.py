@@ -171,8 +171,8 @@ def test_late_answer(world, ram):
     """
     a, b, relay = in_postcopy(world, "work=walk order=random mib=200", "--ram",
                               ram, memory="256M")
-    relay.hold_all()
-    gpa = relay.unanswered(AREA)
+    relay.hold_answers(AREA)
+    gpa = relay.unanswered()
     a.refused("already handed over", "ferry-poison", address=gpa)
     b.poison(gpa)
     b.wait_injected(1)
