@@ -99,6 +99,13 @@ void job_set(struct job *j, enum job_status status, const struct error *why)
 			json_pack("{s:s}", "status", status_names[status]));
 }
 
+void job_blame(struct job *j, const struct error *why)
+{
+	pthread_mutex_lock(&j->lock);
+	j->why = *why;
+	pthread_mutex_unlock(&j->lock);
+}
+
 enum job_status job_get(struct job *j)
 {
 	enum job_status s;

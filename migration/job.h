@@ -132,6 +132,16 @@ void job_machine(struct job *j, const struct machine *m);
  */
 void job_set(struct job *j, enum job_status status, const struct error *why);
 
+/**
+ * job_blame() - Note what went wrong, before any thread shows that it did
+ * @j:		the job
+ * @why:	the cause
+ *
+ * For several threads that meet the end of one connection: the first blames,
+ * and whichever is first with job_set() then shows that cause.
+ */
+void job_blame(struct job *j, const struct error *why);
+
 /** job_get() - The status now */
 enum job_status job_get(struct job *j);
 

@@ -18,18 +18,18 @@
 
 #define GOODBYE_MS	500	/* for a last word that need not arrive */
 
-static void show_lost(struct source *s, const struct error *why)
+static void show_lost(struct source *s)
 {
 	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
 						      WHY_POSTCOPY_FAILED });
-	job_set(s->job, JOB_PAUSED, why);
+	job_set(s->job, JOB_PAUSED, NULL);
 }
 
 /*
  * A connection was lost, or the peer makes no sense. Return: true if this is
  * the first one to tell of behind the point of no return
  */
-static bool cut(struct source *s, bool by_demand)
+static bool cut(struct source *s, const struct error *why, bool by_demand)
 {
 	bool first;
 
@@ -37,6 +37,8 @@ static bool cut(struct source *s, bool by_demand)
 	s->broken |= !s->committed;
 	first = s->committed && !s->failed && !(by_demand && s->committing);
 	s->failed |= first;
+	if (first)
+		job_blame(s->job, why);
 	pthread_mutex_unlock(&s->lock);
 
 	/* The other threads' waits end with their connections */
@@ -46,11 +48,11 @@ static bool cut(struct source *s, bool by_demand)
 
 static void fail(struct source *s, const struct error *why, bool by_demand)
 {
-	if (s->ending || !cut(s, by_demand))
+	if (s->ending || !cut(s, why, by_demand))
 		return;
 	log_line("migration paused: %s; the guest's memory is kept here",
 		 why->text);
-	show_lost(s, why);
+	show_lost(s);
 }
 
 void source_lost(struct source *s, const struct error *why)
@@ -125,7 +127,7 @@ static void *source_main(void *arg)
 		 * something else after it
 		 */
 		if (s->failed)
-			show_lost(s, NULL);
+			show_lost(s);
 	} else {
 		come_home(s, &err);
 	}

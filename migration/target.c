@@ -81,7 +81,7 @@ static void let_loader_go(struct target *t)
 	pthread_mutex_unlock(&t->hook_lock);
 }
 
-static void show_lost(struct target *t, const struct error *why)
+static void show_lost(struct target *t)
 {
 	static const enum run_reason from[] = {
 		WHY_POSTCOPY, WHY_USER, WHY_UNPAUSED,
@@ -89,7 +89,7 @@ static void show_lost(struct target *t, const struct error *why)
 
 	for (size_t i = 0; t->committed && i < ARRAY_SIZE(from); i++)
 		machine_set_reason(t->m, from[i], WHY_POSTCOPY_FAILED);
-	job_set(t->job, JOB_PAUSED, why);
+	job_set(t->job, JOB_PAUSED, NULL);
 }
 
 static void shut_all(struct target *t)
@@ -109,6 +109,8 @@ void target_fail(struct target *t, const struct error *why)
 	pthread_mutex_lock(&t->lock);
 	first = t->prepared && !t->failed;
 	t->failed |= first;
+	if (first)
+		job_blame(t->job, why);
 	pthread_mutex_unlock(&t->lock);
 	let_loader_go(t);
 
@@ -117,7 +119,7 @@ void target_fail(struct target *t, const struct error *why)
 		return;
 	log_line("migration paused: %s; what has arrived is kept here",
 		 why->text);
-	show_lost(t, why);
+	show_lost(t);
 }
 
 /* Throw away what a failed attempt left, to be ready for the next one */
@@ -169,7 +171,7 @@ static bool serve_one(struct target *t)
 		 * something else after it
 		 */
 		if (t->failed)
-			show_lost(t, NULL);
+			show_lost(t);
 		return false;
 	}
 	channel_refuse(&t->main, &err);
