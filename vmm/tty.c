@@ -56,6 +56,8 @@ static void on_fatal(int sig)
 	raise_default(sig);
 }
 
+static void on_stop(int sig);
+
 /* A read in the background must not be restarted where its SIGTTIN is only
  * noted and handled later, as by TSan: it would be restarted for ever
  */
@@ -66,6 +68,10 @@ static void watch(int sig, void (*fn)(int))
 		.sa_flags = sig == SIGTTIN ? 0 : SA_RESTART,
 	};
 
+	/* Only what is ready to be stopped again becomes raw again */
+	sigemptyset(&sa.sa_mask);
+	if (fn == on_stop)
+		sigaddset(&sa.sa_mask, SIGCONT);
 	sigaction(sig, &sa, NULL);
 }
 
