@@ -60,7 +60,8 @@ def met(vmm, n, gpa):
     recovered = f"{gpa // PAGE:#x}: recovery action for dirty LRU page: " \
         "Recovered"
     vmm.wait_line("kmsg", test=lambda x: recovered in x.text)
-    event = [e for e in vmm.injected() if e["address"] == gpa]
+    event = vmm.qmp.wait(lambda: [e for e in vmm.injected()
+                                  if e["address"] == gpa], "its event")
     for e in event:
         says(vmm.name, f"machine check for {e['address']:#x}, action required")
     for line in vmm.lines("kmsg")[seen:]:

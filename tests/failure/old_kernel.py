@@ -9,7 +9,7 @@ too; elsewhere the destination is a build that is told to make do without
 import os
 
 import wire
-from ferry import MIB, PAGE, ROOT, Skip, check, equal, page
+from ferry import MIB, PAGE, ROOT, Skip, check, equal, page, soon
 from poisoned import all_seen
 from relay import TARGET, Relay
 
@@ -114,6 +114,12 @@ def test_refused_lost_meanwhile(world):
     equal(b.qmp.seen("MEMORY_FAILURE"), [], "events there")
 
 
+def addresses(vmm, action):
+    """What events MEMORY_FAILURE have told so far, with an action."""
+    return sorted(e["address"] for e in vmm.qmp.seen("MEMORY_FAILURE",
+                                                     action=action))
+
+
 def liar(world, edit):
     """A source that says what it must not say to such a destination."""
     a, b = world.run(SLEEP).ready(), receive_old(world)
@@ -161,9 +167,8 @@ def lost_after(world, pages, append=SLEEP, *args, there=(), huge=False):
     b.wait_migration("completed")
     unit = 2 * MIB if huge else PAGE
     first = {gpa // unit * unit for gpa in pages}
-    equal({e["address"] for e in b.qmp.seen("MEMORY_FAILURE",
-                                            action="ignore")},
-          first, "events when they came")
+    soon(lambda: addresses(b, "ignore"), sorted(first),
+         "events when they came")
     equal(b.poisoned(), {gpa + i for gpa in first
                          for i in range(0, unit, PAGE)}, "poisoned pages")
     return b
@@ -179,8 +184,7 @@ def test_lost_after(world, ram):
     b.said("this kernel can't poison")
     b.wait_state("internal-error")
     equal(b.status()["libvirt"]["state"], "VIR_DOMAIN_CRASHED", "libvirt")
-    fatal = b.qmp.seen("MEMORY_FAILURE", action="fatal")
-    equal(sorted(e["address"] for e in fatal), pages, "addresses of its end")
+    soon(lambda: addresses(b, "fatal"), pages, "addresses of its end")
     equal(b.lines("bad"), [], "lines of a guest that read wrong data")
     b.refused("internal-error", "cont")
     b.qmp.execute("quit")
@@ -217,9 +221,8 @@ def test_huge_touched(world):
     b = lost_after(world, [page(6000)], there=("--ram", "hugetlb"), huge=True)
     b.send("go")
     b.wait_state("internal-error")
-    equal([e["address"] for e in b.qmp.seen("MEMORY_FAILURE",
-                                            action="fatal")],
-          [page(6000) // (2 * MIB) * 2 * MIB], "addresses of its end")
+    soon(lambda: addresses(b, "fatal"),
+         [page(6000) // (2 * MIB) * 2 * MIB], "addresses of its end")
     equal(b.lines("bad"), [], "lines of a guest that read wrong data")
 
 
@@ -264,9 +267,7 @@ def test_waits_for_it(world):
     relay.edit = {wire.PAGES: lie}
     b.send("go")
     b.wait_state("internal-error")
-    equal([e["address"] for e in b.qmp.seen("MEMORY_FAILURE",
-                                            action="fatal")],
-          said, "addresses of its end")
+    soon(lambda: addresses(b, "fatal"), said, "addresses of its end")
 
 
 def test_and_on_from_there(world):

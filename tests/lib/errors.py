@@ -2,6 +2,7 @@
 """What can come out of a test, and how long a wait may take."""
 
 import os
+import time
 
 # Sanitizer builds are several times slower: FERRY_TEST_SLOW=5 stretches waits
 SLOW = float(os.environ.get("FERRY_TEST_SLOW") or 1)
@@ -25,3 +26,12 @@ def check(condition, *what):
 def equal(got, wanted, what):
     """Fail unless two things are the same."""
     check(got == wanted, f"{what}: {got!r}, wanted {wanted!r}")
+
+
+def soon(got, wanted, what):
+    """Fail unless got() gives something, now or in a while: events, say, which
+    come on a way of their own, later than what another way has told."""
+    end = time.monotonic() + WAIT
+    while (have := got()) != wanted and time.monotonic() < end:
+        time.sleep(0.01)
+    equal(have, wanted, what)

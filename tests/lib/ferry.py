@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from errors import WAIT, Failed, Skip, check, equal  # noqa: F401
+from errors import WAIT, Failed, Skip, check, equal, soon  # noqa: F401
 from qmp import Qmp, QmpError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(

@@ -9,6 +9,7 @@ in the order to load them in.
 import glob
 import os
 import shutil
+import struct
 import subprocess
 
 from errors import SLOW, Skip
@@ -48,11 +49,29 @@ def initramfs(world, init):
     return path
 
 
-def linux(world, init, *args, append="", memory="256M", cpus=2, **kw):
+def vmlinux(world, bzimage):
+    """The ELF file that a bzImage carries (Linux, arch/x86/boot.rst)."""
+    with open(bzimage, "rb") as f:
+        data = f.read()
+    sectors = data[0x1f1] or 4
+    at, size = struct.unpack_from("<II", data, 0x248)
+    packed = data[(sectors + 1) * 512 + at:][:size - 4]     # 4: unpacked size
+    tools = {b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+    path = world.path("vmlinux")
+    with open(path, "wb") as f:
+        subprocess.run([tools[packed[:4]], "-dc"], input=packed, stdout=f,
+                       check=True)
+    return path
+
+
+def linux(world, init, *args, append="", memory="256M", cpus=2, elf=False,
+          **kw):
     """Start a guest with Linux in it."""
     kernel = os.environ.get("FERRY_LINUX") or os.environ.get("LAB_VMLINUZ")
     if not kernel:
         raise Skip("FERRY_LINUX names no kernel, and this is not the lab")
+    if elf:
+        kernel = vmlinux(world, kernel)
     return world.start("a", ["run", "--name", "a", "--memory", memory,
                              "--cpus", str(cpus), "--kernel", kernel,
                              "--initrd", initramfs(world, init), "--append",

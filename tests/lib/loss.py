@@ -32,7 +32,7 @@ def lost_source(a):
           "libvirt's reason")
     for command in ("cont", "stop"):
         a.refused("finish-migrate", command)
-    check(a.qmp.seen("MIGRATION", status="postcopy-paused"), "no event")
+    a.qmp.wait_event("MIGRATION", status="postcopy-paused")
     silent(a)
 
 

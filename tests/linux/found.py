@@ -6,7 +6,7 @@ anybody again. What it could not be told of it is told when it touches it,
 wherever it is by then.
 """
 
-from ferry import check, equal
+from ferry import check, equal, soon
 from host_memory import host_finds
 from linux_guest import clean, kernel_said, linux_guest, pages, recovered, \
     touch
@@ -60,8 +60,8 @@ def test_found(world, how):
         equal(touch(c, n), None, f"page {n} on second thoughts")
     clean(c, lost=0, corrupted_kib=4 * len(lost))
     for vmm, new in (a, FOUND), (b, [6]), (c, [4, 5]):
-        equal(sorted(e["address"] for e in vmm.injected()),
-              sorted(where[n] for n in new), f"told on {vmm.name}")
+        soon(lambda vmm=vmm: sorted(e["address"] for e in vmm.injected()),
+             sorted(where[n] for n in new), f"told on {vmm.name}")
         equal(len(kernel_said(vmm, "recovery action")), len(new),
               f"pages retired on {vmm.name}")
 

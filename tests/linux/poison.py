@@ -6,7 +6,7 @@ during it, when some are read for the first time in the midst of a batch.
 """
 
 import wire
-from ferry import PAGE, QmpError, check, equal
+from ferry import PAGE, QmpError, check, equal, soon
 from linux_guest import clean, linux_guest, pages, recovered, touch
 from relay import SOURCE, Relay
 
@@ -65,7 +65,8 @@ def panics(vmm, gpa, n):
     vmm.send(f"kread {n}")
     equal(vmm.qmp.wait_event("GUEST_PANICKED"), {"action": "pause"}, "data")
     vmm.wait_state("guest-panicked")
-    equal([e["address"] for e in vmm.injected()][-1], gpa, "the last event")
+    soon(lambda: [e["address"] for e in vmm.injected()][-1:], [gpa],
+         "the last event")
     check(vmm.alive() and not vmm.qmp.seen("SHUTDOWN"), "ferry has ended")
     check(not vmm.lines("kread"), "a lost page was read")
 
@@ -100,8 +101,8 @@ def test_hwpoison(world, vendor):
             equal(touch(b, again), None, f"page {again} on second thoughts")
     gone = [0, *lost]
     equal(b.poisoned(), {kernel[2], *(where[n] for n in gone)}, "poison")
-    equal(sorted(e["address"] for e in b.injected()),
-          sorted(where[n] for n in lost), "machine checks there")
+    soon(lambda: sorted(e["address"] for e in b.injected()),
+         sorted(where[n] for n in lost), "machine checks there")
     equal([e["address"] for e in a.injected()], [where[0]], "and at home")
     clean(b, lost=0, corrupted_kib=4 * len(gone))
     panics(b, kernel[2], 2)

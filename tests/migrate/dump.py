@@ -7,7 +7,9 @@ import subprocess
 
 from elfcore import Core, area_is, filled
 from errors import WAIT
-from ferry import AREA, BUILD, MIB, PAGE, Skip, check, equal, one_json, page, runs
+from ferry import AREA, BUILD, MIB, PAGE, Skip, check, equal, one_json, page, \
+    runs, soon
+from relay import Relay
 
 DATA = 16 * MIB // PAGE         # pages of the data area in most tests
 GUEST = "work=verify mib=16 hold=1"
@@ -147,7 +149,7 @@ def test_gdb(world):
         ["gdb", "-batch", "-nx", "-ex", "thread 2", "-ex", "p/x $rip",
          "-ex", f"x/gx {page(4)}", "-ex", f"x/gx {page(5)}", "-c", path],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        timeout=60).stdout.decode()
+        timeout=WAIT).stdout.decode()
     for word in (f"= {rip[1]:#x}", f"Cannot access memory at address "
                  f"{page(5):#x}",
                  f"0x{int.from_bytes(filled(page(4))[:8], 'little'):016x}"):
@@ -188,7 +190,7 @@ def test_bytes_lost(world, ram):
     with open(path, "rb") as f:
         equal(f.read(), before, "what was there before")
     alone(world, path)
-    equal(len(a.qmp.seen("MEMORY_FAILURE")), 2, "events")
+    soon(lambda: len(a.qmp.seen("MEMORY_FAILURE")), 2, "events")
     a.verdict(mce=0)
 
 
@@ -200,7 +202,8 @@ def test_running(world):
     a, path = world.run("work=dirty mib=32", cpus=2).ready(), \
         world.path("core")
     dump(a, path)
-    equal([len(a.qmp.seen(e)) for e in ("STOP", "RESUME")], [1, 1], "events")
+    soon(lambda: [len(a.qmp.seen(e)) for e in ("STOP", "RESUME")], [1, 1],
+         "events")
     equal(a.qmp.seen("STOP")[0]["libvirt"]["reason"],
           "VIR_DOMAIN_PAUSED_DUMP", "reason")
     equal(a.status()["libvirt"]["reason"], "VIR_DOMAIN_RUNNING_BOOTED",
@@ -268,10 +271,11 @@ def test_arrived(world, ram):
     lost = [page(50), page(51), page(4000)]
     a = world.run("work=verify mib=32 hold=1", "--ram", ram).ready()
     a.poison_pages(lost[:2])
-    a.qmp.execute("migrate-set-parameters",
-                  **{"max-postcopy-bandwidth": 8 * MIB})
     b, path = world.receive(), world.path("f")
-    a.start_migration(b.uri)
+    relay = Relay(world, b)
+    relay.hold()
+    a.start_migration(relay.uri)
+    a.wait_migration("postcopy-active")
     b.wait_migration("postcopy-active")
     for command, args in (
             ("pmemsave", {"val": AREA, "size": PAGE, "filename": path}),
@@ -281,7 +285,7 @@ def test_arrived(world, ram):
     a.refused("finish-migrate", "dump-guest-memory", paging=False,
               protocol="file:" + path)
     equal(save(a, path, page(7), PAGE), filled(page(7)), "on the source")
-    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    relay.release()
     b.wait_migration("completed")
     b.poison(lost[2])
     dump(b, path)

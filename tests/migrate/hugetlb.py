@@ -3,6 +3,7 @@
 
 from ferry import MIB, PAGE, Skip, check, equal, page
 from poisoned import all_seen, scattered, touched
+from relay import Relay
 
 HUGE = 2 * MIB
 PER = HUGE // PAGE
@@ -110,20 +111,20 @@ def test_met_at_home(world):
 
 
 def test_demand(world):
-    """The push is slow: what a vCPU waits for comes whole, and is asked for."""
+    """No push: what a vCPU waits for comes whole, and is asked for."""
     a, b = pair(world, ("anon", "hugetlb"), "work=walk order=random mib=48")
-    a.qmp.execute("migrate-set-parameters",
-                  **{"max-postcopy-bandwidth": 2 * MIB})
+    relay = Relay(world, b)
+    relay.hold()
     lost = page(5 * PER + 100)
     a.poison(lost)
     a.expect([lost])
-    a.start_migration(b.uri)
+    a.start_migration(relay.uri)
     b.wait_migration("postcopy-active")
     b.full_pass()
     m = b.migration()["ferry"]
     check(m["demand-latency-us"]["count"] >= 10, f"demand: {m}")
     check(m["pages"]["demand"] > 40 * MIB // PAGE, f"pages: {m['pages']}")
-    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    relay.release()
     b.wait_migration("completed")
     b.sweep()
     b.verdict(seen=1, readable=0, unexpected=0)

@@ -3,7 +3,7 @@
 
 import time
 
-from ferry import check, equal
+from ferry import check, equal, soon
 
 BUSY = "work=verify mib=16"
 PANICKED = "VIR_DOMAIN_CRASHED_PANICKED"
@@ -30,8 +30,8 @@ def test_paused_and_told(world):
     check_panicked(a)
     a.qmp.execute("stop")
     check_panicked(a)
-    stops = [e["status"] for e in a.qmp.seen("STOP")]
-    equal(stops, ["guest-panicked"], "states of STOP events")
+    soon(lambda: [e["status"] for e in a.qmp.seen("STOP")],
+         ["guest-panicked"], "states of STOP events")
     a.said("the guest's kernel panicked; it is paused")
     a.qmp.execute("cont")
     a.wait_line("panicked")
@@ -98,8 +98,9 @@ def test_panics_as_it_leaves(world):
         time.sleep(i * 0.007)
         a.migrate(b)
         b.wait_state("guest-panicked")
-        told = a.qmp.seen("GUEST_PANICKED") + b.qmp.seen("GUEST_PANICKED")
-        equal(len(told), 1, "GUEST_PANICKED events on both sides")
+        soon(lambda: len(a.qmp.seen("GUEST_PANICKED") +
+                         b.qmp.seen("GUEST_PANICKED")), 1,
+             "GUEST_PANICKED events on both sides")
         check_panicked(b)
         a.end()
         b.end()

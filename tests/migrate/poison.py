@@ -5,7 +5,7 @@ The guest fills its memory and waits (hold=1), so that it has touched no
 poisoned page at home; on the destination it is let go.
 """
 
-from ferry import AREA, MIB, PAGE, check, equal, page
+from ferry import AREA, MIB, PAGE, check, equal, page, soon
 from poisoned import all_seen, scattered, touched
 
 DATA = 32 * MIB // PAGE         # pages of the data area in most tests
@@ -25,9 +25,9 @@ def carried(world, pages, *args, append="work=verify mib=32", cpus=4, **kw):
     a = world.run(append + " hold=1", *args, cpus=cpus, **kw).ready()
     a.poison_pages(pages)
     equal(a.poisoned(), set(pages), "poisoned pages here")
-    equal(len(a.qmp.seen("MEMORY_FAILURE", action="ignore",
-                         recipient="hypervisor", side="none")), len(pages),
-          "events of poison nobody has touched")
+    soon(lambda: len(a.qmp.seen("MEMORY_FAILURE", action="ignore",
+                                recipient="hypervisor", side="none")),
+         len(pages), "events of poison nobody has touched")
     b = world.receive()
     a.migrate(b)
     equal(b.poisoned(), set(pages), "poisoned pages there")
@@ -134,9 +134,9 @@ def test_two_vcpus_on_one_page(world, vendor):
     b.sweep()
     met = {x["addr"] & ~(PAGE - 1) for x in b.lines("mce", kind="ar")}
     equal(met, set(pages), "addresses in the guest's machine checks")
-    equal({e["address"] for e in b.injected()}, set(pages), "events")
-    equal(len(b.injected()), len(b.lines("mce", kind="ar")),
-          "events against machine checks")
+    soon(lambda: {e["address"] for e in b.injected()}, set(pages), "events")
+    soon(lambda: len(b.injected()), len(b.lines("mce", kind="ar")),
+         "events against machine checks")
     equal(b.poisoned(), set(pages), "poisoned pages")
     b.verdict(expected=len(pages), seen=len(pages), readable=0, unexpected=0)
 

@@ -6,7 +6,7 @@ to luck.
 """
 
 import wire
-from ferry import AREA, MIB, PAGE, QmpError, check, equal, page
+from ferry import AREA, MIB, PAGE, QmpError, check, equal, page, soon
 from poisoned import all_seen, scattered, touched
 from relay import SOURCE, TARGET, Relay
 
@@ -94,9 +94,9 @@ def test_on_the_source_after(world, ram, vendor):
     wanted = [page(i) for i in [*scattered(64, 80, 100), *range(30, 46)]]
     lost = try_poison(a, wanted)
     check(len(lost) >= 40, "only", len(lost), "of 96 pages could be poisoned")
-    equal({e["address"] for e in a.qmp.seen("MEMORY_FAILURE", side="source",
-                                            action="ignore")}, set(lost),
-          "events on the source")
+    soon(lambda: {e["address"] for e in a.qmp.seen(
+        "MEMORY_FAILURE", side="source", action="ignore")}, set(lost),
+         "events on the source")
     finish(a, b, relay)
     equal(b.poisoned(), set(lost), "poisoned pages there")
     b.expect(lost)
@@ -186,11 +186,15 @@ test_late_answer.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_late_copy_on_the_wire(world, ram):
-    """Contents sent for poisoned pages never become readable."""
+    """Contents sent for poisoned pages never become readable.
+
+    On one connection, so that all pages have come before them.
+    """
     lost = [page(i) for i in (100, 101, 5000)]
     stale = [wire.Message(wire.PAGES, bytes(range(256)) * 16 * 2, p - PAGE, 2)
              for p in lost]
     a, b, relay = begin(world, SLEEP, "--ram", ram)
+    a.qmp.execute("migrate-set-parameters", **{"multifd-channels": 1})
     a.poison_pages(lost)
     relay.edit = {wire.RUNNING: lambda m: [m],
                   wire.DONE: lambda m: [*stale, m]}
@@ -210,7 +214,7 @@ def test_poison_for_delivered(world, ram):
 
     On one connection, so that all pages have come before it.
     """
-    a, b, relay = begin(world, "work=verify mib=32", "--ram", ram)
+    a, b, relay = begin(world, SLEEP, "--ram", ram)
     a.qmp.execute("migrate-set-parameters", **{"multifd-channels": 1})
     late = [wire.Message(wire.POISON, b"", page(i), 1) for i in (7, 8, 4000)]
     relay.edit = {wire.DONE: lambda m: [*late, m]}
@@ -218,6 +222,7 @@ def test_poison_for_delivered(world, ram):
     finish(a, b, relay)
     equal(b.migration()["ferry"]["poison-refused"], 3, "poison refused")
     equal(b.poisoned(), set(), "poisoned pages")
+    b.send("go")
     b.full_pass()
     b.sweep()
     b.verdict(mce=0)
@@ -228,9 +233,9 @@ test_poison_for_delivered.cases = {"ram": ["anon", "memfd"]}
 
 def test_several_wait_for_one(world, vendor):
     """All vCPUs wait for one page, and it is poison: all are woken."""
-    a, b, relay = begin(world, "work=walk share=1 mib=32 hold=1",
+    a, b, relay = begin(world, "work=walk share=1 mib=8 hold=1",
                         "--cpu-vendor", vendor, cpus=4)
-    lost = [page(i) for i in range(60, DATA, 500)]
+    lost = [page(i) for i in range(60, 8 * MIB // PAGE, 125)]
     a.poison_pages(lost)
     relay.hold()
     a.start_migration(relay.uri)
@@ -240,7 +245,7 @@ def test_several_wait_for_one(world, vendor):
     b.full_pass()
     finish(a, b, relay)
     b.sweep()
-    equal({e["address"] for e in b.injected()}, set(lost), "events")
+    soon(lambda: {e["address"] for e in b.injected()}, set(lost), "events")
     equal(b.poisoned(), set(lost), "poisoned pages")
     b.verdict(expected=len(lost), seen=len(lost), readable=0, unexpected=0)
 

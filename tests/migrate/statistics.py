@@ -60,7 +60,7 @@ def test_latency(world):
 
     The push waits, so that a guest which works must ask for pages.
     """
-    a = world.run("work=verify mib=32", cpus=2).ready()
+    a = world.run("work=walk order=random mib=32", cpus=2).ready()
     b = world.receive()
     relay = Relay(world, b)
     relay.hold()
@@ -98,7 +98,8 @@ def test_guest_sees_it(world):
     equal(sum(p[1] for p in pairs), line["n"], "stalls in all")
     d = there["ferry"]["demand-latency-us"]
     check(line["n"] >= d["count"], "fewer stalls than faults", line.text, d)
-    check(us[0] >= 0.8 * d["max"], "the longest fault is in it", us[0], d)
+    # But for a few on code and stack, which are not timed
+    check(us[0] >= 0.8 * d["p90"], "the long faults are in it", us[0], d)
 
 
 def test_json(world):
@@ -118,6 +119,7 @@ def test_text(world):
     b = world.receive()
     out, _ = world.ferry("migrate", "a", b.uri)
     check(out.startswith(f"a is at {b.uri} now\n"), out)
+    b.wait_migration("completed")
     out, _ = world.ferry("status", "b")
     check("VIR_DOMAIN_RUNNING_MIGRATED" in out, out)
     check("completed" in out, out)

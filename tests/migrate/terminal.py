@@ -152,9 +152,12 @@ def test_stopped_and_continued(world):
             return f.read().split(")")[1].split()[0]
 
     os.kill(pid, signal.SIGTSTP)
-    until(lambda: not c.is_raw(), "the terminal is raw while it is stopped")
+    until(lambda: process_state() == "T", "it is not stopped")
+    check(not c.is_raw(), "the terminal is raw while it is stopped")
     os.kill(pid, signal.SIGCONT)
     until(c.is_raw, "the terminal is not raw again")
+    c.type(b"hello again\n")
+    c.wait("\nhello again")
     os.kill(pid, signal.SIGTSTP)
     until(lambda: process_state() == "T", "it is not stopped")
     c.process.send_signal(signal.SIGUSR1)       # the shell takes the terminal

@@ -134,12 +134,12 @@ static void late_answers_are_dropped(void **state)
 {
 	struct server *s = *state;
 	struct error err = { 0 };
-	struct qmp_client *q = qmp_open("src", s->path, 300, &err);
+	struct qmp_client *q = open_good(s->path);
 	json_t *ret = NULL;
 	int rc, i;
 
-	assert_non_null(q);
-	assert_int_equal(qmp_execute(q, "hang", json_pack("{s:i}", "ms", 1000),
+	qmp_timeout(q, 300);
+	assert_int_equal(qmp_execute(q, "hang", json_pack("{s:i}", "ms", 3000),
 				     NULL, &err), -ETIMEDOUT);
 	assert_non_null(strstr(err.text, "machine 'src' did not answer"));
 	for (i = 0, rc = -1; rc && i < 100; i++)
