@@ -18,8 +18,8 @@ from linux_guest import SLOW_ONLY, linux_guest, pages, touch, \
     warnings  # noqa: E402
 
 WORKS = "verify,victim,clock,kmsg,stress-ng"
-VICTIMS = 48
-PUSH = "8M"     # bytes a second: slow enough to lose memory meanwhile
+VICTIMS = 128
+PUSH = "1M"     # bytes a second: slow enough to lose memory meanwhile
 # Registers that the events name already, and that all is slow
 DETAILS = ("]: RIP", "]: TSC", "]: PROCESSOR", "Disabling lock", *SLOW_ONLY)
 failures = []
@@ -107,6 +107,9 @@ def move(home, away, world, where):
         for n in range(VICTIMS - 2, 8, -6):
             if len(lost) < 3 and lose(home, where[n]):
                 lost.append(n)
+        says("home", "the rest may leave as fast as it can")
+        home.qmp.execute("migrate-set-parameters",
+                         **{"max-postcopy-bandwidth": 0})
         p.wait()
     judge(len(lost) == 3, "two pages were lost during the move")
     figures = away.wait_migration("completed")

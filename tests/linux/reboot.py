@@ -48,15 +48,15 @@ def test_reboot_after_poison(world, cpus):
     a.poison((int(pfn) + 512) * 4096, 16)
     equal(len(a.poisoned()), 16, "poisoned pages")
     a.send("again")
-    equal(a.qmp.wait_event("RESET", 120), {"guest": True,
-                                          "reason": "guest-reset"}, "RESET")
+    equal(a.qmp.wait_event("RESET"),
+          {"guest": True, "reason": "guest-reset"}, "RESET")
     wait_boot(a, 2)
     equal(a.status()["poisoned"], [], "poison after the reboot")
     equal(boots(a)[1], boots(a)[0], "what it finds")
     a.send("fill")
     wait_text(a, "filled all")
     a.send("off")
-    equal(a.wait_end(120), 0, "exit status")
+    equal(a.wait_end(), 0, "exit status")
     a.qmp.wait_event("SHUTDOWN", reason="guest-shutdown")
 
 
