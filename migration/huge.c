@@ -368,17 +368,22 @@ int huge_zero(struct target *t, size_t page, size_t n, struct error *err)
 	return each(t, page, n, take_zero, NULL, err);
 }
 
+struct loss {
+	bool delivered;
+	size_t refused;		/* pages: something is there, or on its way */
+};
+
 static int take_poison(struct target *t, size_t page, void *arg)
 {
-	const bool *delivered = arg;
+	struct loss *l = arg;
 	struct gathering *g;
 	int rc = claim(t, page, &g);
 
 	if (rc > 0) {
 		g->lost[page % HUGE_PAGES] = true;
-		g->delivered[page % HUGE_PAGES] = *delivered;
+		g->delivered[page % HUGE_PAGES] = l->delivered;
 	} else if (!rc) {
-		t->job->refused++;
+		l->refused++;
 	}
 	return rc < 0 ? rc : 0;
 }
@@ -386,7 +391,28 @@ static int take_poison(struct target *t, size_t page, void *arg)
 int huge_poison(struct target *t, size_t page, size_t n, bool delivered,
 		struct error *err)
 {
-	return each(t, page, n, take_poison, &delivered, err);
+	struct loss l = { .delivered = delivered };
+	int rc = each(t, page, n, take_poison, &l, err);
+
+	t->job->refused += l.refused;
+	return rc;
+}
+
+int huge_settle(struct target *t, struct error *err)
+{
+	struct huge *h = t->huge;
+	int rc = 0;
+
+	for (size_t i = 0; h && i < h->n && !rc; i++) {
+		bool whole;
+
+		pthread_mutex_lock(&h->lock);
+		whole = h->g[i] && take_if_whole(t, i);
+		pthread_mutex_unlock(&h->lock);
+		if (whole)
+			rc = place(t, i, err);
+	}
+	return rc;
 }
 
 int huge_touch(struct target *t, size_t first, bool *wanted,
@@ -418,13 +444,17 @@ int huge_touch(struct target *t, size_t first, bool *wanted,
 int huge_inject(struct target *t, size_t page, struct error *err)
 {
 	const uint64_t offset = (uint64_t)page * WIRE_PAGE;
-	bool delivered = false;
+	struct loss l = { 0 };
+	int rc;
 
 	switch (pages_get(&t->pages, page)) {
 	case PAGE_MISSING:
 	case PAGE_REQUESTED:
 	case PAGE_ZERO:
-		return huge_poison(t, page, 1, delivered, err);
+		rc = each(t, page, 1, take_poison, &l, err);
+		if (rc || !l.refused)
+			return rc;
+		break;		/* it has come just now */
 	case PAGE_PRESENT:
 		/* Where small pages are it's done as on any machine */
 		if (!ram_is_huge(&t->m->ram, offset) &&
@@ -433,7 +463,7 @@ int huge_inject(struct target *t, size_t page, struct error *err)
 		return error_set(err, EAGAIN,
 			"the huge page can't be split while pages arrive: try again after the migration");
 	default:
-		return error_set(err, EAGAIN,
-			"the page is just arriving: try again");
+		break;
 	}
+	return error_set(err, EAGAIN, "the page is just arriving: try again");
 }

@@ -39,6 +39,17 @@ int huge_poison(struct target *t, size_t page, size_t n, bool delivered,
 		struct error *err);
 
 /**
+ * huge_settle() - Place all huge pages of which nothing is missing any more
+ * @t:		the target; nothing is done if its RAM is of small pages
+ * @err:	why not
+ *
+ * For pages that became zeroes by the table alone: nobody asked then.
+ *
+ * Return: 0, -errno
+ */
+int huge_settle(struct target *t, struct error *err);
+
+/**
  * huge_touch() - Somebody waits for a huge page
  * @t:		the target
  * @first:	its first small page

@@ -267,8 +267,10 @@ static int load_zeroes(struct target *t, struct error *err)
 			pages_set_zero(&t->pages, at / WIRE_PAGE,
 				       len / WIRE_PAGE);
 	}
-	return reader_done(&r) ? 0 :
-	       error_set(err, EBADMSG, "zero list: wrong length");
+	if (!reader_done(&r))
+		return error_set(err, EBADMSG, "zero list: wrong length");
+	/* What is lost in the midst of zeroes was learned before */
+	return huge_settle(t, err);
 }
 
 static int load_state(struct target *t, struct error *err)
@@ -393,7 +395,7 @@ static int wait_last_pages(struct target *t, struct error *err)
  * own: unregistered memory that was never written reads as zeroes. Poison
  * stays (tests/kernel/poison-survives.c).
  */
-static int let_go(struct target *t, struct error *err)
+static void let_go(struct target *t)
 {
 	struct ram *ram = &t->m->ram;
 	int rc;
@@ -401,23 +403,18 @@ static int let_go(struct target *t, struct error *err)
 	target_end_pager(t);
 	pthread_mutex_lock(&t->hook_lock);
 	rc = uffd_unregister(t->uffd, ram->base, ram->size);
+	/* Closing does the same, and can't fail */
 	if (rc)
-		error_set(err, -rc, "UFFDIO_UNREGISTER: %s",
-			  strerrordesc_np(-rc));
-	else
-		close(t->uffd);
-	t->uffd = rc ? t->uffd : -1;
-	if (!rc)
-		huge_free(t);
+		log_line("UFFDIO_UNREGISTER: %s", strerrordesc_np(-rc));
+	close(t->uffd);
+	t->uffd = -1;
+	huge_free(t);
 	pthread_mutex_unlock(&t->hook_lock);
-	if (rc)
-		return rc;
 	machine_set_reason(t->m, WHY_POSTCOPY, WHY_MIGRATED);
 	/* Last: from here on it may be dumped; and a reset that has waited for
 	 * it drops RAM, and loads a kernel
 	 */
 	machine_set_pager(t->m, NULL);
-	return 0;
 }
 
 int target_finish(struct target *t, struct error *err)
@@ -425,10 +422,9 @@ int target_finish(struct target *t, struct error *err)
 	struct writer w = { 0 };
 	int rc = wait_last_pages(t, err);
 
-	if (!rc)
-		rc = let_go(t, err);
 	if (rc)
 		return rc;
+	let_go(t);
 	job_put_latency(t->job, &w);
 	/* The guest is whole: a source that can't be told doesn't change it */
 	if (w.failed || say(t, WIRE_MSG_COMPLETE, &w, NULL))

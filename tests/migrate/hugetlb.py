@@ -110,6 +110,19 @@ def test_met_at_home(world):
     touched(c, more)
 
 
+def test_poison_among_zeroes(world, pair_of):
+    """Lost where nothing was ever written: nobody sends the rest of it."""
+    a, b = pair(world, PAIRS[pair_of], "work=idle mib=8")
+    lost = [page(i) for i in scattered(48 * MIB // PAGE, 3, 700)]
+    a.poison_pages(lost)
+    a.migrate(b)
+    equal(b.poisoned(), set(lost), "poisoned pages there")
+    b.verdict(mce=0)
+
+
+test_poison_among_zeroes.cases = {"pair_of": PAIRS}
+
+
 def test_demand(world):
     """No push: what a vCPU waits for comes whole, and is asked for."""
     a, b = pair(world, ("anon", "hugetlb"), "work=walk order=random mib=48")
