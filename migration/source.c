@@ -76,11 +76,10 @@ static void end_demand(struct source *s)
 static void come_home(struct source *s, struct error *why)
 {
 	machine_set_pager(s->m, NULL);
-	machine_release(s->m);
-	if (s->paused && s->before.state == RUN_RUNNING)
-		machine_run(s->m, WHY_MIGRATION_CANCELED, NULL);
-	else if (s->paused)
-		machine_set_status(s->m, s->before);
+	if (s->before.state == RUN_RUNNING)
+		s->before.reason = WHY_MIGRATION_CANCELED;
+	if (s->paused)
+		machine_thaw(s->m, &s->before);
 	/* Said before any connection ends: it leaves the peer no doubt */
 	if (s->cancelled) {
 		error_clear(why);

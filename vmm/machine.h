@@ -228,15 +228,12 @@ int machine_pause(struct machine *m, enum run_state state,
  * @err:	why not
  *
  * For a migration: neither machine_run() nor machine_pause() work until
- * machine_release(). The status is FINISH_MIGRATE afterwards.
+ * machine_thaw(). The status is FINISH_MIGRATE afterwards.
  *
  * Return: as machine_pause()
  */
 int machine_hold(struct machine *m, struct run_status *before,
 		 struct error *err);
-
-/** machine_release() - End what machine_hold() began; it stays paused */
-void machine_release(struct machine *m);
 
 /**
  * machine_freeze() - Hold it still, to look at all of it
@@ -253,9 +250,9 @@ int machine_freeze(struct machine *m, struct run_status *before,
 		   struct error *err);
 
 /**
- * machine_thaw() - Let it go on as before
+ * machine_thaw() - Let it go on as before, unless its guest has ended
  * @m:		the machine
- * @before:	from machine_freeze()
+ * @before:	from machine_freeze() or machine_hold()
  */
 void machine_thaw(struct machine *m, const struct run_status *before);
 

@@ -58,7 +58,7 @@ void machine_close_gate(struct machine *m)
 static void open_gate(struct machine *m)
 {
 	if (m->gate == GATE_PARK && m->status.state == RUN_RUNNING &&
-	    !m->reset)
+	    !m->reset && !m->resetting)
 		m->gate = GATE_RUN;
 	pthread_cond_broadcast(&m->changed);
 }
@@ -243,6 +243,14 @@ int machine_pause(struct machine *m, enum run_state state,
 				     false, err);
 }
 
+static void release(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->held = false;
+	pthread_mutex_unlock(&m->lock);
+	machine_tell_reset(m);
+}
+
 static int hold(struct machine *m, struct run_status s,
 		struct run_status *before, struct error *err)
 {
@@ -260,13 +268,16 @@ static int hold(struct machine *m, struct run_status s,
 	if (rc)
 		return rc;
 	rc = park_all(m, before->state == RUN_RUNNING, true, err);
+	if (rc) {		/* and is not held any more */
+		machine_tell_reset(m);
+		return rc;
+	}
 	/* It may have panicked until the last vCPU parked */
-	if (!rc && machine_panicked(m))
+	if (machine_panicked(m))
 		before->state = RUN_GUEST_PANICKED;
-	if (!rc)
-		rc = show_paused(m, s, true, err);
+	rc = show_paused(m, s, true, err);
 	if (rc)
-		machine_release(m);
+		release(m);
 	return rc;
 }
 
@@ -294,7 +305,7 @@ int machine_freeze(struct machine *m, struct run_status *before,
 		return error_set(err, EBUSY, "the guest is just being reset");
 	if (wait_parked(m))
 		return 0;
-	machine_release(m);
+	release(m);
 	return error_set(err, ETIMEDOUT,
 		"a vCPU of a guest that has ended does not stop");
 }
@@ -306,7 +317,8 @@ void machine_thaw(struct machine *m, const struct run_status *before)
 
 	pthread_mutex_lock(&m->telling);
 	pthread_mutex_lock(&m->lock);
-	frozen = m->status.reason == WHY_DUMP;
+	frozen = m->status.state == RUN_FINISH_MIGRATE ||
+		 m->status.reason == WHY_DUMP;
 	m->held = false;
 	if (frozen)
 		m->status = *before;
@@ -315,14 +327,6 @@ void machine_thaw(struct machine *m, const struct run_status *before)
 	if (frozen)
 		m->observer.status(m->observer.ctx, *before);
 	pthread_mutex_unlock(&m->telling);
-	machine_tell_reset(m);
-}
-
-void machine_release(struct machine *m)
-{
-	pthread_mutex_lock(&m->lock);
-	m->held = false;
-	pthread_mutex_unlock(&m->lock);
 	machine_tell_reset(m);
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Guest memory in files: what is in them, and what is lost."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -322,6 +323,27 @@ def test_detached(world):
           ("completed", 512 * MIB), "result")
     a.wait_state("running")
     equal(Core(path).covers(), [(0, 512 * MIB)], "in the file")
+
+
+def test_leaves_into_a_dump(world):
+    """A migration that finds a dump going on fails, and disturbs it not."""
+    a, b = world.run("work=verify hold=1", memory="512M").ready(), \
+        world.receive()
+    path = world.path("core")
+    both = [{"execute": "dump-guest-memory", "id": "dump", "arguments": {
+        "paging": False, "protocol": "file:" + path, "detach": True}},
+            {"execute": "migrate", "id": "go", "arguments": {"uri": b.uri}}]
+    a.qmp.socket.sendall("".join(map(json.dumps, both)).encode())
+    a.qmp.wait(lambda: "go" in a.qmp.answers, "the answer to migrate")
+    if "error" not in a.qmp.answers["go"]:
+        a.wait_migration("failed")
+    if a.qmp.execute("query-dump")["status"] == "active":
+        a.refused("dumped", "system_reset")
+    e = a.qmp.wait_event("DUMP_COMPLETED")
+    equal(e["result"]["status"], "completed", "result")
+    a.wait_state("running")
+    equal(a.qmp.seen("RESET"), [], "RESET events")
+    a.migrate(b)
 
 
 def test_quit(world):
