@@ -171,7 +171,10 @@ void control_close(struct control *c)
 
 	/* Gone before the clients see the end, so that they can look for it */
 	control_listener_close(&c->listener);
-	/* The answers that were owed, and then the last events */
+	/* The answers that were owed, and then the last events. Who would carry
+	 * out commands that wait behind them is gone
+	 */
+	c->clients.last = true;
 	loop_drain(c->loop);
 	control_drain(c);
 	clients_close(&c->clients);

@@ -161,7 +161,7 @@ static bool client_message(struct client *cl)
  */
 static void client_work(struct client *cl)
 {
-	while (!cl->dead && !cl->closing && !cl->from.owed &&
+	while (!cl->dead && !cl->closing && !cl->from.owed && !cl->set->last &&
 	       client_message(cl))
 		;
 	if (cl->ended && !cl->from.owed && !cl->closing)

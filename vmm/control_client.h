@@ -25,12 +25,14 @@ struct loop;
  * @count:	how many
  * @loop:	that runs them
  * @dispatch:	what answers them
+ * @last:	no further command is taken, what is owed is still answered
  */
 struct clients {
 	TAILQ_HEAD(client_list, client) list;
 	unsigned count;
 	struct loop *loop;
 	const struct dispatch *dispatch;
+	bool last;
 };
 
 /**

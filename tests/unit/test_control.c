@@ -370,6 +370,24 @@ static void who_is_owed_an_answer_may_go(void **state)
 	close(other);
 }
 
+/* Whoever would carry it out may be gone when the server ends */
+static void what_waits_behind_the_last_answer_is_dropped(void **state)
+{
+	struct server *s = *state;
+	int fd = raw_ready(s->path);
+
+	raw_send(fd, SLOW(1000, 1) ECHO(2));
+	while (!s->slow)
+		usleep(1000);
+	server_stop(s);
+	while (s->slow)
+		usleep(1000);
+	server_close(s);
+	raw_expect_id(fd, 1);
+	assert_null(raw_read(fd));
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +409,7 @@ int main(void)
 		SERVER_TEST(late_answers_may_be_errors),
 		SERVER_TEST(half_closed_clients_get_late_answers),
 		SERVER_TEST(who_is_owed_an_answer_may_go),
+		SERVER_TEST(what_waits_behind_the_last_answer_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
