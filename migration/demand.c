@@ -38,13 +38,19 @@ struct server {
 static int send_page(struct server *sv, size_t page, struct error *err)
 {
 	struct source *s = sv->s;
-	bool first;
+	bool first, busy;
 	int rc;
 
-	/* A page that is being poisoned on purpose is either, but not yet */
-	while (!(first = sent_claim(&s->sent, page, 1)) &&
-	       s->injecting == page + 1)
+	/* A page that is being poisoned on purpose is either, but not yet: it
+	 * may have been while it could not be claimed, and be free now
+	 */
+	for (;;) {
+		busy = s->injecting == page + 1;
+		first = sent_claim(&s->sent, page, 1);
+		if (first || (!busy && s->injecting != page + 1))
+			break;
 		usleep(20);
+	}
 	rc = batch_fill(s, &sv->batch, page, 1, err);
 	if (rc)
 		return rc;

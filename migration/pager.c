@@ -260,8 +260,7 @@ static int turn(struct target *t, struct pollfd *p, struct inbox *in,
 	if (rc <= 0)
 		return rc < 0 && errno != EINTR
 			? error_set(err, errno, "poll: %s",
-				    strerrordesc_np(errno))
-			: check_silence(t, err);
+				    strerrordesc_np(errno)) : 0;
 	rc = 0;
 	if (p[POLL_WAKE].revents)
 		take_wake(t);
@@ -293,6 +292,7 @@ void *target_pager_main(void *arg)
 {
 	struct target *t = arg;
 	struct inbox *in = malloc(sizeof(*in));
+	uint64_t looked = now_ns();
 	struct pollfd p[POLLS] = {
 		[POLL_UFFD] = { .fd = t->uffd, .events = POLLIN },
 		[POLL_DEMAND] = { .fd = t->demand.fd, .events = POLLIN },
@@ -306,8 +306,14 @@ void *target_pager_main(void *arg)
 		p[POLL_DEMAND].fd = -1;
 	while (!t->ending) {
 		struct error err = { 0 };
+		int rc = turn(t, p, in, &err);
 
-		if (!turn(t, p, in, &err))
+		/* However busy it is with what needs no answer */
+		if (!rc && now_ns() - looked >= LOOK_MS * 1000000ull) {
+			looked = now_ns();
+			rc = check_silence(t, &err);
+		}
+		if (!rc)
 			continue;
 		/* Lost. What needs no peer goes on */
 		p[POLL_DEMAND].fd = -1;

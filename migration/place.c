@@ -328,6 +328,9 @@ static int poison_present(struct target *t, size_t page, struct error *err)
 					 strerrordesc_np(errno));
 		rc = uffd_poison(t->uffd, hva(t, page), WIRE_PAGE, &done);
 	}
+	/* The page is gone, and nothing says so: no guest may go on */
+	if (rc)
+		machine_crash(t->m);
 	return rc ? error_set(err, -rc, "UFFDIO_POISON at 0x%llx: %s",
 			(unsigned long long)ram_gpa(&t->m->ram,
 						    page * WIRE_PAGE),

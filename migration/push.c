@@ -137,15 +137,16 @@ static void end_pushers(struct source *s)
  */
 static void head_start(struct source *s)
 {
-	uint64_t start = now_ns(), now = start;
+	const uint64_t start = now_ns();
 
-	while (now - start < HEAD_START_NS && !s->failed && !s->ending) {
-		uint64_t asked = s->asked;
+	for (;;) {
+		/* In this order: what was asked lies behind now */
+		uint64_t asked = s->asked, now = now_ns();
 
-		if (now - (asked > start ? asked : start) > QUIET_NS)
+		if (now - start >= HEAD_START_NS || s->failed || s->ending ||
+		    now - (asked > start ? asked : start) > QUIET_NS)
 			return;
 		usleep(QUIET_NS / 1000 / 5);
-		now = now_ns();
 	}
 }
 

@@ -269,8 +269,11 @@ void target_free(struct target *t)
 		shutdown(t->listener, SHUT_RDWR);
 	target_disconnect(t);
 	let_loader_go(t);
-	if (t->started)
+	if (t->started) {
 		pthread_join(t->thread, NULL);
+		/* It may have handed its machine over in this moment */
+		host_set_machine(t->host, NULL);
+	}
 	start_over(t);
 	if (t->listener >= 0)
 		close(t->listener);

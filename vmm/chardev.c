@@ -2,6 +2,7 @@
 /* chardev.c - Where the guest's serial port ends on the host */
 
 #include <errno.h>
+#include <poll.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -68,6 +69,12 @@ static void *writer_main(void *arg)
 
 		if (done < 0 && errno == EINTR)
 			continue;
+		/* Whoever shares the terminal may have made it non-blocking */
+		if (done < 0 && errno == EAGAIN) {
+			poll(&(struct pollfd){ .fd = c->out,
+					       .events = POLLOUT }, 1, -1);
+			continue;
+		}
 		/* Nobody listens any more: the guest goes on regardless */
 		if (done < 0)
 			done = (ssize_t)n;

@@ -202,8 +202,8 @@ static void close_process(struct process *p)
 	free_event(p->tell);
 	free_event(p->term);
 	free_event(p->interrupt);
-	loop_free(h->loop);
 	chardev_close(h->console);
+	loop_free(h->loop);
 }
 
 static int start_guest(struct process *p, const struct options *o,

@@ -27,9 +27,11 @@ static bool is_ours(void)
 
 void tty_restore(void)
 {
-	if (changed && is_ours())
+	bool was_raw = changed;
+
+	changed = 0;		/* SIGCONT leaves it alone from here on */
+	if (was_raw && is_ours())
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
-	changed = 0;
 }
 
 static void raise_default(int sig)

@@ -112,6 +112,7 @@ void vcpu_poisoned(struct vcpu *v, uint64_t gpa, unsigned lsb)
 		fatal(v, &f, CANNOT_OFF);
 		return;
 	}
+	v->retries = 0;
 	poison_delivered(&m->poison, f.gpa, f.size);
 	machine_failure(m, &f);
 	if (m->cfg.vendor == VENDOR_INTEL)
