@@ -183,7 +183,8 @@ int channel_connect(struct channel *c, const struct uri *u, unsigned ms,
 /* A socket that nobody listens behind is left from an earlier run */
 static bool is_stale(const struct sockaddr_un *a)
 {
-	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			   0);
 	struct stat st;
 	bool refused;
 
