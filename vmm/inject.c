@@ -244,21 +244,13 @@ void inject_found(struct machine *m, const struct sigbus *s)
 	struct memory_failure f = { .action = MF_NOTED };
 	struct poison p = { .tell = true };
 	uint64_t offset;
-	uint8_t byte;
-	int rc = 0;
 
 	if (!ram_from_hva(&m->ram, s->addr, &offset))
 		return;
 	p.size = f.size = 1ull << s->lsb;
 	p.gpa = f.gpa = ram_gpa(&m->ram, offset & ~(p.size - 1));
-	/* A reset may have come since, and have put a good page there. If it's
-	 * known, nobody is told twice
-	 */
-	pthread_mutex_lock(&m->inject_lock);
-	if (ram_read(&m->ram, p.gpa, &byte, 1) == -EFAULT)
-		rc = poison_add(&m->poison, &p);
-	pthread_mutex_unlock(&m->inject_lock);
-	if (rc > 0)
+	/* If it's known, nobody is told twice */
+	if (poison_add(&m->poison, &p) > 0)
 		machine_failure(m, &f);
 }
 
