@@ -6,7 +6,8 @@ the midst of a migration, instead of being lucky:
 
     hold()      what the source pushes after the hand-over waits; what is asked
                 for on the demand connection is answered
-    hold_answers()  the answers wait, too, for pages from an address on
+    hold_answers()  the answers wait, too, for pages from an address on; what
+                the source sends ahead of any request passes until then
     stop_at     a message that waits, and all behind it, until release()
     cut_at      a message at which, instead of passing it on, it cuts
     cut(role)   cuts at once: one connection, or all
@@ -37,6 +38,7 @@ class Relay:
         self.listener.settimeout(None)
         self.changed = threading.Condition()
         self.held = {}              # role: from which address on pages wait
+        self.asked = set()          # pages that were asked for
         # (SOURCE or TARGET, kind), and a role if only one is meant
         self.stop_at = self.cut_at = None
         self.edit = {}
@@ -74,12 +76,15 @@ class Relay:
             return False
         return at(self.stop_at, who, m.kind, role) or \
             who == SOURCE and self.committed and role in self.held \
-            and m.a >= self.held[role]
+            and m.a >= self.held[role] \
+            and (role != DEMAND or m.a in self.asked)
 
     def _note(self, who, role, m):
         """Enter it, let it wait if it must. Return: True to cut here."""
         with self.changed:
             self.heard.append((who, role, m.kind, m.a, m.b))
+            if m.kind == REQUEST:
+                self.asked.add(m.a)
             self.changed.notify_all()
             self.changed.wait_for(lambda: not self._held(who, role, m))
             return at(self.cut_at, who, m.kind, role)
@@ -117,10 +122,9 @@ class Relay:
     def unanswered(self):
         """Wait until such an answer is held back. Return: the page's address."""
         def there():
-            asked = {h[3] for h in self.heard if h[2] == REQUEST}
             return [h[3] for h in self.heard[self.passed:]
                     if h[:2] == (SOURCE, DEMAND)
-                    and h[3] >= self.held[DEMAND] and h[3] in asked]
+                    and h[3] >= self.held[DEMAND] and h[3] in self.asked]
         with self.changed:
             if not self.changed.wait_for(there, WAIT):
                 raise Failed("no answer was held back")
