@@ -183,6 +183,15 @@ check panic_status "$rc" same $rc 125
 check panic_said "not said" says err "the lab's kernel panicked"
 check panic_console "not shown" says err "Kernel panic - "
 
+# A QEMU that only falls: tried three times, and told of
+printf '#!/bin/sh\necho >>"%s/falls"\nulimit -c 0\nkill -ABRT $$\n' "$dir" >"$dir/qemu"
+chmod 755 "$dir/qemu"
+LAB_QEMU="$dir/qemu" lab -- true
+check falls_status "$rc" same $rc 125
+check falls_again "$(wc -l <"$dir/falls") times" same "$(wc -l <"$dir/falls")" 3
+check falls_said "not said" says err "QEMU ended with status 134"
+check falls_nothing_left "$(ls "$dir/tmp") $(ours)" none_left ""
+
 # ---- What is refused ---------------------------------------------------------
 
 LAB_KERNEL="$dir/nowhere" lab -- true
