@@ -2,8 +2,8 @@
 /* chardev.c - Where the guest's serial port ends on the host */
 
 #include <errno.h>
-#include <poll.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>

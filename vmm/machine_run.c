@@ -243,6 +243,7 @@ int machine_pause(struct machine *m, enum run_state state,
 				     false, err);
 }
 
+/* The end of what hold() began, paused as it is; a reset may have waited */
 static void release(struct machine *m)
 {
 	pthread_mutex_lock(&m->lock);

@@ -97,20 +97,29 @@ static void kick_irqchip(struct mapping *m)
 	blocked(m, GUEST_IRQCHIP);
 }
 
-/* The page comes while the vCPU is out: no second event, it just goes on */
-static void resolved_meanwhile(struct mapping *m)
+/* The page comes while the vCPU, which waited for it, is out. Return: the uffd */
+static int page_comes_meanwhile(struct mapping *m, unsigned flags)
 {
 	int uffd = uffd_missing(m);
 	struct uffd_msg msg;
 
-	guest_create(&r.g, m, 0);
+	guest_create(&r.g, m, flags);
 	guest_set(&r.g, OP_READ, GUEST_RAM, 0);
 	runner_start();
 	uffd_wait_fault(uffd, &msg);
+	ktest_rest();
 	pthread_kill(r.thread, SIGUSR1);
 	runner_join();
 	CHECK(r.e.err == -EINTR, "KVM_RUN: %s", strerror(-r.e.err));
 	EXPECT(0, uffd_copy(uffd, m->addr, 0x42));
+	return uffd;
+}
+
+/* No second event, it just goes on */
+static void resolved_meanwhile(struct mapping *m)
+{
+	int uffd = page_comes_meanwhile(m, 0);
+
 	runner_start();
 	runner_join();
 	check_byte(0x42);
@@ -121,18 +130,8 @@ static void halted(struct mapping *m)
 {
 	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = 3 << 8 };
 	struct kvm_lapic_state lapic;
-	int uffd = uffd_missing(m);
-	struct uffd_msg msg;
 
-	guest_create(&r.g, m, GUEST_IRQCHIP);
-	guest_set(&r.g, OP_READ, GUEST_RAM, 0);
-	runner_start();
-	uffd_wait_fault(uffd, &msg);
-	ktest_rest();
-	pthread_kill(r.thread, SIGUSR1);
-	runner_join();
-	CHECK(r.e.err == -EINTR, "KVM_RUN: %s", strerror(-r.e.err));
-	EXPECT(0, uffd_copy(uffd, m->addr, 0x42));
+	page_comes_meanwhile(m, GUEST_IRQCHIP);
 	/* As a reset does: from then on KVM knows whose APIC ID is 0 */
 	CHECK(!ioctl(r.g.vcpu, KVM_GET_LAPIC, &lapic), "KVM_GET_LAPIC: %m");
 	CHECK(!ioctl(r.g.vcpu, KVM_SET_LAPIC, &lapic), "KVM_SET_LAPIC: %m");
