@@ -13,6 +13,7 @@
 
 #include "boot.h"
 #include "compare.h"
+#include "machine_gate.h"
 #include "reset.h"
 #include "rig.h"
 #include "vcpu.h"
@@ -269,6 +270,23 @@ static void not_while_it_is_held(void **state)
 	rig_free(r);
 }
 
+/* Who lets the guest run while it is being reset doesn't let it in */
+static void the_gate_stays_closed_meanwhile(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify");
+	struct error err = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	assert_int_equal(machine_begin_reset(r->m, &err), 0);
+	assert_int_equal(machine_run(r->m, WHY_UNPAUSED, &err), 0);
+	assert_int_equal(r->m->gate, GATE_PARK);
+	machine_end_reset(r->m);
+	assert_int_equal(r->m->gate, GATE_RUN);
+	rig_free(r);
+}
+
 /* Asked for as the guest leaves, it is carried out where it arrives */
 static void the_wish_moves_along(void **state)
 {
@@ -309,6 +327,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ram_is_empty),
 		cmocka_unit_test(a_triple_fault_asks_for_it),
 		cmocka_unit_test(not_while_it_is_held),
+		cmocka_unit_test(the_gate_stays_closed_meanwhile),
 		cmocka_unit_test(the_wish_moves_along),
 	};
 
