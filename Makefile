@@ -22,10 +22,10 @@ ifneq ($(SAN),)
 CFLAGS	+= -fsanitize=$(subst +,$(comma),$(SAN)) -fno-omit-frame-pointer
 LDFLAGS	+= -fsanitize=$(subst +,$(comma),$(SAN))
 endif
-FERRY_CPPFLAGS := -D_GNU_SOURCE $(if $(FAULTS),-DFERRY_FAULTS) $(shell pkg-config --cflags $(PKGS))
+FERRY_CPPFLAGS := -D_GNU_SOURCE $(if $(FAULTS),-DFERRY_FAULTS) $(shell pkg-config --cflags $(PKGS)) -I.
 FERRY_LIBS := $(shell pkg-config --libs $(PKGS)) -lfdt -pthread
 
-SRCS	:= $(wildcard vmm/*.c migration/*.c)
+SRCS	:= $(wildcard vmm/*.c vmm/*/*.c migration/*.c migration/*/*.c)
 OBJS	:= $(SRCS:%.c=$(BUILD)/%.o)
 LIB	:= $(filter-out $(BUILD)/vmm/main.o,$(OBJS))
 

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "../vmm/control.h"
-#include "../vmm/words.h"
 #include "job.h"
+#include "vmm/control/control.h"
+#include "vmm/control/words.h"
 
 static const char *const status_names[JOB_STATUSES] = {
 	[JOB_NONE]	= "none",

@@ -13,12 +13,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "../vmm/bytes.h"
-#include "../vmm/error.h"
-#include "../vmm/machine.h"
-#include "../vmm/uri.h"
 #include "histogram.h"
-#include "wire.h"
+#include "migration/wire/wire.h"
+#include "vmm/base/bytes.h"
+#include "vmm/base/error.h"
+#include "vmm/base/uri.h"
+#include "vmm/machine/machine.h"
 
 struct control;
 

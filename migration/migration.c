@@ -11,15 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../vmm/control.h"
-#include "../vmm/host.h"
-#include "../vmm/options.h"
-#include "../vmm/uri.h"
-#include "../vmm/words.h"
 #include "job.h"
 #include "migration.h"
-#include "source.h"
-#include "target.h"
+#include "migration/session/source.h"
+#include "migration/session/target.h"
+#include "vmm/base/uri.h"
+#include "vmm/cli/options.h"
+#include "vmm/control/control.h"
+#include "vmm/control/words.h"
+#include "vmm/host/host.h"
 
 /**
  * struct migration - Of a process, one at a time

@@ -5,7 +5,7 @@
 #ifndef FERRY_MIGRATION_H
 #define FERRY_MIGRATION_H
 
-#include "../vmm/error.h"
+#include "vmm/base/error.h"
 
 struct host;
 struct migration;

@@ -16,22 +16,22 @@
 
 #include <event2/event.h>
 
-#include "boot.h"
-#include "chardev.h"
-#include "chardev_socket.h"
-#include "cli.h"
-#include "control.h"
-#include "dump.h"
-#include "host.h"
-#include "inject.h"
-#include "log.h"
-#include "loop.h"
-#include "options.h"
-#include "runtime.h"
-#include "serial.h"
-#include "sigbus.h"
+#include "vmm/base/log.h"
+#include "vmm/base/loop.h"
+#include "vmm/base/runtime.h"
+#include "vmm/boot/boot.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/options.h"
+#include "vmm/console/chardev.h"
+#include "vmm/console/chardev_socket.h"
+#include "vmm/control/control.h"
+#include "vmm/devices/serial.h"
+#include "vmm/dump/dump.h"
+#include "vmm/host/host.h"
+#include "vmm/machine/inject.h"
+#include "vmm/memory/sigbus.h"
 
-#include "../migration/migration.h"
+#include "migration/migration.h"
 
 #define EXIT_USAGE	2
 

@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "description.h"
 #include "fuzz.h"
-#include "machine.h"
+#include "vmm/machine/description.h"
+#include "vmm/machine/machine.h"
 
 static void check_limits(const struct machine_config *c)
 {

@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "options.h"
-#include "options_value.h"
-#include "uri.h"
+#include "vmm/base/uri.h"
+#include "vmm/cli/options.h"
+#include "vmm/cli/options_value.h"
 
 #define ARGS_MAX 24
 

@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#include "control_dispatch.h"
 #include "fuzz.h"
-#include "qmp.h"
+#include "vmm/control/control_dispatch.h"
+#include "vmm/control/qmp.h"
 
 static int echo(void *ctx, json_t *args, json_t **ret, struct error *err)
 {

@@ -9,11 +9,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bytes.h"
-#include "device.h"
 #include "fuzz.h"
-#include "job.h"
-#include "poison.h"
+#include "migration/job.h"
+#include "vmm/base/bytes.h"
+#include "vmm/devices/device.h"
+#include "vmm/memory/poison.h"
 
 /* Parts in parts never reach outside of the one that they are in */
 static void nested(struct reader *r, unsigned depth)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "wire.h"
+#include "migration/wire/wire.h"
 
 static void check_message(const uint8_t *head, const struct wire_msg *m)
 {

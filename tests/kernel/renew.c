@@ -2,7 +2,7 @@
 /*
  * renew.c - What makes every page of guest RAM a fresh one again
  *
- * A reset needs it (vmm/ram.c:ram_renew()): contents, markers and pages that
+ * A reset needs it (vmm/memory/ram.c:ram_renew()): contents, markers and pages that
  * the kernel took out of use all have to go. MADV_DONTNEED is enough for
  * anonymous memory. In a memfd the file keeps its pages until they are punched
  * out, a page with a real memory error among them; and punching leaves what

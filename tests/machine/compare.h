@@ -12,7 +12,7 @@
 #ifndef FERRY_TESTS_COMPARE_H
 #define FERRY_TESTS_COMPARE_H
 
-#include "bytes.h"
+#include "vmm/base/bytes.h"
 
 /**
  * compare_states() - Fail the test unless they are

@@ -7,11 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "boot.h"
-#include "cpuid.h"
 #include "rig.h"
-#include "serial.h"
-#include "vcpu.h"
+#include "vmm/boot/boot.h"
+#include "vmm/cpu/cpuid.h"
+#include "vmm/devices/serial.h"
+#include "vmm/machine/vcpu.h"
 
 static char guest_path[4096], ring0_path[4096];
 

@@ -8,9 +8,9 @@
 #include <elf.h>
 #include <unistd.h>
 
-#include "boot.h"
 #include "rig.h"
-#include "vcpu.h"
+#include "vmm/boot/boot.h"
+#include "vmm/machine/vcpu.h"
 
 #define ENTRY 0x100040
 

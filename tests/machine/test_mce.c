@@ -10,11 +10,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "boot.h"
-#include "inject.h"
 #include "rig.h"
-#include "sigbus.h"
-#include "vcpu.h"
+#include "vmm/boot/boot.h"
+#include "vmm/machine/inject.h"
+#include "vmm/machine/vcpu.h"
+#include "vmm/memory/sigbus.h"
 
 #define INTEL_REQUIRED	0xbd80000000000134
 #define INTEL_OPTIONAL	0xbd000000000000c0

@@ -7,8 +7,8 @@
 
 #include <linux/kvm_para.h>
 
-#include "cpuid.h"
 #include "rig.h"
+#include "vmm/cpu/cpuid.h"
 
 /* What Linux makes hypercalls for, and KVM lists wherever it runs */
 #define CALLS	(1u << KVM_FEATURE_PV_UNHALT | 1u << KVM_FEATURE_PV_SEND_IPI | \

@@ -11,12 +11,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "boot.h"
 #include "compare.h"
-#include "machine_gate.h"
-#include "reset.h"
 #include "rig.h"
-#include "vcpu.h"
+#include "vmm/boot/boot.h"
+#include "vmm/machine/machine_gate.h"
+#include "vmm/machine/reset.h"
+#include "vmm/machine/vcpu.h"
 
 #define MSR_TSC		0x10
 

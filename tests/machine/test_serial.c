@@ -7,7 +7,7 @@
  */
 
 #include "rig.h"
-#include "serial.h"
+#include "vmm/devices/serial.h"
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "compare.h"
-#include "description.h"
 #include "rig.h"
-#include "vcpu.h"
+#include "vmm/machine/description.h"
+#include "vmm/machine/vcpu.h"
 
 static struct machine *new_from_description(struct rig *r)
 {

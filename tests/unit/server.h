@@ -15,8 +15,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "control.h"
-#include "loop.h"
+#include "vmm/base/loop.h"
+#include "vmm/control/control.h"
 
 #define SERVER_PATH_MAX 100
 

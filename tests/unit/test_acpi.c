@@ -3,8 +3,8 @@
 
 #include "unit.h"
 
-#include "acpi.h"
-#include "pvpanic.h"
+#include "vmm/boot/acpi.h"
+#include "vmm/devices/pvpanic.h"
 
 static uint8_t tables[ACPI_MAX];
 

@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "bytes.h"
+#include "vmm/base/bytes.h"
 
 static void numbers_are_little_endian(void **state)
 {

@@ -16,9 +16,9 @@
 
 #include <cmocka.h>
 
-#include "qmp_client.h"
-#include "runtime.h"
 #include "server.h"
+#include "vmm/base/runtime.h"
+#include "vmm/cli/qmp_client.h"
 
 static struct qmp_client *open_good(const char *path)
 {

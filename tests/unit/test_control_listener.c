@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
-#include "control_listener.h"
-#include "loop.h"
 #include "server.h"
+#include "vmm/base/control_listener.h"
+#include "vmm/base/loop.h"
 
 struct setup {
 	char dir[40], path[80];

@@ -6,9 +6,9 @@
 
 #include "unit.h"
 
-#include "bytes.h"
-#include "cpuid.h"
-#include "ram.h"
+#include "vmm/base/bytes.h"
+#include "vmm/cpu/cpuid.h"
+#include "vmm/memory/ram.h"
 
 #define INDEXED	KVM_CPUID_FLAG_SIGNIFCANT_INDEX
 

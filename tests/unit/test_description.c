@@ -8,8 +8,8 @@
 
 #include "unit.h"
 
-#include "description.h"
-#include "machine.h"
+#include "vmm/machine/description.h"
+#include "vmm/machine/machine.h"
 
 static void fill(struct machine_config *cfg)
 {

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "bytes.h"
-#include "dump_range.h"
+#include "vmm/base/bytes.h"
+#include "vmm/dump/dump_range.h"
 
 #define LOW	(3ull << 30)
 #define HIGH	(4ull << 30)

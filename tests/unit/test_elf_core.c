@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "elf_core.h"
+#include "vmm/dump/elf_core.h"
 
 static void check_file(size_t n, bool many)
 {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "error.h"
+#include "vmm/base/error.h"
 
 static void set_gives_code_and_text(void **state)
 {

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "loop.h"
+#include "vmm/base/loop.h"
 
 #define THREADS 4
 #define POSTS 5000

@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "mce.h"
+#include "vmm/cpu/mce.h"
 
 #define GPA 0x123456000ull
 

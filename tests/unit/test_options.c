@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "options.h"
-#include "options_table.h"
-#include "options_value.h"
+#include "vmm/cli/options.h"
+#include "vmm/cli/options_table.h"
+#include "vmm/cli/options_value.h"
 
 #define WORDS_MAX 24
 

@@ -5,7 +5,7 @@
 
 #include "unit.h"
 
-#include "pages.h"
+#include "migration/pages/pages.h"
 
 #define N 1000
 

@@ -14,8 +14,8 @@
 
 #include "unit.h"
 
-#include "../../migration/target.h"
-#include "../../vmm/uffd.h"
+#include "migration/session/target.h"
+#include "vmm/memory/uffd.h"
 
 #define RAM_BYTES	(64 * MIB)
 #define PAGES		(RAM_BYTES / WIRE_PAGE)

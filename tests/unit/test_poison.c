@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "poison.h"
+#include "vmm/memory/poison.h"
 
 #define PAGE 0x1000ull
 

@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "policy.h"
+#include "migration/pages/policy.h"
 
 #define N 20000
 

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "control_args.h"
-#include "qmp.h"
+#include "vmm/control/control_args.h"
+#include "vmm/control/qmp.h"
 
 /* Length of the first message, given all at once and given byte by byte */
 static size_t frame(const char *text)

@@ -8,10 +8,10 @@
 
 #include "unit.h"
 
-#include "bytes.h"
-#include "ram.h"
-#include "sigbus.h"
-#include "uffd.h"
+#include "vmm/base/bytes.h"
+#include "vmm/memory/ram.h"
+#include "vmm/memory/sigbus.h"
+#include "vmm/memory/uffd.h"
 
 #define PAGE 4096ull
 

@@ -21,9 +21,9 @@
 
 #include <cmocka.h>
 
-#include "dump_core.h"
-#include "ram_save.h"
-#include "uffd.h"
+#include "vmm/dump/dump_core.h"
+#include "vmm/dump/ram_save.h"
+#include "vmm/memory/uffd.h"
 
 #define PAGE	4096ull
 

@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "readahead.h"
+#include "migration/pages/readahead.h"
 
 static void a_walk_gets_more_and_more(void **state)
 {

@@ -5,7 +5,7 @@
 
 #include "unit.h"
 
-#include "sent.h"
+#include "migration/pages/sent.h"
 
 static void a_run_stops_at_the_first_that_is_taken(void **state)
 {

@@ -8,7 +8,7 @@
 
 #include "unit.h"
 
-#include "sigbus.h"
+#include "vmm/memory/sigbus.h"
 
 #define PAGE	4096
 

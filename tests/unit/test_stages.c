@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "stages.h"
+#include "migration/session/stages.h"
 
 static size_t count(void)
 {

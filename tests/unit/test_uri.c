@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "uri.h"
+#include "vmm/base/uri.h"
 
 static void check_tcp(const char *text, const char *host, const char *port)
 {

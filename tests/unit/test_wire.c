@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "wire.h"
+#include "migration/wire/wire.h"
 
 /* docs/protocol.md's table, written down a second time */
 static const struct {

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <libvirt/libvirt.h>
 
-#include "words.h"
+#include "vmm/control/words.h"
 
 static struct domain_words words(enum run_state state, enum run_reason reason)
 {

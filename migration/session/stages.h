@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stages.h - The one table that both sides of a migration walk through
+ *
+ * A stage is a conversation: what the source does in it and what the
+ * destination does meanwhile stand side by side. A side that has nothing to do in a
+ * stage has NULL there. docs/protocol.md tells it as a story.
+ */
+#ifndef FERRY_STAGES_H
+#define FERRY_STAGES_H
+
+#include "vmm/base/error.h"
+
+struct source;
+struct target;
+
+/**
+ * struct stage - One of them
+ * @name:	for people
+ * @source:	what the source does, or NULL
+ * @target:	what the destination does, or NULL
+ *
+ * Both return 0, or -errno with the reason set, which ends the walk.
+ */
+struct stage {
+	const char *name;
+	int (*source)(struct source *s, struct error *err);
+	int (*target)(struct target *t, struct error *err);
+};
+
+/* Ends with a NULL name */
+extern const struct stage stages[];
+
+/* In the table's order; see there */
+int source_hello(struct source *s, struct error *err);
+int source_describe(struct source *s, struct error *err);
+int source_attach(struct source *s, struct error *err);
+int source_images(struct source *s, struct error *err);
+int source_scan(struct source *s, struct error *err);
+int source_pause(struct source *s, struct error *err);
+int source_state(struct source *s, struct error *err);
+int source_poison(struct source *s, struct error *err);
+int source_zero(struct source *s, struct error *err);
+int source_prepare(struct source *s, struct error *err);
+int source_commit(struct source *s, struct error *err);
+int source_push(struct source *s, struct error *err);
+int source_finish(struct source *s, struct error *err);
+
+int target_hello(struct target *t, struct error *err);
+int target_build(struct target *t, struct error *err);
+int target_attach(struct target *t, struct error *err);
+int target_images(struct target *t, struct error *err);
+int target_state(struct target *t, struct error *err);
+int target_poison_list(struct target *t, struct error *err);
+int target_zero_list(struct target *t, struct error *err);
+int target_prepare(struct target *t, struct error *err);
+int target_commit(struct target *t, struct error *err);
+int target_receive(struct target *t, struct error *err);
+int target_finish(struct target *t, struct error *err);
+
+#endif /* FERRY_STAGES_H */

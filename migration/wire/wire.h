@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wire.h - What two Ferries say to each other (pure)
+ *
+ * Every message is a header of 32 bytes and a payload. All numbers are
+ * little endian and unsigned. docs/protocol.md is the specification; this is
+ * its encoder, its decoder, and the one table of what is allowed.
+ *
+ *	offset	0	length of the payload, 32 bits
+ *		4	type, 16 bits
+ *		6	zero, 16 bits
+ *		8	a, 64 bits	gpa, where a message has one
+ *		16	b, 64 bits	number of pages, where it has one
+ *		24	zero, 64 bits
+ */
+#ifndef FERRY_WIRE_H
+#define FERRY_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/base/error.h"
+
+#define WIRE_VERSION		2
+#define WIRE_HEADER		32
+#define WIRE_ID			16
+#define WIRE_HELLO		44
+#define WIRE_PAGE		4096
+#define WIRE_RUN_PAGES		64		/* in one PAGES message */
+#define WIRE_STATE_MAX		(64u << 20)
+#define WIRE_LIST_MAX		(16u << 20)
+#define WIRE_TEXT_MAX		399
+#define WIRE_BOOT		16
+#define WIRE_IMAGE_MAX		(256u << 10)
+
+/* Features a peer may have; both sides say what they have */
+#define WIRE_POISON		1u		/* UFFDIO_POISON */
+
+enum wire_type {
+	WIRE_MSG_HELLO = 1,	/* who connects; first on each connection */
+	WIRE_MSG_WELCOME,	/* and the answer */
+	WIRE_MSG_REFUSE,	/* or this: text */
+	WIRE_MSG_DESCRIPTION,	/* flattened device tree */
+	WIRE_MSG_BUILT,		/* the machine is there, its RAM registered */
+	WIRE_MSG_STATE,		/* all state but RAM */
+	WIRE_MSG_POISON_LIST,	/* pages known to be lost */
+	WIRE_MSG_ZERO_LIST,	/* stretches known to be zeroes */
+	WIRE_MSG_PREPARE,	/* that was all that is needed to run */
+	WIRE_MSG_PREPARED,	/* loaded; will run when told, and not before */
+	WIRE_MSG_COMMIT,	/* told: the source never runs again */
+	WIRE_MSG_RUNNING,	/* it runs */
+	WIRE_MSG_PAGES,		/* a: gpa, b: pages, payload: contents */
+	WIRE_MSG_ZERO,		/* a: gpa, b: pages */
+	WIRE_MSG_POISON,	/* a: gpa, b: pages */
+	WIRE_MSG_REQUEST,	/* a: gpa, b: pages */
+	WIRE_MSG_DONE,		/* every page was sent */
+	WIRE_MSG_COMPLETE,	/* every page is in place; statistics */
+	WIRE_MSG_BOOT,		/* sizes of kernel and initrd, 64 bits each */
+	WIRE_MSG_IMAGE,		/* bytes of them, in this order */
+	WIRE_MSG_TYPES
+};
+
+enum wire_role { WIRE_MAIN, WIRE_DEMAND, WIRE_PUSH, WIRE_ROLES };
+
+/* Push connections beside main that a destination takes at most */
+#define WIRE_PUSH_MAX		7
+
+/**
+ * struct wire_msg - A message's header
+ * @type:	enum wire_type
+ * @length:	bytes of payload
+ * @a:		gpa, else 0
+ * @b:		pages, else 0
+ */
+struct wire_msg {
+	enum wire_type type;
+	uint32_t length;
+	uint64_t a, b;
+};
+
+/**
+ * struct wire_hello - Payload of HELLO and WELCOME
+ * @version:	of the protocol
+ * @role:	which connection this is
+ * @features:	WIRE_… bits
+ * @page_size:	of the sender's RAM, bytes
+ * @push:	on main: push connections that the source would open, and in
+ *		the answer how many of them it may
+ * @id:		names the migration; all connections say the same
+ */
+struct wire_hello {
+	uint16_t version;
+	enum wire_role role;
+	uint32_t features, page_size;
+	uint16_t push;
+	uint8_t id[WIRE_ID];
+};
+
+/**
+ * wire_put() - Encode a header
+ * @to:		WIRE_HEADER bytes
+ * @m:		the header
+ */
+void wire_put(uint8_t *to, const struct wire_msg *m);
+
+/**
+ * wire_get() - Decode and check a header
+ * @from:	WIRE_HEADER bytes from the peer
+ * @m:		filled in
+ * @err:	what is wrong with it
+ *
+ * Checks type, reserved fields, and that length, a and b are possible for the type: after it,
+ * @m->length can be allocated, and a PAGES payload has @m->b pages.
+ *
+ * Return: 0, -EBADMSG
+ */
+int wire_get(const uint8_t *from, struct wire_msg *m, struct error *err);
+
+/** wire_name() - "HELLO" and so on; "?" for no type */
+const char *wire_name(enum wire_type type);
+
+/**
+ * wire_put_hello() - Encode the payload of HELLO and WELCOME
+ * @to:		WIRE_HELLO bytes
+ * @h:		what to say
+ */
+void wire_put_hello(uint8_t *to, const struct wire_hello *h);
+
+/**
+ * wire_get_hello() - Decode and check it
+ * @from:	WIRE_HELLO bytes from the peer
+ * @h:		filled in
+ * @err:	what is wrong; for another version, which
+ *
+ * Return: 0, -EBADMSG (no Ferry), -EPROTO (another version)
+ */
+int wire_get_hello(const uint8_t *from, struct wire_hello *h,
+		   struct error *err);
+
+#endif /* FERRY_WIRE_H */

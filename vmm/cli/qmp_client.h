@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qmp_client.h - A blocking QMP client
+ *
+ * For the subcommands that talk to a machine, one connection each. Every wait
+ * has a deadline. Events that come while an answer is awaited are kept, in
+ * order, for qmp_next_event().
+ */
+#ifndef FERRY_QMP_CLIENT_H
+#define FERRY_QMP_CLIENT_H
+
+#include <jansson.h>
+
+#include "vmm/base/error.h"
+
+/* How long a machine may take to answer, in ms, unless said otherwise */
+#define QMP_TIMEOUT_MS 10000
+
+struct qmp_client;
+
+/**
+ * qmp_open() - Connect, take the greeting, negotiate
+ * @name:	the machine's name for error texts, or NULL if only @path is
+ *		known
+ * @path:	of its control socket
+ * @timeout_ms:	for this and for every answer later
+ * @err:	why not
+ *
+ * @err->code is ENOENT if there is no socket, ECONNREFUSED if nobody listens
+ * on it, EACCES if it is somebody else's, ETIMEDOUT if whoever listens does
+ * not answer, EPROTO if what answers is no QMP.
+ *
+ * Return: the client, or NULL
+ */
+struct qmp_client *qmp_open(const char *name, const char *path,
+			    int timeout_ms, struct error *err);
+
+/**
+ * qmp_timeout() - Change how long the machine may take to answer
+ * @q:		the client
+ * @timeout_ms:	for every answer from now on; -1 without limit
+ */
+void qmp_timeout(struct qmp_client *q, int timeout_ms);
+
+/**
+ * qmp_watch() - Let a descriptor end the wait for events
+ * @q:		the client
+ * @fd:		qmp_next_event() returns when it is readable, e.g. a signalfd;
+ *		-1 for none
+ */
+void qmp_watch(struct qmp_client *q, int fd);
+
+/**
+ * qmp_execute() - Run a command, and wait for its answer
+ * @q:		the client
+ * @command:	e.g. "query-status"
+ * @args:	its arguments, whose reference is taken over, or NULL
+ * @ret:	where to put what it returned (a new reference), or NULL to
+ *		drop it; set to NULL if it failed
+ * @err:	why not: the machine's own words if it refused
+ *
+ * Return: 0, -EREMOTEIO (the machine refused), -ENOSYS (it does not know the
+ *	   command), -ETIMEDOUT, -ECONNRESET (it went away), -EPROTO
+ */
+int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
+		json_t **ret, struct error *err);
+
+/**
+ * qmp_next_event() - Wait for an event
+ * @q:		the client
+ * @timeout_ms:	how long; -1 without limit
+ * @event:	where to put it (a new reference); NULL unless 0 is returned
+ * @err:	why the connection is lost
+ *
+ * Return: 0, -ETIMEDOUT (nothing happened; @err is not set), -EINTR (the
+ *	   watched descriptor is readable; likewise), -ECONNRESET (the machine
+ *	   went away), -EPROTO
+ */
+int qmp_next_event(struct qmp_client *q, int timeout_ms, json_t **event,
+		   struct error *err);
+
+/**
+ * qmp_close() - Disconnect
+ * @q:		the client, or NULL
+ */
+void qmp_close(struct qmp_client *q);
+
+#endif /* FERRY_QMP_CLIENT_H */

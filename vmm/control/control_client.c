@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+/*
+ * control_client.c - The connections of a control socket
+ *
+ * What comes in is cut into messages (qmp.c), each is answered
+ * (control_dispatch.c), and the answers queue in the client's output buffer:
+ * a client may send many commands before it reads. While an answer is owed
+ * (control_answer()) the messages behind it wait in the input buffer.
+ *
+ * A client is freed only at the end of the callback that worked on it, or by
+ * whoever walks the list; functions below that only mark it @dead.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/util.h>
+
+#include "control_client.h"
+#include "qmp.h"
+#include "vmm/base/control_listener.h"
+#include "vmm/base/log.h"
+#include "vmm/base/loop.h"
+
+#define MESSAGE_MAX	(64 * 1024)
+#define BACKLOG_MAX	(4 * 1024 * 1024)
+
+/* How long a client that is being disconnected may take to read the reason */
+static const struct timeval closing_time = { .tv_sec = 10 };
+
+/**
+ * struct client - One connection
+ * @link:	in the set's list
+ * @set:	all clients
+ * @bev:	the connection
+ * @frame:	how far the next message has been looked through
+ * @from:	what the dispatcher knows of it
+ * @ended:	it sends no more, and an answer is still owed
+ * @closing:	it goes as soon as its output is out
+ * @dead:	it goes as soon as nobody works on it
+ */
+struct client {
+	TAILQ_ENTRY(client) link;
+	struct clients *set;
+	struct bufferevent *bev;
+	struct qmp_frame frame;
+	struct dispatch_client from;
+	bool ended;
+	bool closing;
+	bool dead;
+};
+
+/**
+ * client_free() - Disconnect a client
+ * @cl:		the client, not to be touched again
+ */
+static void client_free(struct client *cl)
+{
+	if (cl->from.owed)
+		cl->from.owed->client = NULL;
+	TAILQ_REMOVE(&cl->set->list, cl, link);
+	cl->set->count--;
+	bufferevent_free(cl->bev);
+	free(cl);
+}
+
+/**
+ * client_send() - Queue text for a client, or give it up
+ * @cl:		the client; @dead is set if it does not read
+ * @text:	whole lines, or NULL if there was no memory for it
+ *
+ * The limit is on what lay there before, so that a long answer is no reason
+ * to lose a client that reads.
+ */
+static void client_send(struct client *cl, const char *text)
+{
+	struct evbuffer *out = bufferevent_get_output(cl->bev);
+
+	if (cl->dead)
+		return;
+	if (evbuffer_get_length(out) > BACKLOG_MAX) {
+		log_line("a control client does not read what it asked for: "
+			 "disconnected");
+		cl->dead = true;
+	} else if (!text || evbuffer_add(out, text, strlen(text))) {
+		log_line("no memory to answer a control client: disconnected");
+		cl->dead = true;
+	}
+}
+
+/**
+ * client_reply() - Send a message
+ * @cl:		the client
+ * @reply:	whose reference is taken over; NULL if there was no memory
+ */
+static void client_reply(struct client *cl, json_t *reply)
+{
+	char *text = qmp_text(reply);
+
+	client_send(cl, text);
+	free(text);
+	json_decref(reply);
+}
+
+/**
+ * client_finish() - Disconnect a client once its output is out
+ * @cl:		the client
+ */
+static void client_finish(struct client *cl)
+{
+	struct evbuffer *out = bufferevent_get_output(cl->bev);
+
+	cl->closing = true;
+	if (!evbuffer_get_length(out))
+		cl->dead = true;
+	bufferevent_disable(cl->bev, EV_READ);
+	bufferevent_set_timeouts(cl->bev, NULL, &closing_time);
+}
+
+/**
+ * client_message() - Answer the first message in the input, if it is whole
+ * @cl:		the client
+ *
+ * Return: true if there was one
+ */
+static bool client_message(struct client *cl)
+{
+	struct evbuffer *in = bufferevent_get_input(cl->bev);
+	size_t len = evbuffer_get_length(in), end;
+	const char *text = (const char *)evbuffer_pullup(in, -1);
+
+	end = text ? qmp_frame_next(&cl->frame, text, len) : 0;
+	if (end > MESSAGE_MAX || (!end && len > MESSAGE_MAX)) {
+		client_reply(cl, qmp_error(QMP_GENERIC_ERROR,
+			     "the command is longer than 64 KiB: disconnecting",
+			     NULL));
+		client_finish(cl);
+		return false;
+	}
+	if (!end)
+		return false;
+
+	if (!qmp_blank(text, end)) {
+		json_t *reply = dispatch_message(cl->set->dispatch, &cl->from,
+						 text, end);
+
+		if (!cl->from.owed)
+			client_reply(cl, reply);
+	}
+	evbuffer_drain(in, end);
+	return true;
+}
+
+/**
+ * client_work() - Answer what has come in, as far as that can be done now
+ * @cl:		the client, not to be touched again
+ */
+static void client_work(struct client *cl)
+{
+	while (!cl->dead && !cl->closing && !cl->from.owed && !cl->set->last &&
+	       client_message(cl))
+		;
+	if (cl->ended && !cl->from.owed && !cl->closing)
+		client_finish(cl);
+	if (cl->dead)
+		client_free(cl);
+}
+
+/**
+ * client_on_read() - Something came in
+ * @bev:	the connection
+ * @arg:	the client
+ */
+static void client_on_read(struct bufferevent *bev, void *arg)
+{
+	(void)bev;
+	client_work(arg);
+}
+
+/**
+ * client_on_answer() - The answer that was owed is there
+ * @arg:	struct control_later
+ */
+static void client_on_answer(void *arg)
+{
+	struct control_later *l = arg;
+	struct client *cl = l->client;
+	json_t *reply = dispatch_late(l);
+
+	if (!cl) {
+		json_decref(reply);
+		return;
+	}
+	cl->from.owed = NULL;
+	client_reply(cl, reply);
+	client_work(cl);
+}
+
+void control_answer(struct control_later *later, json_t *ret,
+		    const struct error *err)
+{
+	later->ret = ret;
+	if (err)
+		later->err = *err;
+	/* Without memory to post it nobody can be told anything any more */
+	if (loop_post(later->loop, later->done, later))
+		log_line("no memory: an answer is lost");
+}
+
+/**
+ * client_on_write() - Everything went out
+ * @bev:	the connection
+ * @arg:	the client
+ */
+static void client_on_write(struct bufferevent *bev, void *arg)
+{
+	struct client *cl = arg;
+
+	(void)bev;
+	if (cl->closing)
+		client_free(cl);
+}
+
+/**
+ * client_on_event() - The connection ended one way or another
+ * @bev:	the connection
+ * @what:	how
+ * @arg:	the client
+ */
+static void client_on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct client *cl = arg;
+
+	(void)bev;
+	/* At its end of input a client may still read, as in a pipe to nc */
+	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING)) {
+		cl->ended = true;
+		if (!cl->from.owed)
+			client_finish(cl);
+	} else {
+		cl->dead = true;
+	}
+	if (cl->dead)
+		client_free(cl);
+}
+
+/**
+ * client_new() - Make a client of an accepted connection
+ * @set:	the clients
+ * @fd:		the connection, taken over
+ *
+ * Return: the client, or NULL with @fd closed
+ */
+static struct client *client_new(struct clients *set, int fd)
+{
+	struct client *cl = calloc(1, sizeof(*cl));
+
+	if (cl)
+		cl->bev = bufferevent_socket_new(loop_base(set->loop), fd,
+						 BEV_OPT_CLOSE_ON_FREE);
+	if (!cl || !cl->bev) {
+		evutil_closesocket(fd);
+		free(cl);
+		return NULL;
+	}
+	cl->set = set;
+	cl->from.later = (struct control_later){
+		.loop = set->loop, .client = cl, .done = client_on_answer,
+	};
+	TAILQ_INSERT_TAIL(&set->list, cl, link);
+	set->count++;
+	return cl;
+}
+
+void clients_init(struct clients *set, struct loop *loop,
+		  const struct dispatch *dispatch)
+{
+	*set = (struct clients){ .loop = loop, .dispatch = dispatch };
+	TAILQ_INIT(&set->list);
+}
+
+void clients_add(struct clients *set, int fd)
+{
+	struct client *cl;
+
+	if (set->count >= CLIENTS_MAX) {
+		log_line("%d control clients are connected: one more was "
+			 "turned away", CLIENTS_MAX);
+		evutil_closesocket(fd);
+		return;
+	}
+	cl = client_new(set, fd);
+	if (!cl)
+		return;
+
+	bufferevent_setcb(cl->bev, client_on_read, client_on_write,
+			  client_on_event, cl);
+	/* Above MESSAGE_MAX, or a message that is too long is never seen */
+	bufferevent_setwatermark(cl->bev, EV_READ, 0, 2 * MESSAGE_MAX);
+	bufferevent_enable(cl->bev, EV_READ | EV_WRITE);
+	client_reply(cl, qmp_greeting());
+	if (cl->dead)
+		client_free(cl);
+}
+
+void clients_tell(struct clients *set, const char *text)
+{
+	struct client *cl, *next;
+
+	for (cl = TAILQ_FIRST(&set->list); cl; cl = next) {
+		next = TAILQ_NEXT(cl, link);
+		if (cl->from.ready && !cl->closing)
+			client_send(cl, text);
+		if (cl->dead)
+			client_free(cl);
+	}
+}
+
+void clients_close(struct clients *set)
+{
+	struct client *cl;
+
+	while ((cl = TAILQ_FIRST(&set->list))) {
+		control_flush(cl->bev);
+		client_free(cl);
+	}
+}

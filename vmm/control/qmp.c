@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/* qmp.c - QMP messages, as both ends see them */
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qmp.h"
+#include "vmm/base/version.h"
+
+/**
+ * frame_byte() - Look at one more byte
+ * @f:		state
+ * @c:		the byte
+ *
+ * Return: true if the message ends with it
+ */
+static bool frame_byte(struct qmp_frame *f, char c)
+{
+	if (c == '\n')		/* not allowed in a string either */
+		return true;
+
+	if (f->string) {
+		if (f->escape)
+			f->escape = false;
+		else if (c == '\\')
+			f->escape = true;
+		else if (c == '"')
+			f->string = false;
+		return false;
+	}
+
+	switch (c) {
+	case '"':
+		f->string = f->depth > 0;
+		return false;
+	case '{':
+	case '[':
+		f->depth++;
+		return false;
+	case '}':
+	case ']':
+		return f->depth && --f->depth == 0;
+	default:
+		return false;
+	}
+}
+
+size_t qmp_frame_next(struct qmp_frame *f, const char *buf, size_t len)
+{
+	size_t end;
+
+	while (f->pos < len) {
+		if (!frame_byte(f, buf[f->pos++]))
+			continue;
+		end = f->pos;
+		*f = (struct qmp_frame){ 0 };
+		return end;
+	}
+	return 0;
+}
+
+bool qmp_blank(const char *buf, size_t len)
+{
+	while (len && isspace((unsigned char)buf[len - 1]))
+		len--;
+	return !len;
+}
+
+/**
+ * version_triple() - Version numbers under a name
+ * @name:	"qemu" for clients that were written for QEMU, or "ferry"
+ *
+ * Return: new object with these and the package, or NULL
+ */
+static json_t *version_triple(const char *name)
+{
+	return json_pack("{s:{s:i, s:i, s:i}, s:s}", name,
+			 "major", FERRY_VERSION_MAJOR,
+			 "minor", FERRY_VERSION_MINOR,
+			 "micro", FERRY_VERSION_MICRO,
+			 "package", "ferry " FERRY_VERSION);
+}
+
+json_t *qmp_greeting(void)
+{
+	return json_pack("{s:{s:o, s:[]}}", "QMP",
+			 "version", version_triple("qemu"), "capabilities");
+}
+
+json_t *qmp_version(void)
+{
+	return version_triple("ferry");
+}
+
+/**
+ * with_id() - Add the command's id to its answer
+ * @reply:	new answer, or NULL
+ * @id:		the id, or NULL
+ *
+ * Return: @reply
+ */
+static json_t *with_id(json_t *reply, json_t *id)
+{
+	if (reply && id)
+		json_object_set(reply, "id", id);
+	return reply;
+}
+
+json_t *qmp_return(json_t *ret, json_t *id)
+{
+	return with_id(json_pack("{s:o}", "return",
+				 ret ? ret : json_object()), id);
+}
+
+/**
+ * text_value() - A JSON string from text of any origin
+ * @text:	maybe cut in the middle of a character, maybe not UTF-8
+ *
+ * Return: new string, or NULL if there is no memory
+ */
+static json_t *text_value(const char *text)
+{
+	json_t *value = json_string(text);
+	char *copy, *p;
+
+	if (value)
+		return value;
+
+	copy = strdup(text);
+	if (!copy)
+		return NULL;
+	for (p = copy; *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	value = json_string(copy);
+	free(copy);
+	return value;
+}
+
+json_t *qmp_error(const char *class, const char *desc, json_t *id)
+{
+	return with_id(json_pack("{s:{s:s, s:o}}", "error",
+				 "class", class,
+				 "desc", text_value(desc)), id);
+}
+
+json_t *qmp_event(const char *name, json_t *data, const struct timeval *when)
+{
+	json_t *event = json_pack("{s:{s:I, s:I}, s:s}", "timestamp",
+				  "seconds", (json_int_t)when->tv_sec,
+				  "microseconds", (json_int_t)when->tv_usec,
+				  "event", name);
+
+	if (!event)
+		json_decref(data);
+	else if (data)
+		json_object_set_new(event, "data", data);
+	return event;
+}
+
+char *qmp_text(const json_t *message)
+{
+	/* 12 digits: microseconds in a day's worth of milliseconds */
+	size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(12);
+	size_t len = message ? json_dumpb(message, NULL, 0, flags) : 0;
+	char *text = len ? malloc(len + 3) : NULL;
+
+	if (!text)
+		return NULL;
+	json_dumpb(message, text, len, flags);
+	memcpy(text + len, "\r\n", 3);
+	return text;
+}

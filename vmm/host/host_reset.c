@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/*
+ * host_reset.c - What becomes of a guest that wants a reset, or is given one
+ *
+ * Asked for on a vCPU's thread or by a client, carried out on the main thread.
+ * With --no-reboot, or without a kernel to start from, the machine ends.
+ */
+
+#include <errno.h>
+
+#include "host.h"
+#include "vmm/base/log.h"
+#include "vmm/base/loop.h"
+#include "vmm/boot/boot.h"
+#include "vmm/control/control.h"
+#include "vmm/machine/reset.h"
+
+static const char *cause_name(enum reset_cause cause)
+{
+	return cause == RESET_HOST ? "host-qmp-system-reset" : "guest-reset";
+}
+
+void host_was_reset(void *ctx, enum reset_cause cause)
+{
+	struct host *h = ctx;
+
+	log_line("the guest was reset");
+	control_event(h->control, "RESET", json_pack("{s:b, s:s}",
+		      "guest", cause == RESET_GUEST,
+		      "reason", cause_name(cause)));
+}
+
+static void end_instead(struct host *h, enum reset_cause cause)
+{
+	if (!h->no_reboot)
+		log_line("the guest wants a reset, and there is no kernel here to start it from: the machine ends");
+	machine_set_status(h->machine, (struct run_status){ RUN_SHUTDOWN,
+							    WHY_SHUTDOWN });
+	control_event(h->control, "SHUTDOWN", json_pack("{s:b, s:s, s:i}",
+		      "guest", cause == RESET_GUEST,
+		      "reason", cause_name(cause), "exit-status", 0));
+	loop_stop(h->loop, 0);
+}
+
+/* Under the host's lock. What can't be done now is tried again when it can be */
+static int reset_now(struct host *h, struct error *err)
+{
+	struct machine *m = h->machine;
+	enum reset_cause cause = m ? machine_reset_asked(m) : RESET_NONE;
+
+	if (!cause || machine_held(m))
+		return 0;
+	if (h->no_reboot || !boot_can_start(m)) {
+		end_instead(h, cause);
+		return 0;
+	}
+	return machine_reset(m, err);
+}
+
+static void on_posted(void *arg)
+{
+	struct error err = { 0 };
+	struct host *h = arg;
+
+	int rc;
+
+	pthread_mutex_lock(&h->lock);
+	rc = reset_now(h, &err);
+	if (rc == -EBUSY)
+		log_line("the reset waits until all of the guest's memory has arrived");
+	else if (rc)
+		log_line("%s", err.text);
+	pthread_mutex_unlock(&h->lock);
+}
+
+void host_reset_asked(void *ctx)
+{
+	struct host *h = ctx;
+
+	if (loop_post(h->loop, on_posted, h))
+		log_line("out of memory for a reset: the guest stands still");
+}
+
+int host_system_reset(struct host *h, struct error *err)
+{
+	struct run_status s = machine_status(h->machine);
+	struct error why = { 0 };
+	int rc;
+
+	if (machine_held(h->machine) || s.state == RUN_FINISH_MIGRATE ||
+	    s.state == RUN_POSTMIGRATE || s.state == RUN_SHUTDOWN)
+		return error_set(err, EBUSY,
+			"the guest can't be reset here now: it is being dumped, is leaving, has left, or has ended");
+	/* It stops at once. What else that posts finds nothing left to do */
+	machine_ask_reset(h->machine, RESET_HOST);
+	rc = reset_now(h, &why);
+	return rc && rc != -EBUSY ? error_set(err, -rc, "%s", why.text) : 0;
+}
