@@ -111,6 +111,23 @@ void ktest_rest(void)
 	nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
 }
 
+/**
+ * ktest_may_lose_memory() - Skip the case unless real memory may be poisoned
+ *
+ * MADV_HWPOISON takes a physical page away from the host until it restarts.
+ * Only the user may decide that, with FERRY_TEST_HWPOISON=1. scripts/lab sets
+ * it: the lab's memory is emulated.
+ */
+void ktest_may_lose_memory(void)
+{
+	const char *may = getenv("FERRY_TEST_HWPOISON");
+
+	if (!may || strcmp(may, "1"))
+		SKIP("this case takes a page away from the host until it "
+		     "restarts (MADV_HWPOISON): set FERRY_TEST_HWPOISON=1 to "
+		     "allow that");
+}
+
 static void on_sigbus(int sig, siginfo_t *si, void *uc)
 {
 	(void)sig;
@@ -170,6 +187,27 @@ struct touch touch_read(const void *addr)
 struct touch touch_write(void *addr, unsigned char value)
 {
 	return touch(addr, value);
+}
+
+/**
+ * touch_by() - Access memory from user mode in a given way
+ * @access:	makes the access; a signal ends it where it is
+ * @addr:	what @access is called with
+ *
+ * Return: the SIGBUS that came, if any; @value is not set
+ */
+struct touch touch_by(void (*access)(void *addr), void *addr)
+{
+	bus.seen = 0;
+	bus.armed = 1;
+	if (sigsetjmp(bus.env, 1))
+		return (struct touch){
+			.signo = bus.info.si_signo, .code = bus.info.si_code,
+			.lsb = bus.info.si_addr_lsb, .addr = bus.info.si_addr,
+		};
+	access(addr);
+	bus.armed = 0;
+	return (struct touch){ 0 };
 }
 
 /**
