@@ -20,7 +20,7 @@
  * @thread:	makes the change, and waits for the reader of its event
  * @m:		the memory
  * @to:		where to move it (REMAP)
- * @go:		pipe: its end lets the child exit (FORK)
+ * @go:		pipe: a byte in it lets the child go on (FORK)
  */
 struct change {
 	pthread_t thread;
@@ -55,11 +55,13 @@ static void *remove_main(void *arg)
 	return NULL;
 }
 
-/* The child only keeps its memory, until the pipe is closed */
+/* Not ktest_fork(): its child would end with this thread. It ends when the pipe
+ * closes, so with its parent, too.
+ */
 static void *fork_main(void *arg)
 {
 	struct change *c = arg;
-	pid_t pid = ktest_fork();
+	pid_t pid = fork();
 	char byte;
 
 	if (!pid) {
@@ -146,7 +148,7 @@ static void removed(struct mapping *m)
 	EXPECT(0, uffd_poison(uffd, m->addr + 6 * PAGE, PAGE));
 }
 
-/* Each process has a userfaultfd of its own now: each poisons its memory only */
+/* Each process has its own userfaultfd now, which poisons only its memory */
 static void forked(struct mapping *m)
 {
 	struct change c = { 0 };
@@ -161,6 +163,7 @@ static void forked(struct mapping *m)
 	EXPECT(0, uffd_poison(child, m->addr, PAGE));
 	EXPECT(0, uffd_copy(uffd, m->addr, 0x42));
 	CHECK(touch_read(m->addr).value == 0x42, "the parent's page is hit");
+	CHECK((pid_t)(uintptr_t)pid > 0, "fork failed");
 	CHECK(write(c.go[1], "", 1) == 1, "write: %m");
 	CHECK(waitpid((pid_t)(uintptr_t)pid, &status, 0) > 0, "waitpid: %m");
 	CHECK(WIFEXITED(status) && !WEXITSTATUS(status),

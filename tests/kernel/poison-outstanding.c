@@ -410,7 +410,7 @@ static const struct kcase cases[] = {
 	{ "second", "a second call meanwhile: EEXIST", second_call, ON_BOTH },
 	{ "wakes", "waiters wake after the result is written", wakes_last,
 	  ON_BOTH },
-	{ "unwritable", "updated cannot be written: EFAULT, though the range is "
+	{ "unwritable", "updated cannot be written: EFAULT, yet the range is "
 	  "poisoned; no waiter wakes", result_unwritable, ON_BOTH },
 };
 

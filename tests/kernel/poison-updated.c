@@ -134,8 +134,8 @@ static const struct kcase cases[] = {
 	  "UFFDIO_COPY has them", same_as_copy, ON_BOTH },
 	{ "errno", "a negated error in the field: errno is that error, not "
 	  "EAGAIN", error_not_eagain, ON_BOTH },
-	{ "dontwake", "MODE_DONTWAKE returns the same, for a part and for EEXIST",
-	  dontwake, ON_BOTH },
+	{ "dontwake", "MODE_DONTWAKE returns the same, for a part and for "
+	  "EEXIST", dontwake, ON_BOTH },
 	{ "refused", "a call refused with EEXIST wakes no waiter",
 	  refused_wakes_none, ON_BOTH },
 };

@@ -92,8 +92,8 @@ static void other_size(struct mapping *m)
 }
 
 static const struct kcase cases[] = {
-	{ "since", "Linux 6.6 and newer have UFFDIO_POISON; without the feature "
-	  "bit it is EINVAL", since, ON_BOTH },
+	{ "since", "Linux 6.6 and newer have UFFDIO_POISON; without the "
+	  "feature bit it is EINVAL", since, ON_BOTH },
 	{ "handshake", "before UFFDIO_API it is EINVAL", handshake, ON_BOTH },
 	{ "argp", "argp that cannot be read: EFAULT, nothing is done", pointer,
 	  ON_BOTH },
