@@ -99,10 +99,29 @@ void ktest_reap(pid_t pid)
 	int status;
 
 	CHECK(waitpid(pid, &status, 0) == pid, "waitpid: %m");
-	if (verdict->given)
-		_exit(verdict->code);
+	ktest_check_verdict();
 	CHECK(WIFEXITED(status) && !WEXITSTATUS(status),
 	      "the child ended with wait status 0x%x", status);
+}
+
+/**
+ * ktest_ended() - Has a child ended? It stays to be reaped
+ * @pid:	the child
+ */
+bool ktest_ended(pid_t pid)
+{
+	siginfo_t si = { 0 };
+
+	CHECK(!waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT | WNOHANG),
+	      "waitid: %m");
+	return si.si_pid == pid;
+}
+
+/** ktest_check_verdict() - End the case if a child of it has ended it */
+void ktest_check_verdict(void)
+{
+	if (verdict->given)
+		_exit(verdict->code);
 }
 
 /** ktest_rest() - Give another thread time to do what it should not do */

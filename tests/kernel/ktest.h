@@ -101,6 +101,8 @@ void ktest_end(int verdict, const char *fmt, ...)
 void ktest_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 pid_t ktest_fork(void);
 void ktest_reap(pid_t pid);
+bool ktest_ended(pid_t pid);
+void ktest_check_verdict(void);
 void ktest_rest(void);
 void ktest_may_lose_memory(void);
 

@@ -26,7 +26,6 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "ktest.h"
 
@@ -289,15 +288,6 @@ static void owner(struct mapping *m, int go)
 	_exit(KTEST_OK);
 }
 
-static bool child_ended(pid_t pid)
-{
-	siginfo_t si = { 0 };
-
-	CHECK(!waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT | WNOHANG),
-	      "waitid: %m");
-	return si.si_pid == pid;
-}
-
 static void exited(struct mapping *m)
 {
 	struct call call;
@@ -310,9 +300,9 @@ static void exited(struct mapping *m)
 	CHECK(pid >= 0, "clone: %m");
 	if (!pid)
 		owner(m, go[0]);
-	while (fcntl(CHILD_FD, F_GETFD) < 0 && !child_ended(pid))
+	while (fcntl(CHILD_FD, F_GETFD) < 0 && !ktest_ended(pid))
 		sched_yield();
-	if (child_ended(pid))
+	if (ktest_ended(pid))
 		ktest_reap(pid);
 	call_start(&call, CHILD_FD, m->addr, PAGE, HOLD_BEFORE);
 	CHECK(write(go[1], "", 1) == 1, "write: %m");

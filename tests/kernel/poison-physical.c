@@ -186,6 +186,51 @@ static void address_only(struct mapping *m)
 	check_page(to, pfn);
 }
 
+static void on_sigbus(int sig)
+{
+	(void)sig;
+}
+
+/* The contrast: the page itself is lost, in each address space that has it */
+static void hwpoison_differs(struct mapping *m)
+{
+	struct sigaction once = { .sa_handler = on_sigbus }, before;
+	long corrupted;
+	uint64_t pfn;
+	int go[2], rc;
+	pid_t pid;
+	char c;
+
+	ktest_may_lose_memory();
+	memset(m->addr, FILL, PAGE);
+	CHECK(!pipe(go), "pipe: %m");
+	pid = ktest_fork();
+	if (!pid) {
+		/* The kernel may send SIGBUS before the page is touched */
+		sigaction(SIGBUS, &once, &before);
+		CHECK(read(go[0], &c, 1) == 1, "read: %m");
+		sigaction(SIGBUS, &before, NULL);
+		CHECK(poisoned(m->addr), "the child can read the page");
+		_exit(KTEST_OK);
+	}
+	pfn = frame(m->addr);
+	corrupted = line_kb("/proc/meminfo", "HardwareCorrupted");
+	sigaction(SIGBUS, &once, &before);
+	rc = madvise(m->addr, PAGE, MADV_HWPOISON) ? errno : 0;
+	sigaction(SIGBUS, &before, NULL);
+	if (rc == EPERM || rc == EINVAL)
+		SKIP("MADV_HWPOISON: %s: needs CAP_SYS_ADMIN and "
+		     "CONFIG_MEMORY_FAILURE", strerror(rc));
+	CHECK(!rc, "MADV_HWPOISON: %s", strerror(rc));
+	CHECK(read_u64("/proc/kpageflags", pfn) >> KPF_HWPOISON & 1,
+	      "/proc/kpageflags does not know of it");
+	CHECK(line_kb("/proc/meminfo", "HardwareCorrupted") > corrupted,
+	      "HardwareCorrupted in /proc/meminfo has not grown");
+	CHECK(poisoned(m->addr), "the parent can read the page");
+	CHECK(write(go[1], "", 1) == 1, "write: %m");
+	ktest_reap(pid);
+}
+
 #define MANY	(64UL << 20)
 
 static void page_tables_only(struct mapping *m)
@@ -223,6 +268,8 @@ static const struct kcase cases[] = {
 	  "error in /proc", pipe_keeps, ON_ANON },
 	{ "address", "a page moved away is whole, its old address poisoned",
 	  address_only, ON_ANON },
+	{ "hwpoison", "unlike MADV_HWPOISON, which loses the page for parent, "
+	  "child and kernel", hwpoison_differs, ON_ANON },
 	{ "tables", "poison takes page table entries, no pages",
 	  page_tables_only, ON_NONE },
 };

@@ -28,6 +28,7 @@ static void ends_by_sigbus(struct mapping *m, void (*prepare)(void))
 		CHECK(false, "the access went through");
 	}
 	CHECK(waitpid(pid, &status, 0) == pid, "waitpid: %m");
+	ktest_check_verdict();
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS,
 	      "the child ended with wait status 0x%x", status);
 }
