@@ -5,14 +5,14 @@
  * Not in the man page. A kernel with CONFIG_MEMORY_FAILURE logs each SIGBUS
  * that a user-mode access to poison raises as "MCE: Killing PROGRAM:PID due to
  * hardware memory corruption", though no hardware failed and the program may
- * well live on. The kernel on the other side of a system call logs nothing, and
- * no kernel counts the page as lost ("Memory failure:").
+ * well live on. It logs nothing when a system call or a vCPU meets poison, and it
+ * does not count the page as lost ("Memory failure:").
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/uio.h>
 
-#include "ktest.h"
+#include "kguest.h"
 
 /* The kernel log from now on */
 static int log_open(void)
@@ -84,11 +84,27 @@ static void system_call(struct mapping *m)
 	CHECK(!log_read(log, text, sizeof(text)), "logged: %s", text);
 }
 
+static void vcpu(struct mapping *m)
+{
+	int uffd = uffd_missing(m), log = log_open();
+	struct guest_exit e;
+	struct guest g;
+	char text[160];
+
+	EXPECT(0, uffd_poison(uffd, m->addr, PAGE));
+	guest_create(&g, m, 0);
+	e = guest_access(&g, OP_READ, GUEST_RAM);
+	CHECK(e.err == -EINTR && e.sigbus, "KVM_RUN: %s", strerror(-e.err));
+	CHECK(!log_read(log, text, sizeof(text)), "logged: %s", text);
+}
+
 static const struct kcase cases[] = {
 	{ "user", "a user-mode access: at most one line, and no page is lost",
 	  user_access, ON_BOTH },
 	{ "syscall", "a system call that gets EFAULT: nothing", system_call,
 	  ON_BOTH },
+	{ "vcpu", "a vCPU's access, which raises SIGBUS in its thread: nothing",
+	  vcpu, ON_BOTH },
 };
 
 KTEST_MAIN(cases)
