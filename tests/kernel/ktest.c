@@ -99,16 +99,52 @@ void ktest_reap(pid_t pid)
 	int status;
 
 	CHECK(waitpid(pid, &status, 0) == pid, "waitpid: %m");
-	if (verdict->given)
-		_exit(verdict->code);
+	ktest_check_verdict();
 	CHECK(WIFEXITED(status) && !WEXITSTATUS(status),
 	      "the child ended with wait status 0x%x", status);
+}
+
+/**
+ * ktest_ended() - Has a child ended? It stays to be reaped
+ * @pid:	the child
+ */
+bool ktest_ended(pid_t pid)
+{
+	siginfo_t si = { 0 };
+
+	CHECK(!waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT | WNOHANG),
+	      "waitid: %m");
+	return si.si_pid == pid;
+}
+
+/** ktest_check_verdict() - End the case if a child of it has ended it */
+void ktest_check_verdict(void)
+{
+	if (verdict->given)
+		_exit(verdict->code);
 }
 
 /** ktest_rest() - Give another thread time to do what it should not do */
 void ktest_rest(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+}
+
+/**
+ * ktest_may_lose_memory() - Skip the case unless real memory may be poisoned
+ *
+ * MADV_HWPOISON takes a physical page away from the host until it restarts.
+ * Only the user may decide that, with FERRY_TEST_HWPOISON=1. scripts/lab sets
+ * it: the lab's memory is emulated.
+ */
+void ktest_may_lose_memory(void)
+{
+	const char *may = getenv("FERRY_TEST_HWPOISON");
+
+	if (!may || strcmp(may, "1"))
+		SKIP("this case takes a page away from the host until it "
+		     "restarts (MADV_HWPOISON): set FERRY_TEST_HWPOISON=1 to "
+		     "allow that");
 }
 
 static void on_sigbus(int sig, siginfo_t *si, void *uc)
@@ -170,6 +206,27 @@ struct touch touch_read(const void *addr)
 struct touch touch_write(void *addr, unsigned char value)
 {
 	return touch(addr, value);
+}
+
+/**
+ * touch_by() - Access memory from user mode in a given way
+ * @access:	makes the access; a signal ends it where it is
+ * @addr:	what @access is called with
+ *
+ * Return: the SIGBUS that came, if any; @value is not set
+ */
+struct touch touch_by(void (*access)(void *addr), void *addr)
+{
+	bus.seen = 0;
+	bus.armed = 1;
+	if (sigsetjmp(bus.env, 1))
+		return (struct touch){
+			.signo = bus.info.si_signo, .code = bus.info.si_code,
+			.lsb = bus.info.si_addr_lsb, .addr = bus.info.si_addr,
+		};
+	access(addr);
+	bus.armed = 0;
+	return (struct touch){ 0 };
 }
 
 /**

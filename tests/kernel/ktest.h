@@ -101,7 +101,10 @@ void ktest_end(int verdict, const char *fmt, ...)
 void ktest_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 pid_t ktest_fork(void);
 void ktest_reap(pid_t pid);
+bool ktest_ended(pid_t pid);
+void ktest_check_verdict(void);
 void ktest_rest(void);
+void ktest_may_lose_memory(void);
 
 #define KTEST_OK	0
 #define KTEST_NOT_OK	1
@@ -146,12 +149,14 @@ int uffd_copy(int uffd, void *addr, int fill);
 int uffd_continue(int uffd, void *addr);
 int uffd_zeropage(int uffd, void *addr);
 int uffd_move(int uffd, void *dst, void *src, size_t len);
+void uffd_wait_event(int uffd);
 void uffd_wait_fault(int uffd, struct uffd_msg *msg);
 bool uffd_quiet(int uffd);
 int uffd_missing(struct mapping *m);
 
 struct touch touch_read(const void *addr);
 struct touch touch_write(void *addr, unsigned char value);
+struct touch touch_by(void (*access)(void *addr), void *addr);
 bool poisoned(const void *addr);
 bool last_sigbus(siginfo_t *si);
 

@@ -211,6 +211,18 @@ int uffd_move(int uffd, void *dst, void *src, size_t len)
 }
 
 /**
+ * uffd_wait_event() - Wait until the userfaultfd can be read, and read nothing
+ * @uffd:	userfaultfd, opened with O_NONBLOCK (else poll() reports errors)
+ */
+void uffd_wait_event(int uffd)
+{
+	struct pollfd p = { .fd = uffd, .events = POLLIN };
+
+	CHECK(poll(&p, 1, 1000 * CASE_SECONDS / 2) == 1 &&
+	      p.revents == POLLIN, "the userfaultfd reports no event");
+}
+
+/**
  * uffd_wait_fault() - Wait for a page fault; anything else ends the case
  * @uffd:	userfaultfd
  * @msg:	filled in

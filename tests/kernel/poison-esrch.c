@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "ktest.h"
 
@@ -31,7 +30,7 @@ static void child(struct mapping *m, int go)
 
 static void exited(struct mapping *m)
 {
-	int go[2], status;
+	int go[2];
 	pid_t pid;
 
 	CHECK(!pipe(go), "pipe: %m");
@@ -39,8 +38,10 @@ static void exited(struct mapping *m)
 	CHECK(pid >= 0, "clone: %m");
 	if (!pid)
 		child(m, go[0]);
-	while (fcntl(CHILD_FD, F_GETFD) < 0)
-		CHECK(waitpid(pid, &status, WNOHANG) == 0, "the child ended");
+	while (fcntl(CHILD_FD, F_GETFD) < 0 && !ktest_ended(pid))
+		sched_yield();
+	if (ktest_ended(pid))
+		ktest_reap(pid);
 
 	EXPECT(0, uffd_poison(CHILD_FD, m->addr, PAGE));
 	CHECK(write(go[1], "", 1) == 1, "write: %m");

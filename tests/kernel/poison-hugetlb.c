@@ -211,6 +211,7 @@ static void split_case(struct mapping *m)
 static void file_case(struct mapping *m)
 {
 	(void)m;
+	ktest_may_lose_memory();
 	with_pool(file_has_the_rest, true);
 }
 

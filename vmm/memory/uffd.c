@@ -135,6 +135,28 @@ int uffd_open(bool need_poison, struct error *err)
 	return fd;
 }
 
+int uffd_check_ioctls(uint64_t ioctls, int mode, bool poison,
+		      struct error *err)
+{
+	const struct {
+		unsigned op;
+		bool needed;
+		const char *name;
+	} ops[] = {
+		{ _UFFDIO_POISON, poison, "UFFDIO_POISON" },
+		{ _UFFDIO_COPY, mode & UFFD_MISSING, "UFFDIO_COPY" },
+		{ _UFFDIO_CONTINUE, mode & UFFD_MINOR, "UFFDIO_CONTINUE" },
+		{ _UFFDIO_WAKE, true, "UFFDIO_WAKE" },
+	};
+
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		if (ops[i].needed && !(ioctls & (uint64_t)1 << ops[i].op))
+			return error_set(err, ENOTSUP,
+				"userfaultfd: the kernel does not offer %s for this kind of guest RAM (it offers operations 0x%llx): use another kind (--ram) or a newer kernel",
+				ops[i].name, (unsigned long long)ioctls);
+	return 0;
+}
+
 int uffd_register(int fd, void *addr, size_t len, int mode,
 		  struct error *err)
 {
@@ -142,12 +164,21 @@ int uffd_register(int fd, void *addr, size_t len, int mode,
 		.range = { (uintptr_t)addr, len },
 		.mode = (uint64_t)mode,
 	};
+	const uint64_t poison = (uint64_t)1 << _UFFDIO_POISON;
+	int rc;
 
-	if (!ioctl(fd, UFFDIO_REGISTER, &reg))
-		return 0;
-	return error_set(err, errno,
-		"userfaultfd: cannot register %zu bytes of guest RAM: %s",
-		len, strerrordesc_np(errno));
+	if (ioctl(fd, UFFDIO_REGISTER, &reg)) {
+		rc = errno;
+		return error_set(err, rc,
+			"userfaultfd: cannot register %zu bytes of guest RAM: %s",
+			len, strerrordesc_np(rc));
+	}
+	/* Ask for the kernel's features only where the range lacks the bit */
+	rc = uffd_check_ioctls(reg.ioctls, mode, !(reg.ioctls & poison) &&
+			       uffd_has_poison() == 1, err);
+	if (rc)
+		uffd_unregister(fd, addr, len);
+	return rc;
 }
 
 int uffd_unregister(int fd, void *addr, size_t len)

@@ -54,6 +54,22 @@ int uffd_open(bool need_poison, struct error *err);
 int uffd_has_poison(void);
 
 /**
+ * uffd_check_ioctls() - Does a registered range offer what Ferry does with it?
+ * @ioctls:	bits 1 << _UFFDIO_..., as UFFDIO_REGISTER returned them
+ * @mode:	enum uffd_mode values that the range is registered with
+ * @poison:	the kernel has UFFDIO_POISON, so the range must offer it
+ * @err:	names the operation that is missing, and the remedy
+ *
+ * UFFDIO_WAKE is needed in every mode, UFFDIO_COPY for missing pages and
+ * UFFDIO_CONTINUE for minor faults. UFFDIO_ZEROPAGE is not checked: huge pages
+ * do not offer it, and Ferry does not use it on them.
+ *
+ * Return: 0, -ENOTSUP
+ */
+int uffd_check_ioctls(uint64_t ioctls, int mode, bool poison,
+		      struct error *err);
+
+/**
  * uffd_register() - Report the faults of a range
  * @fd:		userfaultfd
  * @addr:	start, multiple of the page size
@@ -61,7 +77,12 @@ int uffd_has_poison(void);
  * @mode:	enum uffd_mode values
  * @err:	why not
  *
- * Return: 0, -errno
+ * A kernel that has UFFDIO_POISON must offer it for the range: otherwise the
+ * first lost page would be found out in the middle of a migration. On a kernel
+ * without it the range is registered; uffd_open() has decided about that.
+ *
+ * Return: 0, -ENOTSUP (an operation is not offered for this memory, and the
+ *	   range is not registered), -errno
  */
 int uffd_register(int fd, void *addr, size_t len, int mode,
 		  struct error *err);
