@@ -4,6 +4,7 @@
 import os
 import socket
 
+from errors import soon
 from ferry import BUILD, check, equal
 
 KERNEL = os.path.join(BUILD, "guest.elf")
@@ -157,11 +158,54 @@ def test_log(world):
     path = world.path("log")
     a = world.run("work=verify mib=8", "--log", path).ready()
     a.poison(4 << 20)
-    with open(path, encoding="utf-8") as f:
-        check("memory failure at 0x400000" in f.read(), "not in the log")
+
+    def logged():
+        with open(path, encoding="utf-8") as f:
+            return "memory failure at 0x400000" in f.read()
+
+    soon(logged, True, "the message is in the log")
     _, err = world.ferry("run", "--name", "y", "--kernel", KERNEL, "--log",
                          world.path("no/such"), status=1)
     check("cannot open log" in err, err)
+
+
+def unread_stderr(world):
+    """A build whose ferry writes its messages to a full pipe that nobody reads:
+    its directory, and the pipe."""
+    pipe, build = world.path("pipe"), world.path("unread")
+    os.mkfifo(pipe)
+    fd = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    world.closers.append(lambda: os.close(fd))
+    size = 65536                # a pipe takes less than a page at last
+    while size:
+        try:
+            os.write(fd, bytes(size))
+        except BlockingIOError:
+            size //= 2
+    os.mkdir(build)
+    with open(os.path.join(build, "ferry"), "w", encoding="ascii") as f:
+        f.write(f'#!/bin/sh\nexec {BUILD}/ferry "$@" 2>{pipe}\n')
+    os.chmod(f.name, 0o700)
+    return build, fd
+
+
+def test_messages_unread(world):
+    """Messages that nobody reads stop neither side of a migration."""
+    build, fd = unread_stderr(world)
+    gone = [(4 << 20) + 4096 * i for i in range(3)]
+    a = world.run("work=verify mib=8", build=build).ready()
+    b = world.receive(build=build)
+    for gpa in gone:
+        a.poison(gpa)
+    a.migrate(b)
+    b.full_pass()
+    b.expect(gone)
+    b.sweep()
+    b.verdict(expected=3, seen=3)
+    for vmm in a, b:
+        world.ferry("quit", vmm.name)
+        equal(vmm.wait_end(), 0, "exit status")
+    check(b"ferry" not in os.read(fd, 1 << 20), "the pipe was not full")
 
 
 def test_output_closed(world):

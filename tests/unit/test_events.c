@@ -2,6 +2,7 @@
 /* test_events.c - Events on the control socket: to whom, and in which order */
 
 #include <errno.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,6 +172,44 @@ static void closing_flushes_and_removes(void **state)
 	close(fd);
 }
 
+static void wait_sem(void *arg)
+{
+	while (sem_wait(arg))
+		;
+}
+
+/*
+ * The main thread is busy, and more events come than the queue holds: no call
+ * waits, a client that reads stays connected, and learns how many were lost.
+ */
+static void a_burst_is_bounded_and_blocks_nobody(void **state)
+{
+	enum { MORE = 1000 };
+	struct server *s = *state;
+	int fd = raw_ready(s->path), n;
+	json_t *msg;
+	sem_t busy;
+
+	sem_init(&busy, 0, 0);
+	assert_int_equal(loop_post(s->loop, wait_sem, &busy), 0);
+	for (n = 0; n < CONTROL_EVENTS_MAX + MORE; n++)
+		emit(s, n);
+	sem_post(&busy);
+	for (n = 0; n < CONTROL_EVENTS_MAX; n++)
+		expect_event(fd, n);
+	msg = raw_read(fd);
+	assert_string_equal(json_string_value(json_object_get(msg, "event")),
+			    "FERRY_EVENTS_LOST");
+	assert_int_equal(raw_number(msg, "data", "count"), MORE);
+	json_decref(msg);
+	emit(s, n);
+	expect_event(fd, n);
+	raw_expect_alive(fd);
+	close(fd);
+	server_stop(s);
+	sem_destroy(&busy);
+}
+
 static void nobody_is_told_nothing(void **state)
 {
 	(void)state;
@@ -188,6 +227,7 @@ int main(void)
 		SERVER_TEST(events_of_a_thread_keep_their_order),
 		SERVER_TEST(who_never_reads_is_dropped),
 		SERVER_TEST(closing_flushes_and_removes),
+		SERVER_TEST(a_burst_is_bounded_and_blocks_nobody),
 		cmocka_unit_test(nobody_is_told_nothing),
 	};
 

@@ -12,9 +12,11 @@
 
 #include <cmocka.h>
 
+#include "vmm/base/runtime.h"
+#include "vmm/base/units.h"
 #include "vmm/cli/options.h"
-#include "vmm/cli/options_table.h"
 #include "vmm/cli/options_value.h"
+#include "vmm/memory/ram.h"
 
 #define WORDS_MAX 24
 
@@ -81,10 +83,10 @@ static void run_has_defaults(void **state)
 	assert_string_equal(o.append, "");
 	assert_int_equal(o.memory, 128 * MIB);
 	assert_int_equal(o.cpus, 1);
-	assert_int_equal(o.ram, RAM_ANON);
+	assert_string_equal(o.ram, "anon");
 	assert_string_equal(o.cpu, "host");
 	assert_string_equal(o.cpu_vendor, "host");
-	assert_int_equal(o.serial, SERIAL_STDIO);
+	assert_string_equal(o.serial, "stdio");
 	assert_false(o.paused);
 	assert_null(o.control);
 	assert_null(o.log);
@@ -101,18 +103,17 @@ static void run_takes_everything(void **state)
 	assert_string_equal(o.name, "a.b-c_1");
 	assert_int_equal(o.memory, GIB);
 	assert_int_equal(o.cpus, 64);
-	assert_int_equal(o.ram, RAM_MEMFD);
+	assert_string_equal(o.ram, "memfd");
 	assert_string_equal(o.append, "verify=64");
 	assert_true(o.paused);
-	assert_int_equal(o.serial, SERIAL_FILE);
-	assert_string_equal(o.serial_path, "out");
+	assert_string_equal(o.serial, "file:out");
 	assert_string_equal(o.log, "l");
 	assert_string_equal(o.control, "/c.sock");
 	o = good("run --name a --kernel k --cpu baseline --cpu-vendor intel");
 	assert_string_equal(o.cpu, "baseline");
 	assert_string_equal(o.cpu_vendor, "intel");
-	assert_int_equal(good("run --name a --kernel k --serial none").serial,
-			 SERIAL_NONE);
+	assert_string_equal(good("run --name a --kernel k --serial none").serial,
+			    "none");
 }
 
 static void run_refuses(void **state)
@@ -130,10 +131,16 @@ static void run_refuses(void **state)
 	bad("run --name n --kernel k --memory 20481K", EINVAL, "whole number");
 	bad("run --name n --kernel k --ram swap", EINVAL,
 	    "use anon, memfd or hugetlb");
-	assert_int_equal(good("run --name n --kernel k --ram hugetlb").ram,
-			 RAM_HUGETLB);
-	assert_false(good("receive --name n unix:/u").ram_given);
-	assert_true(good("receive --name n --ram anon unix:/u").ram_given);
+	assert_string_equal(good("run --name n --kernel k --ram hugetlb").ram,
+			    "hugetlb");
+	assert_null(good("receive --name n unix:/u").ram);
+	assert_string_equal(good("receive --name n --ram anon unix:/u").ram,
+			    "anon");
+	bad("run --name n --kernel k --ram or", EINVAL, "'or'");
+	bad("run --name n --kernel k --ram anonymous", EINVAL, "'anonymous'");
+	bad("run --name n --kernel k --ram ano", EINVAL, "'ano'");
+	bad("run --name n --kernel k --ram _", EINVAL, "''");
+	bad("run --name n --kernel k --serial file", EINVAL, "'file'");
 	bad("run --name n --kernel k --ram disk", EINVAL, "'disk'");
 	bad("run --name n --kernel k --cpu max", EINVAL, "host or baseline");
 	bad("run --name n --kernel k --cpu-vendor via", EINVAL, "intel");
@@ -182,7 +189,7 @@ static void migrate_takes_name_and_uri(void **state)
 
 	bad("migrate", EINVAL, "NAME is missing");
 	bad("migrate src", EINVAL, "the URI is missing");
-	bad("migrate tcp:h:1", EINVAL, "'tcp:h:1' is no name");
+	bad("migrate tcp:h:1", EINVAL, "'tcp:h:1' is not a valid");
 	bad("migrate src exec:cat", EINVAL, "'exec:cat'");
 	bad("migrate src tcp:h:1 more", EINVAL, "'more'");
 }
@@ -193,7 +200,7 @@ static void uris_are_looked_at(void **state)
 	assert_string_equal(good("migrate s tcp:[::1]:80").uri, "tcp:[::1]:80");
 	bad("migrate s tcp:", EINVAL, "the port is missing");
 	bad("migrate s tcp:host", EINVAL, "the port is missing");
-	bad("migrate s tcp::80", EINVAL, "names no host");
+	bad("migrate s tcp::80", EINVAL, "names no destination host");
 	bad("migrate s tcp:host:", EINVAL, "the port is missing");
 	bad("migrate s unix:", EINVAL, "the path must");
 }
@@ -314,19 +321,36 @@ static char *usage_of(enum subcommand cmd)
 
 static void usage_has_every_option(void **state)
 {
-	const struct option_def *d;
+	const char *name;
 	char *text, option[40];
+	unsigned i, cmds;
 	int cmd;
 
 	(void)state;
 	for (cmd = 0; cmd < CMDS; cmd++) {
 		text = usage_of(cmd);
-		for (d = option_defs; d->name && cmd != CMD_HELP; d++) {
-			snprintf(option, sizeof(option), "  --%s ", d->name);
+		for (i = 0; (name = options_find(i, &cmds)) &&
+			    cmd != CMD_HELP; i++) {
+			snprintf(option, sizeof(option), "  --%s ", name);
 			assert_int_equal(strstr(text, option) != NULL,
-					 (d->cmds >> cmd & 1) != 0);
+					 (cmds >> cmd & 1) != 0);
 		}
+		assert_true(i > 20 || cmd == CMD_HELP);
 		free(text);
+	}
+}
+
+/* The words that the command line takes are those that RAM can be made of */
+static void ram_kinds_are_those_of_the_machine(void **state)
+{
+	enum ram_backing b;
+	char line[60];
+
+	(void)state;
+	for (b = 0; b < RAM_BACKINGS; b++) {
+		snprintf(line, sizeof(line), "run --name n --kernel k --ram %s",
+			 ram_backing_name(b));
+		good(line);
 	}
 }
 
@@ -399,22 +423,22 @@ static void wrong_sizes_are_refused(void **state)
 
 static void names_are_checked(void **state)
 {
-	char name[NAME_MAX_LEN + 2];
+	char name[RUNTIME_NAME_MAX + 2];
 
 	(void)state;
-	assert_true(name_valid("a"));
-	assert_true(name_valid("Web-1.example_org"));
-	assert_false(name_valid(""));
-	assert_false(name_valid("a b"));
-	assert_false(name_valid("../x"));
-	assert_false(name_valid("-x"));
-	assert_false(name_valid("\xc3\xa9"));
+	assert_true(runtime_name_valid("a"));
+	assert_true(runtime_name_valid("Web-1.example_org"));
+	assert_false(runtime_name_valid(""));
+	assert_false(runtime_name_valid("a b"));
+	assert_false(runtime_name_valid("../x"));
+	assert_false(runtime_name_valid("-x"));
+	assert_false(runtime_name_valid("\xc3\xa9"));
 	memset(name, 'n', sizeof(name));
-	name[NAME_MAX_LEN] = '\0';
-	assert_true(name_valid(name));
-	name[NAME_MAX_LEN] = 'n';
-	name[NAME_MAX_LEN + 1] = '\0';
-	assert_false(name_valid(name));
+	name[RUNTIME_NAME_MAX] = '\0';
+	assert_true(runtime_name_valid(name));
+	name[RUNTIME_NAME_MAX] = 'n';
+	name[RUNTIME_NAME_MAX + 1] = '\0';
+	assert_false(runtime_name_valid(name));
 }
 
 int main(void)
@@ -433,6 +457,7 @@ int main(void)
 		cmocka_unit_test(help_is_found),
 		cmocka_unit_test(usage_has_every_option),
 		cmocka_unit_test(usage_has_every_command),
+		cmocka_unit_test(ram_kinds_are_those_of_the_machine),
 		cmocka_unit_test(usage_fits_a_terminal),
 		cmocka_unit_test(sizes_are_powers_of_1024),
 		cmocka_unit_test(wrong_sizes_are_refused),

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "vmm/control/control_args.h"
+#include "vmm/control/control_dispatch.h"
 #include "vmm/control/qmp.h"
 
 /* Length of the first message, given all at once and given byte by byte */
@@ -110,7 +110,7 @@ static void check(const char *spec, const char *args, const char *word)
 	int rc;
 
 	assert_non_null(value);
-	rc = control_args_check(spec, value, &err);
+	rc = dispatch_check_args(spec, value, &err);
 	json_decref(value);
 	assert_int_equal(rc, word ? -EINVAL : 0);
 	if (word && !strstr(err.text, word))

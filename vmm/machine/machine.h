@@ -17,9 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runstate.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/error.h"
+#include "vmm/base/limits.h"
+#include "vmm/base/runstate.h"
 #include "vmm/boot/boot_image.h"
 #include "vmm/cpu/mce.h"
 #include "vmm/devices/device.h"
@@ -27,7 +28,6 @@
 #include "vmm/memory/poison.h"
 #include "vmm/memory/ram.h"
 
-#define MACHINE_CPUS_MAX	64
 #define MACHINE_BOOTARGS_MAX	2048
 #define DEBUG_EXIT_PORT		0xf4
 #define KEYBOARD_PORT		0x64	/* its controller's command port */

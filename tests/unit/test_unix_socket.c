@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_control_socket.c - What is at the path when a control socket opens
+ * test_unix_socket.c - What is at the path when a control socket opens
  *
  * No thread runs the loop, because no client here wants an answer.
  */
