@@ -26,6 +26,10 @@ BUILD = os.path.abspath(os.environ.get("FERRY_BUILD",
                                        os.path.join(ROOT, "build")))
 PAGE = 4096
 MIB = 1 << 20
+# How the reports of AddressSanitizer, UndefinedBehaviorSanitizer and
+# ThreadSanitizer begin
+SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
+                   ": runtime error: ", "WARNING: ThreadSanitizer")
 AREA = 4 * MIB          # where the guest's data area starts (docs/guest.md)
 
 
@@ -398,8 +402,20 @@ class World:
             raise Skip(f"{n} huge pages asked for, too few free: memory is "
                        "fragmented")
 
+    def check_sanitizers(self):
+        """Fail if a sanitizer has reported anything in a machine.
+
+        The exit status does not show a report: most tests end their machines
+        by SIGKILL, and ThreadSanitizer only changes the status of exit().
+        """
+        for m in self.machines:
+            text = m.err.text()
+            for mark in SANITIZER_MARKS:
+                check(mark not in text,
+                      f"{m.name}: {text[text.find(mark):][:4000]}")
+
     def log(self):
-        """The last lines of all machines, for whoever looks for a failure."""
+        """The last lines of all machines, to find the cause of a failure."""
         text = []
         for m in self.machines:
             for label, out in ("guest", m.out), ("ferry", m.err):
