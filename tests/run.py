@@ -138,7 +138,7 @@ def main():
         tests = [t for t in file_tests(path, o.each, o.sanitizer)
                  if o.k in t[0] and word in t[0]]
         if o.l:
-            print("\n".join(t[0] for t in tests))
+            print("".join(t[0] + "\n" for t in tests), end="")
         elif tests:
             failed += run_file(path, tests)
     return 1 if failed else 0

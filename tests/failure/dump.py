@@ -6,6 +6,8 @@ import resource
 
 from ferry import AREA, MIB, PAGE, check, equal
 
+SANITIZERS = {"address"}
+
 GUEST = "work=verify mib=8"
 
 

@@ -6,6 +6,8 @@ import struct
 
 from ferry import BUILD, MIB, check, equal
 
+SANITIZERS = {"address"}
+
 EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
 PHDR = struct.Struct("<IIQQQQQQ")
 LOAD, NOTE = 1, 4

@@ -11,6 +11,8 @@ from ferry import check, equal, page
 from loss import lost_source, paused, quits, silent
 from relay import Relay
 
+SANITIZERS = {"address", "thread"}
+
 BUSY = "work=verify mib=32 seed=6"
 
 

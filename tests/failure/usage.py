@@ -6,6 +6,8 @@ import socket
 
 from ferry import BUILD, check, equal
 
+SANITIZERS = {"address"}
+
 KERNEL = os.path.join(BUILD, "guest.elf")
 RUN = ["run", "--name", "x", "--kernel", KERNEL]
 

@@ -3,6 +3,8 @@
 
 from ferry import equal
 
+SANITIZERS = {"address", "thread"}
+
 WORK = "work=verify mib=32 seed=9"
 
 

@@ -5,6 +5,8 @@ import time
 
 from ferry import check, equal, soon
 
+SANITIZERS = {"address", "thread"}
+
 BUSY = "work=verify mib=16"
 
 

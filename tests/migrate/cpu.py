@@ -11,6 +11,8 @@ import wire
 from ferry import check, equal
 from relay import Relay
 
+SANITIZERS = {"address"}
+
 BUSY = "work=verify mib=16 seed=3"
 LEAF7_EBX = {       # names of bits, as /proc/cpuinfo has them
     4: "hle", 11: "rtm", 14: "mpx", 16: "avx512f", 26: "avx512pf",

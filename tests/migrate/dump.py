@@ -12,6 +12,8 @@ from ferry import AREA, BUILD, MIB, PAGE, Skip, check, equal, one_json, page, \
     runs, soon
 from relay import Relay
 
+SANITIZERS = {"address", "thread"}
+
 DATA = 16 * MIB // PAGE         # pages of the data area in most tests
 GUEST = "work=verify mib=16 hold=1"
 RAM = [(0, 64 * MIB)]

@@ -5,6 +5,8 @@ from ferry import MIB, PAGE, Skip, check, equal, page
 from poisoned import all_seen, scattered, touched
 from relay import Relay
 
+SANITIZERS = {"address", "thread"}
+
 HUGE = 2 * MIB
 PER = HUGE // PAGE
 KINDS = ["anon", "memfd", "hugetlb"]

@@ -49,6 +49,7 @@ def test_tcp(world, ram):
     whole(b)
 
 
+test_tcp.sanitizers = {"address", "thread"}
 test_tcp.cases = {"ram": ["anon", "memfd"]}
 
 
@@ -59,6 +60,7 @@ def test_several_faults_on_one_page(world, ram):
     whole(b)
 
 
+test_several_faults_on_one_page.sanitizers = {"address", "thread"}
 test_several_faults_on_one_page.cases = {"ram": ["anon", "memfd"]}
 
 

@@ -5,6 +5,8 @@ import time
 
 from ferry import check, equal, soon
 
+SANITIZERS = {"address"}
+
 BUSY = "work=verify mib=16"
 PANICKED = "VIR_DOMAIN_CRASHED_PANICKED"
 

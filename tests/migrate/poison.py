@@ -141,6 +141,7 @@ def test_two_vcpus_on_one_page(world, vendor):
     b.verdict(expected=len(pages), seen=len(pages), readable=0, unexpected=0)
 
 
+test_two_vcpus_on_one_page.sanitizers = {"thread"}
 test_two_vcpus_on_one_page.cases = {"vendor": ["amd", "intel"]}
 
 
@@ -222,6 +223,7 @@ def test_chain(world, ram):
         equal(vmm.injected(), [], f"machine checks on {vmm.name}")
 
 
+test_chain.sanitizers = {"address", "thread"}
 test_chain.cases = {"ram": ["anon", "memfd"]}
 
 

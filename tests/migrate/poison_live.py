@@ -10,6 +10,8 @@ from ferry import AREA, MIB, PAGE, QmpError, check, equal, page, soon
 from poisoned import all_seen, scattered, touched
 from relay import SOURCE, TARGET, Relay
 
+SANITIZERS = {"address", "thread"}
+
 SLEEP = "work=verify mib=32 hold=1"
 DATA = 32 * MIB // PAGE
 

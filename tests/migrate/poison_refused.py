@@ -4,6 +4,8 @@
 from ferry import MIB, PAGE, Skip, check, equal, page, soon
 from poisoned import all_seen
 
+SANITIZERS = {"address"}
+
 SLEEP = "work=verify mib=32 hold=1"
 
 

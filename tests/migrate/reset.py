@@ -7,6 +7,8 @@ import shutil
 from ferry import BUILD, check, equal, page, soon
 from relay import Relay
 
+SANITIZERS = {"address", "thread"}
+
 BUSY = "work=verify mib=16"
 GUEST = {"guest": True, "reason": "guest-reset"}
 HOST = {"guest": False, "reason": "host-qmp-system-reset"}

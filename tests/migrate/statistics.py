@@ -5,6 +5,8 @@ import wire
 from ferry import MIB, PAGE, check, equal, one_json, page
 from relay import Relay
 
+SANITIZERS = {"thread"}
+
 MEMORY = 64 * MIB
 
 

@@ -5,6 +5,8 @@ import wire
 from ferry import check, equal
 from relay import Relay, SOURCE
 
+SANITIZERS = {"address", "thread"}
+
 BUSY = "work=verify mib=48 seed=8"
 
 

@@ -17,6 +17,8 @@ import time
 from errors import WAIT, Failed
 from ferry import BUILD, check, equal
 
+SANITIZERS = {"address"}
+
 BUSY = "work=verify mib=16"
 ESCAPE = b"\x1d"
 
