@@ -105,6 +105,22 @@ void ktest_reap(pid_t pid)
 	      "the child ended with wait status 0x%x", status);
 }
 
+/**
+ * ktest_need_hwpoison() - Skip the case unless it may use MADV_HWPOISON
+ *
+ * MADV_HWPOISON takes a page of the host out of use until it reboots. The lab
+ * (scripts/lab), which is thrown away, sets FERRY_TEST_HWPOISON=1; elsewhere a
+ * person who runs the program has to.
+ */
+void ktest_need_hwpoison(void)
+{
+	const char *allowed = getenv("FERRY_TEST_HWPOISON");
+
+	if (!allowed || strcmp(allowed, "1"))
+		SKIP("takes memory of this host out of use for good: "
+		     "FERRY_TEST_HWPOISON=1 allows that");
+}
+
 /** ktest_rest() - Give another thread time to do what it should not do */
 void ktest_rest(void)
 {

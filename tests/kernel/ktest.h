@@ -101,6 +101,7 @@ void ktest_end(int verdict, const char *fmt, ...)
 void ktest_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 pid_t ktest_fork(void);
 void ktest_reap(pid_t pid);
+void ktest_need_hwpoison(void);
 void ktest_rest(void);
 
 #define KTEST_OK	0

@@ -133,6 +133,7 @@ static void file_has_the_rest(void)
 	unsigned char *huge;
 	int fd;
 
+	ktest_need_hwpoison();
 	huge = huge_memfd(&fd);
 	for (size_t i = 0; i < HUGE / PAGE; i++)
 		memset(huge + i * PAGE, (int)(i % 250) + 1, PAGE);

@@ -35,6 +35,7 @@ def host_finds(vmm, gpa, mib=512):
     """The host takes a page out of use that nobody has touched."""
     if not os.path.exists(OFFLINE):
         raise Skip("this kernel has no CONFIG_MEMORY_FAILURE")
+    vmm.world.need_hwpoison()
     where = host_page(vmm, gpa, mib)
     with open(OFFLINE, "w", encoding="ascii") as f:
         f.write(hex(where))

@@ -15,6 +15,7 @@ VICTIMS = 512       # more than what connections hold: some have not left
 
 
 def lose(vmm, gpa):
+    vmm.world.need_hwpoison()
     equal(vmm.poison(gpa, method="hwpoison")["method"], "hwpoison", "method")
 
 

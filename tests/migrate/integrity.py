@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A guest that works arrives whole: each workload, RAM kind, 1 and 4 vCPUs."""
 
+from crossing import exits, whole
 from ferry import MIB, check, equal
 
 WORKLOADS = {
@@ -23,20 +24,16 @@ def cross(world, append, *args, uri="unix", **kw):
     return a, b
 
 
-def whole(vmm, sweep=True):
-    """Every page is used, checked, and right; the guest ends well."""
-    vmm.full_pass()
-    if sweep:
-        vmm.sweep()
-    vmm.verdict(expected=0, mce=0)
-    vmm.send("exit")
-    equal(vmm.wait_end(), 0, "exit status of the guest")
+def whole_to_the_end(vmm, sweep=True):
+    """Every page is used, checked and right; the guest ends well."""
+    whole(vmm, sweep)
+    exits(vmm)
 
 
 def test_integrity(world, work, ram, cpus):
     """No byte is wrong after a migration under load, a full pass included."""
     _, b = cross(world, WORKLOADS[work], "--ram", ram, cpus=cpus)
-    whole(b, sweep=work != "token")
+    whole_to_the_end(b, sweep=work != "token")
 
 
 test_integrity.cases = {"work": WORKLOADS, "ram": ["anon", "memfd"],
@@ -46,7 +43,7 @@ test_integrity.cases = {"work": WORKLOADS, "ram": ["anon", "memfd"],
 def test_tcp(world, ram):
     """The same over TCP."""
     _, b = cross(world, WORKLOADS["verify"], "--ram", ram, uri="tcp", cpus=2)
-    whole(b)
+    whole_to_the_end(b)
 
 
 test_tcp.sanitizers = {"address", "thread"}
@@ -57,7 +54,7 @@ def test_several_faults_on_one_page(world, ram):
     """vCPUs that walk all pages together, and wait for the same ones."""
     _, b = cross(world, "work=walk share=1 order=random mib=48", "--ram", ram,
                  cpus=4)
-    whole(b)
+    whole_to_the_end(b)
 
 
 test_several_faults_on_one_page.sanitizers = {"address", "thread"}
@@ -76,8 +73,8 @@ def test_other_seed_is_found(world):
     c.start_migration(d.uri)
     for vmm in a, b, c, d:
         vmm.wait_migration("completed")
-    whole(b)
-    whole(d)
+    whole_to_the_end(b)
+    whole_to_the_end(d)
 
 
 def test_hole_below_4g(world, ram):
@@ -90,7 +87,7 @@ def test_hole_below_4g(world, ram):
     equal(sum(pages.values()), memory // 4096, "pages that came")
     check(pages["zero"] > memory // 4096 * 9 // 10, "untouched RAM is sent")
     equal(a.migration()["ram"]["remaining"], 0, "bytes left behind")
-    whole(b)
+    whole_to_the_end(b)
 
 
 test_hole_below_4g.cases = {"ram": ["anon", "memfd"]}
@@ -101,17 +98,17 @@ def test_data_above_4g(world):
     a = world.run("work=walk order=seq", memory="3200M", cpus=2).ready()
     b = world.receive()
     a.migrate(b)
-    whole(b)
+    whole_to_the_end(b)
 
 
 def test_smallest(world):
     """16 MiB, all of it data."""
     _, b = cross(world, "work=verify", memory="16M")
-    whole(b)
+    whole_to_the_end(b)
 
 
 def test_64_vcpus(world):
     """As many vCPUs as there may be, each with its state."""
     _, b = cross(world, "work=walk mib=64", memory="128M", cpus=64)
     equal(b.status()["cpus"], 64, "vCPUs there")
-    whole(b)
+    whole_to_the_end(b)

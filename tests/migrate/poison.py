@@ -264,10 +264,11 @@ test_on_arrived.cases = {"ram": ["anon", "memfd"]}
 def test_area_start(world):
     """The address in `ferry poison` is any in the page; output is of it."""
     a = world.run("work=idle period_us=3600000000 mib=16").ready()
-    out, _ = world.ferry("poison", "a", "--address", hex(AREA + 0x5123))
+    how = ("--method", "simulate")
+    out, _ = world.ferry("poison", "a", *how, "--address", hex(AREA + 0x5123))
     check("1 page" in out, out)
     equal(a.poisoned(), {AREA + 0x5000}, "poisoned page")
-    world.ferry("poison", "a", "--address", hex(AREA), "--count", "3",
+    world.ferry("poison", "a", *how, "--address", hex(AREA), "--count", "3",
                 "--json")
     equal(a.poisoned(), {AREA + 0x5000, AREA, AREA + 0x1000, AREA + 0x2000},
           "poisoned pages")

@@ -6,38 +6,15 @@ to luck.
 """
 
 import wire
+from crossing import begin, finish, in_postcopy
 from ferry import AREA, MIB, PAGE, QmpError, check, equal, page, soon
 from poisoned import all_seen, scattered, touched
-from relay import SOURCE, TARGET, Relay
+from relay import SOURCE, TARGET
 
 SANITIZERS = {"address", "thread"}
 
 SLEEP = "work=verify mib=32 hold=1"
 DATA = 32 * MIB // PAGE
-
-
-def begin(world, append, *args, cpus=2, memory="64M"):
-    """A guest that is about to cross by a relay."""
-    a = world.run(append, *args, cpus=cpus, memory=memory).ready()
-    b = world.receive()
-    return a, b, Relay(world, b)
-
-
-def in_postcopy(world, append, *args, **kw):
-    """A guest that runs on b, while what a pushes is held back."""
-    a, b, relay = begin(world, append, *args, **kw)
-    relay.hold()
-    a.start_migration(relay.uri)
-    relay.wait(wire.RUNNING)
-    b.report()
-    a.wait_migration("postcopy-active")
-    return a, b, relay
-
-
-def finish(a, b, relay):
-    relay.release()
-    a.wait_migration("completed")
-    b.wait_migration("completed")
 
 
 def try_poison(vmm, pages):
@@ -116,10 +93,12 @@ def test_on_the_source_busy(world, ram):
     A page may leave between being found good and being made bad: such a one
     stays what it is there. What is poison there was poison here.
     """
-    a, b, relay = in_postcopy(world, "work=walk order=random mib=96", "--ram",
-                              ram, cpus=4, memory="128M")
+    a, b, relay = in_postcopy(world, "work=walk order=random mib=96 hold=1",
+                              "--ram", ram, cpus=4, memory="128M")
     tried = [page(i) for i in scattered(100, 200, 113)]
-    made = try_poison(a, tried)
+    made = try_poison(a, tried[::2])    # some for certain
+    b.send("go")
+    made += try_poison(a, tried[1::2])
     finish(a, b, relay)
     lost = b.poisoned()
     check(lost and lost <= set(made), len(lost), "poisoned there of",

@@ -79,8 +79,7 @@ def test_no_hwpoison(world):
 
 def test_hwpoison(world, ram):
     """The kernel's own poison does what the simulated does."""
-    if not world.has_hwpoison():
-        raise Skip("needs root and a kernel with CONFIG_MEMORY_FAILURE")
+    world.need_hwpoison()
     pages = [page(i) for i in (0, 100, 8191)]
     a = world.run(SLEEP, "--ram", ram, cpus=2).ready()
     for gpa in pages:

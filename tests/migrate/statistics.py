@@ -90,7 +90,14 @@ def test_guest_sees_it(world):
     b = world.receive()
     a.send("mark")
     a.report()
-    _, there = a.migrate(b)
+    # The push waits: nearly every page that the guest touches is a fault
+    relay = Relay(world, b)
+    relay.hold()
+    a.start_migration(relay.uri)
+    relay.wait(wire.RUNNING)
+    b.working(500)
+    relay.release()
+    there = b.wait_migration("completed")
     b.full_pass()
     line = b.ask("stalls", "stalls")
     pairs = [tuple(map(int, p.split(":"))) for p in

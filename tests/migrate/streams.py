@@ -2,19 +2,13 @@
 """Pages that are pushed on several connections arrive as on one."""
 
 import wire
+from crossing import whole
 from ferry import check, equal
 from relay import Relay, SOURCE
 
 SANITIZERS = {"address", "thread"}
 
 BUSY = "work=verify mib=48 seed=8"
-
-
-def whole(vmm):
-    """Every page is used, checked, and right."""
-    vmm.full_pass()
-    vmm.sweep()
-    vmm.verdict(expected=0, mce=0)
 
 
 def pushed(relay):
