@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A client of a machine's control socket, which keeps all events."""
+"""A client of a machine's control socket. It keeps all events."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ class QmpError(Exception):
 
 
 class Qmp:
-    """One connection. A thread of its own sorts answers from events."""
+    """One connection. A thread separates answers from events."""
 
     def __init__(self, path, alive):
         self.socket = self._connect(path, alive)
@@ -65,7 +65,7 @@ class Qmp:
             self.changed.notify_all()
 
     def wait(self, ready, what, timeout=WAIT):
-        """Wait until ready() gives something true; give that."""
+        """Wait until ready() is true. Return: its value."""
         end = time.monotonic() + timeout
         with self.changed:
             while not (found := ready()):
@@ -110,13 +110,13 @@ class Qmp:
         return result
 
     def seen(self, event, **data):
-        """All events of a name so far whose data match."""
+        """Data of all events so far that have this name and match @data."""
         with self.changed:
             return [e["data"] for e in self.events if e["event"] == event and
                     all(e["data"].get(k) == v for k, v in data.items())]
 
     def wait_event(self, event, timeout=WAIT, **data):
-        """Wait for an event, which may have come already; give its data."""
+        """Wait for an event, unless it has arrived already. Return: its data."""
         return self.wait(lambda: self.seen(event, **data),
                          f"event {event} {data}", timeout)[0]
 
