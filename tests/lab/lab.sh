@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# lab.sh - Test scripts/lab: what is in the lab, and what comes back from it
+# lab.sh - Test scripts/lab: what the lab contains, and what it returns
 #
-# Starts the lab a few times, for half a minute at most. Prints lines
-# "ok NAME" and "not ok NAME: why"; exit status 1 if a test failed.
+# Starts the lab several times. Prints lines "ok NAME" and "not ok NAME: why";
+# exit status 1 if a test failed.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -12,11 +12,11 @@ failed=0
 limit_s=180	# of a start whose command ends by itself
 dir=$(mktemp -d "${TMPDIR:-/tmp}/lab-test.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
-mkdir "$dir/tmp"	# where the lab's own files are to be, and to vanish
-# What it says of fetching is not what is tested here
+mkdir "$dir/tmp"	# for the lab's own files, which it must remove
+# Fetch first: the messages about that are not tested here
 scripts/lab --fetch || exit 1
 
-# check NAME WHY COMMAND...: the command says whether the test passed
+# check NAME WHY COMMAND...: the test passes if the command succeeds
 check() {
 	name=$1 why=$2; shift 2
 	if "$@"; then
@@ -28,7 +28,7 @@ check() {
 	fi
 }
 
-# lab ARGUMENT...: run it. Sets: $rc; its output is in $dir/out and $dir/err
+# lab ARGUMENT...: run the lab. Sets: $rc; its output is in $dir/out and $dir/err
 lab() {
 	TMPDIR="$dir/tmp" scripts/lab "$@" >"$dir/out" 2>"$dir/err"
 	rc=$?
@@ -46,8 +46,8 @@ says() {	# says FILE TEXT
 	grep -a -q -F -e "$2" "$dir/$1"
 }
 
-# The processes that have this test's folder among their arguments: the lab's.
-# The folder comes out of a file, or grep would be one of them.
+# ours: print the ids of the lab's processes: those that have this test's folder
+# in their arguments. grep reads the folder from a file, or it would find itself.
 echo "$dir/tmp/" >"$dir/pattern"
 ours() {
 	grep -l -a -F -f "$dir/pattern" /proc/[0-9]*/cmdline 2>/dev/null |
@@ -61,7 +61,7 @@ none_left() {
 	[ -z "$(ours)" ] && [ -z "$(ls "$dir/tmp")" ]
 }
 
-# ---- One start tells all that a command can find out from within -------------
+# ---- One start shows everything that a command can observe from inside -------
 
 cat >"$dir/inside" <<'END'
 echo "pwd $PWD"
@@ -83,7 +83,7 @@ echo "cpus $(nproc), $(sed -n 's/^Cpus_allowed_list:.//p' /proc/self/status)"
 echo x | cat /dev/fd/0 >/dev/null && echo "fd there"
 printf '\001\r\n\000\377\n'
 echo "this is standard error" >&2
-sleep 1000 &	# a process that stays behind must not hold the lab up
+sleep 1000 &	# a process that is left running must not delay the end
 exit 42
 END
 
@@ -91,7 +91,7 @@ odd="it's \$HOME \`\"*\\ "
 newline="two
 lines
 "
-# A folder that the lab's own /tmp would hide
+# The current folder is one that the lab's own /tmp would hide
 export FERRY_LAB_TEST="a 'b' \"c\""
 here=$PWD
 began=$(date +%s)
@@ -104,7 +104,7 @@ check status "not 42" same $? 42
 start_s=$(($(date +%s) - began))
 limit=$((start_s * 3 > 20 ? start_s * 3 : 20))
 check stdout "$(wc -c <"$dir/out") bytes" has out "arguments 5"
-check binary "bytes changed on their way" \
+check binary "some bytes changed" \
 	same "$(tail -n 2 "$dir/out" | od -A n -t x1 | tr -d '\n')" \
 	     " 01 0d 0a 00 ff 0a"
 check stderr "$(cat "$dir/err")" \
@@ -137,7 +137,7 @@ check nothing_left "$(ls "$dir/tmp") $(ours)" none_left ""
 
 # ---- A userfaultfd that poisons ----------------------------------------------
 
-# Ferry's own test knows best; it may not have been built
+# Ferry's own test decides; it may not have been built
 uffd=build/tests/kernel/poison-abi
 if [ -x "$uffd" ]; then
 	lab --timeout "$limit_s" -- "$uffd"
@@ -147,9 +147,9 @@ else
 	echo "skip lab.uffd_poison: $uffd has not been built"
 fi
 
-# ---- Ends that are not the command's -----------------------------------------
+# ---- The lab ends before the command does ------------------------------------
 
-# Waits for the lab's machine, then takes down who is running. Sets: $pids
+# Note the processes of the lab while its command runs. Sets: $pids
 : >"$dir/out"
 lab --timeout "$limit" -- sh -c 'echo begun; echo kept >$LAB_SCRATCH/x; sleep 999' &
 waiting=$!
@@ -188,7 +188,7 @@ check panic_status "$rc" same $rc 125
 check panic_said "not said" says err "the lab's kernel panicked"
 check panic_console "not shown" says err "Kernel panic - "
 
-# A QEMU that only falls: tried three times, and told of
+# A QEMU that always crashes: it is tried three times, and reported
 printf '#!/bin/sh\necho >>"%s/falls"\nulimit -c 0\nkill -ABRT $$\n' "$dir" >"$dir/qemu"
 chmod 755 "$dir/qemu"
 LAB_QEMU="$dir/qemu" lab -- true

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A stock Linux kernel reboots: the machine is reset, poison is forgotten."""
+"""A stock Linux kernel reboots: the machine is reset, its poison is cleared."""
 
 from ferry import MIB, check, equal
 from linux import BOOT, linux, wait_text
@@ -22,14 +22,14 @@ while read word; do
 	esac
 done
 """
-# The guest looks for a block of 4 MiB that nobody uses, by the BUDDY flag (bit 10)
-# in /proc/kpageflags, Linux's Documentation/admin-guide/mm/pagemap.rst: the
-# last to be given away, so that the kernel doesn't meet the poison in its
-# middle on the way down
+# The guest looks for a free block of 4 MiB, by the BUDDY flag (bit 10) in
+# /proc/kpageflags, Linux's Documentation/admin-guide/mm/pagemap.rst. The page
+# allocator uses such a block last, so that the kernel does not access the
+# poison in the middle of it while it shuts down
 
 
 def boots(vmm):
-    """What it has said of itself at each start."""
+    """The line that the init prints at each boot."""
     with vmm.out.changed:
         return [x.text for x in vmm.out.lines if x.text.startswith("up cpus=")]
 
@@ -46,11 +46,11 @@ def wait_boot(vmm, n):
 
 
 def test_reboot_after_poison(world, cpus):
-    """The list is cleared, the pages are fresh, all of its RAM can be used."""
+    """After a reboot the list is empty, and all of RAM can be used."""
     a = linux(world, INIT, cpus=cpus)
     wait_boot(a, 1)
     pfn = wait_text(a, "free pfn=").split("=")[1].strip()
-    check(pfn != "none", "the guest finds no block of 4 MiB that nobody uses")
+    check(pfn != "none", "the guest finds no free block of 4 MiB")
     a.poison((int(pfn) + 512) * 4096, 16)
     equal(len(a.poisoned()), 16, "poisoned pages")
     a.send("again")
