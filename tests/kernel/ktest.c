@@ -124,27 +124,26 @@ void ktest_check_verdict(void)
 		_exit(verdict->code);
 }
 
+/**
+ * ktest_need_hwpoison() - Skip the case unless it may use MADV_HWPOISON
+ *
+ * MADV_HWPOISON takes a page of the host out of use until it reboots. The lab
+ * (scripts/lab), which is thrown away, sets FERRY_TEST_HWPOISON=1; elsewhere a
+ * person who runs the program has to.
+ */
+void ktest_need_hwpoison(void)
+{
+	const char *allowed = getenv("FERRY_TEST_HWPOISON");
+
+	if (!allowed || strcmp(allowed, "1"))
+		SKIP("takes memory of this host out of use for good: "
+		     "FERRY_TEST_HWPOISON=1 allows that");
+}
+
 /** ktest_rest() - Give another thread time to do what it should not do */
 void ktest_rest(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
-}
-
-/**
- * ktest_may_lose_memory() - Skip the case unless real memory may be poisoned
- *
- * MADV_HWPOISON takes a physical page away from the host until it restarts.
- * Only the user may decide that, with FERRY_TEST_HWPOISON=1. scripts/lab sets
- * it: the lab's memory is emulated.
- */
-void ktest_may_lose_memory(void)
-{
-	const char *may = getenv("FERRY_TEST_HWPOISON");
-
-	if (!may || strcmp(may, "1"))
-		SKIP("this case takes a page away from the host until it "
-		     "restarts (MADV_HWPOISON): set FERRY_TEST_HWPOISON=1 to "
-		     "allow that");
 }
 
 static void on_sigbus(int sig, siginfo_t *si, void *uc)

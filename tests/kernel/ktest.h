@@ -103,8 +103,8 @@ pid_t ktest_fork(void);
 void ktest_reap(pid_t pid);
 bool ktest_ended(pid_t pid);
 void ktest_check_verdict(void);
+void ktest_need_hwpoison(void);
 void ktest_rest(void);
-void ktest_may_lose_memory(void);
 
 #define KTEST_OK	0
 #define KTEST_NOT_OK	1

@@ -133,6 +133,7 @@ static void file_has_the_rest(void)
 	unsigned char *huge;
 	int fd;
 
+	ktest_need_hwpoison();
 	huge = huge_memfd(&fd);
 	for (size_t i = 0; i < HUGE / PAGE; i++)
 		memset(huge + i * PAGE, (int)(i % 250) + 1, PAGE);
@@ -211,7 +212,7 @@ static void split_case(struct mapping *m)
 static void file_case(struct mapping *m)
 {
 	(void)m;
-	ktest_may_lose_memory();
+	ktest_need_hwpoison();
 	with_pool(file_has_the_rest, true);
 }
 

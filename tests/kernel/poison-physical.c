@@ -201,7 +201,7 @@ static void hwpoison_differs(struct mapping *m)
 	pid_t pid;
 	char c;
 
-	ktest_may_lose_memory();
+	ktest_need_hwpoison();
 	memset(m->addr, FILL, PAGE);
 	CHECK(!pipe(go), "pipe: %m");
 	pid = ktest_fork();

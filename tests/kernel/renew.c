@@ -85,7 +85,7 @@ static void lose(struct mapping *m)
 	struct sigaction once = { .sa_handler = on_sigbus }, before;
 	int rc;
 
-	ktest_may_lose_memory();
+	ktest_need_hwpoison();
 	memset(m->addr, 0x42, m->len);
 	sigaction(SIGBUS, &once, &before);
 	rc = madvise(m->addr + PAGE, PAGE, MADV_HWPOISON) ? errno : 0;
