@@ -187,7 +187,9 @@ static int sink_start(struct log_sink *s)
 		return 0;
 	for (unsigned i = 0; i < LOG_QUEUE; i++)
 		s->ring[i].turn = i;
-	s->tail = s->head = s->dropped = 0;
+	s->head = 0;
+	s->tail = 0;
+	s->dropped = 0;
 	s->stop = false;
 	sem_init(&s->filled, 0, 0);
 	rc = thread_start(&s->writer, "log", sink_main, s);
