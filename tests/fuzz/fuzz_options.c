@@ -33,7 +33,7 @@ static void check_options(const struct options *o)
 
 	CHECK(o->cmd < CMDS && options_word(o->cmd));
 	if (o->name)
-		CHECK(runtime_name_valid(o->name));
+		CHECK(!runtime_check_name(o->name, NULL));
 	if (o->cmd == CMD_MIGRATE || o->cmd == CMD_RECEIVE)
 		check_uri(o->uri);
 	if (o->cmd == CMD_RUN) {

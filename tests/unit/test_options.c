@@ -426,19 +426,19 @@ static void names_are_checked(void **state)
 	char name[RUNTIME_NAME_MAX + 2];
 
 	(void)state;
-	assert_true(runtime_name_valid("a"));
-	assert_true(runtime_name_valid("Web-1.example_org"));
-	assert_false(runtime_name_valid(""));
-	assert_false(runtime_name_valid("a b"));
-	assert_false(runtime_name_valid("../x"));
-	assert_false(runtime_name_valid("-x"));
-	assert_false(runtime_name_valid("\xc3\xa9"));
+	assert_int_equal(runtime_check_name("a", NULL), 0);
+	assert_int_equal(runtime_check_name("Web-1.example_org", NULL), 0);
+	assert_int_equal(runtime_check_name("", NULL), -EINVAL);
+	assert_int_equal(runtime_check_name("a b", NULL), -EINVAL);
+	assert_int_equal(runtime_check_name("../x", NULL), -EINVAL);
+	assert_int_equal(runtime_check_name("-x", NULL), -EINVAL);
+	assert_int_equal(runtime_check_name("\xc3\xa9", NULL), -EINVAL);
 	memset(name, 'n', sizeof(name));
 	name[RUNTIME_NAME_MAX] = '\0';
-	assert_true(runtime_name_valid(name));
+	assert_int_equal(runtime_check_name(name, NULL), 0);
 	name[RUNTIME_NAME_MAX] = 'n';
 	name[RUNTIME_NAME_MAX + 1] = '\0';
-	assert_false(runtime_name_valid(name));
+	assert_int_equal(runtime_check_name(name, NULL), -EINVAL);
 }
 
 int main(void)

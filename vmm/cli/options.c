@@ -236,14 +236,6 @@ static int check_ram(uint64_t bytes, const char *text, struct error *err)
 				       "whole number of MiB", text) : 0;
 }
 
-static int check_name(const char *name, struct error *err)
-{
-	char unused[RUNTIME_PATH_MAX];
-
-	return runtime_name_valid(name) ? 0 :
-	       runtime_path(name, unused, sizeof(unused), err);
-}
-
 /* Check the value of an option, and store it in its field */
 static int store_option(struct options *o, const struct option_def *d,
 			const char *text, struct error *err)
@@ -271,7 +263,7 @@ static int store_option(struct options *o, const struct option_def *d,
 	case TYPE_ADDRESS:
 		return parse_address(what, text, field, err);
 	case TYPE_NAME:
-		rc = check_name(text, err);
+		rc = runtime_check_name(text, err);
 		break;
 	case TYPE_WORD:
 		rc = check_word(d, text, err);
@@ -379,7 +371,7 @@ static int store_word(struct options *o, const char *arg, char *text,
 		o->file = text;
 	else
 		o->name = text;
-	return o->name == text ? check_name(text, err) : 0;
+	return o->name == text ? runtime_check_name(text, err) : 0;
 }
 
 /* With --control the argument NAME may be left out */

@@ -101,6 +101,16 @@ void control_add(struct control *c, const struct control_command *table,
 	dispatch_add(&c->dispatch, table, ctx);
 }
 
+void control_answer(struct control_later *later, json_t *ret,
+		    const struct error *err)
+{
+	later->ret = ret;
+	if (err)
+		later->err = *err;
+	if (loop_post(later->loop, later->done, later))
+		log_line("out of memory: an answer to a control client is lost");
+}
+
 static char *event_format(const char *name, json_t *data)
 {
 	struct timeval now;

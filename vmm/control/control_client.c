@@ -169,16 +169,6 @@ static void client_on_answer(void *arg)
 	client_work(cl);
 }
 
-void control_answer(struct control_later *later, json_t *ret,
-		    const struct error *err)
-{
-	later->ret = ret;
-	if (err)
-		later->err = *err;
-	if (loop_post(later->loop, later->done, later))
-		log_line("out of memory: an answer to a control client is lost");
-}
-
 /* All output was written */
 static void client_on_write(struct bufferevent *bev, void *arg)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host.h"
+#include "host_reset.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/console/chardev.h"

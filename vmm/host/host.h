@@ -73,22 +73,4 @@ void host_set_machine(struct host *h, struct machine *m);
  */
 void host_register(struct host *h);
 
-/** host_reset_asked() - The observer's reset(); @ctx is the host */
-void host_reset_asked(void *ctx);
-
-/** host_was_reset() - The observer's was_reset(); @ctx is the host */
-void host_was_reset(void *ctx, enum reset_cause cause);
-
-/**
- * host_system_reset() - Reset the guest, or end the machine (@no_reboot)
- * @h:		the host, locked, with a machine
- * @err:	the cause of a failure
- *
- * While pages of the guest are still arriving, its vCPUs stop, and the reset
- * follows when all have arrived.
- *
- * Return: 0, -EBUSY (the guest is not this machine's to reset), -errno
- */
-int host_system_reset(struct host *h, struct error *err);
-
 #endif /* FERRY_HOST_H */

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "host.h"
+#include "host_reset.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/boot/boot.h"
