@@ -2,8 +2,8 @@
 /*
  * fuzz_options.c - Arbitrary command lines
  *
- * The input is the arguments, each ended by a newline. What is accepted must
- * be within its limits.
+ * The input is the arguments, each ended by a newline. Accepted values must be
+ * within their limits.
  */
 
 #include <errno.h>

@@ -217,7 +217,7 @@ void log_stop(void)
 			continue;
 		s->stop = true;
 		sem_post(&s->filled);
-		/* What did not take its lines would block a direct write, too */
+		/* A descriptor that blocked would block a direct write, too */
 		if (thread_finish(s->writer, LOG_FLUSH_MS))
 			s->fd = -1;
 		sem_destroy(&s->filled);

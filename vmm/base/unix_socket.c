@@ -86,7 +86,8 @@ static int probe_stale(const struct sockaddr_un *sa, struct error *err)
 	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa))) {
 		/* EAGAIN: its queue is full, so a process listens there */
 		if (errno != ECONNREFUSED && errno != ENOENT)
-			rc = error_set(err, errno == EAGAIN ? EADDRINUSE : errno,
+			rc = error_set(err,
+				       errno == EAGAIN ? EADDRINUSE : errno,
 				       "socket %s is in use or cannot be "
 				       "reached: %m", sa->sun_path);
 	} else {

@@ -97,7 +97,8 @@ static const struct option_def options[] = {
 		  "are powers of 1024, a plain number is MiB\n"
 		  "(default 128M)" },
 	{ "cpus", "N", BIT(CMD_RUN), TYPE_COUNT, AT(cpus),
-	  .help = "virtual CPUs, 1 to 64 (default 1)", .limit = MACHINE_CPUS_MAX },
+	  .help = "virtual CPUs, 1 to 64 (default 1)",
+	  .limit = MACHINE_CPUS_MAX },
 	{ "kernel", "FILE", BIT(CMD_RUN), TYPE_PATH, AT(kernel),
 	  .help = "kernel to boot: a Linux bzImage, or a 64-bit ELF\n"
 		  "file with a PVH note", .required = BIT(CMD_RUN) },

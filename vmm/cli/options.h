@@ -42,8 +42,8 @@ enum subcommand {
  * @uri:	argument of migrate and receive
  * @file:	argument of dump
  *
- * The other members are options, explained in the table in options.c; NULL, 0 or
- * false if not given and without a default. Sizes are in bytes.
+ * The other members are options, explained in the table in options.c; NULL, 0
+ * or false if not given and without a default. Sizes are in bytes.
  */
 struct options {
 	enum subcommand cmd, topic;

@@ -108,7 +108,7 @@ void control_answer(struct control_later *later, json_t *ret,
 	if (err)
 		later->err = *err;
 	if (loop_post(later->loop, later->done, later))
-		log_line("out of memory: an answer to a control client is lost");
+		log_line("out of memory: an answer to a client is lost");
 }
 
 static char *event_format(const char *name, json_t *data)
@@ -238,7 +238,7 @@ void control_close(struct control *c)
 	/* A client may look for the socket as soon as it is disconnected */
 	unix_listener_close(&c->listener);
 	/* Send the answers that are owed, then the last events. Commands that
-	 * wait behind these answers are not run: their modules are freed already
+	 * came after those are not run: their modules are freed already
 	 */
 	c->clients.last = true;
 	loop_drain(c->loop);

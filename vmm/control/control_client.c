@@ -184,7 +184,7 @@ static void client_on_event(struct bufferevent *bev, short what, void *arg)
 	struct client *cl = arg;
 
 	(void)bev;
-	/* It shut down its writing side: it may still read, as in a pipe to nc */
+	/* It shut down its writing side, and may still read: a pipe to nc */
 	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING)) {
 		cl->ended = true;
 		if (!cl->from.owed)
@@ -240,7 +240,7 @@ void clients_add(struct clients *set, int fd)
 
 	bufferevent_setcb(cl->bev, client_on_read, client_on_write,
 			  client_on_event, cl);
-	/* More than MESSAGE_MAX, so that a message that is too long is detected */
+	/* More than MESSAGE_MAX, to detect a message that is too long */
 	bufferevent_setwatermark(cl->bev, EV_READ, 0, 2 * MESSAGE_MAX);
 	bufferevent_enable(cl->bev, EV_READ | EV_WRITE);
 	client_reply(cl, qmp_greeting());

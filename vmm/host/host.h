@@ -29,8 +29,8 @@ struct loop;
  * @side:	"none", "source" or "destination": this machine's role in a
  *		migration, a literal
  * @no_reboot:	a reset ends the machine
- * @ram:	kind of RAM for a guest that arrives (enum ram_backing), or -1 for
- *		the source's
+ * @ram:	kind of RAM for a guest that arrives (enum ram_backing); -1: the
+ *		same as the source's
  * @shown:	1 if the last status event was RESUME, 0 if STOP, -1 if none
  * @lock:	while it is held, @machine is not freed; does not protect the
  *		machine's own state

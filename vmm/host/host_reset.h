@@ -11,7 +11,8 @@
 struct host;
 
 /**
- * host_reset_asked() - The observer's reset(): post the reset to the main thread
+ * host_reset_asked() - The observer's reset(): post the reset to the main
+ * thread
  * @ctx:	the host
  */
 void host_reset_asked(void *ctx);
