@@ -22,6 +22,7 @@ static void expect_event(int fd, json_int_t n)
 {
 	json_t *msg = raw_read(fd);
 
+	assert_non_null(msg);
 	assert_string_equal(json_string_value(json_object_get(msg, "event")),
 			    "TEST");
 	assert_int_equal(raw_number(msg, "data", "n"), n);
