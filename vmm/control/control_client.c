@@ -312,7 +312,7 @@ static void trim_events(struct clients *set)
 
 void clients_tell(struct clients *set, char *text)
 {
-	struct sent_event *e = malloc(sizeof(*e));
+	struct sent_event *e = calloc(1, sizeof(*e));
 	struct client *cl;
 
 	if (!e) {
@@ -320,7 +320,8 @@ void clients_tell(struct clients *set, char *text)
 		free(text);
 		return;
 	}
-	*e = (struct sent_event){ .text = text, .len = strlen(text) };
+	e->text = text;
+	e->len = strlen(text);
 	set->event_bytes += e->len;
 	TAILQ_INSERT_TAIL(&set->events, e, link);
 	TAILQ_FOREACH(cl, &set->list, link) {
