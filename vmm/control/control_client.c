@@ -324,8 +324,8 @@ void clients_tell(struct clients *set, char *text)
 	e->len = strlen(text);
 	set->event_bytes += e->len;
 	TAILQ_INSERT_TAIL(&set->events, e, link);
-	TAILQ_FOREACH(cl, &set->list, link) {
-		if (!cl->next && cl->from.ready && !cl->closing)
+	for (cl = TAILQ_FIRST(&set->list); cl; cl = TAILQ_NEXT(cl, link)) {
+		if (cl->from.ready && !cl->closing && !cl->next)
 			cl->next = e;
 		client_take_events(cl, AHEAD_MAX);
 	}
