@@ -10,8 +10,8 @@
  * Events are kept in one list for all clients. Each client has a pointer to the
  * next event that it lacks, and takes events only while little of its output is
  * unwritten. So a burst of events reaches a client as fast as the client reads;
- * the list is bounded, and a client that needs its oldest event when the list is
- * full is disconnected.
+ * the list is bounded, and when it is full, a client that still lacks the oldest
+ * event is disconnected.
  *
  * Only the callback that works on a client, at its end, or the function that
  * walks the list frees the client; the functions they call set @dead.
