@@ -2,9 +2,9 @@
 /*
  * options.c - The command line
  *
- * getopt_long(3) finds the options; each is checked and stored by the type in its
- * row of the table. The arguments that remain are stored by the synopsis of the
- * subcommand. Last, the parser checks that nothing required is missing.
+ * getopt_long(3) finds the options; each is checked and stored by the type in
+ * its row of the table. The arguments that remain are stored by the synopsis of
+ * the subcommand. Last, the parser checks that nothing required is missing.
  */
 
 #include <assert.h>
