@@ -286,7 +286,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);	/* a size limit is an error of write(2) */
+	signal(SIGXFSZ, SIG_IGN);	/* write(2) fails with EFBIG */
 	return o.cmd == CMD_RUN || o.cmd == CMD_RECEIVE ? run_process(&o)
 							: cli_run(&o);
 }

@@ -2,8 +2,8 @@
 /*
  * fuzz_options.c - Arbitrary command lines
  *
- * The input is the arguments, each ended by a newline. What is accepted must
- * be within its limits.
+ * The input is the arguments, each ended by a newline. Accepted values must be
+ * within their limits.
  */
 
 #include <errno.h>
@@ -33,7 +33,7 @@ static void check_options(const struct options *o)
 
 	CHECK(o->cmd < CMDS && options_word(o->cmd));
 	if (o->name)
-		CHECK(runtime_name_valid(o->name));
+		CHECK(!runtime_check_name(o->name, NULL));
 	if (o->cmd == CMD_MIGRATE || o->cmd == CMD_RECEIVE)
 		check_uri(o->uri);
 	if (o->cmd == CMD_RUN) {

@@ -60,7 +60,8 @@ static void parse_line(struct found *f, const char *line)
 	unsigned thread, number;
 	char more[64];
 
-	if (sscanf(line, "ferry: %u messages dropped%63s", &number, more) == 2) {
+	if (sscanf(line, "ferry: %u messages dropped%63s",
+		   &number, more) == 2) {
 		f->dropped += number;
 		f->reports++;
 		return;
@@ -169,7 +170,7 @@ static void all_lines_are_written_at_the_end(void **state)
 	assert_int_equal(f.dropped, 0);
 }
 
-/* Standard error is not read here: afterwards this process does not write to it */
+/* Standard error is not read: log_stop() gives it up for this process */
 static void a_log_file_goes_on_when_stderr_is_full(void **state)
 {
 	char path[] = "/tmp/ferry-test.XXXXXX", line[800];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* test_qmp.c - Where messages end, what they look like, which arguments fit */
+/* test_qmp.c - End and format of messages, check of arguments */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 #include "vmm/control/control_dispatch.h"
 #include "vmm/control/qmp.h"
 
-/* Length of the first message, given all at once and given byte by byte */
+/* Length of the first message: parsed at once, and byte by byte */
 static size_t frame(const char *text)
 {
 	struct qmp_frame whole = { 0 }, bits = { 0 };

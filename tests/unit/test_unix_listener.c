@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* test_unix_listener.c - Who lets clients in, also without descriptors */
+/* test_unix_listener.c - Accepting clients, also without free descriptors */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,8 +72,8 @@ static void end(struct setup *t)
 	rmdir(t->dir);
 }
 
-/* accept(2) fails at once, again and again, as long as none is free */
-static void without_descriptors_it_waits(void **state)
+/* Without a free descriptor, each accept(2) fails at once */
+static void without_descriptors_it_pauses(void **state)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct rlimit before, none;
@@ -102,7 +102,7 @@ static void without_descriptors_it_waits(void **state)
 	end(&t);
 }
 
-static void many_come_in(void **state)
+static void many_clients_are_accepted(void **state)
 {
 	struct setup t;
 
@@ -122,8 +122,8 @@ static void many_come_in(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(without_descriptors_it_waits),
-		cmocka_unit_test(many_come_in),
+		cmocka_unit_test(without_descriptors_it_pauses),
+		cmocka_unit_test(many_clients_are_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

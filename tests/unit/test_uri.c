@@ -94,7 +94,7 @@ static void refusals_say_why(void **state)
 	}
 }
 
-/* What is told to people is what they could have typed */
+/* uri_text() gives a text that uri_parse() accepts */
 static void as_it_was_typed(void **state)
 {
 	static const char *const good[] = {

@@ -134,7 +134,7 @@ void get_fields(struct reader *r, const struct field *f, size_t n,
  */
 struct reader get_part(struct reader *r);
 
-/** reader_done() - Return: all bytes were read, and no read went past the end */
+/** reader_done() - Return: all bytes were read, and no read failed */
 bool reader_done(const struct reader *r);
 
 #endif /* FERRY_BYTES_H */

@@ -187,7 +187,9 @@ static int sink_start(struct log_sink *s)
 		return 0;
 	for (unsigned i = 0; i < LOG_QUEUE; i++)
 		s->ring[i].turn = i;
-	s->tail = s->head = s->dropped = 0;
+	s->head = 0;
+	s->tail = 0;
+	s->dropped = 0;
 	s->stop = false;
 	sem_init(&s->filled, 0, 0);
 	rc = thread_start(&s->writer, "log", sink_main, s);
@@ -215,7 +217,7 @@ void log_stop(void)
 			continue;
 		s->stop = true;
 		sem_post(&s->filled);
-		/* What did not take its lines would block a direct write, too */
+		/* A descriptor that blocked would block a direct write, too */
 		if (thread_finish(s->writer, LOG_FLUSH_MS))
 			s->fd = -1;
 		sem_destroy(&s->filled);

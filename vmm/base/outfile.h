@@ -3,8 +3,8 @@
  * outfile.h - An output file that appears complete or not at all
  *
  * The file is written under a temporary name in the same directory, and renamed
- * when it is complete: a failure leaves the previous file as it was. Ranges that
- * were never written are holes, and read as zeroes.
+ * when it is complete: a failure leaves the previous file as it was. Ranges
+ * that were never written are holes, and read as zeroes.
  */
 #ifndef FERRY_OUTFILE_H
 #define FERRY_OUTFILE_H

@@ -19,7 +19,7 @@ enum run_state {
 	RUN_POSTMIGRATE,	/* handed over: never runs here again */
 	RUN_INTERNAL_ERROR,	/* stopped by an error it can't continue from */
 	RUN_SHUTDOWN,		/* the guest ended */
-	RUN_GUEST_PANICKED,	/* paused: the guest's kernel reported a panic */
+	RUN_GUEST_PANICKED,	/* paused: its kernel reported a panic */
 	RUN_STATES
 };
 

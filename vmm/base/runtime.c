@@ -12,15 +12,19 @@
 
 #define SUFFIX ".sock"
 
-bool runtime_name_valid(const char *name)
+int runtime_check_name(const char *name, struct error *err)
 {
 	static const char allowed[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 		"0123456789._-";
 	size_t len = strlen(name);
 
-	return len && len <= RUNTIME_NAME_MAX && name[0] != '-' &&
-	       strspn(name, allowed) == len;
+	if (len && len <= RUNTIME_NAME_MAX && name[0] != '-' &&
+	    strspn(name, allowed) == len)
+		return 0;
+	return error_set(err, EINVAL, "'%.80s' is not a valid machine name; "
+			 "use 1 to %d letters, digits, '.', '_' or '-', and no "
+			 "'-' in front", name, RUNTIME_NAME_MAX);
 }
 
 int runtime_dir(char *buf, size_t size, struct error *err)
@@ -49,14 +53,10 @@ int runtime_dir(char *buf, size_t size, struct error *err)
 int runtime_path(const char *name, char *buf, size_t size, struct error *err)
 {
 	char dir[RUNTIME_PATH_MAX];
-	int rc;
+	int rc = runtime_check_name(name, err);
 
-	if (!runtime_name_valid(name))
-		return error_set(err, EINVAL, "'%.80s' is not a valid machine "
-				 "name; use 1 to %d letters, digits, '.', '_' "
-				 "or '-', and no '-' in front", name,
-				 RUNTIME_NAME_MAX);
-	rc = runtime_dir(dir, sizeof(dir), err);
+	if (!rc)
+		rc = runtime_dir(dir, sizeof(dir), err);
 	if (rc)
 		return rc;
 	if ((size_t)snprintf(buf, size, "%s/%s" SUFFIX, dir, name) >= size)

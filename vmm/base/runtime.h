@@ -16,13 +16,14 @@
 #define RUNTIME_PATH_MAX 108
 
 /**
- * runtime_name_valid() - Check the name of a machine
+ * runtime_check_name() - Check the name of a machine
  * @name:	letters, digits, '.', '_' and '-', 1 to RUNTIME_NAME_MAX of
  *		them, and no '-' in front
+ * @err:	says that @name is not valid, and what is
  *
- * Return: true if @name is valid
+ * Return: 0, -EINVAL
  */
-bool runtime_name_valid(const char *name);
+int runtime_check_name(const char *name, struct error *err);
 
 /**
  * runtime_dir() - The directory of this user's control sockets

@@ -2,8 +2,8 @@
 /*
  * thread.h - Threads and mutexes
  *
- * Threads that thread_start() starts handle no signal: SIGTERM and SIGINT belong
- * to the main thread, SIGBUS to the threads that access guest memory.
+ * Threads that thread_start() starts handle no signal: SIGTERM and SIGINT
+ * belong to the main thread, SIGBUS to the threads that access guest memory.
  */
 #ifndef FERRY_THREAD_H
 #define FERRY_THREAD_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* cli.c - The table of subcommands that talk to a machine, and the short ones */
+/* cli.c - The subcommands that talk to a machine: table, and the short ones */
 
 #include <errno.h>
 #include <inttypes.h>

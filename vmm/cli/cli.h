@@ -11,7 +11,7 @@
 #define CLI_OK		0
 #define CLI_FAILED	1
 #define CLI_USAGE	2	/* returned by main() */
-#define CLI_PAUSED	3	/* migrate: connection lost after the hand-over */
+#define CLI_PAUSED	3	/* migrate: postcopy-paused */
 #define CLI_INTERRUPTED	130	/* migrate: Ctrl-C; the migration goes on */
 
 /**

@@ -56,10 +56,12 @@ static void print_lost(json_t *ret)
 	json_t *list = cli_get(ret, "lost"), *range;
 	size_t i;
 
-	json_array_foreach(list, i, range)
+	json_array_foreach(list, i, range) {
+		json_int_t at = json_integer_value(cli_get(range, "address"));
+
 		printf("lost: %.0f bytes at 0x%" PRIx64 "\n",
-		       cli_number(range, "size"),
-		       (uint64_t)json_integer_value(cli_get(range, "address")));
+		       cli_number(range, "size"), (uint64_t)at);
+	}
 	if (list)
 		printf("%.0f bytes are lost (memory failure), and are not in "
 		       "the file\n", cli_number(ret, "lost-bytes"));

@@ -65,8 +65,9 @@ static void print_machines(json_t *list, const char *dir)
 	}
 	printf("%-20s %-16s %8s %5s %9s  %s\n", "NAME", "STATUS", "MIB",
 	       "VCPUS", "POISONED", "MIGRATION");
-	json_array_foreach(list, i, st)
+	json_array_foreach(list, i, st) {
 		print_machine(st);
+	}
 }
 
 int cli_list(const struct options *o)

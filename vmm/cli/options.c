@@ -2,9 +2,9 @@
 /*
  * options.c - The command line
  *
- * getopt_long(3) finds the options, which are checked and stored as their rows
- * in the table say. The arguments that are left get the meaning that the row of
- * the subcommand gives them. Then the parser looks for what is missing.
+ * getopt_long(3) finds the options; each is checked and stored by the type in
+ * its row of the table. The arguments that remain are stored by the synopsis of
+ * the subcommand. Last, the parser checks that nothing required is missing.
  */
 
 #include <assert.h>
@@ -97,7 +97,8 @@ static const struct option_def options[] = {
 		  "are powers of 1024, a plain number is MiB\n"
 		  "(default 128M)" },
 	{ "cpus", "N", BIT(CMD_RUN), TYPE_COUNT, AT(cpus),
-	  .help = "virtual CPUs, 1 to 64 (default 1)", .limit = MACHINE_CPUS_MAX },
+	  .help = "virtual CPUs, 1 to 64 (default 1)",
+	  .limit = MACHINE_CPUS_MAX },
 	{ "kernel", "FILE", BIT(CMD_RUN), TYPE_PATH, AT(kernel),
 	  .help = "kernel to boot: a Linux bzImage, or a 64-bit ELF\n"
 		  "file with a PVH note", .required = BIT(CMD_RUN) },
@@ -236,14 +237,6 @@ static int check_ram(uint64_t bytes, const char *text, struct error *err)
 				       "whole number of MiB", text) : 0;
 }
 
-static int check_name(const char *name, struct error *err)
-{
-	char unused[RUNTIME_PATH_MAX];
-
-	return runtime_name_valid(name) ? 0 :
-	       runtime_path(name, unused, sizeof(unused), err);
-}
-
 /* Check the value of an option, and store it in its field */
 static int store_option(struct options *o, const struct option_def *d,
 			const char *text, struct error *err)
@@ -271,7 +264,7 @@ static int store_option(struct options *o, const struct option_def *d,
 	case TYPE_ADDRESS:
 		return parse_address(what, text, field, err);
 	case TYPE_NAME:
-		rc = check_name(text, err);
+		rc = runtime_check_name(text, err);
 		break;
 	case TYPE_WORD:
 		rc = check_word(d, text, err);
@@ -379,7 +372,7 @@ static int store_word(struct options *o, const char *arg, char *text,
 		o->file = text;
 	else
 		o->name = text;
-	return o->name == text ? check_name(text, err) : 0;
+	return o->name == text ? runtime_check_name(text, err) : 0;
 }
 
 /* With --control the argument NAME may be left out */

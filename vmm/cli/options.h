@@ -39,45 +39,19 @@ enum subcommand {
  * @cmd:	the subcommand; CMD_HELP also for its --help
  * @topic:	with CMD_HELP: the subcommand to explain; CMD_HELP for all
  * @name:	machine's name; NULL if only @control is given
- * @uri:	destination of a migration, or address to receive at
- * @file:	path of a dump
- * @kernel:	file
- * @initrd:	file, or NULL
- * @append:	guest's boot arguments, "" if none
- * @control:	path of the control socket, or NULL for the name's own
- * @serial:	end of the guest's serial port: "stdio", "none", "file:PATH"
- * @log:	file that gets a copy of the messages, or NULL
- * @memory:	bytes
- * @cpus:	number of vCPUs
- * @ram:	"anon", "memfd" or "hugetlb"; NULL if not given to receive
- * @cpu:	"host" or "baseline"
- * @cpu_vendor:	"host", "amd" or "intel"
- * @paused:	do not start the guest
- * @no_reboot:	end the machine when the guest asks for a reset
- * @raw:	dump plain bytes instead of an ELF core file
- * @size:	bytes to dump; 0 for all
- * @address:	guest-physical, of the first page to poison or byte to dump
- * @count:	pages to poison, or events to wait for (0: no limit)
- * @method:	"auto", "hwpoison" or "simulate"
- * @bandwidth:	limit of the push, bytes per second; 0 for no limit
- * @no_poison:	allow a destination without UFFDIO_POISON
- * @connections: connections that push, 1 to CONNECTIONS_MAX; 0 if not given
- * @json:	print JSON
- * @detach:	do not wait for the end of the migration
+ * @uri:	argument of migrate and receive
+ * @file:	argument of dump
+ *
+ * The other members are options, explained in the table in options.c; NULL, 0
+ * or false if not given and without a default. Sizes are in bytes.
  */
 struct options {
 	enum subcommand cmd, topic;
 	const char *name, *uri, *file;
-	const char *kernel, *initrd, *append;
-	const char *control, *serial, *log;
-	uint64_t memory, cpus;
-	const char *ram, *cpu, *cpu_vendor;
-	bool paused, no_reboot;
-	bool raw;
-	uint64_t size, address, count;
-	const char *method;
-	uint64_t bandwidth, connections;
-	bool no_poison, json, detach;
+	const char *kernel, *initrd, *append, *control, *serial, *log;
+	const char *ram, *cpu, *cpu_vendor, *method;
+	uint64_t memory, cpus, size, address, count, bandwidth, connections;
+	bool paused, no_reboot, raw, no_poison, json, detach;
 };
 
 /**

@@ -2,7 +2,11 @@
 /*
  * options_value.h - Numbers and sizes on the command line (pure)
  *
- * Each function takes the option's name for its error text.
+ * @what:	the option, for the error text, e.g. "--memory"
+ * @text:	what the user typed
+ * @err:	what is wrong with @text
+ *
+ * Return: 0, -EINVAL (not such a value), -ERANGE (too large, or too small)
  */
 #ifndef FERRY_OPTIONS_VALUE_H
 #define FERRY_OPTIONS_VALUE_H
@@ -12,39 +16,23 @@
 #include "vmm/base/error.h"
 
 /**
- * parse_size() - Parse a size of memory
- * @what:	option, e.g. "--memory"
- * @text:	number with K, M, G or T (also KiB, MiB...: all powers of 1024);
- *		a plain number is MiB, as with QEMU's -m
- * @bytes:	receives the size
- * @err:	what is wrong with @text
- *
- * Return: 0, -EINVAL, -ERANGE (does not fit 64 bits)
+ * parse_size() - A number with K, M, G or T (also KiB, MiB...: powers of 1024)
+ * @bytes:	receives the size; a plain number is MiB, as with QEMU's -m
  */
 int parse_size(const char *what, const char *text, uint64_t *bytes,
 	       struct error *err);
 
 /**
- * parse_address() - Parse a guest-physical address
- * @what:	option
- * @text:	decimal, or hexadecimal after 0x
- * @address:	receives the address
- * @err:	what is wrong with @text
- *
- * Return: 0, -EINVAL, -ERANGE (does not fit 64 bits)
+ * parse_address() - A guest-physical address
+ * @address:	receives the address: decimal, or hexadecimal after 0x
  */
 int parse_address(const char *what, const char *text, uint64_t *address,
 		  struct error *err);
 
 /**
- * parse_count() - Parse a number from 1 up
- * @what:	option
- * @text:	decimal
- * @max:	largest number allowed
+ * parse_count() - A decimal number
+ * @max:	largest number allowed; the smallest is 1
  * @count:	receives the number
- * @err:	what is wrong with @text
- *
- * Return: 0, -EINVAL, -ERANGE (0, or above @max)
  */
 int parse_count(const char *what, const char *text, uint64_t max,
 		uint64_t *count, struct error *err);

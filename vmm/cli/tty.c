@@ -31,7 +31,7 @@ void tty_restore(void)
 {
 	bool was_raw = changed;
 
-	changed = 0;		/* from here on, SIGCONT does not set raw mode */
+	changed = 0;		/* SIGCONT does not set raw mode again */
 	if (was_raw && in_foreground())
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
 }

@@ -75,7 +75,7 @@ static void *writer_main(void *arg)
 					       .events = POLLOUT }, 1, -1);
 			continue;
 		}
-		/* The reader closed its end: drop the output, the guest runs on */
+		/* The reader closed its end: drop the output */
 		if (done < 0)
 			done = (ssize_t)n;
 		pthread_mutex_lock(&c->lock);

@@ -3,9 +3,9 @@
  * chardev.h - The host's end of the guest's serial port
  *
  * Output goes through a ring buffer that a thread writes, so that a terminal
- * that is stopped, or a pipe that nothing reads, never stops a vCPU. Output that
- * does not fit is dropped, and the loss is reported. The main loop reads the
- * input, as fast as the guest takes it.
+ * that is stopped, or a pipe that nothing reads, never stops a vCPU. Output
+ * that does not fit is dropped, and the loss is reported. The main loop reads
+ * the input, as fast as the guest takes it.
  */
 #ifndef FERRY_CHARDEV_H
 #define FERRY_CHARDEV_H

@@ -3,10 +3,11 @@
  * chardev_socket.c - Terminals that are attached to the guest's serial port
  *
  * Output goes into a ring under a lock. Bytes are numbered from the first that
- * the guest printed here; each terminal has the number of the next byte to send,
- * and receives what its socket takes. A slow terminal only loses the bytes that
- * the ring has overwritten by then. The main thread is woken once for all output
- * that accumulates until it runs, and not at all while no terminal is attached.
+ * the guest printed here; each terminal has the number of the next byte to
+ * send, and receives what its socket takes. A slow terminal only loses the
+ * bytes that the ring has overwritten by then. The main thread is woken once
+ * for all output that accumulates until it runs, and not at all while no
+ * terminal is attached.
  */
 
 #include <errno.h>
@@ -39,7 +40,7 @@ struct terminal {
 	struct chardev_socket *c;
 	struct bufferevent *bev;
 	uint64_t next;			/* number of the next byte to send */
-	bool ended;			/* no more input: freed when all is taken */
+	bool ended;			/* freed when its input is taken */
 };
 
 struct chardev_socket {
@@ -149,7 +150,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	struct terminal *t = arg;
 
 	(void)bev;
-	/* Of a terminal that reads no more, the input is passed until its end */
+	/* A terminal that reads no more may still send input */
 	if (!(what & BEV_EVENT_READING))
 		return;
 	t->ended = true;

@@ -10,8 +10,7 @@
  * the loop at a time; it holds a reference, because it may run after the close.
  *
  * A call sends EVENTS_PER_TURN events and posts itself again for the rest. In
- * between the loop writes to the sockets, so that a burst of events does not
- * fill the output buffer of a client that reads.
+ * between the loop writes to the sockets and runs commands.
  *
  * The program must ignore SIGPIPE: libevent writes with writev(2).
  */
@@ -101,6 +100,16 @@ void control_add(struct control *c, const struct control_command *table,
 	dispatch_add(&c->dispatch, table, ctx);
 }
 
+void control_answer(struct control_later *later, json_t *ret,
+		    const struct error *err)
+{
+	later->ret = ret;
+	if (err)
+		later->err = *err;
+	if (loop_post(later->loop, later->done, later))
+		log_line("out of memory: an answer to a client is lost");
+}
+
 static char *event_format(const char *name, json_t *data)
 {
 	struct timeval now;
@@ -122,7 +131,6 @@ static void send_lost(struct control *c, unsigned lost)
 
 	if (text)
 		clients_tell(&c->clients, text);
-	free(text);
 }
 
 /* Send @max events to the clients. Return: false if the queue is empty */
@@ -148,7 +156,6 @@ static bool send_events(struct control *c, unsigned max)
 		if (!e)
 			return false;
 		clients_tell(&c->clients, e->text);
-		free(e->text);
 		free(e);
 	}
 	return true;
@@ -228,7 +235,7 @@ void control_close(struct control *c)
 	/* A client may look for the socket as soon as it is disconnected */
 	unix_listener_close(&c->listener);
 	/* Send the answers that are owed, then the last events. Commands that
-	 * wait behind these answers are not run: their modules are freed already
+	 * came after those are not run: their modules are freed already
 	 */
 	c->clients.last = true;
 	loop_drain(c->loop);

@@ -55,8 +55,8 @@ typedef int control_start_fn(void *ctx, json_t *args,
  * struct control_command - One command
  * @name:	e.g. "query-status"
  * @args:	the arguments it takes: "name:s", "count:i", "x:b", "o:o"
- *		(string, integer, boolean, object or array), separated by spaces,
- *		with '?' in front if optional, e.g. "uri:s ?detach:b". Any other
+ *		(string, integer, boolean, object or array), separated by
+ *		spaces, with '?' in front if optional: "uri:s ?detach:b". Any other
  *		argument is refused by name, before the command runs
  * @fn:		runs it; or
  * @start:	starts it, if it is answered later
@@ -108,7 +108,8 @@ void control_answer(struct control_later *later, json_t *ret,
  * Any thread; never waits for a client or for the main thread. Clients receive
  * the events of one thread in order, with the time of this call as the
  * timestamp. An event that finds CONTROL_EVENTS_MAX others waiting for the main
- * thread is dropped; the clients receive an event FERRY_EVENTS_LOST in its place.
+ * thread is dropped; the clients receive an event FERRY_EVENTS_LOST in its
+ * place.
  */
 void control_event(struct control *c, const char *name, json_t *data);
 

@@ -3,9 +3,9 @@
  * control_dispatch.c - From the text of a QMP command to its answer
  *
  * A client starts in negotiation mode, where qmp_capabilities is the only
- * command; any other is CommandNotFound, as in QEMU. Afterwards qmp_capabilities
- * is CommandNotFound, and the others exist. Each message gets exactly one
- * answer, and no message ends the connection.
+ * command; any other is CommandNotFound, as in QEMU. Afterwards
+ * qmp_capabilities is CommandNotFound, and the others exist. Each message gets
+ * exactly one answer, and no message ends the connection.
  */
 
 #include <assert.h>

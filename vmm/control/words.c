@@ -3,11 +3,11 @@
  * words.c - QEMU's and libvirt's names for Ferry's states
  *
  * A reason of libvirt's belongs to one state, and some of our pairs are another
- * state in libvirt: a source that still has pages to send after the hand-over is
- * "postmigrate" in QEMU, and in libvirt paused for postcopy until it is shut
- * off. So the table has a row for each state with a cell for each reason. A pair
- * that should not occur has an empty cell, and is named by its state alone, with
- * the reason unknown, so that the state is never hidden.
+ * state in libvirt: a source that still has pages to send after the hand-over
+ * is "postmigrate" in QEMU, and in libvirt paused for postcopy until it is shut
+ * off. So the table has a row for each state with a cell for each reason. A
+ * pair that should not occur has an empty cell, and is named by its state
+ * alone, with the reason unknown, so that the state is never hidden.
  */
 
 #include <assert.h>

@@ -2,9 +2,9 @@
 /*
  * words.h - QEMU's and libvirt's names for Ferry's states
  *
- * Only words.c includes libvirt's headers; nothing links with libvirt. Each name
- * is written once, as the constant itself, so that a name that libvirt does not
- * have fails to compile. Pure.
+ * Only words.c includes libvirt's headers; nothing links with libvirt. Each
+ * name is written once, as the constant itself, so that a name that libvirt
+ * does not have fails to compile. Pure.
  */
 #ifndef FERRY_WORDS_H
 #define FERRY_WORDS_H
@@ -41,7 +41,7 @@ struct domain_words words_domain(struct run_status status);
 
 /* Recipient of a memory failure */
 enum mf_recipient {
-	MF_RECIPIENT_HYPERVISOR,	/* Ferry found it; the guest did not yet */
+	MF_RECIPIENT_HYPERVISOR,	/* found by Ferry, not by the guest */
 	MF_RECIPIENT_GUEST,
 	MF_RECIPIENTS
 };
@@ -50,7 +50,7 @@ enum mf_recipient {
 enum mf_action {
 	MF_ACTION_IGNORE,	/* recorded: no access to the page was seen */
 	MF_ACTION_INJECT,	/* the guest received a machine check */
-	MF_ACTION_FATAL,	/* the guest can't receive one: it was stopped */
+	MF_ACTION_FATAL,	/* it can't receive one: it was stopped */
 	MF_ACTION_RESET,	/* the guest was reset */
 	MF_ACTIONS
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host.h"
+#include "host_reset.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/console/chardev.h"
@@ -333,7 +334,8 @@ static const struct control_command commands[] = {
 	{ "cont", "", .fn = locked_cmd_cont },
 	{ "system_reset", "", .fn = locked_cmd_system_reset },
 	{ "quit", "", .fn = locked_cmd_quit },
-	{ "ferry-poison", "address:i ?count:i ?method:s", .fn = locked_cmd_poison },
+	{ "ferry-poison", "address:i ?count:i ?method:s",
+	  .fn = locked_cmd_poison },
 	{ 0 }
 };
 

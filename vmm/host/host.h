@@ -29,8 +29,8 @@ struct loop;
  * @side:	"none", "source" or "destination": this machine's role in a
  *		migration, a literal
  * @no_reboot:	a reset ends the machine
- * @ram:	kind of RAM for a guest that arrives (enum ram_backing), or -1 for
- *		the source's
+ * @ram:	kind of RAM for a guest that arrives (enum ram_backing); -1: the
+ *		same as the source's
  * @shown:	1 if the last status event was RESUME, 0 if STOP, -1 if none
  * @lock:	while it is held, @machine is not freed; does not protect the
  *		machine's own state
@@ -72,23 +72,5 @@ void host_set_machine(struct host *h, struct machine *m);
  * @h:		the host, whose control is open
  */
 void host_register(struct host *h);
-
-/** host_reset_asked() - The observer's reset(); @ctx is the host */
-void host_reset_asked(void *ctx);
-
-/** host_was_reset() - The observer's was_reset(); @ctx is the host */
-void host_was_reset(void *ctx, enum reset_cause cause);
-
-/**
- * host_system_reset() - Reset the guest, or end the machine (@no_reboot)
- * @h:		the host, locked, with a machine
- * @err:	the cause of a failure
- *
- * While pages of the guest are still arriving, its vCPUs stop, and the reset
- * follows when all have arrived.
- *
- * Return: 0, -EBUSY (the guest is not this machine's to reset), -errno
- */
-int host_system_reset(struct host *h, struct error *err);
 
 #endif /* FERRY_HOST_H */

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "host.h"
+#include "host_reset.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/boot/boot.h"
@@ -90,7 +91,7 @@ int host_system_reset(struct host *h, struct error *err)
 	    s.state == RUN_POSTMIGRATE || s.state == RUN_SHUTDOWN)
 		return error_set(err, EBUSY,
 			"the guest can't be reset here now: it is being dumped, migrates, was handed over, or ended");
-	/* The vCPUs stop at once. The call that this posts finds no request left */
+	/* The vCPUs stop at once. The call that this posts finds no request */
 	machine_ask_reset(h->machine, RESET_HOST);
 	rc = reset_now(h, &why);
 	return rc && rc != -EBUSY ? error_set(err, -rc, "%s", why.text) : 0;
