@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * acpi.c - The tables in which a stock kernel finds its machine
+ * acpi.c - The ACPI tables
  *
- * Written member by member at the offsets that the specification gives, all
- * little-endian. Each table has its checksum filled in when it is complete.
+ * Written member by member at the offsets of the specification, little-endian.
+ * The checksum of a table is filled in when the table is complete.
  */
 
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include "acpi.h"
 #include "vmm/devices/pvpanic.h"
 
-#define HEADER		36	/* bytes in front of every table's own */
+#define HEADER		36	/* bytes common to all tables, at their start */
 #define RSDP_SIZE	36
 #define FADT_SIZE	276	/* revision 6 */
 #define RSDP_AT		0x000
@@ -23,7 +23,7 @@
 
 #define LAPIC_BASE	0xfee00000u
 #define IOAPIC_BASE	0xfec00000u
-#define MADT_PCAT	1u	/* there are two 8259, too */
+#define MADT_PCAT	1u	/* there are also two 8259 */
 #define LAPIC_ENABLED	1u
 #define FLAGS_LEVEL_HIGH 0x0du	/* MPS INTI: active high, level triggered */
 
@@ -137,7 +137,7 @@ static void add_name(struct table *t, const char *name)
 	add_text(t, name);
 }
 
-/* A part begins with its length, for which two bytes are kept */
+/* A package starts with its length: reserve two bytes for it */
 static size_t open_part(struct table *t, unsigned opcode, unsigned bytes)
 {
 	add(t, opcode, bytes);
@@ -145,7 +145,7 @@ static size_t open_part(struct table *t, unsigned opcode, unsigned bytes)
 	return t->len - 2;
 }
 
-/* 20.2.4, PkgLength: one byte follows, low nibble first; itself included */
+/* 20.2.4, PkgLength: one byte follows, low nibble first; counts itself */
 static void close_part(struct table *t, size_t at)
 {
 	size_t n = t->len - at;
@@ -221,7 +221,7 @@ static void add_methods(struct table *t)
 	close_part(t, method);
 }
 
-/* As QEMU's docs/specs/pvpanic.rst has it; Linux uses _CRS only */
+/* As in QEMU's docs/specs/pvpanic.rst; Linux uses _CRS only */
 static void add_pvpanic(struct table *t)
 {
 	size_t scope = open_part(t, AML_SCOPE, 1), device;
@@ -236,7 +236,7 @@ static void add_pvpanic(struct table *t)
 	add_port(t, PVPANIC_PORT);
 	add_register(t, PVPANIC_PORT);
 	add_name(t, "_STA");
-	add(t, AML_BYTE | 0x0f << 8, 2);	/* there, enabled, shown, works */
+	add(t, AML_BYTE | 0x0f << 8, 2);	/* present, enabled, shown, works */
 	add_methods(t);
 	close_part(t, device);
 	close_part(t, scope);
