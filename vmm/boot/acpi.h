@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define ACPI_GPA	0xe0000u	/* in the range that a kernel searches */
+#define ACPI_GPA	0xe0000u	/* in the range that is searched */
 #define ACPI_MAX	0x1000u		/* bytes of all tables */
 
 /* The power device's ports, from here on: see power.c */

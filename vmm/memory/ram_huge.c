@@ -143,7 +143,8 @@ static int poison_small(uint8_t *at, const bool *lost, int uffd,
 
 		if (!lost[i])
 			continue;
-		rc = uffd_poison(uffd, at + i * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE, &done);
+		rc = uffd_poison(uffd, at + i * GUEST_PAGE_SIZE,
+				 GUEST_PAGE_SIZE, &done);
 		if (rc)
 			error_set(err, -rc, "UFFDIO_POISON: %s",
 				  uffd_cause(rc));
@@ -162,11 +163,10 @@ static int fill_small(uint8_t *at, const uint8_t *data, const bool *lost,
 	if (madvise(at, RAM_HUGE, MADV_NOHUGEPAGE) && errno != EINVAL)
 		return error_set(err, errno, "MADV_NOHUGEPAGE: %s",
 				 strerrordesc_np(errno));
-	for (size_t i = 0; i < HUGE_PAGES; i++)
-		if (!lost[i] && memcmp(data + i * GUEST_PAGE_SIZE, zeroes,
-				       GUEST_PAGE_SIZE))
-			memcpy(at + i * GUEST_PAGE_SIZE, data + i * GUEST_PAGE_SIZE,
-			       GUEST_PAGE_SIZE);
+	for (uint64_t o = 0; o < RAM_HUGE; o += GUEST_PAGE_SIZE)
+		if (!lost[o / GUEST_PAGE_SIZE] &&
+		    memcmp(data + o, zeroes, GUEST_PAGE_SIZE))
+			memcpy(at + o, data + o, GUEST_PAGE_SIZE);
 	return poison_small(at, lost, uffd, err);
 }
 

@@ -4,8 +4,8 @@
  *
  * Memory is lost in small pages: machine checks, the poison list and the
  * migration protocol all use GUEST_PAGE_SIZE. But a userfaultfd marker covers a
- * whole huge page. So where a part of one must be unreadable, small pages replace
- * it: ram_split().
+ * whole huge page. So where a part of one must be unreadable, small pages
+ * replace it: ram_split().
  */
 #ifndef FERRY_RAM_HUGE_H
 #define FERRY_RAM_HUGE_H

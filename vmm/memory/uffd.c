@@ -160,8 +160,8 @@ int uffd_unregister(int fd, void *addr, size_t len)
 /*
  * Common to the three placing operations: the kernel stops at a page that is
  * there already, or when it is interrupted, and tells how many bytes are done.
- * If any are, the errno is EAGAIN in both cases; continuing from there tells the
- * two apart.
+ * If any are, the errno is EAGAIN in both cases; continuing from there tells
+ * the two apart.
  */
 typedef int place_fn(int fd, uint64_t dst, uint64_t src, size_t len,
 		     int64_t *done);
@@ -269,7 +269,7 @@ const char *uffd_cause(int rc)
 	case ENOENT:
 		return "the range is not registered (memory layout changed)";
 	case ESRCH:
-		return "the process that owned the memory is gone";
+		return "the process that owned the memory has exited";
 	case ENOMEM:
 		return "out of memory for pages or page tables";
 	case EINVAL:

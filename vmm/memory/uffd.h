@@ -20,7 +20,7 @@
 /* Faults that a registered range reports; combined with | */
 enum uffd_mode {
 	UFFD_MISSING	= 1,	/* a touch of a page that is missing */
-	UFFD_MINOR	= 4,	/* memfd: the file has the page, the mapping has not */
+	UFFD_MINOR	= 4,	/* memfd: only the file has the page */
 };
 
 /**
