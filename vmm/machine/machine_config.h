@@ -12,10 +12,10 @@
 #include <stdint.h>
 
 #include "vmm/base/error.h"
+#include "vmm/base/limits.h"
 #include "vmm/memory/ram.h"
 #include "x86_config.h"
 
-#define MACHINE_CPUS_MAX	64
 #define MACHINE_BOOTARGS_MAX	2048
 
 /**
