@@ -23,7 +23,6 @@
 #include "priority.h"
 #include "target.h"
 #include "vmm/base/log.h"
-#include "vmm/kvm/vcpu_stats.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/memory/uffd.h"
 

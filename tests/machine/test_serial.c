@@ -2,11 +2,12 @@
 /*
  * test_serial.c - The 16550, register by register, and its interrupt line
  *
- * The guest's accesses are made by devices_pio(); the line is looked at where
- * it ends, in the interrupt request register of KVM's PIC.
+ * The test makes the guest's accesses by bus_pio(), and reads the interrupt line
+ * where it ends, in KVM's PIC.
  */
 
 #include "rig.h"
+#include "vmm/devices/layout.h"
 #include "vmm/devices/serial.h"
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
@@ -14,28 +15,28 @@ enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 static uint8_t in(struct rig *r, unsigned reg)
 {
 	uint8_t v = 0;
-	struct pio io = {
+	struct bus_pio io = {
 		.port = (uint16_t)(SERIAL_PORT + reg), .is_in = true,
 		.size = 1, .count = 1, .data = &v,
 	};
 
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	return v;
 }
 
 static void out(struct rig *r, unsigned reg, uint8_t v)
 {
-	struct pio io = {
+	struct bus_pio io = {
 		.port = (uint16_t)(SERIAL_PORT + reg), .size = 1, .count = 1,
 		.data = &v,
 	};
 
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 }
 
 static size_t type(struct rig *r, const char *text)
 {
-	return serial_input(r->m, (const uint8_t *)text, strlen(text));
+	return machine_serial_input(r->m, (const uint8_t *)text, strlen(text));
 }
 
 /* The level that the PIC sees: IRQ 4 is edge triggered, so last_irr has it */
@@ -119,14 +120,14 @@ static void output_goes_out_in_order(void **state)
 {
 	struct rig *r = *state;
 	char text[] = "ferry";
-	struct pio io = {		/* rep outsb */
+	struct bus_pio io = {		/* rep outsb */
 		.port = SERIAL_PORT, .size = 1, .count = 5,
 		.data = (uint8_t *)text,
 	};
 
 	for (const char *p = "hello "; *p; p++)
 		out(r, RBR, (uint8_t)*p);
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	assert_string_equal(r->out, "hello ferry");
 }
 
@@ -260,20 +261,20 @@ static void nobody_at_other_ports(void **state)
 {
 	struct rig *r = *state;
 	uint32_t v = 0;
-	struct pio io = {
+	struct bus_pio io = {
 		.port = 0x2f8, .is_in = true, .size = 4, .count = 1,
 		.data = (uint8_t *)&v,
 	};
 
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	assert_int_equal(v, 0xffffffff);
 	io.port = SERIAL_PORT - 1;
 	io.size = 1;
 	v = 0;
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	assert_int_equal(v, 0xff);
 	io.is_in = false;
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	assert_int_equal(r->len, 0);
 }
 

@@ -18,6 +18,7 @@ static void fill(struct machine_config *cfg)
 		.vendor = VENDOR_INTEL, .tsc_khz = 2500000,
 		.bootargs = "work=verify seed=7", .host_id = "GenuineIntel",
 	};
+	device_list_default(&cfg->devices);
 	cfg->cpuid.nent = 3;
 	for (unsigned i = 0; i < 3; i++)
 		cfg->cpuid.entry[i] = (struct kvm_cpuid_entry2){
@@ -85,6 +86,13 @@ static void check_equal(struct tree *t)
 	assert_int_equal(a->tsc_khz, b->tsc_khz);
 	assert_string_equal(a->bootargs, b->bootargs);
 	assert_string_equal(a->host_id, b->host_id);
+	assert_int_equal(a->devices.n, b->devices.n);
+	for (unsigned i = 0; i < a->devices.n; i++) {
+		assert_ptr_equal(a->devices.entry[i].ops,
+				 b->devices.entry[i].ops);
+		assert_int_equal(a->devices.entry[i].instance,
+				 b->devices.entry[i].instance);
+	}
 	assert_int_equal(a->cpuid.nent, b->cpuid.nent);
 	assert_memory_equal(a->cpuid.entry, b->cpuid.entry,
 			    a->cpuid.nent * sizeof(a->cpuid.entry[0]));

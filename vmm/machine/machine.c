@@ -9,15 +9,19 @@
 
 #include "description.h"
 #include "machine.h"
+#include "machine_devices.h"
+#include "machine_gate.h"
 #include "reset.h"
 #include "vcpu.h"
 #include "vmm/base/log.h"
+#include "vmm/devices/section.h"
+#include "vmm/devices/x86_clock.h"
 
 static void init_sync(struct machine *m)
 {
 	pthread_condattr_t attr;
 
-	pthread_mutex_init(&m->device_lock, NULL);
+	pthread_mutex_init(&m->settling, NULL);
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->telling, NULL);
 	pthread_mutex_init(&m->inject_lock, NULL);
@@ -34,8 +38,12 @@ static int map_ram(struct machine *m, struct error *err)
 	for (unsigned i = 0; !rc && i < m->ram.regions; i++) {
 		const struct ram_region *r = &m->ram.region[i];
 
-		rc = kvm_set_memory(&m->kvm, i, r->gpa, r->size,
-				    m->ram.base + r->offset, err);
+		const struct kvm_slot slot = {
+			.slot = i, .gpa = r->gpa, .size = r->size,
+			.hva = m->ram.base + r->offset,
+		};
+
+		rc = kvm_set_memory(&m->kvm, &slot, err);
 	}
 	return rc;
 }
@@ -59,14 +67,18 @@ static int build(struct machine *m, struct error *err)
 	int rc;
 
 	rc = kvm_open(&m->kvm, err);
-	if (!rc)
-		rc = kvm_msr_list(&m->kvm, &m->msr, &m->msrs, err);
+	if (rc)
+		return rc;
+	/* Without LMCE, so that Intel's format means broadcast everywhere */
+	m->kvm.mce_cap = (m->kvm.mce_cap & (MCG_CTL_P | MCG_SER_P)) |
+			 MCE_BANKS;
+	rc = kvm_msr_list(&m->kvm, &m->msr, &m->msrs, err);
 	if (!rc)
 		rc = description_build(&m->cfg, &m->fdt, &m->fdt_size, err);
 	if (!rc)
 		rc = map_ram(m, err);
 	if (!rc)
-		rc = devices_init(m, err);
+		rc = machine_create_devices(m, err);
 	if (!rc)
 		rc = add_vcpus(m, err);
 	return rc ? rc : machine_save(m, &m->initial, err);
@@ -107,7 +119,7 @@ void machine_free(struct machine *m)
 	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
 		vcpu_free(&m->vcpu[i]);
 	free(m->vcpu);
-	devices_fini(m);
+	bus_destroy(&m->bus);
 	kvm_close(&m->kvm);
 	ram_destroy(&m->ram);
 	if (m->poison_uffd >= 0)
@@ -117,7 +129,7 @@ void machine_free(struct machine *m)
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(&m->telling);
 	pthread_mutex_destroy(&m->inject_lock);
-	pthread_mutex_destroy(&m->device_lock);
+	pthread_mutex_destroy(&m->settling);
 	image_free(&m->boot.kernel);
 	image_free(&m->boot.initrd);
 	writer_free(&m->initial);
@@ -126,60 +138,119 @@ void machine_free(struct machine *m)
 	free(m);
 }
 
-void machine_serial_out(struct machine *m, uint8_t byte)
+/* What is not the state of a device or vCPU: see docs/protocol.md */
+static const struct section machine_section = {
+	.name = "machine", .version = 1,
+};
+
+static struct section vcpu_section(const struct vcpu *v)
 {
-	m->observer.output(m->observer.ctx, &byte, 1);
+	return (struct section){
+		.name = "vcpu", .instance = v->index, .version = 1,
+	};
 }
 
-void *machine_device(struct machine *m, const struct device_ops *ops)
+static void save_machine_section(struct machine *m, struct writer *w)
 {
-	for (unsigned i = 0; i < DEVICES; i++)
-		if (device_list[i] == ops)
-			return m->device[i];
-	return NULL;
+	size_t mark = section_open(w, &machine_section);
+
+	put_u32(w, m->cfg.cpus);
+	put_u8(w, machine_reset_asked(m));
+	put_u8(w, machine_panicked(m));
+	section_close(w, mark);
 }
 
 int machine_save(struct machine *m, struct writer *w, struct error *err)
 {
 	int rc;
 
-	rc = devices_save(m, w, err);
-	put_u32(w, m->cfg.cpus);
+	save_machine_section(m, w);
+	rc = bus_save(&m->bus, w, err);
 	for (unsigned i = 0; i < m->cfg.cpus && rc >= 0; i++) {
-		size_t mark = put_open(w);
+		const struct section s = vcpu_section(&m->vcpu[i]);
+		size_t mark = section_open(w, &s);
 
 		rc = vcpu_save(&m->vcpu[i], w, err);
-		put_close(w, mark);
+		section_close(w, mark);
 	}
 	if (rc >= 0 && w->failed)
 		rc = error_set(err, ENOMEM, "out of memory for the state");
 	return rc < 0 ? rc : 0;
 }
 
+static int load_machine_section(struct machine *m, struct reader *r,
+				struct error *err)
+{
+	uint32_t cpus;
+	uint8_t reset, panicked;
+	struct reader part;
+	int rc = section_get(r, &machine_section, &part, err);
+
+	if (rc)
+		return rc;
+	cpus = get_u32(&part);
+	reset = get_u8(&part);
+	panicked = get_u8(&part);
+	rc = section_done(&machine_section, &part, err);
+	if (rc)
+		return rc;
+	if (cpus != m->cfg.cpus)
+		return error_set(err, EBADMSG,
+				 "state of %u vCPUs for a machine with %u",
+				 cpus, m->cfg.cpus);
+	if (reset >= RESET_CAUSES || panicked > 1)
+		return error_set(err, EBADMSG,
+			"section 'machine' 0 of the state: reset cause %u, panicked %u",
+			reset, panicked);
+	machine_set_reset_asked(m, reset);
+	machine_set_panicked(m, panicked);
+	return 0;
+}
+
+static int load_vcpu_section(struct vcpu *v, struct reader *r, bool reset,
+			     struct error *err)
+{
+	const struct section s = vcpu_section(v);
+	struct reader part;
+	int rc = section_get(r, &s, &part, err);
+
+	if (!rc)
+		rc = reset ? vcpu_reset(v, &part, err)
+			   : vcpu_load(v, &part, err);
+	return rc ? rc : section_done(&s, &part, err);
+}
+
 int machine_load(struct machine *m, struct reader *r, struct error *err)
 {
-	uint32_t n;
 	int rc;
 
-	rc = devices_load(m, r, err);
+	rc = load_machine_section(m, r, err);
+	if (!rc)
+		rc = bus_load(&m->bus, r, err);
 	if (rc < 0)
 		return rc;
-	n = get_u32(r);
-	if (n != m->cfg.cpus)
-		return error_set(err, EBADMSG,
-				 "state of %u vCPUs for a machine with %u", n,
-				 m->cfg.cpus);
-	for (unsigned i = 0; i < n && rc >= 0; i++) {
-		struct reader part = get_part(r);
-
-		rc = vcpu_load(&m->vcpu[i], &part, err);
-		if (rc >= 0 && !reader_done(&part))
-			rc = error_set(err, EBADMSG,
-				"vCPU %u: state of the wrong length", i);
-	}
+	m->tsc_shifts = x86_clock_tsc_shift(bus_find(&m->bus, &x86_clock_ops,
+						     0),
+					    m->cfg.tsc_khz, &m->tsc_shift);
+	for (unsigned i = 0; i < m->cfg.cpus && rc >= 0; i++)
+		rc = load_vcpu_section(&m->vcpu[i], r, false, err);
 	if (rc >= 0 && !reader_done(r))
-		rc = error_set(err, EBADMSG, "state has something behind it");
+		rc = error_set(err, EBADMSG,
+			       "state has more bytes after its last section");
 	return rc < 0 ? rc : 0;
+}
+
+int machine_load_initial(struct machine *m, struct error *err)
+{
+	struct reader r = { .data = m->initial.data, .len = m->initial.len };
+	struct reader part;
+	int rc = section_get(&r, &machine_section, &part, err);
+
+	if (!rc)
+		rc = bus_reset(&m->bus, &r, err);
+	for (unsigned i = 0; i < m->cfg.cpus && !rc; i++)
+		rc = load_vcpu_section(&m->vcpu[i], &r, true, err);
+	return rc;
 }
 
 void machine_set_pager(struct machine *m, const struct pager *p)

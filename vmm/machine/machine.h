@@ -7,7 +7,8 @@
  * pauses it, saves and loads its state, and may put itself between the
  * machine and its RAM with a struct pager.
  *
- * Lock order: device_lock, telling, lock; nothing else is taken under lock.
+ * Lock order: settling, a device's lock, telling, lock; nothing else is taken
+ * under lock.
  */
 #ifndef FERRY_MACHINE_H
 #define FERRY_MACHINE_H
@@ -22,15 +23,13 @@
 #include "vmm/base/error.h"
 #include "vmm/boot/boot_image.h"
 #include "vmm/cpu/mce.h"
-#include "vmm/devices/device.h"
+#include "vmm/devices/bus.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/memory/poison.h"
 #include "vmm/memory/ram.h"
 
 #define MACHINE_CPUS_MAX	64
 #define MACHINE_BOOTARGS_MAX	2048
-#define DEBUG_EXIT_PORT		0xf4
-#define KEYBOARD_PORT		0x64	/* its controller's command port */
 
 struct vcpu;
 
@@ -44,6 +43,7 @@ struct vcpu;
  * @tsc_khz:	frequency of the TSC, kHz
  * @bootargs:	the guest's command line
  * @cpuid:	the guest's CPUID leaves, as vCPU 0 sees them
+ * @devices:	its devices, in the order in which their state is saved
  */
 struct machine_config {
 	uint64_t memory;
@@ -54,6 +54,7 @@ struct machine_config {
 	uint32_t tsc_khz;
 	char bootargs[MACHINE_BOOTARGS_MAX];
 	struct kvm_cpuid_table cpuid;
+	struct device_list devices;
 };
 
 enum memory_failure_action {
@@ -88,7 +89,7 @@ struct memory_failure {
  *		it deals with it and goes on
  * @output:	bytes that the guest wrote to its serial port
  *
- * Called from any thread, without locks held but device_lock and telling; must
+ * Called from any thread, without locks held but a device's and telling; must
  * be short, and must not call back into the machine.
  */
 struct machine_observer {
@@ -136,10 +137,10 @@ struct machine {
 	struct boot_images boot;	/* what a reset starts it from */
 	struct writer initial;		/* its state when it was built */
 
-	pthread_mutex_t device_lock;	/* protects what device[] points to */
-	void *device[DEVICES];
-	bool tsc_shifts;		/* by this, when state is loaded: see */
-	uint64_t tsc_shift;		/* kernel_devices.c */
+	struct bus bus;			/* its devices */
+	pthread_mutex_t settling;	/* see machine_settle_devices() */
+	bool tsc_shifts;		/* by tsc_shift, when state is loaded: */
+	uint64_t tsc_shift;		/* x86_clock_tsc_shift() */
 
 	pthread_mutex_t telling;	/* held while a change of the status is told:
 					 * so that they are told in order
@@ -299,14 +300,15 @@ void machine_guest_crash_loaded(struct machine *m);
 /** machine_panicked() - Has the guest panicked, and not been let go on since? */
 bool machine_panicked(struct machine *m);
 
-/** machine_set_panicked() - For a device whose state is loaded */
-void machine_set_panicked(struct machine *m, bool panicked);
-
-/** machine_serial_out() - For the serial port: a byte left it */
-void machine_serial_out(struct machine *m, uint8_t byte);
-
-/** machine_device() - A device's private state, by its ops */
-void *machine_device(struct machine *m, const struct device_ops *ops);
+/**
+ * machine_serial_input() - Type bytes to the guest's serial port
+ * @m:		the machine
+ * @data:	the bytes
+ * @n:		how many
+ *
+ * Return: how many bytes the port accepted; none while the machine is held
+ */
+size_t machine_serial_input(struct machine *m, const uint8_t *data, size_t n);
 
 /**
  * machine_save() - Append all state but RAM

@@ -33,4 +33,19 @@ void machine_end_reset(struct machine *m);
 /** machine_fail_reset() - It failed, and the machine has crashed */
 void machine_fail_reset(struct machine *m);
 
+/**
+ * machine_load_initial() - Take over the state that the machine was built with
+ * @m:		the machine, its vCPUs parked and its devices quiesced
+ * @err:	why not
+ *
+ * Lasting devices and the vCPUs' TSCs keep their state. A requested reset and a
+ * panic are machine_end_reset()'s to clear.
+ *
+ * Return: 0, -errno
+ */
+int machine_load_initial(struct machine *m, struct error *err);
+
+/** machine_set_panicked() - Note that the guest's kernel panicked, or not */
+void machine_set_panicked(struct machine *m, bool panicked);
+
 #endif /* FERRY_MACHINE_GATE_H */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "machine_devices.h"
 #include "machine_gate.h"
 #include "reset.h"
 #include "vcpu.h"
@@ -72,6 +73,8 @@ void machine_halt(struct machine *m)
 			break;
 		usleep(1000);
 	}
+	/* A device that waits for a missing page ends in machine_free() */
+	machine_settle_devices(m, HALT_DEADLINE_MS, NULL);
 }
 
 void machine_set_status(struct machine *m, struct run_status s)
@@ -130,6 +133,8 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err)
 	if (!rc)
 		m->observer.status(m->observer.ctx, s);
 	pthread_mutex_unlock(&m->telling);
+	if (!rc)
+		machine_settle_devices(m, PAUSE_DEADLINE_MS, NULL);
 	return rc;
 }
 
@@ -188,16 +193,23 @@ static void reopen(struct machine *m, bool was_open, bool holder)
 	if (was_open && !may_run(m, NULL))
 		open_gate(m);
 	pthread_mutex_unlock(&m->lock);
+	machine_settle_devices(m, PAUSE_DEADLINE_MS, NULL);
 }
 
 /* Close the gate and wait. On failure the vCPUs that can still run do */
 static int park_all(struct machine *m, bool was_open, bool holder,
 		    struct error *err)
 {
+	int rc;
+
 	set_gate(m, GATE_PARK);
 	if (wait_parked(m)) {
-		deliver_asked(m);
-		return 0;
+		rc = machine_settle_devices(m, PAUSE_DEADLINE_MS, err);
+		if (!rc)
+			deliver_asked(m);
+		else
+			reopen(m, was_open, holder);
+		return rc;
 	}
 	reopen(m, was_open, holder);
 	return error_set(err, ETIMEDOUT,
@@ -293,6 +305,7 @@ int machine_freeze(struct machine *m, struct run_status *before,
 		   struct error *err)
 {
 	bool held;
+	int rc;
 
 	if (!machine_ended(m))
 		return hold(m, (struct run_status){ RUN_SAVE_VM, WHY_DUMP },
@@ -304,8 +317,12 @@ int machine_freeze(struct machine *m, struct run_status *before,
 	pthread_mutex_unlock(&m->lock);
 	if (held)
 		return error_set(err, EBUSY, "the guest is just being reset");
-	if (wait_parked(m))
-		return 0;
+	if (wait_parked(m)) {
+		rc = machine_settle_devices(m, PAUSE_DEADLINE_MS, err);
+		if (rc)
+			release(m);
+		return rc;
+	}
 	release(m);
 	return error_set(err, ETIMEDOUT,
 		"a vCPU of a guest that has ended does not stop");
@@ -328,6 +345,7 @@ void machine_thaw(struct machine *m, const struct run_status *before)
 	if (frozen)
 		m->observer.status(m->observer.ctx, *before);
 	pthread_mutex_unlock(&m->telling);
+	machine_settle_devices(m, PAUSE_DEADLINE_MS, NULL);
 	machine_tell_reset(m);
 }
 
@@ -373,7 +391,7 @@ int machine_begin_reset(struct machine *m, struct error *err)
 		return rc;
 	set_gate(m, GATE_PARK);
 	if (wait_parked(m))
-		return 0;
+		return machine_settle_devices(m, PAUSE_DEADLINE_MS, err);
 	return error_set(err, ETIMEDOUT, "a vCPU did not stop within %d s",
 			 PAUSE_DEADLINE_MS / 1000);
 }
@@ -405,4 +423,5 @@ void machine_end_reset(struct machine *m)
 	if (!ran)
 		m->observer.status(m->observer.ctx, fresh);
 	pthread_mutex_unlock(&m->telling);
+	machine_settle_devices(m, PAUSE_DEADLINE_MS, NULL);
 }

@@ -55,24 +55,10 @@ void machine_tell_reset(struct machine *m)
 		m->observer.reset(m->observer.ctx);
 }
 
-static int load_initial(struct machine *m, struct error *err)
-{
-	struct reader r = { .data = m->initial.data, .len = m->initial.len };
-	int rc = devices_reset(m, &r, err);
-
-	get_u32(&r);			/* number of vCPUs: ours */
-	for (unsigned i = 0; i < m->cfg.cpus && !rc; i++) {
-		struct reader part = get_part(&r);
-
-		rc = vcpu_reset(&m->vcpu[i], &part, err);
-	}
-	return rc;
-}
-
 /* vCPUs before RAM: KVM writes kvmclock's page for those that still have one */
 static int renew(struct machine *m, struct error *err)
 {
-	int rc = load_initial(m, err);
+	int rc = machine_load_initial(m, err);
 
 	if (rc)
 		return rc;

@@ -12,12 +12,16 @@
 #include "vcpu.h"
 #include "vmm/base/log.h"
 #include "vmm/cpu/cpuid.h"
-#include "vmm/kvm/vcpu_stats.h"
 
 /* Only here so that the signal interrupts KVM_RUN instead of being ignored */
 static void on_kick(int sig)
 {
 	(void)sig;
+}
+
+bool vcpu_blocking(const struct vcpu *v)
+{
+	return kvm_stat_read(&v->blocking);
 }
 
 void vcpu_kick(struct vcpu *v)
@@ -117,7 +121,8 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 {
 	int rc;
 
-	*v = (struct vcpu){ .m = m, .index = index, .fd = -1, .stats_fd = -1 };
+	*v = (struct vcpu){ .m = m, .index = index, .fd = -1,
+			    .blocking.fd = -1 };
 	v->fd = rc = KVM_CALL(m->kvm.vm, KVM_CREATE_VCPU, index, err);
 	if (rc < 0)
 		return rc;
@@ -128,7 +133,7 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 		return error_set(err, errno, "cannot map vCPU %u: %s", index,
 				 strerrordesc_np(errno));
 	}
-	vcpu_stats_open(v);
+	kvm_stat_open(&v->blocking, v->fd, "blocking");
 	rc = set_cpuid(v, err);
 	if (rc >= 0)
 		rc = KVM_CALL(v->fd, KVM_X86_SETUP_MCE, &m->kvm.mce_cap, err);
@@ -149,11 +154,11 @@ void vcpu_free(struct vcpu *v)
 	if (v->run)
 		munmap(v->run, v->m->kvm.run_size);
 	/* Of a vCPU that was never made, all is zero */
-	if (v->m && v->stats_fd >= 0)
-		close(v->stats_fd);
+	if (v->m)
+		kvm_stat_close(&v->blocking);
 	if (v->m && v->fd >= 0)
 		close(v->fd);
-	*v = (struct vcpu){ .fd = -1, .stats_fd = -1 };
+	*v = (struct vcpu){ .fd = -1, .blocking.fd = -1 };
 }
 
 int vcpu_boot(struct vcpu *v, uint32_t entry, uint32_t info,

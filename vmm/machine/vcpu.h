@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "machine.h"
+#include "vmm/kvm/kvm_stats.h"
 #include "vmm/memory/sigbus.h"
 
 #define SIG_KICK		SIGUSR1
@@ -36,8 +37,7 @@
  * @started:	@thread is to be joined
  * @asked:	VCPU_ASK_… bits
  * @sigbus:	what this thread's last SIGBUS said
- * @stats_fd:	KVM's statistics of it, or -1; see vcpu_stats.h
- * @stats_blocking: where in them it says whether the vCPU is blocked
+ * @blocking:	the statistic that is 1 while it is blocked: vcpu_blocking()
  * @io_pending:	KVM has yet to complete the last exit
  * @undoing:	the last exit is completed for form's sake, without effect
  * @inside:	the thread is in KVM_RUN
@@ -53,8 +53,7 @@ struct vcpu {
 	bool started;
 	_Atomic unsigned asked;
 	struct sigbus sigbus;
-	int stats_fd;
-	off_t stats_blocking;
+	struct kvm_stat blocking;
 	bool io_pending, undoing;
 	_Atomic bool inside;
 	unsigned retries;
@@ -99,6 +98,17 @@ void vcpu_complete(struct vcpu *v);
 
 /** vcpu_try_again() - Run the same instruction again? Not for ever: ten times */
 bool vcpu_try_again(struct vcpu *v);
+
+/**
+ * vcpu_blocking() - Is the vCPU blocked in the kernel at this moment?
+ * @v:		the vCPU; called from any thread
+ *
+ * It is while it waits: halted, or for a page that KVM has a kernel worker fetch
+ * (an asynchronous page fault, of which userfaultfd names the worker's thread).
+ *
+ * Return: true if it is; false also where KVM does not report it
+ */
+bool vcpu_blocking(const struct vcpu *v);
 
 /** vcpu_kick() - Bring the thread out of the guest soon */
 void vcpu_kick(struct vcpu *v);

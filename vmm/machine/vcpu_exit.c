@@ -58,7 +58,7 @@ static void give_up(struct vcpu *v, const char *what)
 static void pio_exit(struct vcpu *v)
 {
 	struct kvm_run *r = v->run;
-	struct pio io = {
+	const struct bus_pio io = {
 		.port = r->io.port, .is_in = r->io.direction == KVM_EXIT_IO_IN,
 		.size = r->io.size, .count = r->io.count,
 		.data = (uint8_t *)r + r->io.data_offset,
@@ -67,7 +67,7 @@ static void pio_exit(struct vcpu *v)
 	v->io_pending = true;
 	/* An instruction that is being undone has no effect on devices */
 	if (!v->undoing)
-		devices_pio(v->m, &io);
+		bus_pio(&v->m->bus, &io);
 	else if (io.is_in)
 		memset(io.data, 0, (size_t)io.size * io.count);
 }
@@ -92,6 +92,17 @@ static void rdmsr_exit(struct vcpu *v)
 	v->run->msr.data = v->m->kvm.mce_cap;
 }
 
+static void access_device(struct vcpu *v)
+{
+	struct kvm_run *r = v->run;
+	const struct bus_mmio io = {
+		.gpa = r->mmio.phys_addr, .is_write = r->mmio.is_write,
+		.size = r->mmio.len, .data = r->mmio.data,
+	};
+
+	bus_mmio(&v->m->bus, &io);
+}
+
 /* Do what the guest wanted at an address. Return: 0, -EFAULT if it is lost */
 static int do_mmio(struct vcpu *v)
 {
@@ -104,9 +115,8 @@ static int do_mmio(struct vcpu *v)
 		memset(r->mmio.data, 0, sizeof(r->mmio.data));
 	else if (ram_offset(&v->m->ram, r->mmio.phys_addr, 1, &offset))
 		rc = access_ram(v);
-	else if (!r->mmio.is_write)
-		/* Nothing is there: ones, and writes are lost, as on a PC */
-		memset(r->mmio.data, 0xff, sizeof(r->mmio.data));
+	else
+		access_device(v);
 	/* Should it be too late to undo: not what was there before */
 	if (rc && !r->mmio.is_write)
 		memset(r->mmio.data, 0, sizeof(r->mmio.data));

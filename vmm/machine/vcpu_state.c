@@ -10,7 +10,7 @@
  *
  * Time: a guest's TSC goes on as kvmclock does. Where KVM lets us set the
  * offset (KVM_VCPU_TSC_OFFSET), it is set so that the TSC reads as if it had run
- * during the move (kernel_devices.c). Where it doesn't, the TSC MSR is restored:
+ * during the move (x86_clock.c). Where it doesn't, the TSC MSR is restored:
  * it stands still for the move, and never steps back.
  */
 
