@@ -45,8 +45,8 @@ int section_get(struct reader *r, const struct section *s,
 	unsigned instance = get_u16(r), version = get_u16(r);
 	char text[SECTION_NAME_MAX + 1], expected[SECTION_NAME_MAX];
 
-	*part = get_part(r);
-	if (!name)
+	*part = (struct reader){ .failed = true };
+	if (r->failed)
 		return error_set(err, EBADMSG,
 				 "state ends where section '%s' %u belongs",
 				 s->name, s->instance);
@@ -57,7 +57,8 @@ int section_get(struct reader *r, const struct section *s,
 		return error_set(err, EBADMSG,
 			"state has section '%s' %u where '%s' %u belongs",
 			text, instance, s->name, s->instance);
-	if (r->failed)
+	*part = get_part(r);
+	if (part->failed)
 		return error_set(err, EBADMSG,
 			"state ends inside section '%s' %u", s->name,
 			s->instance);
