@@ -180,8 +180,11 @@ void kvm_irq_line(struct kvm *k, unsigned irq, int level);
  * @fd:		the eventfd: each write to it is one edge on the line
  * @err:	why not
  *
- * KVM takes the interrupt from the writer's thread, without a system call of the
- * VMM. KVM keeps a reference to the eventfd until kvm_irqfd_deassign().
+ * A kernel worker carries the interrupt into the irqchip, some time after the
+ * write. So an interrupt that a device raised before it was quiesced may be missing
+ * in the irqchip's saved state: the device must raise it again when it is resumed,
+ * or deassign while it is quiesced. KVM keeps a reference to the eventfd until
+ * kvm_irqfd_deassign().
  *
  * Return: 0, -EBUSY (@fd is assigned already), -errno
  */
