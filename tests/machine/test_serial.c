@@ -74,7 +74,7 @@ static void after_reset(void **state)
 	assert_int_equal(in(r, LCR), 0);
 	assert_int_equal(in(r, MCR), 0);
 	assert_int_equal(in(r, LSR), 0x60);	/* transmitter empty */
-	assert_int_equal(in(r, MSR), 0xb0);	/* somebody is there */
+	assert_int_equal(in(r, MSR), 0xb0);	/* DCD, DSR, CTS */
 	assert_int_equal(in(r, RBR), 0);
 	assert_false(line(r));
 }
@@ -94,13 +94,13 @@ static void registers_hold_what_they_can(void **state)
 		assert_int_equal(in(r, LCR), v);
 		out(r, LCR, 0);
 	}
-	out(r, LSR, 0xff);			/* not written by the guest */
+	out(r, LSR, 0xff);			/* both are read-only */
 	out(r, MSR, 0xff);
 	assert_int_equal(in(r, LSR), 0x60);
 	assert_int_equal(in(r, MSR), 0xb0);
 }
 
-static void the_divisor_is_behind_dlab(void **state)
+static void dlab_selects_the_divisor(void **state)
 {
 	struct rig *r = *state;
 
@@ -180,7 +180,7 @@ static void input_interrupts_until_read(void **state)
 	struct rig *r = *state;
 
 	type(r, "a");
-	assert_false(line(r));			/* not asked for */
+	assert_false(line(r));			/* not enabled */
 	out(r, IER, 0x01);
 	assert_true(line(r));
 	assert_int_equal(in(r, IIR), 0x04);
@@ -244,7 +244,7 @@ static void loopback_stays_inside(void **state)
 	assert_string_equal(r->out, "o");
 }
 
-/* Twice as much as fits: what is too much is lost, nothing else is */
+/* Twice as much as fits: only the excess is lost */
 static void loopback_overrun(void **state)
 {
 	struct rig *r = *state;
@@ -257,7 +257,7 @@ static void loopback_overrun(void **state)
 	assert_int_equal(in(r, LSR), 0x60);
 }
 
-static void nobody_at_other_ports(void **state)
+static void no_device_at_other_ports(void **state)
 {
 	struct rig *r = *state;
 	uint32_t v = 0;
@@ -321,7 +321,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		CASE(after_reset),
 		CASE(registers_hold_what_they_can),
-		CASE(the_divisor_is_behind_dlab),
+		CASE(dlab_selects_the_divisor),
 		CASE(output_goes_out_in_order),
 		CASE(input_waits_in_order),
 		CASE(a_full_fifo_takes_no_more),
@@ -331,7 +331,7 @@ int main(int argc, char **argv)
 		CASE(input_comes_before_output),
 		CASE(loopback_stays_inside),
 		CASE(loopback_overrun),
-		CASE(nobody_at_other_ports),
+		CASE(no_device_at_other_ports),
 		CASE(its_state_moves),
 	};
 

@@ -395,7 +395,7 @@ static void bad_lists_are_refused(void **state)
 	assert_int_equal(alive, 0);
 }
 
-static void a_device_that_fails_takes_the_others_along(void **state)
+static void a_failed_create_destroys_the_others(void **state)
 {
 	struct error err = { 0 };
 	struct bus b;
@@ -517,7 +517,7 @@ static void state_goes_to_another_bus(void **state)
 	writer_free(&w);
 }
 
-static void a_reset_spares_what_lasts(void **state)
+static void a_reset_keeps_lasting_devices(void **state)
 {
 	struct bus *b = *state;
 	struct writer w = { 0 };
@@ -603,8 +603,8 @@ static void default_list(struct device_list *l,
 	device_list_default(&all);
 	*l = (struct device_list){ 0 };
 	for (unsigned i = 0; i < all.n; i++)
-		if (all.entry[i].ops->compatible &&
-		    all.entry[i].ops != without)
+		if (all.entry[i].ops != without &&
+		    all.entry[i].ops->compatible)
 			assert_int_equal(device_list_add(l, &all.entry[i]), 0);
 }
 
@@ -696,11 +696,11 @@ int main(void)
 		CASE(ports_reach_their_device),
 		CASE(mmio_reaches_its_device),
 		cmocka_unit_test(bad_lists_are_refused),
-		cmocka_unit_test(a_device_that_fails_takes_the_others_along),
+		cmocka_unit_test(a_failed_create_destroys_the_others),
 		CASE(threads_stop_and_go_on),
 		CASE(a_stuck_device_is_named),
 		CASE(state_goes_to_another_bus),
-		CASE(a_reset_spares_what_lasts),
+		CASE(a_reset_keeps_lasting_devices),
 		CASE(other_states_are_refused),
 		CASE(cut_states_are_refused),
 		cmocka_unit_test(the_machine_is_notified),

@@ -239,6 +239,18 @@ static void unknown_devices_are_named(void **state)
 	refuse(t, ENOTSUP, "/virtio@d0000000", "can't build");
 }
 
+/* The bus would refuse the second one, but not name the description */
+static void a_device_is_there_once(void **state)
+{
+	struct tree *t = *state;
+	struct device_list *l = &t->in.devices;
+
+	l->entry[l->n] = l->entry[l->n - 1];
+	l->n++;
+	build(t);
+	refuse(t, ENOTSUP, "/keyboard@64", "twice");
+}
+
 static void values_it_cannot_build(void **state)
 {
 	static const struct {
@@ -404,6 +416,7 @@ int main(void)
 		CASE(each_property_has_its_form),
 		CASE(each_node_is_needed),
 		CASE(unknown_devices_are_named),
+		CASE(a_device_is_there_once),
 		CASE(values_it_cannot_build),
 		CASE(memory_it_cannot_lay_out),
 		CASE(vcpus_are_numbered),

@@ -11,7 +11,7 @@
 #ifndef FERRY_BUS_H
 #define FERRY_BUS_H
 
-#include "device.h"
+#include "device_list.h"
 
 /**
  * struct bus - The devices of one machine

@@ -23,7 +23,6 @@
 #include "vmm/base/error.h"
 
 #define DEVICE_RANGES	2	/* of one device, at most */
-#define DEVICES_MAX	32	/* of one machine */
 
 enum device_space { DEVICE_PORTS, DEVICE_MMIO };
 
@@ -120,7 +119,7 @@ struct device_ops {
  * @instance:	its number among the instances of the model
  * @place:	its ranges and interrupt line
  * @env:	its environment
- * @backend:	what it works on at the host's side, from struct device_config
+ * @backend:	what it works on at the host's side: struct device_config
  * @state:	@ops->size bytes, private to the model
  * @lock:	protects @state. Taken before any lock of the machine
  */
@@ -143,79 +142,5 @@ static inline void device_irq(struct device *d, bool level)
 {
 	d->env->irq(d->env->ctx, d->place->irq, level);
 }
-
-/**
- * struct device_config - One device that a machine is to have
- * @ops:	model
- * @instance:	number; selects the place
- * @backend:	what the device works on at the host's side: defined by the model,
- *		not part of the machine's description; NULL if it needs nothing
- */
-struct device_config {
-	const struct device_ops *ops;
-	unsigned instance;
-	void *backend;
-};
-
-/**
- * struct device_list - All devices that a machine is to have
- * @n:		how many
- * @entry:	the devices, in the order in which they are created, saved, loaded
- */
-struct device_list {
-	unsigned n;
-	struct device_config entry[DEVICES_MAX];
-};
-
-/* vmm/devices/x86_board.c */
-
-/**
- * device_list_init() - A list of the devices that have no description node
- * @l:		the list, overwritten: what KVM emulates in every machine
- */
-void device_list_init(struct device_list *l);
-
-/**
- * device_list_default() - The devices of a machine without options
- * @l:		the list, overwritten
- */
-void device_list_default(struct device_list *l);
-
-/**
- * device_list_add() - Append a device
- * @l:		the list
- * @c:		the device; copied
- *
- * Return: 0, -ENOSPC (DEVICES_MAX), -EEXIST (this instance is in the list)
- */
-int device_list_add(struct device_list *l, const struct device_config *c);
-
-/** device_list_has() - Is this instance of a model in the list? */
-bool device_list_has(const struct device_list *l,
-		     const struct device_config *c);
-
-#define DEVICE_NODE_MAX	40	/* length of a description node's name, with the 0 */
-
-/**
- * device_node_name() - The name of a device's node in the description
- * @c:		the device, whose model has a @compatible
- * @name:	filled in: the model's name, "@", and its first address in hex
- */
-void device_node_name(const struct device_config *c,
-		      char name[DEVICE_NODE_MAX]);
-
-/**
- * device_find_node() - The device that a description node stands for
- * @name:	of the node
- * @c:		filled in, without backend
- *
- * Return: true, or false if no model of this program has that node
- */
-bool device_find_node(const char *name, struct device_config *c);
-
-/* The models */
-extern const struct device_ops x86_irqchip_ops, x86_pit_ops, x86_clock_ops;
-extern const struct device_ops serial_ops, debug_exit_ops, power_ops;
-extern const struct device_ops pvpanic_ops, keyboard_ops;
 
 #endif /* FERRY_DEVICE_H */
