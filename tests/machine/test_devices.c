@@ -233,9 +233,20 @@ static const struct field prober_fields[] = {
 	FIELD(struct prober, served), FIELD(struct prober, status),
 };
 
+static void assert_quiesced(struct prober *p)
+{
+	bool busy;
+
+	pthread_mutex_lock(&p->lock);
+	busy = p->busy;
+	pthread_mutex_unlock(&p->lock);
+	assert_false(busy);
+}
+
 static int prober_save(struct device *d, struct writer *w, struct error *err)
 {
 	(void)err;
+	assert_quiesced(d->state);
 	put_fields(w, prober_fields, ARRAY_SIZE(prober_fields), d->state);
 	return 0;
 }
@@ -243,6 +254,7 @@ static int prober_save(struct device *d, struct writer *w, struct error *err)
 static int prober_load(struct device *d, struct reader *r, struct error *err)
 {
 	(void)err;
+	assert_quiesced(d->state);
 	get_fields(r, prober_fields, ARRAY_SIZE(prober_fields), d->state);
 	return 0;
 }

@@ -35,6 +35,7 @@ struct counter {
 	pthread_mutex_t lock;		/* protects all below */
 	pthread_cond_t changed;
 	bool run, busy, end;
+	unsigned resumes;
 	uint64_t ticks;
 };
 
@@ -133,6 +134,7 @@ static void counter_resume(struct device *d)
 
 	pthread_mutex_lock(&c->lock);
 	c->run = c->busy = true;
+	c->resumes++;
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 }
@@ -444,6 +446,7 @@ static void assert_still(struct bus *b)
 static void threads_stop_and_go_on(void **state)
 {
 	struct bus *b = *state;
+	const struct counter *c = bus_find(b, &counter_ops, GOOD_0)->state;
 	struct error err = { 0 };
 
 	assert_still(b);			/* created quiesced */
@@ -452,6 +455,7 @@ static void threads_stop_and_go_on(void **state)
 		bus_resume(b);
 		wait_ticks(b, GOOD_0);
 		wait_ticks(b, GOOD_1);
+		assert_int_equal(c->resumes, i + 1);
 		assert_int_equal(bus_quiesce(b, 10000, &err), 0);
 		assert_int_equal(bus_quiesce(b, 0, &err), 0);
 		assert_still(b);
