@@ -42,6 +42,12 @@ int arch_machine_init(struct machine *m, struct error *err);
 void arch_machine_fini(struct machine *m);
 
 /**
+ * arch_devices_loaded() - Use the state that the devices have loaded
+ * @m:		the machine, whose vCPUs load theirs next
+ */
+void arch_devices_loaded(struct machine *m);
+
+/**
  * arch_vcpu_init() - Configure a new vCPU: features, error reporting
  * @v:		the vCPU, which has KVM's descriptor and no thread yet
  * @err:	the reason on failure

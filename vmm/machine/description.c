@@ -10,11 +10,7 @@
 
 #include "description.h"
 #include "machine_config.h"
-#include "vmm/base/bytes.h"
-#include "vmm/boot/acpi.h"
-#include "vmm/devices/device.h"
-#include "vmm/devices/pvpanic.h"
-#include "vmm/devices/serial.h"
+#include "vmm/base/units.h"
 
 #define COMPATIBLE	"ferry,machine-v1"
 #define CPUID_CELLS	7	/* leaf, subleaf, flags, eax, ebx, ecx, edx */
@@ -26,13 +22,6 @@
 
 /* Returns from the caller at the first libfdt call that fails */
 #define TRY(call) do { int rc_ = (call); if (rc_ < 0) return rc_; } while (0)
-
-static int put_reg(void *fdt, uint64_t start, uint64_t size)
-{
-	uint64_t reg[] = { cpu_to_fdt64(start), cpu_to_fdt64(size) };
-
-	return fdt_property(fdt, "reg", reg, sizeof(reg));
-}
 
 static int put_chosen(void *fdt, const struct machine_config *cfg)
 {
@@ -102,30 +91,35 @@ static int put_cpus(void *fdt, const struct machine_config *cfg)
 	return fdt_end_node(fdt);
 }
 
-/* Devices at I/O ports; every machine has those in the kernel */
-static const struct {
-	const char *path, *compatible;
-	uint16_t port, ports, irq;
-} devices[] = {
-	{ "/serial@3f8", "ns16550a", SERIAL_PORT, 8, SERIAL_IRQ },
-	{ "/debug-exit@f4", "ferry,debug-exit", DEBUG_EXIT_PORT, 4, 0 },
-	{ "/power@600", "ferry,acpi-power", POWER_PORT, POWER_PORTS, 0 },
-	{ "/pvpanic@505", "qemu,pvpanic-isa", PVPANIC_PORT, 1, 0 },
-	{ "/keyboard@64", "ferry,keyboard-reset", KEYBOARD_PORT, 1, 0 },
-};
-
-static int put_devices(void *fdt)
+/* The ranges in order: an address and a size each, of ports or bytes */
+static int put_device(void *fdt, const struct device_config *c)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
-		TRY(fdt_begin_node(fdt, devices[i].path + 1));
-		TRY(fdt_property_string(fdt, "compatible",
-					devices[i].compatible));
-		TRY(put_reg(fdt, devices[i].port, devices[i].ports));
-		if (devices[i].irq)
-			TRY(fdt_property_u32(fdt, "interrupts",
-					     devices[i].irq));
-		TRY(fdt_end_node(fdt));
+	const struct device_place *place = &c->ops->place[c->instance];
+	uint64_t reg[2 * DEVICE_RANGES];
+	char name[DEVICE_NODE_MAX];
+	int n = 0;
+
+	for (unsigned i = 0; i < DEVICE_RANGES; i++) {
+		if (!place->range[i].size)
+			continue;
+		reg[n++] = cpu_to_fdt64(place->range[i].base);
+		reg[n++] = cpu_to_fdt64(place->range[i].size);
 	}
+	device_node_name(c, name);
+	TRY(fdt_begin_node(fdt, name));
+	TRY(fdt_property_string(fdt, "compatible", c->ops->compatible));
+	TRY(fdt_property(fdt, "reg", reg, n * (int)sizeof(reg[0])));
+	if (place->irq)
+		TRY(fdt_property_u32(fdt, "interrupts", place->irq));
+	return fdt_end_node(fdt);
+}
+
+/* Those without a node are in every machine */
+static int put_devices(void *fdt, const struct device_list *l)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->entry[i].ops->compatible)
+			TRY(put_device(fdt, &l->entry[i]));
 	return 0;
 }
 
@@ -141,7 +135,7 @@ static int put_tree(void *fdt, const struct machine_config *cfg)
 	TRY(put_chosen(fdt, cfg));
 	TRY(put_memory(fdt, cfg));
 	TRY(put_cpus(fdt, cfg));
-	TRY(put_devices(fdt));
+	TRY(put_devices(fdt, &cfg->devices));
 	TRY(fdt_end_node(fdt));
 	return fdt_finish(fdt);
 }
@@ -171,6 +165,7 @@ struct walk {
 	struct error *err;
 	const char *path;
 	int node;
+	char device[DEVICE_NODE_MAX + 1];	/* path of a device's node */
 };
 
 static int walk_refuse(struct walk *w, const char *prop, const char *why)
@@ -219,15 +214,21 @@ static int walk_expect_string(struct walk *w, const char *prop,
 	return s ? 0 : -ENOTSUP;
 }
 
-static int walk_expect_reg(struct walk *w, uint64_t start, uint64_t size)
+static int walk_expect_reg(struct walk *w, const struct device_place *place)
 {
-	uint64_t want[] = { cpu_to_fdt64(start), cpu_to_fdt64(size) };
-	int len;
+	uint64_t want[2 * DEVICE_RANGES];
+	int len, n = 0;
 	const void *p = walk_get(w, "reg", &len);
 
 	if (!p)
 		return -ENOTSUP;
-	if (len != sizeof(want) || memcmp(p, want, sizeof(want)))
+	for (unsigned i = 0; i < DEVICE_RANGES; i++) {
+		if (!place->range[i].size)
+			continue;
+		want[n++] = cpu_to_fdt64(place->range[i].base);
+		want[n++] = cpu_to_fdt64(place->range[i].size);
+	}
+	if (len != n * (int)sizeof(want[0]) || memcmp(p, want, (size_t)len))
 		return walk_refuse(w, "reg", "this version has it elsewhere");
 	return 0;
 }
@@ -394,51 +395,78 @@ static int parse_cpus(struct walk *w, struct machine_config *cfg)
 	return rc ? rc : count_cpus(w, &cfg->cpus);
 }
 
-static int parse_devices(struct walk *w)
+static void name_device(struct walk *w, const char *name)
 {
-	int rc = 0;
+	snprintf(w->device, sizeof(w->device), "/%s", name);
+	w->path = w->device;
+}
 
-	for (unsigned i = 0; i < ARRAY_SIZE(devices) && !rc; i++) {
-		rc = walk_enter(w, devices[i].path);
-		if (!rc)
-			rc = walk_expect_string(w, "compatible",
-					   devices[i].compatible);
-		if (!rc)
-			rc = walk_expect_reg(w, devices[i].port,
-					     devices[i].ports);
-	}
+static int parse_device(struct walk *w, const char *name,
+			struct device_list *l)
+{
+	struct device_config c;
+	int rc;
+
+	if (!device_find_node(name, &c))
+		return error_set(w->err, ENOTSUP,
+			"machine description: /%.60s: this version can't build it",
+			name);
+	name_device(w, name);
+	rc = walk_expect_string(w, "compatible", c.ops->compatible);
+	if (!rc)
+		rc = walk_expect_reg(w, &c.ops->place[c.instance]);
+	if (!rc && device_list_add(l, &c))
+		rc = walk_refuse(w, NULL, "it is there twice");
 	return rc;
 }
 
-static bool is_known_node(const char *name)
+static bool is_device(const char *name)
 {
 	static const char *const others[] = { "chosen", "memory@0", "cpus" };
-	bool found = false;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
-		found |= !strcmp(name, others[i]);
-	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
-		found |= !strcmp(name, devices[i].path + 1);
-	return found;
+		if (!strcmp(name, others[i]))
+			return false;
+	return true;
 }
 
-/* A node that this version can't build is refused by name, not ignored */
-static int check_nodes(struct walk *w)
+/* A machine has all default devices */
+static int check_devices(struct walk *w, const struct device_list *l)
+{
+	struct device_list needed;
+	char name[DEVICE_NODE_MAX];
+
+	device_list_default(&needed);
+	for (unsigned i = 0; i < needed.n; i++) {
+		if (device_list_has(l, &needed.entry[i]))
+			continue;
+		device_node_name(&needed.entry[i], name);
+		name_device(w, name);
+		return walk_refuse(w, NULL, "the node is missing");
+	}
+	return 0;
+}
+
+/* Also refuses by name every node that this version does not know */
+static int parse_devices(struct walk *w, struct device_list *l)
 {
 	const void *fdt = w->fdt;
 	int node, rc = walk_enter(w, "/");
 
+	device_list_init(l);
 	if (rc)
 		return rc;
-	fdt_for_each_subnode(node, fdt, w->node) {
+	fdt_for_each_subnode(node, fdt, 0) {
 		const char *name = fdt_get_name(fdt, node, NULL);
 
-		if (!name || !is_known_node(name))
-			return error_set(w->err, ENOTSUP,
-				"machine description: /%.60s: this version can't build it",
-				name ? name : "?");
+		if (name && !is_device(name))
+			continue;
+		w->node = node;
+		rc = parse_device(w, name ? name : "?", l);
+		if (rc)
+			return rc;
 	}
-	return 0;
+	return check_devices(w, l);
 }
 
 int description_parse(const void *fdt, size_t size,
@@ -455,12 +483,12 @@ int description_parse(const void *fdt, size_t size,
 			"machine description: not a flattened device tree");
 	rc = parse_root(&w);
 	if (!rc)
-		rc = check_nodes(&w);
+		rc = parse_devices(&w, &cfg->devices);
 	if (!rc)
 		rc = parse_chosen(&w, cfg);
 	if (!rc)
 		rc = parse_memory(&w, cfg);
 	if (!rc)
 		rc = parse_cpus(&w, cfg);
-	return rc ? rc : parse_devices(&w);
+	return rc;
 }

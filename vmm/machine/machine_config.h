@@ -13,6 +13,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/limits.h"
+#include "vmm/devices/device_list.h"
 #include "vmm/memory/ram.h"
 #include "x86_config.h"
 
@@ -25,6 +26,7 @@
  * @backing:	kind of RAM
  * @bootargs:	the guest's command line
  * @arch:	the processor that the guest sees
+ * @devices:	its devices, in the order in which their state is saved
  */
 struct machine_config {
 	uint64_t memory;
@@ -32,6 +34,7 @@ struct machine_config {
 	enum ram_backing backing;
 	char bootargs[MACHINE_BOOTARGS_MAX];
 	struct arch_config arch;
+	struct device_list devices;
 };
 
 /**
