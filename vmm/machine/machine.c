@@ -33,25 +33,33 @@ static void init_sync(struct machine *m)
 	pthread_condattr_destroy(&attr);
 }
 
+/* Show a region to the guest. *slot: number of the next memslot */
+static int map_region(struct machine *m, const struct ram_region *r,
+		      unsigned *slot, struct error *err)
+{
+	int rc = 0;
+
+	for (uint64_t o = 0; o < r->size && !rc; o += SLOT_MAX) {
+		uint64_t left = r->size - o;
+		const struct kvm_slot part = {
+			.slot = *slot, .gpa = r->gpa + o,
+			.size = left < SLOT_MAX ? left : SLOT_MAX,
+			.hva = m->ram.base + r->offset + o,
+		};
+
+		rc = kvm_set_memory(&m->kvm, &part, err);
+		*slot += 1;
+	}
+	return rc;
+}
+
 static int map_ram(struct machine *m, struct error *err)
 {
 	int rc = ram_create(&m->ram, m->cfg.memory, m->cfg.backing, err);
 	unsigned slot = 0;
 
-	for (unsigned i = 0; !rc && i < m->ram.regions; i++) {
-		const struct ram_region *r = &m->ram.region[i];
-
-		for (uint64_t o = 0; o < r->size && !rc; o += SLOT_MAX) {
-			uint64_t left = r->size - o;
-			const struct kvm_slot part = {
-				.slot = slot++, .gpa = r->gpa + o,
-				.size = left < SLOT_MAX ? left : SLOT_MAX,
-				.hva = m->ram.base + r->offset + o,
-			};
-
-			rc = kvm_set_memory(&m->kvm, &part, err);
-		}
-	}
+	for (unsigned i = 0; !rc && i < m->ram.regions; i++)
+		rc = map_region(m, &m->ram.region[i], &slot, err);
 	return rc;
 }
 
