@@ -73,12 +73,12 @@ void job_name(struct job *j, const uint8_t *id, const struct uri *uri)
 	pthread_mutex_unlock(&j->lock);
 }
 
-void job_machine(struct job *j, const struct machine *m)
+void job_machine(struct job *j, struct machine *m)
 {
 	pthread_mutex_lock(&j->lock);
-	j->page_size = (uint32_t)m->ram.page_size;
-	j->pages_total = m->ram.size / m->ram.page_size;
-	j->vcpus = m->cfg.cpus;
+	j->page_size = (uint32_t)machine_ram(m)->page_size;
+	j->pages_total = machine_ram(m)->size / machine_ram(m)->page_size;
+	j->vcpus = machine_config(m)->cpus;
 	pthread_mutex_unlock(&j->lock);
 }
 

@@ -122,7 +122,7 @@ void job_name(struct job *j, const uint8_t *id, const struct uri *uri);
  * @j:		the job
  * @m:		the machine
  */
-void job_machine(struct job *j, const struct machine *m);
+void job_machine(struct job *j, struct machine *m);
 
 /**
  * job_set() - Change the status, and tell clients

@@ -25,9 +25,8 @@
 #include "vmm/console/chardev.h"
 #include "vmm/console/chardev_socket.h"
 #include "vmm/control/control.h"
-#include "vmm/devices/serial.h"
-#include "vmm/dump/dump.h"
 #include "vmm/host/host.h"
+#include "vmm/host/host_dump.h"
 #include "vmm/machine/inject.h"
 #include "vmm/memory/sigbus.h"
 
@@ -39,7 +38,7 @@
 struct process {
 	struct host host;
 	struct migration *migration;
-	struct dumper *dumper;
+	struct host_dump *dumper;
 	struct machine *machine;	/* built by run; freed at the end */
 	int sigbus_fd;
 	struct event *sigbus, *tell, *term, *interrupt;
@@ -77,7 +76,7 @@ static void on_tell(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	pthread_mutex_lock(&h->lock);
-	if (h->machine && inject_tell(h->machine))
+	if (h->machine && inject_report(h->machine))
 		event_add(p->tell, &again);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -89,7 +88,7 @@ static size_t on_typed(void *ctx, const uint8_t *data, size_t n)
 
 	pthread_mutex_lock(&h->lock);
 	if (h->machine)
-		taken = serial_input(h->machine, data, n);
+		taken = machine_serial_input(h->machine, data, n);
 	pthread_mutex_unlock(&h->lock);
 	return taken;
 }
@@ -180,7 +179,7 @@ static int open_process(struct process *p, const struct options *o,
 	if (!h->console)
 		return -err->code;
 	host_register(h);
-	p->dumper = dumper_new(h, err);
+	p->dumper = host_dump_new(h, err);
 	if (!p->dumper)
 		return -err->code;
 	p->migration = migration_new(h, err);
@@ -199,7 +198,7 @@ static void close_process(struct process *p)
 	struct host *h = &p->host;
 
 	host_set_machine(h, NULL);
-	dumper_free(p->dumper);
+	host_dump_free(p->dumper);
 	migration_free(p->migration);
 	machine_free(p->machine);
 	chardev_socket_close(h->terminals);
@@ -224,6 +223,7 @@ static int start_guest(struct process *p, const struct options *o,
 	cfg->memory = o->memory;
 	cfg->cpus = (unsigned)o->cpus;
 	ram_backing_find(o->ram, &cfg->backing);
+	device_list_default(&cfg->devices);
 	if (strlen(o->append) >= sizeof(cfg->bootargs))
 		rc = error_set(err, EINVAL,
 			"--append is longer than %zu characters",

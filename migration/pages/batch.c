@@ -42,7 +42,7 @@ static void note_poison(struct source *s, uint64_t gpa)
 	struct memory_failure f = { .gpa = gpa, .size = WIRE_PAGE,
 				    .action = MF_NOTED };
 	struct poison p = { .gpa = gpa, .size = WIRE_PAGE };
-	int rc = poison_add(&s->m->poison, &p);
+	int rc = poison_add(machine_poison(s->m), &p);
 
 	if (rc > 0)
 		machine_failure(s->m, &f);
@@ -60,14 +60,14 @@ static int read_run(struct source *s, struct batch *b, size_t page, size_t n,
 	while (done < n) {
 		uint64_t offset = (uint64_t)(page + done) * WIRE_PAGE;
 		size_t got;
-		int rc = ram_copy_out(&s->m->ram, offset,
+		int rc = ram_copy_out(machine_ram(s->m), offset,
 				      b->data + done * WIRE_PAGE,
 				      (n - done) * WIRE_PAGE, &got);
 
 		done += got / WIRE_PAGE;
 		if (!rc)
 			break;
-		if (rc != -EFAULT)
+		if (rc != -EHWPOISON)
 			return rc;
 		if (mutant("drop-poison")) {
 			memset(b->data + done * WIRE_PAGE, 0, WIRE_PAGE);
@@ -75,7 +75,7 @@ static int read_run(struct source *s, struct batch *b, size_t page, size_t n,
 			continue;
 		}
 		classes[done++] = CLASS_POISON;
-		note_poison(s, ram_gpa(&s->m->ram,
+		note_poison(s, ram_gpa(machine_ram(s->m),
 				       offset + got / WIRE_PAGE * WIRE_PAGE));
 	}
 	return 0;
@@ -133,12 +133,12 @@ int batch_fill(struct source *s, struct batch *b, size_t page, size_t n,
 	b->headers = b->iovs = 0;
 	b->data_pages = b->zero_pages = b->poison_pages = b->bytes = 0;
 	for (size_t i = 0, k; i < n; i += k) {
-		size_t max = contiguous(&s->m->ram, page + i, n - i);
+		size_t max = contiguous(machine_ram(s->m), page + i, n - i);
 
 		for (k = 1; k < max && classes[i + k] == classes[i]; k++)
 			;
 		add_message(b, classes[i],
-			    ram_gpa(&s->m->ram, (page + i) * WIRE_PAGE),
+			    ram_gpa(machine_ram(s->m), (page + i) * WIRE_PAGE),
 			    b->data + i * WIRE_PAGE, k);
 	}
 	return 0;

@@ -166,13 +166,13 @@ static int claim_zeroes(struct target *t, struct gathering *g, size_t first)
 static int copy_whole(struct target *t, const struct gathering *g,
 		      size_t first, struct error *err)
 {
-	uint8_t *at = t->m->ram.base + first * WIRE_PAGE;
+	uint8_t *at = machine_ram(t->m)->base + first * WIRE_PAGE;
 	size_t done;
 	int rc = uffd_copy(t->uffd, at, g->data, RAM_HUGE, &done);
 
 	if (rc == -EEXIST) {	/* as place.c:found_present() */
 		log_line("0x%llx: huge page refused, %s",
-			 (unsigned long long)ram_gpa(&t->m->ram,
+			 (unsigned long long)ram_gpa(machine_ram(t->m),
 						     first * WIRE_PAGE),
 			 uffd_cause(rc));
 		t->job->duplicates += HUGE_PAGES;
@@ -180,7 +180,7 @@ static int copy_whole(struct target *t, const struct gathering *g,
 		rc = 0;
 	}
 	return rc ? error_set(err, -rc, "cannot place a huge page at 0x%llx: %s",
-			(unsigned long long)ram_gpa(&t->m->ram,
+			(unsigned long long)ram_gpa(machine_ram(t->m),
 						    first * WIRE_PAGE),
 			uffd_cause(rc)) : 0;
 }
@@ -192,15 +192,15 @@ static int split_whole(struct target *t, const struct gathering *g,
 	int rc;
 
 	if (t->can_poison)
-		rc = ram_split(&t->m->ram, offset, g->data, g->lost, t->uffd,
+		rc = ram_split(machine_ram(t->m), offset, g->data, g->lost, t->uffd,
 			       err);
 	else
-		rc = ram_wall(&t->m->ram, offset, RAM_HUGE);
+		rc = ram_wall(machine_ram(t->m), offset, RAM_HUGE);
 	if (rc)
 		error_set(err, -rc, "cannot take away a huge page: %s",
 			  strerrordesc_np(-rc));
 	else
-		uffd_wake(t->uffd, t->m->ram.base + offset, RAM_HUGE);
+		uffd_wake(t->uffd, machine_ram(t->m)->base + offset, RAM_HUGE);
 	return rc;
 }
 
@@ -457,7 +457,7 @@ int huge_inject(struct target *t, size_t page, struct error *err)
 		break;		/* it has come just now */
 	case PAGE_PRESENT:
 		/* Where small pages are it's done as on any machine */
-		if (!ram_is_huge(&t->m->ram, offset) &&
+		if (!ram_is_huge(machine_ram(t->m), offset) &&
 		    pages_poison_present(&t->pages, page))
 			return 1;
 		return error_set(err, EAGAIN,

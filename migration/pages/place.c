@@ -27,7 +27,7 @@ struct run {
 
 static void *hva(struct target *t, size_t page)
 {
-	return t->m->ram.base + page * WIRE_PAGE;
+	return machine_ram(t->m)->base + page * WIRE_PAGE;
 }
 
 /* Claim from @page on until one can't be had. Return: false if not even one */
@@ -61,7 +61,7 @@ enum place_op { PLACE_COPY, PLACE_ZERO, PLACE_POISON };
 /* Nothing was ever placed there, so there is nothing to read behind it */
 static int wall(struct target *t, size_t page, size_t len, size_t *done)
 {
-	int rc = ram_wall(&t->m->ram, page * WIRE_PAGE, len);
+	int rc = ram_wall(machine_ram(t->m), page * WIRE_PAGE, len);
 
 	*done = rc ? 0 : len;
 	if (!rc)
@@ -92,7 +92,7 @@ static int do_ioctl(struct target *t, enum place_op op, size_t page,
 static void found_present(struct target *t, enum place_op op, size_t page)
 {
 	log_line("0x%llx: %s refused, %s",
-		 (unsigned long long)ram_gpa(&t->m->ram, page * WIRE_PAGE),
+		 (unsigned long long)ram_gpa(machine_ram(t->m), page * WIRE_PAGE),
 		 op == PLACE_POISON ? "poison" : "page", uffd_cause(-EEXIST));
 	if (op == PLACE_POISON)
 		t->job->refused++;
@@ -127,7 +127,7 @@ static long place_run(struct target *t, struct run *r, enum place_op op,
 			release_run(t, r, i);
 			return error_set(err, -rc,
 				"cannot place a page at 0x%llx: %s",
-				(unsigned long long)ram_gpa(&t->m->ram,
+				(unsigned long long)ram_gpa(machine_ram(t->m),
 					(r->first + i) * WIRE_PAGE),
 				uffd_cause(rc));
 		}
@@ -140,7 +140,7 @@ static int find_pages(struct target *t, uint64_t gpa, size_t n, size_t *page,
 {
 	uint64_t offset;
 
-	if (!ram_offset(&t->m->ram, gpa, n * WIRE_PAGE, &offset))
+	if (!ram_offset(machine_ram(t->m), gpa, n * WIRE_PAGE, &offset))
 		return error_set(err, EBADMSG,
 			"the peer named pages that are no RAM: %zu at 0x%llx",
 			n, (unsigned long long)gpa);
@@ -224,12 +224,12 @@ int target_zero_fault(struct target *t, size_t page, struct error *err)
 int target_enter_poison(struct target *t, size_t page, size_t n,
 			bool delivered, struct error *err)
 {
-	uint64_t gpa = ram_gpa(&t->m->ram, page * WIRE_PAGE);
+	uint64_t gpa = ram_gpa(machine_ram(t->m), page * WIRE_PAGE);
 	struct poison p = { .gpa = gpa, .size = n * WIRE_PAGE,
 			    .delivered = delivered };
 	struct memory_failure f = { .gpa = gpa, .size = n * WIRE_PAGE,
 				    .action = MF_NOTED };
-	int rc = poison_add(&t->m->poison, &p);
+	int rc = poison_add(machine_poison(t->m), &p);
 
 	t->job->pages[PAGE_POISON] += n;
 	if (rc > 0)
@@ -332,7 +332,7 @@ static int poison_present(struct target *t, size_t page, struct error *err)
 	if (rc)
 		machine_crash(t->m);
 	return rc ? error_set(err, -rc, "UFFDIO_POISON at 0x%llx: %s",
-			(unsigned long long)ram_gpa(&t->m->ram,
+			(unsigned long long)ram_gpa(machine_ram(t->m),
 						    page * WIRE_PAGE),
 			uffd_cause(rc)) : 0;
 }

@@ -93,7 +93,7 @@ static int answer(struct server *sv, const struct wire_msg *m,
 	long n = 0;
 
 	if (m->type != WIRE_MSG_REQUEST || m->b > WIRE_RUN_PAGES ||
-	    !ram_offset(&s->m->ram, m->a, m->b * WIRE_PAGE, &offset))
+	    !ram_offset(machine_ram(s->m), m->a, m->b * WIRE_PAGE, &offset))
 		return error_set(err, EBADMSG,
 			"the peer asked for what is no RAM: %s, %llu pages at 0x%llx",
 			wire_name(m->type), (unsigned long long)m->b,

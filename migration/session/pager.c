@@ -23,8 +23,7 @@
 #include "priority.h"
 #include "target.h"
 #include "vmm/base/log.h"
-#include "vmm/kvm/vcpu_stats.h"
-#include "vmm/machine/vcpu.h"
+#include "vmm/machine/machine.h"
 #include "vmm/memory/uffd.h"
 
 #define ANSWER_MS	20000	/* a request this old: the source is gone */
@@ -41,8 +40,8 @@ struct inbox {
 
 static unsigned vcpu_of(const struct target *t, pid_t tid)
 {
-	for (unsigned i = 0; i < t->m->cfg.cpus; i++)
-		if (t->m->vcpu[i].tid == tid)
+	for (unsigned i = 0; i < machine_config(t->m)->cpus; i++)
+		if (machine_vcpu_tid(t->m, i) == tid)
 			return i;
 	return JOB_OTHER;
 }
@@ -56,9 +55,9 @@ static void name_waiter(struct target *t, size_t page)
 {
 	unsigned found = JOB_OTHER, n = 0;
 
-	for (unsigned i = 0; i < t->m->cfg.cpus; i++) {
+	for (unsigned i = 0; i < machine_config(t->m)->cpus; i++) {
 		if (inflight_has(&t->inflight, i) ||
-		    !vcpu_blocking(&t->m->vcpu[i]))
+		    !machine_vcpu_blocking(t->m, i))
 			continue;
 		found = i;
 		n++;
@@ -73,7 +72,7 @@ static void name_late(struct target *t, uint64_t gpa)
 	uint64_t offset;
 
 	if (inflight_has(&t->inflight, JOB_OTHER) &&
-	    ram_offset(&t->m->ram, gpa, WIRE_PAGE, &offset))
+	    ram_offset(machine_ram(t->m), gpa, WIRE_PAGE, &offset))
 		name_waiter(t, (size_t)(offset / WIRE_PAGE));
 }
 
@@ -81,7 +80,7 @@ static int ask(struct target *t, size_t page, size_t n, struct error *err)
 {
 	struct wire_msg m = {
 		.type = WIRE_MSG_REQUEST, .b = n,
-		.a = ram_gpa(&t->m->ram, page * WIRE_PAGE),
+		.a = ram_gpa(machine_ram(t->m), page * WIRE_PAGE),
 	};
 	uint8_t out[WIRE_HEADER];
 
@@ -94,7 +93,7 @@ static int ask(struct target *t, size_t page, size_t n, struct error *err)
 static void arrived(struct target *t, size_t page)
 {
 	inflight_done(&t->inflight, page, 1);
-	uffd_wake(t->uffd, t->m->ram.base + page * WIRE_PAGE, WIRE_PAGE);
+	uffd_wake(t->uffd, machine_ram(t->m)->base + page * WIRE_PAGE, WIRE_PAGE);
 }
 
 static int handle_missing(struct target *t, size_t page, pid_t tid,
@@ -141,7 +140,7 @@ static int handle_huge(struct target *t, size_t page, pid_t tid,
 	rc = huge_touch(t, first, wanted, err);
 	if (rc > 0) {
 		inflight_done(&t->inflight, first, 1);
-		uffd_wake(t->uffd, t->m->ram.base + first * WIRE_PAGE,
+		uffd_wake(t->uffd, machine_ram(t->m)->base + first * WIRE_PAGE,
 			  RAM_HUGE);
 		return 0;
 	}
@@ -165,7 +164,7 @@ static int handle_fault(struct target *t, const struct uffd_fault *f,
 	uint64_t offset;
 	size_t page;
 
-	if (!ram_from_hva(&t->m->ram, f->addr, &offset))
+	if (!ram_from_hva(machine_ram(t->m), f->addr, &offset))
 		return 0;
 	page = (size_t)(offset / WIRE_PAGE);
 	if (t->huge)

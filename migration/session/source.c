@@ -75,7 +75,7 @@ static void end_demand(struct source *s)
  */
 static void come_home(struct source *s, struct error *why)
 {
-	machine_set_pager(s->m, NULL);
+	machine_set_ram_hook(s->m, NULL);
 	if (s->before.state == RUN_RUNNING)
 		s->before.reason = WHY_MIGRATION_CANCELED;
 	if (s->paused)
@@ -156,7 +156,7 @@ static int source_pager(void *ctx, uint64_t offset, bool simulate,
 	s->injecting = 0;
 	return error_set(err, EALREADY,
 		"0x%llx was already handed over to the destination: poison it there",
-		(unsigned long long)ram_gpa(&s->m->ram, offset));
+		(unsigned long long)ram_gpa(machine_ram(s->m), offset));
 }
 
 static void source_pager_done(void *ctx, uint64_t offset)
@@ -189,7 +189,7 @@ struct source *source_new(struct host *h, struct job *job,
 	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
 		s->pusher[i].c.fd = -1;
 	if (batch_init(&s->batch) ||
-	    sent_init(&s->sent, s->m->ram.size / WIRE_PAGE) ||
+	    sent_init(&s->sent, machine_ram(s->m)->size / WIRE_PAGE) ||
 	    getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id)) {
 		error_set(err, ENOMEM, "out of memory for a migration");
 		source_free(s);
@@ -200,7 +200,7 @@ struct source *source_new(struct host *h, struct job *job,
 
 int source_start(struct source *s, struct error *err)
 {
-	struct pager p = { .ctx = s, .poison = source_pager,
+	struct ram_hook p = { .ctx = s, .poison = source_pager,
 			   .done = source_pager_done };
 	int rc;
 
@@ -208,14 +208,14 @@ int source_start(struct source *s, struct error *err)
 	job_name(s->job, s->id, &s->uri);
 	job_machine(s->job, s->m);
 	s->host->side = "source";
-	machine_set_pager(s->m, &p);
+	machine_set_ram_hook(s->m, &p);
 	rc = pthread_create(&s->thread, NULL, source_main, s);
 	if (!rc) {
 		s->started = true;
 		pthread_setname_np(s->thread, "migration");
 		return 0;
 	}
-	machine_set_pager(s->m, NULL);
+	machine_set_ram_hook(s->m, NULL);
 	error_set(err, rc, "cannot start the migration thread: %s",
 		  strerrordesc_np(rc));
 	job_set(s->job, JOB_FAILED, err);

@@ -111,7 +111,7 @@ struct source {
 	_Atomic unsigned pushers;
 	uint8_t id[WIRE_ID];
 
-	struct extent *holes;
+	struct ram_extent *holes;
 	size_t holes_n, holes_cap;
 
 	struct sent sent;

@@ -14,6 +14,8 @@
 #include "stages.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/hot.h"
+#include "vmm/machine/inject.h"
+#include "vmm/memory/ram_holes.h"
 #include "vmm/memory/uffd.h"
 
 #define CONNECT_MS	10000	/* for a connection and for a first answer */
@@ -98,7 +100,7 @@ int source_hello(struct source *s, struct error *err)
 
 	if (rc || s->peer_poison)
 		return rc;
-	n = poison_copy(&s->m->poison, &p);
+	n = poison_copy(machine_poison(s->m), &p);
 	rc = n < 0 ? error_set(err, ENOMEM, "out of memory for poison")
 		   : check_lost(s, lost_pages(p, n), err);
 	if (n > 0)
@@ -108,7 +110,9 @@ int source_hello(struct source *s, struct error *err)
 
 int source_describe(struct source *s, struct error *err)
 {
-	struct writer w = { .data = s->m->fdt, .len = s->m->fdt_size };
+	size_t size;
+	const void *fdt = machine_description(s->m, &size);
+	struct writer w = { .data = (uint8_t *)(uintptr_t)fdt, .len = size };
 	int rc = say(s, WIRE_MSG_DESCRIPTION, &w, err);
 
 	channel_deadline(&s->main, BUILD_MS);
@@ -138,14 +142,14 @@ static int keep_hole(void *ctx, uint64_t offset, uint64_t len)
 
 	if (s->holes_n == s->holes_cap) {
 		size_t cap = s->holes_cap ? 2 * s->holes_cap : 64;
-		struct extent *e = reallocarray(s->holes, cap, sizeof(*e));
+		struct ram_extent *e = reallocarray(s->holes, cap, sizeof(*e));
 
 		if (!e)
 			return -ENOMEM;
 		s->holes = e;
 		s->holes_cap = cap;
 	}
-	s->holes[s->holes_n++] = (struct extent){ offset, len };
+	s->holes[s->holes_n++] = (struct ram_extent){ offset, len };
 	return 0;
 }
 
@@ -156,7 +160,7 @@ static int keep_hole(void *ctx, uint64_t offset, uint64_t len)
  */
 int source_scan(struct source *s, struct error *err)
 {
-	int rc = ram_holes(&s->m->ram, 0, s->m->ram.size, keep_hole, s);
+	int rc = ram_holes(machine_ram(s->m), 0, machine_ram(s->m)->size, keep_hole, s);
 
 	if (rc == -ENOMEM)
 		return error_set(err, ENOMEM, "out of memory for zero pages");
@@ -190,8 +194,7 @@ int source_pause(struct source *s, struct error *err)
 		return rc;
 	s->paused = true;
 	/* A poisoning that began before is in the list, later ones see @paused */
-	pthread_mutex_lock(&s->m->inject_lock);
-	pthread_mutex_unlock(&s->m->inject_lock);
+	inject_drain(s->m);
 	return start_demand(s, err);
 }
 
@@ -213,7 +216,7 @@ static void claim_poison(struct source *s, const struct poison *p)
 {
 	uint64_t offset;
 
-	if (ram_offset(&s->m->ram, p->gpa, p->size, &offset))
+	if (ram_offset(machine_ram(s->m), p->gpa, p->size, &offset))
 		s->job->pages[PAGE_POISON] +=
 			sent_claim(&s->sent, offset / WIRE_PAGE,
 				   p->size / WIRE_PAGE);
@@ -224,7 +227,7 @@ int source_poison(struct source *s, struct error *err)
 {
 	struct writer w = { 0 };
 	struct poison *p = NULL;
-	int n = mutant("drop-poison") ? 0 : poison_copy(&s->m->poison, &p);
+	int n = mutant("drop-poison") ? 0 : poison_copy(machine_poison(s->m), &p);
 	int rc;
 
 	for (int i = 0; i < n; i++)
@@ -280,10 +283,8 @@ int source_zero(struct source *s, struct error *err)
 	int rc = 0;
 
 	put_u32(&z.w, 0);
-	for (size_t i = 0; !rc && i < s->holes_n; i++)
-		rc = ram_holes(&s->m->ram, s->holes[i].offset,
-			       s->holes[i].offset + s->holes[i].len,
-			       put_hole, &z);
+	rc = ram_holes_left(machine_ram(s->m), s->holes, s->holes_n, put_hole,
+			    &z);
 	if (z.w.failed || rc)
 		rc = error_set(err, rc ? -rc : ENOMEM,
 			       "cannot list the zero pages: %s",
@@ -306,7 +307,7 @@ static int send_hot(struct source *s, struct error *err)
 	for (size_t i = 0; i < n && !rc; i++) {
 		uint64_t offset;
 
-		if (!ram_offset(&s->m->ram, gpa[i], WIRE_PAGE, &offset) ||
+		if (!ram_offset(machine_ram(s->m), gpa[i], WIRE_PAGE, &offset) ||
 		    !sent_claim(&s->sent, offset / WIRE_PAGE, 1))
 			continue;
 		rc = batch_fill(s, &s->batch, offset / WIRE_PAGE, 1, err);

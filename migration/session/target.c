@@ -77,7 +77,7 @@ static void let_loader_go(struct target *t)
 	pthread_mutex_unlock(&t->lock);
 	pthread_mutex_lock(&t->hook_lock);
 	if (t->broken && t->uffd >= 0)
-		uffd_unregister(t->uffd, t->m->ram.base, t->m->ram.size);
+		uffd_unregister(t->uffd, machine_ram(t->m)->base, machine_ram(t->m)->size);
 	pthread_mutex_unlock(&t->hook_lock);
 }
 

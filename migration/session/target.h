@@ -201,7 +201,7 @@ int target_message(struct target *t, const struct wire_msg *msg,
 int target_zero_fault(struct target *t, size_t page, struct error *err);
 
 /**
- * target_pager_hook() - struct pager's poison, for a guest that is arriving
+ * target_pager_hook() - struct ram_hook's poison, for a guest that is arriving
  */
 int target_pager_hook(void *ctx, uint64_t offset, bool simulate,
 		      struct error *err);

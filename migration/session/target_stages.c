@@ -82,7 +82,7 @@ int target_hello(struct target *t, struct error *err)
 /* RAM is empty, and stays so until we place something (invariant 11) */
 static int register_ram(struct target *t, struct error *err)
 {
-	struct ram *ram = &t->m->ram;
+	struct ram *ram = machine_ram(t->m);
 
 	t->uffd = uffd_open(t->can_poison, err);
 	if (t->uffd < 0)
@@ -109,7 +109,7 @@ static int build_machine(struct target *t, const uint8_t *fdt, uint32_t len,
 		return error_set(err, ENOMEM, "out of memory");
 	rc = description_parse(fdt, len, cfg, err);
 	if (!rc)
-		rc = description_check_host(cfg, err);
+		rc = machine_config_check(cfg, err);
 	if (t->host->ram >= 0)
 		cfg->backing = (enum ram_backing)t->host->ram;
 	if (!rc) {
@@ -329,7 +329,7 @@ static int promise(struct target *t, struct error *err)
 /* All was read: now it is loaded (invariant 6) */
 int target_prepare(struct target *t, struct error *err)
 {
-	struct pager p = { .ctx = t, .poison = target_pager_hook,
+	struct ram_hook p = { .ctx = t, .poison = target_pager_hook,
 			   .missing = true };
 	int rc = load_poison(t, err);
 
@@ -344,7 +344,7 @@ int target_prepare(struct target *t, struct error *err)
 		rc = promise(t, err);
 	if (rc)
 		return rc;
-	machine_set_pager(t->m, &p);
+	machine_set_ram_hook(t->m, &p);
 	return say(t, WIRE_MSG_PREPARED, NULL, err);
 }
 
@@ -397,7 +397,7 @@ static int wait_last_pages(struct target *t, struct error *err)
  */
 static void let_go(struct target *t)
 {
-	struct ram *ram = &t->m->ram;
+	struct ram *ram = machine_ram(t->m);
 	int rc;
 
 	target_end_pager(t);
@@ -414,7 +414,7 @@ static void let_go(struct target *t)
 	/* Last: from here on it may be dumped; and a reset that has waited for
 	 * it drops RAM, and loads a kernel
 	 */
-	machine_set_pager(t->m, NULL);
+	machine_set_ram_hook(t->m, NULL);
 }
 
 int target_finish(struct target *t, struct error *err)

@@ -9,8 +9,7 @@
 
 #include "rig.h"
 #include "vmm/boot/boot.h"
-#include "vmm/cpu/cpuid.h"
-#include "vmm/devices/serial.h"
+#include "vmm/cpu/x86_cpuid.h"
 #include "vmm/machine/vcpu.h"
 
 static char guest_path[4096], ring0_path[4096];
@@ -146,6 +145,7 @@ struct rig *rig_new(unsigned mib, unsigned cpus, enum ram_backing backing,
 	r->cfg.memory = mib * MIB;
 	r->cfg.cpus = cpus;
 	r->cfg.backing = backing;
+	device_list_default(&r->cfg.devices);
 	snprintf(r->cfg.bootargs, sizeof(r->cfg.bootargs), "%s", args);
 	if (machine_config_host(&r->cfg, "host", vendor, &err))
 		fail_msg("%s", err.text);
@@ -221,7 +221,8 @@ void rig_type(struct rig *r, const char *line)
 	assert_true(n < sizeof(text));
 	snprintf(text, sizeof(text), "%s\n", line);
 	for (int ms = 0; done < n; ms++) {
-		done += serial_input(r->m, (uint8_t *)text + done, n - done);
+		done += machine_serial_input(r->m, (uint8_t *)text + done,
+					     n - done);
 		if (ms > RIG_SECONDS * 1000)
 			fail_msg("the guest doesn't read its serial port");
 		usleep(1000);
@@ -334,7 +335,7 @@ static void fill_component(struct kvm_cpuid_table *t, uint8_t *area,
 static void fill_xsave(struct vcpu *v)
 {
 	struct machine *m = v->m;
-	const struct kvm_cpuid_entry2 *e = cpuid_find(&m->cfg.cpuid, 0xd, 0);
+	const struct kvm_cpuid_entry2 *e = cpuid_find(&m->cfg.arch.cpuid, 0xd, 0);
 	const uint64_t all = e ? e->eax : 0;
 	uint64_t used = 3 | (all & (1 << XFEATURE_AVX | 1 << XFEATURE_PKRU));
 	struct kvm_xcrs x = { .nr_xcrs = 1, .xcrs = { { .value = all } } };
@@ -348,7 +349,7 @@ static void fill_xsave(struct vcpu *v)
 		area[XSAVE_XMM + i] = (uint8_t)(v->index * 16 + i + 1);
 	for (unsigned i = XFEATURE_AVX; i <= XFEATURE_PKRU; i++)
 		if (used & 1u << i)
-			fill_component(&m->cfg.cpuid, area, i, v->index);
+			fill_component(&m->cfg.arch.cpuid, area, i, v->index);
 	if (all)
 		assert_int_equal(ioctl(v->fd, KVM_SET_XCRS, &x), 0);
 	assert_int_equal(ioctl(v->fd, KVM_SET_XSAVE, area), 0);

@@ -15,6 +15,7 @@
 #include "unit.h"
 
 #include "migration/session/target.h"
+#include "vmm/machine/machine_private.h"
 #include "vmm/memory/uffd.h"
 
 #define RAM_BYTES	(64 * MIB)
@@ -82,7 +83,7 @@ static void assert_lost(struct fixture *x, uint64_t gpa)
 {
 	uint8_t byte = 0;
 
-	assert_int_equal(read_byte(x, gpa, &byte), -EFAULT);
+	assert_int_equal(read_byte(x, gpa, &byte), -EHWPOISON);
 	assert_int_equal(byte, 0);
 }
 

@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: MIT
-/* machine.c - A virtual machine: RAM, vCPUs, devices, and what it is doing */
+/* machine.c - A virtual machine: RAM, vCPUs, devices */
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "description.h"
-#include "machine.h"
-#include "reset.h"
+#include "machine_devices.h"
+#include "machine_private.h"
+#include "machine_reset.h"
 #include "vcpu.h"
 #include "vmm/base/log.h"
+#include "vmm/devices/section.h"
+#include "vmm/devices/serial.h"
+
+/* Below KVM_MEM_MAX_NR_PAGES, 2^31 - 1 pages (Linux, virt/kvm/kvm_main.c) */
+#define SLOT_MAX	(4 * TIB)
 
 static void init_sync(struct machine *m)
 {
 	pthread_condattr_t attr;
 
-	pthread_mutex_init(&m->device_lock, NULL);
+	pthread_mutex_init(&m->settle_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
-	pthread_mutex_init(&m->telling, NULL);
+	pthread_mutex_init(&m->notify_lock, NULL);
 	pthread_mutex_init(&m->inject_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -27,20 +33,37 @@ static void init_sync(struct machine *m)
 	pthread_condattr_destroy(&attr);
 }
 
-static int map_ram(struct machine *m, struct error *err)
+/* Show a region to the guest. *slot: number of the next memslot */
+static int map_region(struct machine *m, const struct ram_region *r,
+		      unsigned *slot, struct error *err)
 {
-	int rc = ram_create(&m->ram, m->cfg.memory, m->cfg.backing, err);
+	int rc = 0;
 
-	for (unsigned i = 0; !rc && i < m->ram.regions; i++) {
-		const struct ram_region *r = &m->ram.region[i];
+	for (uint64_t o = 0; o < r->size && !rc; o += SLOT_MAX) {
+		uint64_t left = r->size - o;
+		const struct kvm_slot part = {
+			.slot = *slot, .gpa = r->gpa + o,
+			.size = left < SLOT_MAX ? left : SLOT_MAX,
+			.hva = m->ram.base + r->offset + o,
+		};
 
-		rc = kvm_set_memory(&m->kvm, i, r->gpa, r->size,
-				    m->ram.base + r->offset, err);
+		rc = kvm_set_memory(&m->kvm, &part, err);
+		*slot += 1;
 	}
 	return rc;
 }
 
-static int add_vcpus(struct machine *m, struct error *err)
+static int map_ram(struct machine *m, struct error *err)
+{
+	int rc = ram_create(&m->ram, m->cfg.memory, m->cfg.backing, err);
+	unsigned slot = 0;
+
+	for (unsigned i = 0; !rc && i < m->ram.regions; i++)
+		rc = map_region(m, &m->ram.region[i], &slot, err);
+	return rc;
+}
+
+static int make_vcpus(struct machine *m, struct error *err)
 {
 	int rc = 0;
 
@@ -49,26 +72,24 @@ static int add_vcpus(struct machine *m, struct error *err)
 		return error_set(err, ENOMEM, "out of memory for vCPUs");
 	for (unsigned i = 0; i < m->cfg.cpus && rc >= 0; i++)
 		rc = vcpu_new(&m->vcpu[i], m, i, err);
-	if (rc >= 0)
-		vcpu_msr_probe(&m->vcpu[0]);
 	return rc < 0 ? rc : 0;
 }
 
-static int build(struct machine *m, struct error *err)
+static int build_machine(struct machine *m, struct error *err)
 {
 	int rc;
 
 	rc = kvm_open(&m->kvm, err);
 	if (!rc)
-		rc = kvm_msr_list(&m->kvm, &m->msr, &m->msrs, err);
+		rc = arch_machine_init(m, err);
 	if (!rc)
 		rc = description_build(&m->cfg, &m->fdt, &m->fdt_size, err);
 	if (!rc)
 		rc = map_ram(m, err);
 	if (!rc)
-		rc = devices_init(m, err);
+		rc = machine_create_devices(m, err);
 	if (!rc)
-		rc = add_vcpus(m, err);
+		rc = make_vcpus(m, err);
 	return rc ? rc : machine_save(m, &m->initial, err);
 }
 
@@ -90,7 +111,7 @@ struct machine *machine_new(const struct machine_config *cfg,
 	m->status = (struct run_status){ RUN_PRELAUNCH, WHY_STARTING_UP };
 	init_sync(m);
 	poison_init(&m->poison);
-	if (build(m, err)) {
+	if (build_machine(m, err)) {
 		machine_free(m);
 		return NULL;
 	}
@@ -107,7 +128,7 @@ void machine_free(struct machine *m)
 	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
 		vcpu_free(&m->vcpu[i]);
 	free(m->vcpu);
-	devices_fini(m);
+	bus_destroy(&m->bus);
 	kvm_close(&m->kvm);
 	ram_destroy(&m->ram);
 	if (m->poison_uffd >= 0)
@@ -115,91 +136,169 @@ void machine_free(struct machine *m)
 	poison_fini(&m->poison);
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lock);
-	pthread_mutex_destroy(&m->telling);
+	pthread_mutex_destroy(&m->notify_lock);
 	pthread_mutex_destroy(&m->inject_lock);
-	pthread_mutex_destroy(&m->device_lock);
-	image_free(&m->boot.kernel);
-	image_free(&m->boot.initrd);
+	pthread_mutex_destroy(&m->settle_lock);
+	for (unsigned i = 0; i < MACHINE_IMAGES; i++)
+		free(m->image[i].data);
 	writer_free(&m->initial);
 	free(m->fdt);
-	free(m->msr);
+	arch_machine_fini(m);
 	free(m);
 }
 
-void machine_serial_out(struct machine *m, uint8_t byte)
+const struct machine_config *machine_config(const struct machine *m)
 {
-	m->observer.output(m->observer.ctx, &byte, 1);
+	return &m->cfg;
 }
 
-void *machine_device(struct machine *m, const struct device_ops *ops)
+struct ram *machine_ram(struct machine *m)
 {
-	for (unsigned i = 0; i < DEVICES; i++)
-		if (device_list[i] == ops)
-			return m->device[i];
-	return NULL;
+	return &m->ram;
+}
+
+struct poison_list *machine_poison(struct machine *m)
+{
+	return &m->poison;
+}
+
+const void *machine_description(const struct machine *m, size_t *size)
+{
+	*size = m->fdt_size;
+	return m->fdt;
+}
+
+pid_t machine_vcpu_tid(const struct machine *m, unsigned index)
+{
+	return m->vcpu[index].tid;
+}
+
+bool machine_vcpu_blocking(const struct machine *m, unsigned index)
+{
+	return kvm_stat_read(&m->vcpu[index].blocking);
+}
+
+size_t machine_serial_input(struct machine *m, const uint8_t *data, size_t n)
+{
+	struct device *serial = bus_find(&m->bus, &serial_ops, 0);
+
+	return serial ? serial_input(serial, data, n) : 0;
+}
+
+/* State that belongs to no device and no vCPU: docs/protocol.md */
+static const struct section machine_section = {
+	.name = "machine", .version = 1,
+};
+
+static struct section vcpu_section(const struct vcpu *v)
+{
+	return (struct section){
+		.name = "vcpu", .instance = v->index, .version = 1,
+	};
+}
+
+static void save_machine_section(struct machine *m, struct writer *w)
+{
+	size_t mark = section_open(w, &machine_section);
+
+	put_u32(w, m->cfg.cpus);
+	put_u8(w, machine_reset_asked(m));
+	put_u8(w, machine_panicked(m));
+	section_close(w, mark);
 }
 
 int machine_save(struct machine *m, struct writer *w, struct error *err)
 {
 	int rc;
 
-	rc = devices_save(m, w, err);
-	put_u32(w, m->cfg.cpus);
+	save_machine_section(m, w);
+	rc = bus_save(&m->bus, w, err);
 	for (unsigned i = 0; i < m->cfg.cpus && rc >= 0; i++) {
-		size_t mark = put_open(w);
+		const struct section s = vcpu_section(&m->vcpu[i]);
+		size_t mark = section_open(w, &s);
 
-		rc = vcpu_save(&m->vcpu[i], w, err);
-		put_close(w, mark);
+		rc = arch_vcpu_save(&m->vcpu[i], w, err);
+		section_close(w, mark);
 	}
 	if (rc >= 0 && w->failed)
 		rc = error_set(err, ENOMEM, "out of memory for the state");
 	return rc < 0 ? rc : 0;
 }
 
-int machine_load(struct machine *m, struct reader *r, struct error *err)
+static int load_machine_section(struct machine *m, struct reader *r,
+				struct error *err)
 {
-	uint32_t n;
-	int rc;
+	uint32_t cpus;
+	uint8_t reset, panicked;
+	struct reader part;
+	int rc = section_get(r, &machine_section, &part, err);
 
-	rc = devices_load(m, r, err);
-	if (rc < 0)
+	if (rc)
 		return rc;
-	n = get_u32(r);
-	if (n != m->cfg.cpus)
+	cpus = get_u32(&part);
+	reset = get_u8(&part);
+	panicked = get_u8(&part);
+	rc = section_done(&machine_section, &part, err);
+	if (rc)
+		return rc;
+	if (cpus != m->cfg.cpus)
 		return error_set(err, EBADMSG,
-				 "state of %u vCPUs for a machine with %u", n,
-				 m->cfg.cpus);
-	for (unsigned i = 0; i < n && rc >= 0; i++) {
-		struct reader part = get_part(r);
+				 "state of %u vCPUs for a machine with %u",
+				 cpus, m->cfg.cpus);
+	if (reset >= RESET_CAUSES || panicked > 1)
+		return error_set(err, EBADMSG,
+			"section 'machine' 0 of the state: reset cause %u, panicked %u",
+			reset, panicked);
+	machine_set_reset_asked(m, reset);
+	machine_set_panicked(m, panicked);
+	return 0;
+}
 
-		rc = vcpu_load(&m->vcpu[i], &part, err);
-		if (rc >= 0 && !reader_done(&part))
-			rc = error_set(err, EBADMSG,
-				"vCPU %u: state of the wrong length", i);
+typedef int vcpu_load_fn(struct vcpu *v, struct reader *r, struct error *err);
+
+static int load_vcpu_sections(struct machine *m, struct reader *r,
+			      vcpu_load_fn *load, struct error *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->cfg.cpus && rc >= 0; i++) {
+		const struct section s = vcpu_section(&m->vcpu[i]);
+		struct reader part;
+
+		rc = section_get(r, &s, &part, err);
+		if (!rc)
+			rc = load(&m->vcpu[i], &part, err);
+		if (rc >= 0)
+			rc = section_done(&s, &part, err);
 	}
-	if (rc >= 0 && !reader_done(r))
-		rc = error_set(err, EBADMSG, "state has something behind it");
 	return rc < 0 ? rc : 0;
 }
 
-void machine_set_pager(struct machine *m, const struct pager *p)
+int machine_load(struct machine *m, struct reader *r, struct error *err)
 {
-	pthread_mutex_lock(&m->lock);
-	m->pager = p ? *p : (struct pager){ 0 };
-	pthread_mutex_unlock(&m->lock);
-	/* A reset may have waited for it */
-	if (!p)
-		machine_tell_reset(m);
+	int rc = load_machine_section(m, r, err);
+
+	if (!rc)
+		rc = bus_load(&m->bus, r, err);
+	if (rc < 0)
+		return rc;
+	arch_devices_loaded(m);
+	rc = load_vcpu_sections(m, r, arch_vcpu_load, err);
+	if (!rc && !reader_done(r))
+		rc = error_set(err, EBADMSG,
+			       "state has more bytes after its last section");
+	return rc;
 }
 
-struct pager machine_pager(struct machine *m)
+int machine_load_initial(struct machine *m, struct error *err)
 {
-	struct pager p;
+	struct reader r = { .data = m->initial.data, .len = m->initial.len };
+	struct reader part;
+	int rc = section_get(&r, &machine_section, &part, err);
 
-	pthread_mutex_lock(&m->lock);
-	p = m->pager;
-	pthread_mutex_unlock(&m->lock);
-	return p;
+	if (!rc)
+		rc = bus_reset(&m->bus, &r, err);
+	return rc ? rc : load_vcpu_sections(m, &r, arch_vcpu_reset, err);
 }
 
 void machine_lost(struct machine *m, uint64_t gpa, uint64_t size)
@@ -210,9 +309,9 @@ void machine_lost(struct machine *m, uint64_t gpa, uint64_t size)
 	uint8_t byte;
 	int rc = 0;
 
-	/* A reset may have come since it was met, and have made it whole */
+	/* A reset may have replaced the page since it was read */
 	pthread_mutex_lock(&m->inject_lock);
-	if (ram_read(&m->ram, gpa, &byte, 1) == -EFAULT)
+	if (ram_read(&m->ram, gpa, &byte, 1) == -EHWPOISON)
 		rc = poison_add(&m->poison, &p);
 	pthread_mutex_unlock(&m->inject_lock);
 	if (rc > 0)

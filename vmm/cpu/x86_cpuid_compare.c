@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+/* x86_cpuid_compare.c - Find what a guest's processor has and a host lacks */
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "x86_cpuid.h"
+
+#define FEATURES_MORE	", and 999 more"	/* room to count the rest */
+
+/* The text of cpuid_lacks(). @more counts items that did not fit */
+struct lack_list {
+	char *text;
+	size_t size, len;
+	unsigned items, more;
+};
+
+__attribute__((format(printf, 2, 3)))
+static void lack_add(struct lack_list *l, const char *fmt, ...)
+{
+	char item[128];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(item, sizeof(item), fmt, ap);
+	va_end(ap);
+	l->items++;
+	if (l->more || n < 0 ||
+	    l->len + (size_t)n + sizeof(FEATURES_MORE) > l->size) {
+		l->more++;
+		return;
+	}
+	l->len += (size_t)snprintf(l->text + l->len, l->size - l->len, "%s",
+				   item);
+}
+
+static void lack_finish(struct lack_list *l)
+{
+	if (l->more)
+		snprintf(l->text + l->len, l->size - l->len, ", and %u more",
+			 l->more < 999 ? l->more : 999);
+}
+
+static const struct kvm_cpuid_entry2 *leaf(struct kvm_cpuid_table *t,
+					   uint32_t function, uint32_t index)
+{
+	static const struct kvm_cpuid_entry2 none;
+	const struct kvm_cpuid_entry2 *e = cpuid_find(t, function, index);
+
+	return e ? e : &none;
+}
+
+static uint32_t value(const struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
+{
+	switch (reg) {
+	case CPUID_EAX:
+		return e->eax;
+	case CPUID_EBX:
+		return e->ebx;
+	case CPUID_ECX:
+		return e->ecx;
+	default:
+		return e->edx;
+	}
+}
+
+/* The text before a register's bits: "; CPUID 0x7 EBX: " */
+static void lack_head(const struct lack_list *l, const struct cpuid_word *w,
+		      char *text, size_t size)
+{
+	static const char reg[CPUID_REGS][4] = { "EAX", "EBX", "ECX", "EDX" };
+	char index[16] = "";
+
+	if (w->index)
+		snprintf(index, sizeof(index), ".%u", w->index);
+	snprintf(text, size, "%sCPUID 0x%x%s %s: ", l->items ? "; " : "",
+		 w->leaf, index, reg[w->reg]);
+}
+
+static void check_word(struct lack_list *l, const struct cpuid_word *w,
+		       struct kvm_cpuid_table *want,
+		       struct kvm_cpuid_table *have)
+{
+	uint32_t lack = value(leaf(want, w->leaf, w->index), w->reg) &
+			~value(leaf(have, w->leaf, w->index), w->reg);
+	char before[48];
+
+	lack_head(l, w, before, sizeof(before));
+	for (unsigned bit = 0; bit < 32; bit++) {
+		if (!(lack & 1u << bit))
+			continue;
+		if (w->name[bit])
+			lack_add(l, "%s%s (bit %u)", before, w->name[bit], bit);
+		else
+			lack_add(l, "%sbit %u", before, bit);
+		snprintf(before, sizeof(before), ", ");
+	}
+}
+
+/* Without the leaf the width is 36 or 32 (AMD APM vol. 3) */
+static unsigned address_width(struct kvm_cpuid_table *t, unsigned shift,
+		      unsigned otherwise)
+{
+	unsigned bits = leaf(t, 0x80000008, 0)->eax >> shift & 0xff;
+
+	return bits ? bits : otherwise;
+}
+
+static void check_width(struct lack_list *l, const char *what, unsigned want,
+			unsigned have)
+{
+	if (want > have)
+		lack_add(l, "%sCPUID 0x80000008 EAX: %s addresses of %u bits, where this host has %u",
+		    l->items ? "; " : "", what, want, have);
+}
+
+/* KVM's area has the layout of the host's processor */
+static void check_xsave(struct lack_list *l, struct kvm_cpuid_table *want,
+			struct kvm_cpuid_table *have)
+{
+	uint32_t both = leaf(want, 0xd, 0)->eax & leaf(have, 0xd, 0)->eax;
+
+	for (unsigned i = 2; i < 32; i++) {
+		const struct kvm_cpuid_entry2 *w = leaf(want, 0xd, i);
+		const struct kvm_cpuid_entry2 *h = leaf(have, 0xd, i);
+
+		if (!(both & 1u << i) ||
+		    (w->eax == h->eax && w->ebx == h->ebx))
+			continue;
+		lack_add(l, "%sCPUID 0xd.%u: %s has %u bytes at %u in the XSAVE area, where this host has %u at %u",
+		    l->items ? "; " : "", i, cpuid_xsave_name(i), w->eax,
+		    w->ebx, h->eax, h->ebx);
+	}
+}
+
+bool cpuid_lacks(struct kvm_cpuid_table *want, struct kvm_cpuid_table *have,
+		 char *text, size_t size)
+{
+	struct lack_list l = { .text = text, .size = size };
+
+	text[0] = 0;
+	for (const struct cpuid_word *w = cpuid_words; w->leaf; w++)
+		check_word(&l, w, want, have);
+	check_width(&l, "physical", address_width(want, 0, 36),
+		    address_width(have, 0, 36));
+	check_width(&l, "linear", address_width(want, 8, 32),
+		    address_width(have, 8, 32));
+	check_xsave(&l, want, have);
+	lack_finish(&l);
+	return l.items;
+}
