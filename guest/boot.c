@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT
 /*
- * cpu.c - Ring 0: one vCPU from long mode to ring 3
+ * boot.c - Ring 0: one vCPU from long mode to ring 3
  *
- * All TSSes stand in one array with one I/O permission bitmap behind them, of
- * zeroes: each TSS gives the distance to it. So 64 vCPUs cost 8 KiB of bitmap
- * and not 512. Ring 3 needs the bitmap for the serial and debug-exit ports
- * (IOPL, which it has as well, is not honoured everywhere).
+ * All TSSes are in one array, followed by one I/O permission bitmap of zeroes
+ * that they share: each TSS holds its distance. So the bitmap takes 8 KiB for
+ * 64 vCPUs instead of 512. Ring 3 needs it for the serial and debug-exit ports:
+ * some machines ignore IOPL, which ring 3 has as well.
  */
-#include "guest.h"
+#include <stddef.h>
+
+#include "area.h"
+#include "boot.h"
+#include "call.h"
+#include "mce.h"
+#include "ports.h"
+#include "trap.h"
 
 #define CPUID_VENDOR_HYGON_EBX	0x6f677948	/* "Hygo" */
 #define CPUID_VENDOR_AMD_EBX	0x68747541	/* "Auth" */
 #define IDT_GATE		0x8e00		/* present, interrupt gate */
-#define PIC_MASTER			0x21
+#define PIC_MASTER		0x21
 #define PIC_SLAVE		0xa1
 #define TSS_DESCRIPTOR		0x89		/* present, available */
 #define TSS_SPACING		112
@@ -45,7 +52,6 @@ struct table_pointer {
 
 union cpu_block cpu_blocks[CPUS_MAX]
 	__attribute__((aligned(CPU_BLOCK)));
-struct area area;
 uint32_t start_info_gpa;
 bool vendor_amd;
 
@@ -80,17 +86,18 @@ static void idt_init(void)
 
 static void vendor_init(void)
 {
-	uint32_t a = 0, b, c, d;
+	uint32_t r[4];
 
-	asm volatile("cpuid" : "+a" (a), "=b" (b), "=c" (c), "=d" (d));
-	vendor_amd = b == CPUID_VENDOR_AMD_EBX || b == CPUID_VENDOR_HYGON_EBX;
+	cpuid(0, r);
+	vendor_amd = r[1] == CPUID_VENDOR_AMD_EBX ||
+		     r[1] == CPUID_VENDOR_HYGON_EBX;
 }
 
-/* Firmware may have left the timer ticking through the two 8259s */
+/* Firmware may leave the timer's interrupts on in the two 8259s */
 static void pic_mask(void)
 {
-	asm volatile("outb %0, %1" : : "a" ((uint8_t)0xff), "Nd" (PIC_MASTER));
-	asm volatile("outb %0, %1" : : "a" ((uint8_t)0xff), "Nd" (PIC_SLAVE));
+	port_out8(PIC_MASTER, 0xff);
+	port_out8(PIC_SLAVE, 0xff);
 }
 
 static void tss_init(uint32_t index, uint64_t stack)
@@ -110,11 +117,7 @@ static void tss_init(uint32_t index, uint64_t stack)
 	asm volatile("ltr %w0" : : "r" (SEL_TSS + 16 * index));
 }
 
-/**
- * cpu_start() - First C code of a vCPU, never returns
- * @index:	its APIC id, 0 for the boot vCPU
- */
-void cpu_start(uint32_t index)
+void cpu_start(uint32_t index, void (*entry)(struct cpu *))
 {
 	static const struct table_pointer idt_pointer = {
 		sizeof(idt) - 1, (uint64_t)idt
@@ -131,5 +134,5 @@ void cpu_start(uint32_t index)
 	b->cpu.index = index;
 	b->cpu.visit_gpa = b->cpu.stray_gpa = NO_GPA;
 	mce_enable(&b->cpu);
-	enter_user(user_main, b->space + CPU_BLOCK - 8, &b->cpu);
+	enter_user(entry, b->space + CPU_BLOCK - 8, &b->cpu);
 }
