@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* args.c - Kernel arguments that are for this init: ferry.KEY=VALUE */
+/* options.c - Kernel arguments for this init: ferry.KEY=VALUE */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "linux.h"
+#include "options.h"
+#include "say.h"
 
 struct options options = {
 	.interval_ms = 1000, .victims = 16, .touch_ms = 0, .kmsg = 4,
@@ -19,7 +20,7 @@ static const char *const work_names[WORKS] = {
 	[WORK_SHELL] = "shell",
 };
 
-static bool set_work(const char *name)
+static bool work_add(const char *name)
 {
 	for (unsigned i = 0; i < WORKS; i++) {
 		if (strcmp(name, work_names[i]))
@@ -30,19 +31,19 @@ static bool set_work(const char *name)
 	return false;
 }
 
-static bool set_works(char *list)
+static bool works_set(char *list)
 {
 	char *rest = NULL;
 
 	options.works = 0;
 	for (char *w = strtok_r(list, ",", &rest); w;
 	     w = strtok_r(NULL, ",", &rest))
-		if (!set_work(w))
+		if (!work_add(w))
 			return false;
 	return true;
 }
 
-static bool set_number(uint64_t *to, uint64_t min, uint64_t max,
+static bool number_set(uint64_t *to, uint64_t min, uint64_t max,
 		       const char *text)
 {
 	char *end;
@@ -56,10 +57,10 @@ static bool set_number(uint64_t *to, uint64_t min, uint64_t max,
 	return true;
 }
 
-/* Return: NULL, or what is wrong */
-static const char *set(const char *key, char *value)
+/* Return: NULL, or the reason of the error */
+static const char *option_set(const char *key, char *value)
 {
-	const struct {
+	static const struct {
 		const char *key;
 		uint64_t *to, min, max;
 	} numbers[] = {
@@ -77,16 +78,16 @@ static const char *set(const char *key, char *value)
 	};
 
 	if (!strcmp(key, "work"))
-		return set_works(value) ? NULL : "bad-value";
+		return works_set(value) ? NULL : "bad-value";
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
 		if (!strcmp(key, numbers[i].key))
-			return set_number(numbers[i].to, numbers[i].min,
+			return number_set(numbers[i].to, numbers[i].min,
 					  numbers[i].max, value) ?
 			       NULL : "bad-value";
 	return "unknown-key";
 }
 
-int args_parse(char *line)
+int options_parse(char *line)
 {
 	char *rest = NULL;
 
@@ -95,14 +96,14 @@ int args_parse(char *line)
 	for (char *word = strtok_r(line, " \n", &rest); word;
 	     word = strtok_r(NULL, " \n", &rest)) {
 		char *value = strchr(word, '=');
-		const char *wrong;
+		const char *reason;
 
 		if (strncmp(word, "ferry.", 6) || !value)
 			continue;
 		*value++ = '\0';
-		wrong = set(word + 6, value);
-		if (wrong) {
-			say("error arg=%s reason=%s", word, wrong);
+		reason = option_set(word + 6, value);
+		if (reason) {
+			say("error arg=%s reason=%s", word, reason);
 			return -1;
 		}
 	}
