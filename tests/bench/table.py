@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What scripts/bench measured, held against its goals, and as a table"""
+"""The results of scripts/bench: comparison with the goals, and tables"""
 
 import math
 
@@ -15,8 +15,8 @@ FIGURES = (
     ("demand_p50_us", "demand, guest, p50", "walk", "us"),
     ("stall_p99_us", "all stalls, guest, p99", "walk", "us"),
     ("stall_max_us", "all stalls, guest, max", "walk", "us"),
-    ("placed_p50_us", "fault told to page placed, p50", "walk", "us"),
-    ("placed_p99_us", "fault told to page placed, p99", "walk", "us"),
+    ("placed_p50_us", "fault reported to page placed, p50", "walk", "us"),
+    ("placed_p99_us", "fault reported to page placed, p99", "walk", "us"),
     ("faults", "faults", "walk", ""),
     ("total_ms", "total time, walking guest", "walk", "ms"),
     ("lost_ms", "guest time lost", "walk", "ms"),
@@ -33,11 +33,11 @@ def dig(limits, *path):
 
 
 def bounds(limits, ram):
-    """The limits that Ferry's figures are held against, for a kind of RAM
+    """The limits that Ferry's figures are compared with, for a kind of RAM
 
-    Of the placements of the two ends of the loopback stream, the faster. The
-    chain is that of a vCPU with interrupts, as a machine's are; what it would be
-    without is told beside it (bench-limits-vcpu.c says why they differ).
+    Loopback is the faster placement of the stream's two ends. The chain is that
+    of a vCPU with interrupts, as a machine's are; the one without is given for
+    comparison (tests/bench/vcpu.c says why they differ).
     """
     loopback = [dig(limits, "loopback_gb_s", where, "median")
                 for where in ("unpinned", "pinned_apart")]
@@ -57,7 +57,7 @@ def bounds(limits, ram):
 
 
 def judge(figures, bound):
-    """Hold the figures against the goals"""
+    """Compare the figures with the goals"""
     def goal(value, limit, at_most, unit):
         if value is None:
             return {"unavailable": "the limit could not be measured"}
@@ -79,7 +79,7 @@ def judge(figures, bound):
 
 
 def number(value):
-    """Three digits that count"""
+    """Three significant digits"""
     if value is None:
         return "-"
     if not value:
@@ -89,7 +89,7 @@ def number(value):
 
 
 def print_limits(results, out):
-    """What the machine can do"""
+    """The limits of the machine"""
     print("\nLimits of this machine", file=out)
     for ram, bound in results["bounds"].items():
         print(f"  {ram:6} loopback {number(bound['loopback_gb_s'])} GB/s, "
@@ -118,7 +118,7 @@ def print_table(results, out):
 
 
 def print_goals(results, out):
-    """What was to be reached, and what was"""
+    """The goals, and whether they were reached"""
     print("\nGoals", file=out)
     for g in results["guests"]:
         for name, goal in g["goals"].items():
@@ -141,12 +141,12 @@ def print_machine(results, out):
     print("The first migrations are not counted (cold memory).", file=out)
     worst = max(m["busy_cpus"])
     if worst > 0.3:
-        print(f"Others use this machine too (up to {worst} CPUs before a "
-              "round): expect figures worse than they could be.", file=out)
+        print(f"Other programs use this machine, too (up to {worst} CPUs "
+              "before a round): expect worse figures.", file=out)
 
 
 def show(results, out):
-    """All of it, for people"""
+    """All tables"""
     for part in (print_machine, print_limits, print_table, print_goals):
         part(results, out)
     print(f"\n{results['seconds']} s in all", file=out)
