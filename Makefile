@@ -47,9 +47,10 @@ $(BUILD)/migration/%.o: migration/%.c
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch])
+$(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
+		$(BUILD)/tests/kernel/kguest.o
 	@mkdir -p $(@D)
-	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^)
+	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^)
 
 demo:
 	scripts/demo

@@ -191,21 +191,21 @@ void chain_touch(char **argv)
 		.sock = atoi(argv[1]), .pages = atoi(argv[2]),
 		.cpu = atoi(argv[5]), .order = order_shuffled(atoi(argv[2])),
 	};
-	struct vcpu *vcpu = NULL;
+	bool vcpu = strcmp(argv[3], "thread");
 	char *source = source_map(c.pages);
 	pthread_t handler;
 
 	mem_warm(2 * c.pages * PAGE);
 	arena_open(&c.a, "anon", "copy", c.pages * PAGE);
 	c.us = calloc(c.pages, sizeof(*c.us));
-	if (strcmp(argv[3], "thread"))
-		vcpu = vcpu_open(c.a.mem, c.pages, c.order,
-				 !strcmp(argv[3], "vcpu_irqs"));
+	if (vcpu)
+		vcpu_create(c.a.mem, c.pages, c.order,
+			    !strcmp(argv[3], "vcpu_irqs"));
 	if (!c.us || pthread_create(&handler, NULL, handler_thread, &c))
 		errx(1, "cannot start a thread");
 	cpu_pin(atoi(argv[4]));
 	if (vcpu)
-		vcpu_touch(vcpu, c.us);
+		vcpu_touch(c.us, c.pages);
 	else
 		pages_touch(&c);
 	pthread_join(handler, NULL);

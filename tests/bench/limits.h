@@ -87,19 +87,18 @@ void arena_close(struct arena *a);
 /* vcpu.c */
 
 /**
- * vcpu_open() - Make a vCPU ready to read one word of each page of a range
+ * vcpu_create() - Make the vCPU, ready to read one word of each page of a range
  * @region:	the range, which may have no pages yet
  * @pages:	its pages
  * @order:	page numbers in the order of access
  * @irqs:	with an in-kernel interrupt controller, and interrupts on
  *
- * Return: the vCPU. Ends the program when there is no KVM
+ * Ends the program when there is no KVM.
  */
-struct vcpu *vcpu_open(void *region, size_t pages, const uint32_t *order,
-		       bool irqs);
+void vcpu_create(void *region, size_t pages, const uint32_t *order, bool irqs);
 
 /** vcpu_touch() - Run it until it is done; @us: duration of each access, us */
-void vcpu_touch(struct vcpu *v, double *us);
+void vcpu_touch(double *us, size_t pages);
 
 /* chain.c: commands; argv[0] is the command's name */
 

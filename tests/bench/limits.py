@@ -196,7 +196,8 @@ def summarize(rounds):
         values = [r[path] for r in rounds if path in r]
         if isinstance(first, str):
             at.setdefault(key, {})["unavailable"] = first
-        elif path[0] in ("machine", "chain_us") or key == "bytes":
+        elif path[0] in ("machine", "chain_us") or \
+                key in ("bytes", "stolen_cpus", "seconds"):
             at[key] = (max if key == "max" else statistics.median)(values)
             if key == "p50":
                 at.update(p50_min=min(values), p50_max=max(values))

@@ -7,29 +7,29 @@ GOAL_BLACKOUT_MS = 5
 GOAL_DEMAND_RATIO = 1.5
 GOAL_PUSH_RATIO = 0.6
 
-# key, heading, workload, unit
+# key, heading and unit
 FIGURES = (
-    ("blackout_ms", "blackout seen by the guest", "wake", "ms"),
-    ("downtime_ms", "downtime by Ferry's clock", "wake", "ms"),
-    ("gap_ms", "longest gap of the whole migration", "wake", "ms"),
-    ("demand_p50_us", "demand, guest, p50", "walk", "us"),
-    ("stall_p99_us", "all stalls, guest, p99", "walk", "us"),
-    ("stall_max_us", "all stalls, guest, max", "walk", "us"),
-    ("placed_p50_us", "fault reported to page placed, p50", "walk", "us"),
-    ("placed_p99_us", "fault reported to page placed, p99", "walk", "us"),
-    ("faults", "faults", "walk", ""),
-    ("total_ms", "total time, walking guest", "walk", "ms"),
-    ("lost_ms", "guest time lost", "walk", "ms"),
-    ("push_gb_s", "push, resting guest", "rest", "GB/s"),
-    ("total_rest_ms", "total time, resting guest", "rest", "ms"),
+    ("blackout_ms", "blackout seen by the guest, ms"),
+    ("downtime_ms", "downtime by Ferry's clock, ms"),
+    ("gap_ms", "longest gap of the whole migration, ms"),
+    ("demand_p50_us", "demand, guest, p50, us"),
+    ("stall_p99_us", "all stalls, guest, p99, us"),
+    ("stall_max_us", "all stalls, guest, max, us"),
+    ("placed_p50_us", "fault reported to page placed, p50, us"),
+    ("placed_p99_us", "fault reported to page placed, p99, us"),
+    ("faults", "faults"),
+    ("total_ms", "total time, walking guest, ms"),
+    ("lost_ms", "guest time lost, ms"),
+    ("push_gb_s", "push, resting guest, GB/s"),
+    ("total_rest_ms", "total time, resting guest, ms"),
 )
 
 
-def dig(limits, *path):
+def dig(limits, path):
     """A limit, or None where bench-limits could not measure it"""
-    for key in path:
+    for key in path.split():
         limits = limits.get(key) if isinstance(limits, dict) else None
-    return limits if isinstance(limits, (int, float)) else None
+    return limits
 
 
 def bounds(limits, ram):
@@ -39,21 +39,15 @@ def bounds(limits, ram):
     of a vCPU with interrupts, as a machine's are; the one without is given for
     comparison (tests/bench/vcpu.c says why they differ).
     """
-    loopback = [dig(limits, "loopback_gb_s", where, "median")
-                for where in ("unpinned", "pinned_apart")]
-    copy = dig(limits, "ioctl_ns", "copy_" + ram, "batch_512", "median")
-    speeds = [max((v for v in loopback if v), default=None),
-              4096 / copy if copy else None]
-    known = [v for v in speeds if v]
-    return {
-        "loopback_gb_s": speeds[0],
-        "copy_gb_s": speeds[1],
-        "push_gb_s": min(known) if len(known) == 2 else None,
-        "chain_p50_us": dig(limits, "chain_us", "vcpu_irqs", "tcp", "free",
-                            "p50"),
-        "chain_no_irqs_p50_us": dig(limits, "chain_us", "vcpu", "tcp", "free",
-                                    "p50"),
-    }
+    loopback = max(filter(None, (
+        dig(limits, f"loopback_gb_s {where} median")
+        for where in ("unpinned", "pinned_apart"))), default=None)
+    ns = dig(limits, f"ioctl_ns copy_{ram} batch_512 median")
+    copy = 4096 / ns if ns else None
+    return {"loopback_gb_s": loopback, "copy_gb_s": copy,
+            "push_gb_s": min(loopback, copy) if loopback and copy else None,
+            "chain_p50_us": dig(limits, "chain_us vcpu_irqs tcp free p50"),
+            "chain_no_irqs_p50_us": dig(limits, "chain_us vcpu tcp free p50")}
 
 
 def judge(figures, bound):
@@ -105,7 +99,7 @@ def print_table(results, out):
     print(f"\nFerry, medians (ranges) of {results['runs']} runs\n", file=out)
     print(f"{'':42}" + "".join(f"{g['memory'] + ' ' + g['ram']:>24}"
                                for g in guests), file=out)
-    for key, heading, work, unit in FIGURES:
+    for key, heading in FIGURES:
         cells = ""
         for g in guests:
             f = g["figures"][key]
@@ -113,8 +107,7 @@ def print_table(results, out):
             if results["runs"] > 1:
                 text += f" ({number(f['min'])}-{number(f['max'])})"
             cells += f"{text:>24}"
-        name = f"{heading}, {unit}" if unit else heading
-        print(f"{name:42}{cells}", file=out)
+        print(f"{heading:42}{cells}", file=out)
 
 
 def print_goals(results, out):
