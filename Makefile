@@ -49,9 +49,10 @@ $(BUILD)/migration/%.o: migration/%.c
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/bench-limits: $(wildcard scripts/bench-limits*.c scripts/*.h)
+$(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
+		$(BUILD)/tests/kernel/kguest.o
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^)
+	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^)
 
 demo:
 	scripts/demo

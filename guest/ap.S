@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * ap.S - What a vCPU executes between its start-up IPI and long_mode
+ * ap.S - Start of an application processor, up to long_mode
  *
- * The boot vCPU copies these bytes to AP_TRAMPOLINE. A started vCPU is in real
- * mode with CS there and IP 0, so everything is addressed relative to CS.
+ * The boot vCPU copies this code to AP_TRAMPOLINE. The start-up IPI enters it
+ * in real mode with CS at that address and IP 0, so all addresses are relative
+ * to CS.
  */
 #include "layout.h"
 

@@ -1,45 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * console.h - key=value lines on the serial port, from either ring
+ * console.h - The serial port, from either ring
  */
 #ifndef GUEST_CONSOLE_H
 #define GUEST_CONSOLE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "line.h"
 
-/* A line in the making; what does not fit is cut off */
-struct line {
-	uint32_t len;
-	char text[1020];
-};
-
-void line_begin(struct line *l, const char *kind);
-void line_text(struct line *l, const char *s);
-void line_key(struct line *l, const char *key);
-void line_str(struct line *l, const char *key, const char *value);
-void line_dec(struct line *l, const char *key, uint64_t value);
-void line_hex(struct line *l, const char *key, uint64_t value);
-void line_number(struct line *l, uint64_t value);
-void line_end(struct line *l);
-
+/**
+ * console_init() - Set the port up for polling
+ *
+ * Leaves the FIFO as it is: enabling it would discard input that arrived
+ * before the guest was ready.
+ */
 void console_init(void);
+
+/**
+ * console_getc() - Next input character
+ *
+ * Return: the character, or -1 when there is none
+ */
 int console_getc(void);
+
+/**
+ * console_print() - Send a line, whole, and empty it
+ * @l:		line
+ */
+void console_print(struct line *l);
+
+/**
+ * console_half() - Print the first part of a line, without a newline
+ * @s:		text
+ *
+ * Other lines are held back until console_rest(). It serves to print one line
+ * on two machines: one half before the guest migrates, one half afterwards.
+ */
 void console_half(const char *s);
+
+/**
+ * console_rest() - Print the rest of that line, then the lines held back
+ * @s:		text
+ */
 void console_rest(const char *s);
+
+/**
+ * console_seize() - Take the console for good, before the guest ends
+ *
+ * Returns only to the first vCPU that calls it. Waits for a line that another
+ * vCPU prints, but not without limit: that vCPU may be the one that failed.
+ */
 void console_seize(void);
-void debug_exit(uint32_t code) __attribute__((noreturn));
-
-#define PANIC_PANICKED		1
-#define PANIC_CRASH_LOADED	2
-void panic_ring(uint8_t bits);
-void reset(bool by_keyboard);
-
-bool text_equal(const char *a, const char *b);
-bool text_starts(const char *s, const char *prefix);
-bool text_number(const char *s, uint64_t *value);
-void *memset(void *p, int c, size_t n);
-void *memcpy(void *to, const void *from, size_t n);
 
 #endif

@@ -4,16 +4,20 @@
  *
  * Memory, by guest physical address:
  *
- *	0x8000		AP trampoline
+ *	0x8000		start-up code of the application processors
  *	1 - 3 MiB	image, bss, and a block of CPU_BLOCK bytes per vCPU
  *	3 - 4 MiB	pool of fresh pages (window.c)
- *	4 MiB - end	data area, and beyond it more pool
+ *	4 MiB - end	data area, followed by the rest of the pool
  *
- * A vCPU's block holds struct cpu, its ring 0 stack and its ring 3 stack; it
- * is aligned, so that ring 0 finds its struct cpu by masking its stack pointer.
+ * A vCPU's block holds struct cpu, its ring 0 stack and its ring 3 stack. The
+ * block is aligned to its size: ring 0 finds struct cpu by masking its stack
+ * pointer.
  */
 #ifndef GUEST_LAYOUT_H
 #define GUEST_LAYOUT_H
+
+#define PAGE_SHIFT		12
+#define PAGE_SIZE		4096
 
 #define CPUS_MAX		64
 #define CPU_BLOCK_SHIFT		14
@@ -53,7 +57,7 @@
 #define LAPIC_EOI		0xb0
 #define LAPIC_TIMER_COUNT	0x380
 
-/* Offsets in struct cpu, asserted in cpu.c */
+/* Offset of struct cpu.resume, asserted in boot.c */
 #define CPU_RESUME		0
 
 #endif

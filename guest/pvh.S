@@ -4,14 +4,15 @@
  *
  * Theory of operation: a VMM that knows PVH (Ferry, QEMU's -kernel) reads the
  * ELF note, enters at pvh_start in 32-bit protected mode without paging, and
- * passes the address of struct hvm_start_info in ebx. The other vCPUs come in
- * through ap.S and join at long_mode. Both then differ by their APIC id only.
+ * passes the address of struct hvm_start_info in ebx. The other vCPUs start in
+ * ap.S and join at long_mode; from there on only their APIC ids differ. This is
+ * the one place that names both ends of the start-up path: cpu_start() of ring
+ * 0, and user_main() of ring 3, which cpu_start() gets as an argument.
  *
- * The page tables of the low 4 GiB are made by the assembler, since ring 0 may
- * be emulated at a microsecond an instruction: 2 MiB pages, one to one, open
- * to ring 3 (there is nothing to protect: both rings are one program),
- * accessed and dirty bits set beforehand. The last GiB, where the devices are,
- * is uncached.
+ * The assembler generates the page tables of the low 4 GiB, since ring 0 may be
+ * emulated at a microsecond an instruction: 2 MiB pages, one to one, accessible
+ * to ring 3 (both rings are one program, so there is nothing to protect),
+ * accessed and dirty bits set. The last GiB, with the devices, is uncached.
  */
 #include "layout.h"
 
@@ -25,7 +26,6 @@
 
 	.section .tables, "aw"
 	.balign 4096
-	.globl boot_pml4
 boot_pml4:
 	.quad low_pdpt + 0x67
 	.quad window_pdpt + 0x67
@@ -98,6 +98,7 @@ long_start:
 	movl %edi, %eax
 	shll $CPU_BLOCK_SHIFT, %eax
 	leaq cpu_blocks + KSTACK_TOP(%rax), %rsp
+	movl $user_main, %esi
 	xorl %ebp, %ebp
 	call cpu_start
 	ud2

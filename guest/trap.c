@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * trap.c - Ring 0: what ring 3 asks for, and traps that nobody expects
+ * trap.c - Ring 0: calls of ring 3, machine checks, and fatal exceptions
  */
-#include "guest.h"
+#include "board.h"
+#include "console.h"
+#include "mce.h"
+#include "trap.h"
 
-static struct line last_line;	/* console_seize() lets one vCPU have it */
+/* Only the vCPU that console_seize() returns to uses it */
+static struct line last_line;
 
 static struct cpu *this_cpu(void)
 {
@@ -12,12 +16,12 @@ static struct cpu *this_cpu(void)
 			      ~(uint64_t)(CPU_BLOCK - 1));
 }
 
-static void halt(uint32_t ticks)
+static void cpu_halt(uint32_t ticks)
 {
 	volatile uint32_t *count =
 		(volatile uint32_t *)(LAPIC_BASE + LAPIC_TIMER_COUNT);
 
-	/* No interrupt comes between the first two, so no wake-up is lost */
+	/* STI delays interrupts until after HLT, so no wake-up is lost */
 	*count = ticks;
 	asm volatile("sti\n\thlt\n\tcli" : : : "memory");
 }
@@ -30,40 +34,25 @@ static void flush_tlb(void)
 		     "memory");
 }
 
-static uint64_t call_cpuid(uint32_t leaf, uint32_t *out)
+void call_entry(enum call what, uint64_t a, uint64_t b)
 {
-	asm volatile("cpuid" : "=a" (out[0]), "=b" (out[1]), "=c" (out[2]),
-		     "=d" (out[3]) : "a" (leaf), "c" (0));
-	return 0;
-}
-
-/**
- * call_entry() - Serve ring 3
- * @what:	CALL_HALT: sleep until an interrupt or a machine check
- *		CALL_FLUSH: forget all cached translations
- *		CALL_SCAN: queue what valid machine-check banks hold
- *		CALL_RDMSR, CALL_WRMSR: a model-specific register
- *		CALL_CPUID: as the VMM shows it to ring 0
- * @a:		ticks of the LAPIC timer until it wakes; MSR; leaf
- * @b:		value for CALL_WRMSR; uint32_t[4] for CALL_CPUID
- *
- * Return: value of the MSR for CALL_RDMSR, else 0
- */
-uint64_t call_entry(enum call what, uint64_t a, uint64_t b)
-{
-	if (what == CALL_HALT)
-		halt(a);
-	else if (what == CALL_FLUSH)
+	switch (what) {
+	case CALL_HALT:
+		cpu_halt(a);
+		break;
+	case CALL_FLUSH:
 		flush_tlb();
-	else if (what == CALL_SCAN)
+		break;
+	case CALL_SCAN:
 		mce_poll(this_cpu());
-	else if (what == CALL_RDMSR)
-		return rdmsr(a);
-	else if (what == CALL_WRMSR)
+		break;
+	case CALL_WRMSR:
 		wrmsr(a, b);
-	else if (what == CALL_CPUID)
-		return call_cpuid(a, (uint32_t *)b);
-	return 0;
+		break;
+	case CALL_CPUID:
+		cpuid(a, (uint32_t *)b);
+		break;
+	}
 }
 
 static void fatal_trap(struct cpu *c, const struct trap_frame *f)
@@ -78,14 +67,10 @@ static void fatal_trap(struct cpu *c, const struct trap_frame *f)
 	line_hex(&last_line, "err", f->error);
 	line_hex(&last_line, "cr2", cr2);
 	line_dec(&last_line, "vcpu", c->index);
-	line_end(&last_line);
-	debug_exit(EXIT_TRAP);
+	console_print(&last_line);
+	board_exit(EXIT_TRAP);
 }
 
-/**
- * trap_entry() - Any exception
- * @f:		registers; changing them changes where and how it resumes
- */
 void trap_entry(struct trap_frame *f)
 {
 	struct cpu *c = this_cpu();

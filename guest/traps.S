@@ -1,34 +1,35 @@
 // SPDX-License-Identifier: MIT
 /*
- * traps.S - The ways into ring 0 and back
+ * traps.S - Entries into ring 0, and returns from it
  *
- * Ring 0 has no entry at which its stack would be in doubt (no SYSCALL), so
- * nothing runs on an IST stack, the machine check included. That is on
- * purpose: between clearing MCG_STATUS.MCIP and IRETQ a second machine check
- * may come, and on an IST stack it would overwrite the frame of the first. On
- * the ordinary stack it nests.
+ * No handler runs on an IST stack, the machine check included: between clearing
+ * MCG_STATUS.MCIP and IRETQ a second machine check may arrive, and on an IST
+ * stack it would overwrite the frame of the first. On the ordinary stack it
+ * nests. Ring 0 has no entry with an undefined stack (no SYSCALL), so it needs
+ * no IST.
  *
- * Ring 3 asks for something by UD2, at the one address call_ring0, because a
- * KVM without hardware virtualization (kvm_pvm) delivers exceptions but refuses
- * INT n. Any other undefined instruction is a trap like the rest.
+ * Ring 3 calls ring 0 by UD2 at one address, call_ring0, because a KVM without
+ * hardware virtualization (kvm_pvm) delivers exceptions but refuses INT n. UD2
+ * at any other address is a fatal exception.
  *
- * Every instruction counts here (pvh.S), hence the timer's handler in a few of
- * them, and a call that saves nothing: for ring 3 it is a C call, so the
- * compiler keeps the callee-saved registers.
+ * Ring 0 may be emulated at a microsecond an instruction (pvh.S). Therefore the
+ * timer's handler has only a few instructions, and call_ring0 saves no
+ * registers: for ring 3 it is a C call, so the compiler saves the caller-saved
+ * ones.
  */
 #include "layout.h"
 
 	.text
 	.code64
 
-	/* 32 entries of 16 bytes, so that idt_init() finds each by its number */
+	/* 32 entries of 16 bytes: idt_init() computes their addresses */
 	.balign 16
 	.globl trap_entries
 trap_entries:
 	.set vector, 0
 	.rept 32
 	.balign 16
-	/* those that push an error code: 8, 10-14, 17, 21, 29, 30 */
+	/* The CPU pushes an error code for 8, 10-14, 17, 21, 29, 30 */
 	.if ((0x60227d00 >> vector) & 1) == 0
 	pushq $0
 	.endif
@@ -93,26 +94,16 @@ undefined_entry:
 	addq $8, %rsp
 	iretq
 
-/**
- * call_ring0() - Ask ring 0 for something, from ring 3
- * @what, @a, @b: as for call_entry()
- *
- * Return: what call_entry() returns
- */
+	/* call_ring0: arguments as in C */
 	.globl call_ring0
 call_ring0:
 	ud2
 	ret
 
-/**
- * enter_user() - Go to ring 3 for the first time
- * @entry:	rdi, ring 3 function
- * @stack:	rsi, its stack pointer
- * @c:		rdx, struct cpu, the function's argument
- *
- * Ring 3 reaches the ports by IOPL, too, and not by the TSS's bitmap alone:
- * QEMU's TCG, with KVM in it, looks at no bitmap of a TSS that was restored as
- * busy, which it is in a guest that has migrated.
+/*
+ * enter_user: rdi function, rsi stack, rdx struct cpu. IOPL 3 in addition to
+ * the TSS's bitmap: QEMU's TCG, with KVM in it, ignores the bitmap of a TSS
+ * that was restored as busy, as it is in a guest that has migrated.
  */
 	.globl enter_user
 enter_user:
@@ -124,10 +115,7 @@ enter_user:
 	movq %rdx, %rdi
 	iretq
 
-/**
- * context_save() - Remember where ring 3 is, to come back by context_resume()
- * @ctx:	rdi, struct context
- */
+	/* context_save: rdi struct context */
 	.globl context_save
 context_save:
 	movq %rbx, (%rdi)
@@ -142,10 +130,7 @@ context_save:
 	movq %rax, 56(%rdi)
 	ret
 
-/**
- * context_resume() - Return from context_save() once more, in ring 3
- * @c:		rdi, struct cpu. Ring 0 sends a vCPU here by changing its RIP
- */
+	/* context_resume: rdi struct cpu */
 	.globl context_resume
 context_resume:
 	addq $CPU_RESUME, %rdi

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: MIT
 /*
- * bus.c - A SIGBUS is caught where a page is touched
+ * bus.c - Recovery from the SIGBUS that an access to a lost page raises
  *
- * The handler of a lost page can't return: the access would be made again. It
- * jumps back to the workload, which puts a fresh page there.
+ * The handler can't return, since the access would be repeated. It jumps back
+ * to the workload, which maps a fresh page there.
  */
 
 #include <stdlib.h>
 
-#include "linux.h"
+#include "bus.h"
+#include "say.h"
+#include "time.h"
 
-__thread struct catch *catching;
+__thread struct bus_catch *bus_catching;
 
-static void handle(int sig, siginfo_t *info, void *uc)
+static void sigbus_handle(int sig, siginfo_t *info, void *uc)
 {
-	struct catch *c = catching;
+	struct bus_catch *c = bus_catching;
 
 	(void)uc;
-	/* Found but not touched: there is nothing to jump away from */
+	/* Action optional: no access of this thread was interrupted */
 	if (info->si_code == BUS_MCEERR_AO)
 		return;
 	if (!c) {
@@ -25,24 +27,25 @@ static void handle(int sig, siginfo_t *info, void *uc)
 		raise(sig);
 		return;
 	}
-	catching = NULL;
+	bus_catching = NULL;
 	c->info = *info;
 	siglongjmp(c->back, 1);
 }
 
 void bus_init(void)
 {
-	/* It is left by a jump that doesn't restore the mask */
+	/* SA_NODEFER: siglongjmp() does not restore the signal mask */
 	struct sigaction sa = {
-		.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_NODEFER,
+		.sa_sigaction = sigbus_handle,
+		.sa_flags = SA_SIGINFO | SA_NODEFER,
 	};
 
 	sigaction(SIGBUS, &sa, NULL);
 }
 
-void bus_report(const char *who, uint64_t n, const siginfo_t *info)
+void bus_report(const char *workload, uint64_t n, const siginfo_t *info)
 {
-	say("bus work=%s n=%llu code=%d addr=%p lsb=%d t_us=%llu", who,
+	say("bus work=%s n=%llu code=%d addr=%p lsb=%d t_us=%llu", workload,
 	    (unsigned long long)n, info->si_code, info->si_addr,
 	    info->si_addr_lsb, (unsigned long long)now_us());
 }

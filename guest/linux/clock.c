@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
-/* clock.c - No clock ever steps back, and how long nothing ran */
+/* clock.c - Whether a clock steps back, and how long nothing ran */
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <x86intrin.h>
 
-#include "linux.h"
+#include "clock.h"
+#include "faults.h"
+#include "say.h"
+#include "time.h"
 
 #define SAMPLE_MS	1
 
 enum { MONOTONIC, REALTIME, TSC, CLOCKS };
 
-static const char *const names[CLOCKS] = {
+static const char *const clock_names[CLOCKS] = {
 	[MONOTONIC] = "monotonic", [REALTIME] = "realtime", [TSC] = "tsc",
 };
 
@@ -32,14 +35,14 @@ static uint64_t read_tsc(void)
 	return __rdtsc();
 }
 
-static void sample(uint64_t *v)
+static void clocks_sample(uint64_t *v)
 {
 	v[MONOTONIC] = read_ns(CLOCK_MONOTONIC);
 	v[REALTIME] = read_ns(CLOCK_REALTIME);
 	v[TSC] = read_tsc();
 }
 
-static void compare(const uint64_t *before, const uint64_t *after)
+static void clocks_compare(const uint64_t *before, const uint64_t *after)
 {
 	uint64_t gap = (after[MONOTONIC] - before[MONOTONIC]) / 1000;
 
@@ -47,8 +50,9 @@ static void compare(const uint64_t *before, const uint64_t *after)
 		if (after[i] >= before[i])
 			continue;
 		backs[i]++;
-		bad_count(1);
-		say("back clock=%s before=%llu after=%llu", names[i],
+		faults_add(1);
+		say("back clock=%s before=%llu after=%llu",
+		    clock_names[i],
 		    (unsigned long long)before[i],
 		    (unsigned long long)after[i]);
 	}
@@ -59,15 +63,15 @@ static void compare(const uint64_t *before, const uint64_t *after)
 	samples++;
 }
 
-static void *watch(void *arg)
+static void *clock_thread(void *arg)
 {
 	uint64_t v[2][CLOCKS];
 	unsigned now = 0;
 
-	for (sample(v[now]); ; now = !now) {
+	for (clocks_sample(v[now]); ; now = !now) {
 		sleep_ms(SAMPLE_MS);
-		sample(v[!now]);
-		compare(v[now], v[!now]);
+		clocks_sample(v[!now]);
+		clocks_compare(v[now], v[!now]);
 	}
 	return arg;
 }
@@ -76,7 +80,7 @@ void clock_start(void)
 {
 	pthread_t thread;
 
-	pthread_create(&thread, NULL, watch, NULL);
+	pthread_create(&thread, NULL, clock_thread, NULL);
 }
 
 void clock_mark(void)

@@ -9,25 +9,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include "linux.h"
+#include "bus.h"
+#include "cache.h"
+#include "clock.h"
+#include "command.h"
+#include "kmsg.h"
+#include "options.h"
+#include "page.h"
+#include "power.h"
+#include "report.h"
+#include "say.h"
+#include "time.h"
+#include "tool.h"
+#include "verify.h"
+#include "victim.h"
 
 #define POLL_INTERVAL \
 	"/sys/devices/system/machinecheck/machinecheck0/check_interval"
-
-void power_off(void)
-{
-	sync();
-	reboot(RB_POWER_OFF);
-	for (;;)
-		pause();
-}
 
 static void mount_all(void)
 {
@@ -45,7 +49,7 @@ static void mount_all(void)
 	}
 }
 
-/* The kernel found no /dev/console when it started this: it is there now */
+/* /dev/console exists only now, after devtmpfs is mounted */
 static void open_console(void)
 {
 	int fd = open("/dev/console", O_RDWR | O_NOCTTY);
@@ -57,8 +61,8 @@ static void open_console(void)
 		close(fd);
 }
 
-/* What is typed is for a program, and is not to stand among its answers */
-static void no_echo(void)
+/* Commands must not appear among the lines that answer them */
+static void echo_off(void)
 {
 	struct termios t;
 
@@ -68,7 +72,7 @@ static void no_echo(void)
 	tcsetattr(STDIN_FILENO, TCSANOW, &t);
 }
 
-static int read_args(void)
+static int cmdline_read(void)
 {
 	char line[4096];
 	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
@@ -77,14 +81,14 @@ static int read_args(void)
 	if (fd >= 0)
 		close(fd);
 	line[n > 0 ? n : 0] = '\0';
-	return args_parse(line);
+	return options_parse(line);
 }
 
 /*
- * A virtual AMD processor has no interrupt that tells of a deferred error:
- * Linux finds it when it looks at the banks, every five minutes by itself
+ * A virtual AMD processor has no interrupt for deferred errors: Linux finds
+ * them when it polls the banks, by default every five minutes
  */
-static void set_mce_poll(void)
+static void mce_poll_set(void)
 {
 	FILE *f = options.mce_poll_s ? fopen(POLL_INTERVAL, "we") : NULL;
 
@@ -96,8 +100,8 @@ static void set_mce_poll(void)
 	}
 }
 
-/* Drivers that are modules, in the order of their names */
-static void load_modules(void)
+/* Load the drivers that are modules, in the order of their names */
+static void modules_load(void)
 {
 	glob_t g;
 
@@ -115,7 +119,7 @@ static void load_modules(void)
 	globfree(&g);
 }
 
-static void read_word(const char *path, char *word, int size)
+static void file_read_word(const char *path, char *word, int size)
 {
 	FILE *f = fopen(path, "re");
 
@@ -126,12 +130,12 @@ static void read_word(const char *path, char *word, int size)
 		fclose(f);
 }
 
-static void say_boot(void)
+static void boot_print(void)
 {
 	char kernel[128], clock[64];
 
-	read_word("/proc/sys/kernel/osrelease", kernel, sizeof(kernel));
-	read_word("/sys/devices/system/clocksource/clocksource0/current_clocksource",
+	file_read_word("/proc/sys/kernel/osrelease", kernel, sizeof(kernel));
+	file_read_word("/sys/devices/system/clocksource/clocksource0/current_clocksource",
 		  clock, sizeof(clock));
 	say("boot linux-guest kernel=%s cpus=%ld mib=%lld seed=%llu clock=%s",
 	    kernel, sysconf(_SC_NPROCESSORS_ONLN),
@@ -139,26 +143,26 @@ static void say_boot(void)
 	    (unsigned long long)options.seed, clock);
 }
 
-static void start_all(void)
+static void workloads_start(void)
 {
-	if (wants(WORK_KMSG))
+	if (options_want(WORK_KMSG))
 		kmsg_start();
-	if (wants(WORK_VICTIM))
+	if (options_want(WORK_VICTIM))
 		victim_start();
-	if (wants(WORK_CACHE))
+	if (options_want(WORK_CACHE))
 		cache_start();
-	if (wants(WORK_VERIFY))
+	if (options_want(WORK_VERIFY))
 		verify_start();
-	if (wants(WORK_STRESS))
+	if (options_want(WORK_STRESS))
 		tool_start("stress-ng");
-	if (wants(WORK_MEMTESTER))
+	if (options_want(WORK_MEMTESTER))
 		tool_start("memtester");
-	if (wants(WORK_CLOCK))
+	if (options_want(WORK_CLOCK))
 		clock_start();
 }
 
-/* A shell on the console, and another one when it ends */
-static void shell(void)
+/* Run a shell on the console, and another one when it ends */
+static void shell_run(void)
 {
 	for (;;) {
 		pid_t pid = fork();
@@ -172,8 +176,8 @@ static void shell(void)
 	}
 }
 
-/* Obey whole lines, keep the rest of what was read */
-static void obey(char *buf, size_t *have)
+/* Run the complete lines, keep the rest of the input */
+static void commands_run(char *buf, size_t *have)
 {
 	char *line = buf, *end;
 
@@ -199,20 +203,20 @@ static void command_loop(void)
 		ssize_t n;
 
 		if (now >= next) {
-			report();
+			report_print();
 			next = now + options.interval_ms * 1000;
 		}
 		if (poll(&p, 1, (int)((next - now) / 1000) + 1) <= 0)
 			continue;
 		if (have == sizeof(buf) - 1)
-			have = 0;	/* no command is that long */
+			have = 0;	/* too long for a command */
 		n = read(STDIN_FILENO, buf + have, sizeof(buf) - 1 - have);
 		if (n <= 0) {
 			sleep_ms(100);
 			continue;
 		}
 		have += (size_t)n;
-		obey(buf, &have);
+		commands_run(buf, &have);
 	}
 }
 
@@ -222,21 +226,21 @@ int main(void)
 
 	mount_all();
 	open_console();
-	if (read_args())
+	if (cmdline_read())
 		power_off();
-	if (!wants(WORK_SHELL))
-		no_echo();
+	if (!options_want(WORK_SHELL))
+		echo_off();
 	setenv("PATH", "/bin:/usr/bin:/sbin:/usr/sbin", 1);
-	load_modules();
-	set_mce_poll();
+	modules_load();
+	mce_poll_set();
 	bus_init();
-	say_boot();
-	start_all();
+	boot_print();
+	workloads_start();
 	say("ready t_us=%llu", (unsigned long long)now_us());
 	if (!options.hold)
 		command_run(go);
-	if (wants(WORK_SHELL))
-		shell();
+	if (options_want(WORK_SHELL))
+		shell_run();
 	command_loop();
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* kmsg.c - What the kernel says, as lines among the others */
+/* kmsg.c - The kernel's messages as lines of the console */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,10 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "linux.h"
+#include "kmsg.h"
+#include "options.h"
+#include "say.h"
 
 /* "PRIORITY,SEQUENCE,µs,FLAGS;TEXT": Documentation/ABI/testing/dev-kmsg */
-static void line(char *record)
+static void record_print(char *record)
 {
 	unsigned priority;
 	unsigned long long seq, t_us;
@@ -26,7 +28,7 @@ static void line(char *record)
 	say("kmsg level=%u t_us=%llu %s", priority & 7, t_us, text);
 }
 
-static void *pump(void *arg)
+static void *kmsg_thread(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
 	char record[8192];
@@ -34,13 +36,13 @@ static void *pump(void *arg)
 	for (;;) {
 		ssize_t n = read(fd, record, sizeof(record) - 1);
 
-		/* EPIPE: some were lost, the next one is read next */
+		/* EPIPE: the kernel dropped some; read the next one */
 		if (n < 0 && (errno == EPIPE || errno == EINTR))
 			continue;
 		if (n <= 0)
 			break;
 		record[n] = '\0';
-		line(record);
+		record_print(record);
 	}
 	say("error kmsg=%s reason=ended", strerrorname_np(errno));
 	return NULL;
@@ -54,5 +56,6 @@ void kmsg_start(void)
 	if (fd < 0)
 		say("error kmsg=/dev/kmsg reason=cannot-open");
 	else
-		pthread_create(&thread, NULL, pump, (void *)(intptr_t)fd);
+		pthread_create(&thread, NULL, kmsg_thread,
+			       (void *)(intptr_t)fd);
 }

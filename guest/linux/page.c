@@ -2,9 +2,10 @@
 /*
  * page.c - What a page must hold, and where it is
  *
- * Each word follows from the page's address, its generation, the seed and the
- * word's place: old contents, another page's, another guest's and shifted ones
- * are all found. The address is the virtual one, because Linux may move a page.
+ * Each word is a function of the page's address, its generation, the seed and
+ * the word's index, so old contents, another page's, another guest's and
+ * shifted contents are detected. The address is the virtual one, because Linux
+ * may move a page.
  */
 
 #include <fcntl.h>
@@ -12,7 +13,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "linux.h"
+#include "faults.h"
+#include "options.h"
+#include "page.h"
+#include "power.h"
+#include "say.h"
 
 #define BAD_LINES	8	/* per page */
 #define WORD_STEP	0x9e3779b97f4a7c15ull
@@ -21,7 +26,7 @@
 #define PAGEMAP_PRESENT	(1ull << 63)
 #define PAGEMAP_PFN	((1ull << 55) - 1)
 
-static uint64_t first_word(const uint64_t *page, uint64_t gen)
+static uint64_t page_first_word(const uint64_t *page, uint64_t gen)
 {
 	uint64_t x = (uintptr_t)page * 0xd6e8feb86659fd93ull ^ options.seed;
 
@@ -33,15 +38,16 @@ static uint64_t first_word(const uint64_t *page, uint64_t gen)
 
 void page_write(uint64_t *page, uint64_t gen)
 {
-	uint64_t first = first_word(page, gen);
+	uint64_t first = page_first_word(page, gen);
 
 	for (unsigned i = 0; i < PAGE_WORDS; i++)
 		page[i] = first + i * WORD_STEP;
 }
 
-static unsigned report_bad(uint64_t *page, uint64_t gen, const char *who)
+static unsigned page_report_bad(uint64_t *page, uint64_t gen,
+				const char *workload)
 {
-	uint64_t first = first_word(page, gen), gpa = page_gpa(page);
+	uint64_t first = page_first_word(page, gen), gpa = page_gpa(page);
 	unsigned bad = 0;
 
 	for (unsigned i = 0; i < PAGE_WORDS; i++) {
@@ -52,28 +58,28 @@ static unsigned report_bad(uint64_t *page, uint64_t gen, const char *who)
 			continue;
 		if (bad++ < BAD_LINES)
 			say("bad work=%s addr=%p gpa=0x%llx word=%u wanted=0x%llx found=0x%llx gen=%llu",
-			    who, (void *)&page[i],
+			    workload, (void *)&page[i],
 			    (unsigned long long)gpa + i * sizeof(uint64_t), i,
 			    (unsigned long long)wanted,
 			    (unsigned long long)found,
 			    (unsigned long long)gen);
 	}
-	say("badpage work=%s addr=%p gpa=0x%llx words=%u", who, (void *)page,
-	    (unsigned long long)gpa, bad);
-	bad_count(bad);
+	say("badpage work=%s addr=%p gpa=0x%llx words=%u", workload,
+	    (void *)page, (unsigned long long)gpa, bad);
+	faults_add(bad);
 	page_write(page, gen);
 	return bad;
 }
 
-unsigned page_check(uint64_t *page, uint64_t gen, const char *who)
+unsigned page_check(uint64_t *page, uint64_t gen, const char *workload)
 {
-	uint64_t first = first_word(page, gen), wrong = 0;
+	uint64_t first = page_first_word(page, gen), wrong = 0;
 
-	/* What is there, not what a compiler knows was written */
+	/* Read memory, not the values that the compiler knows were written */
 	__asm__ volatile("" : : : "memory");
 	for (unsigned i = 0; i < PAGE_WORDS; i++)
 		wrong |= page[i] ^ (first + i * WORD_STEP);
-	return wrong ? report_bad(page, gen, who) : 0;
+	return wrong ? page_report_bad(page, gen, workload) : 0;
 }
 
 void *page_map(void *at, uint64_t pages)
@@ -87,7 +93,7 @@ void *page_map(void *at, uint64_t pages)
 		    (unsigned long long)pages * PAGE_BYTES);
 		power_off();
 	}
-	/* So that a lost page takes no neighbours with it */
+	/* A lost page must not take its neighbours with it */
 	madvise(p, pages * PAGE_BYTES, MADV_NOHUGEPAGE);
 	return p;
 }

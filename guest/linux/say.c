@@ -3,20 +3,21 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "linux.h"
+#include "say.h"
 
 #define LINE_MAX	1024
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool half;		/* a line was begun, the others wait: */
-static char waiting[1 << 16];
-static size_t waiting_bytes;
+static pthread_mutex_t say_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool half_open;		/* say_half() began a line */
+static char held[1 << 16];
+static size_t held_bytes;
 
-static void put(const char *text, size_t n)
+static void console_write(const char *text, size_t n)
 {
 	while (n) {
 		ssize_t rc = write(STDOUT_FILENO, text, n);
@@ -28,13 +29,13 @@ static void put(const char *text, size_t n)
 	}
 }
 
-/* What no longer fits is lost: a line that is missing is noticed */
-static void keep(const char *text, size_t n)
+/* A line that does not fit is dropped: tests notice the missing line */
+static void held_append(const char *text, size_t n)
 {
-	if (n > sizeof(waiting) - waiting_bytes)
+	if (n > sizeof(held) - held_bytes)
 		return;
-	memcpy(waiting + waiting_bytes, text, n);
-	waiting_bytes += n;
+	memcpy(held + held_bytes, text, n);
+	held_bytes += n;
 }
 
 void say(const char *format, ...)
@@ -49,29 +50,29 @@ void say(const char *format, ...)
 	if (n > (int)sizeof(line) - 2)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';
-	pthread_mutex_lock(&lock);
-	if (half)
-		keep(line, (size_t)n);
+	pthread_mutex_lock(&say_lock);
+	if (half_open)
+		held_append(line, (size_t)n);
 	else
-		put(line, (size_t)n);
-	pthread_mutex_unlock(&lock);
+		console_write(line, (size_t)n);
+	pthread_mutex_unlock(&say_lock);
 }
 
 void say_half(const char *text)
 {
-	pthread_mutex_lock(&lock);
-	put(text, strlen(text));
-	half = true;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&say_lock);
+	console_write(text, strlen(text));
+	half_open = true;
+	pthread_mutex_unlock(&say_lock);
 }
 
 void say_rest(const char *text)
 {
-	pthread_mutex_lock(&lock);
-	put(text, strlen(text));
-	put("\n", 1);
-	put(waiting, waiting_bytes);
-	waiting_bytes = 0;
-	half = false;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&say_lock);
+	console_write(text, strlen(text));
+	console_write("\n", 1);
+	console_write(held, held_bytes);
+	held_bytes = 0;
+	half_open = false;
+	pthread_mutex_unlock(&say_lock);
 }

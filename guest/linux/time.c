@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* time.c - Time as the workloads need it */
+/* time.c - Time for the workloads */
 
 #include <errno.h>
 #include <time.h>
 
-#include "linux.h"
+#include "time.h"
 
 uint64_t now_us(void)
 {

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
-/* tool.c - Programs of others that check memory, run as they are */
+/* tool.c - Existing programs that check memory */
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "linux.h"
+#include "faults.h"
+#include "options.h"
+#include "say.h"
+#include "tool.h"
 
 #define TOOLS_MAX	2
 
@@ -24,7 +29,7 @@ struct tool {
 static struct tool tools[TOOLS_MAX];
 static unsigned n_tools;
 
-static void run(const struct tool *t)
+static void tool_exec(const struct tool *t)
 {
 	if (!strcmp(t->name, "stress-ng"))
 		execlp(t->name, t->name, "--verify", "--vm", "1", "--vm-bytes",
@@ -35,7 +40,7 @@ static void run(const struct tool *t)
 	_exit(127);
 }
 
-static void ended(struct tool *t)
+static void tool_reap(struct tool *t)
 {
 	pid_t pid = t->pid;
 	int status = 0;
@@ -43,24 +48,24 @@ static void ended(struct tool *t)
 
 	t->pid = 0;
 	waitpid(pid, &status, 0);
-	/* memtester doesn't end by itself: it is interrupted */
+	/* memtester runs until tool_stop() interrupts it */
 	good = WIFEXITED(status) ? !WEXITSTATUS(status)
 				 : WTERMSIG(status) == SIGINT;
 	if (!good)
-		bad_count(1);
+		faults_add(1);
 	say("tool name=%s status=%d good=%d", t->name,
 	    WIFEXITED(status) ? WEXITSTATUS(status)
 			      : 128 + WTERMSIG(status), good);
 }
 
-/* memtester tells an error and goes on, and may never end */
-static bool tells_failure(const char *line)
+/* memtester prints an error and continues, possibly for ever */
+static bool line_is_failure(const char *line)
 {
 	return strstr(line, "FAILURE") || strstr(line, "fail:");
 }
 
-/* What a terminal shows in the end: memtester writes over its own progress */
-static void as_seen(char *line)
+/* Apply backspaces, by which memtester overwrites its progress */
+static void line_apply_backspaces(char *line)
 {
 	size_t at = 0, end = 0;
 
@@ -78,7 +83,7 @@ static void as_seen(char *line)
 	line[end] = '\0';
 }
 
-static void *listen_to(void *arg)
+static void *tool_thread(void *arg)
 {
 	struct tool *t = arg;
 	FILE *f = fdopen(t->out, "r");
@@ -86,26 +91,26 @@ static void *listen_to(void *arg)
 	size_t room = 0;
 
 	while (f && getline(&line, &room, f) > 0) {
-		as_seen(line);
-		if (tells_failure(line))
-			bad_count(1);
+		line_apply_backspaces(line);
+		if (line_is_failure(line))
+			faults_add(1);
 		say("tool name=%s %s", t->name, line);
 	}
 	free(line);
 	if (f)
 		fclose(f);
-	ended(t);
+	tool_reap(t);
 	return NULL;
 }
 
-static void child(struct tool *t, int out)
+static void tool_child(struct tool *t, int out)
 {
 	dup2(out, STDOUT_FILENO);
 	dup2(out, STDERR_FILENO);
-	/* One group, so that an interrupt reaches all of it */
+	/* A process group: an interrupt reaches all its processes */
 	setpgid(0, 0);
 	signal(SIGBUS, SIG_DFL);
-	run(t);
+	tool_exec(t);
 }
 
 void tool_start(const char *name)
@@ -123,10 +128,10 @@ void tool_start(const char *name)
 	t->out = fd[0];
 	t->pid = fork();
 	if (!t->pid)
-		child(t, fd[1]);
+		tool_child(t, fd[1]);
 	close(fd[1]);
 	n_tools++;
-	pthread_create(&thread, NULL, listen_to, t);
+	pthread_create(&thread, NULL, tool_thread, t);
 }
 
 void tool_stop(void)

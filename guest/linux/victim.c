@@ -1,48 +1,53 @@
 // SPDX-License-Identifier: MIT
 /*
- * victim.c - Pages that lie where they can be found, to be lost
+ * victim.c - Pages at printed addresses, for tests to poison
  *
- * Each is printed with its guest-physical address. When one is gone the process
- * gets a SIGBUS; it says what the kernel said, maps a fresh page there,
- * fills it again, and goes on.
+ * Each page's guest-physical address is printed. After a SIGBUS the thread
+ * prints what the kernel reported, maps a fresh page there, and fills it.
  */
 
 #include <pthread.h>
+#include <stdbool.h>
 
-#include "linux.h"
+#include "bus.h"
+#include "options.h"
+#include "page.h"
+#include "say.h"
+#include "time.h"
+#include "victim.h"
 
-static uint64_t *base;
+static uint64_t *victim_base;
 
-/* One touch at a time */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Serializes the accesses */
+static pthread_mutex_t victim_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static uint64_t *page_at(uint64_t n)
+static uint64_t *victim_page(uint64_t n)
 {
-	return base + n * PAGE_WORDS;
+	return victim_base + n * PAGE_WORDS;
 }
 
-static void where(uint64_t n)
+static void victim_print_one(uint64_t n)
 {
-	uint64_t gpa = page_gpa(page_at(n));
+	uint64_t gpa = page_gpa(victim_page(n));
 
 	say("victim n=%llu addr=%p pfn=0x%llx gpa=0x%llx",
-	    (unsigned long long)n, (void *)page_at(n),
+	    (unsigned long long)n, (void *)victim_page(n),
 	    (unsigned long long)gpa / PAGE_BYTES, (unsigned long long)gpa);
 }
 
-static __attribute__((noinline)) bool touch(uint64_t n)
+static __attribute__((noinline)) bool victim_access(uint64_t n)
 {
-	struct catch c;
+	struct bus_catch c;
 
-	if (CAUGHT(&c)) {
+	if (BUS_CAUGHT(&c)) {
 		bus_report("victim", n, &c.info);
-		page_map(page_at(n), 1);
-		page_write(page_at(n), 0);
-		where(n);
+		page_map(victim_page(n), 1);
+		page_write(victim_page(n), 0);
+		victim_print_one(n);
 		return false;
 	}
-	page_check(page_at(n), 0, "victim");
-	catching = NULL;
+	page_check(victim_page(n), 0, "victim");
+	bus_catching = NULL;
 	return true;
 }
 
@@ -50,29 +55,29 @@ void victim_touch(uint64_t n)
 {
 	bool whole;
 
-	if (!base || n >= options.victims) {
+	if (!victim_base || n >= options.victims) {
 		say("error command=touch n=%llu reason=no-such-page",
 		    (unsigned long long)n);
 		return;
 	}
-	pthread_mutex_lock(&lock);
-	whole = touch(n);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&victim_lock);
+	whole = victim_access(n);
+	pthread_mutex_unlock(&victim_lock);
 	say("touched n=%llu lost=%d", (unsigned long long)n, !whole);
 }
 
-void victim_where(void)
+void victim_print(void)
 {
-	for (uint64_t n = 0; base && n < options.victims; n++)
-		where(n);
+	for (uint64_t n = 0; victim_base && n < options.victims; n++)
+		victim_print_one(n);
 }
 
-static void *keep_touching(void *arg)
+static void *victim_thread(void *arg)
 {
 	for (uint64_t n = 0; ; n = (n + 1) % options.victims) {
-		pthread_mutex_lock(&lock);
-		touch(n);
-		pthread_mutex_unlock(&lock);
+		pthread_mutex_lock(&victim_lock);
+		victim_access(n);
+		pthread_mutex_unlock(&victim_lock);
 		sleep_ms(options.touch_ms);
 	}
 	return arg;
@@ -80,10 +85,10 @@ static void *keep_touching(void *arg)
 
 void victim_start(void)
 {
-	base = page_map(NULL, options.victims);
+	victim_base = page_map(NULL, options.victims);
 	for (uint64_t n = 0; n < options.victims; n++)
-		page_write(page_at(n), 0);
-	victim_where();
+		page_write(victim_page(n), 0);
+	victim_print();
 }
 
 void victim_go(void)
@@ -91,5 +96,5 @@ void victim_go(void)
 	pthread_t thread;
 
 	if (options.touch_ms)
-		pthread_create(&thread, NULL, keep_touching, NULL);
+		pthread_create(&thread, NULL, victim_thread, NULL);
 }

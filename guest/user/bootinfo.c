@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * bootinfo.c - What a PVH VMM hands over: command line, memory map, modules
+ * bootinfo.c - What a PVH VMM passes: command line, memory map, modules
  *
  * Layouts: Xen's public header arch-x86/hvm/start_info.h, version 1.
  */
-#include "user.h"
+#include "../area.h"
+#include "../boot.h"
+#include "bootinfo.h"
 
 #define START_INFO_MAGIC	0x336ec578
 #define MEMMAP_RAM		1
@@ -27,7 +29,7 @@ struct memmap_entry {
 	uint32_t type, reserved;
 };
 
-static void area_add(const struct memmap_entry *e)
+static void memmap_add(const struct memmap_entry *e)
 {
 	uint64_t end = e->addr + e->size;
 
@@ -43,7 +45,7 @@ static void area_add(const struct memmap_entry *e)
 	}
 }
 
-static const void *find_fdt(const struct start_info *s)
+static const void *module_find_fdt(const struct start_info *s)
 {
 	const struct module *m = (const struct module *)s->modlist;
 	uint32_t i;
@@ -58,12 +60,6 @@ static const void *find_fdt(const struct start_info *s)
 	return NULL;
 }
 
-/**
- * boot_info_read() - Read it all; sets where the data area may be
- * @b:		filled in
- *
- * Return: 0, -1 when it is not the structure, or has no usable memory
- */
 int boot_info_read(struct boot_info *b)
 {
 	const struct start_info *s =
@@ -76,8 +72,8 @@ int boot_info_read(struct boot_info *b)
 	e = (const struct memmap_entry *)s->memmap;
 	area.high = NO_GPA;
 	for (i = 0; i < s->memmap_entries; i++)
-		area_add(&e[i]);
+		memmap_add(&e[i]);
 	b->cmdline = s->cmdline ? (const char *)s->cmdline : "";
-	b->fdt = find_fdt(s);
+	b->fdt = module_find_fdt(s);
 	return area.low_pages ? 0 : -1;
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * clock.c - How fast the TSC runs, and time by it
+ * clock.c - The TSC's frequency, and time by the TSC
  *
  * The frequency comes from kvmclock, or CPUID, or by counting against the PIT.
- * The kvmclock page stays in use afterwards, as in any KVM guest: the VMM has
- * that state to carry.
+ * The kvmclock page stays in use afterwards, as in any KVM guest, so that a
+ * migration has to transfer its state.
  */
-#include "user.h"
+#include "../call.h"
+#include "../ports.h"
+#include "clock.h"
 
 #define CPUID_KVM		0x40000000
 #define CPUID_KVM_EBX		0x4b4d564b	/* "KVMK" */
@@ -46,7 +48,8 @@ static uint64_t hz_by_kvmclock(void)
 	call_ring0(CALL_CPUID, CPUID_KVM + 1, (uint64_t)r);
 	if (!(r[0] & KVM_FEATURE_CLOCKSOURCE2))
 		return 0;
-	call_ring0(CALL_WRMSR, MSR_KVM_SYSTEM_TIME_NEW, (uint64_t)&kvmclock | 1);
+	call_ring0(CALL_WRMSR, MSR_KVM_SYSTEM_TIME_NEW,
+		   (uint64_t)&kvmclock | 1);
 	ns_mul = kvmclock.mul;		/* ns per tick, 32.32 */
 	if (kvmclock.shift >= 0)
 		ns_mul <<= kvmclock.shift;
@@ -73,41 +76,23 @@ static uint64_t hz_by_cpuid(void)
 	return (uint64_t)(r[0] & 0xffff) * 1000000;
 }
 
-static void port_out(uint16_t port, uint8_t v)
-{
-	asm volatile("outb %0, %1" : : "a" (v), "Nd" (port));
-}
-
-static uint8_t port_in(uint16_t port)
-{
-	uint8_t v;
-
-	asm volatile("inb %1, %0" : "=a" (v) : "Nd" (port));
-	return v;
-}
-
 static uint64_t hz_by_pit(void)
 {
 	uint16_t count = PIT_HZ / 1000 * PIT_MS;
 	unsigned int tries = 10000000;
 	uint64_t start;
 
-	port_out(PIT_GATE, (port_in(PIT_GATE) & ~2) | 1);
-	port_out(PIT_COMMAND, PIT_ONE_SHOT);
-	port_out(PIT_CHANNEL2, count & 0xff);
-	port_out(PIT_CHANNEL2, count >> 8);
+	port_out8(PIT_GATE, (port_in8(PIT_GATE) & ~2) | 1);
+	port_out8(PIT_COMMAND, PIT_ONE_SHOT);
+	port_out8(PIT_CHANNEL2, count & 0xff);
+	port_out8(PIT_CHANNEL2, count >> 8);
 	start = tsc();
-	while (!(port_in(PIT_GATE) & PIT_OUT))
+	while (!(port_in8(PIT_GATE) & PIT_OUT))
 		if (!--tries)
 			return 0;
 	return (tsc() - start) * 1000 / PIT_MS;
 }
 
-/**
- * clock_init() - Find the TSC's frequency; time starts here
- *
- * Return: 0, -1 when nothing tells it
- */
 int clock_init(void)
 {
 	uint64_t hz = hz_by_kvmclock();
@@ -125,10 +110,6 @@ int clock_init(void)
 	return 0;
 }
 
-/**
- * clock_us() - Ticks of the TSC to microseconds
- * @ticks:	difference of two readings; a negative one counts as none
- */
 uint64_t clock_us(uint64_t ticks)
 {
 	if ((int64_t)ticks < 0)
@@ -136,18 +117,11 @@ uint64_t clock_us(uint64_t ticks)
 	return ((unsigned __int128)ticks * us_mul) >> 32;
 }
 
-/**
- * clock_ticks() - Microseconds to ticks of the TSC
- * @us:		microseconds
- */
 uint64_t clock_ticks(uint64_t us)
 {
 	return ((unsigned __int128)us * tick_mul) >> 32;
 }
 
-/**
- * clock_now_us() - Microseconds since clock_init()
- */
 uint64_t clock_now_us(void)
 {
 	return clock_us(tsc() - boot_tsc);

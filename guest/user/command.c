@@ -1,33 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
- * command.c - Lines that come in on the serial port
- *
- * vCPU 0 looks for input every POLL_US, and sooner while a line is coming in.
+ * command.c - The commands that arrive on the serial port
  */
-#include "work.h"
-
-#define POLL_US		20000
-#define POLL_SOON_US	500
-#define INPUT_MAX	256
+#include "../board.h"
+#include "../console.h"
+#include "clock.h"
+#include "command.h"
+#include "gap.h"
+#include "input.h"
+#include "loop.h"
+#include "report.h"
+#include "special.h"
+#include "stall.h"
 
 struct command {
 	const char *name;
-	/* Return: false when @rest makes no sense */
+	/* Return: false when @rest is not a valid argument */
 	bool (*run)(struct cpu *c, char *rest);
 };
-
-static uint64_t next_poll;
-static char input[INPUT_MAX];
-static uint32_t input_len;
-
-static bool run_go(struct cpu *c, char *rest)
-{
-	(void)c;
-	stall_mark();
-	gap_start(tsc());
-	__atomic_store_n(&work_go, 1, __ATOMIC_RELEASE);
-	return !*rest;
-}
 
 static bool run_mark(struct cpu *c, char *rest)
 {
@@ -37,7 +27,15 @@ static bool run_mark(struct cpu *c, char *rest)
 	return !*rest;
 }
 
-/* Cut the first word off. Return: the rest */
+static bool run_go(struct cpu *c, char *rest)
+{
+	bool ok = run_mark(c, rest);
+
+	loop_go();
+	return ok;
+}
+
+/* Terminate the first word. Return: the rest */
 static char *split_word(char *s)
 {
 	while (*s && *s != ' ')
@@ -80,56 +78,53 @@ static bool run_stalls(struct cpu *c, char *rest)
 {
 	line_begin(&c->line, "stalls");
 	stall_fine(&c->line);
-	line_end(&c->line);
+	console_print(&c->line);
 	return !*rest;
 }
 
 static bool run_exit(struct cpu *c, char *rest)
 {
 	(void)rest;
-	work_finish(c);
+	report_finish(c);
 }
 
 static bool run_sweep(struct cpu *c, char *rest)
 {
 	(void)c;
-	if (!work->sweepable)
-		return false;
-	__atomic_add_fetch(&sweep_wanted, 1, __ATOMIC_RELEASE);
-	return !*rest;
+	return loop_sweep() && !*rest;
 }
 
 static bool run_hello(struct cpu *c, char *rest)
 {
 	line_begin(&c->line, "hello ");
 	line_text(&c->line, rest);
-	line_end(&c->line);
+	console_print(&c->line);
 	return true;
 }
 
-/* "panic": the host is to deal with it; "panic kdump": the guest would */
+/* "panic": the host handles it; "panic kdump": the guest would */
 static bool run_panic(struct cpu *c, char *rest)
 {
 	bool kdump = text_equal(rest, "kdump");
 
 	if (*rest && !kdump)
 		return false;
-	panic_ring(kdump ? PANIC_CRASH_LOADED : PANIC_PANICKED);
+	board_panic(kdump ? PANIC_CRASH_LOADED : PANIC_PANICKED);
 	line_begin(&c->line, "panicked");
-	line_end(&c->line);
+	console_print(&c->line);
 	return true;
 }
 
-/* "reset": by ACPI's register; "reset keyboard" */
+/* "reset": by ACPI's register; "reset keyboard": by the controller */
 static bool run_reset(struct cpu *c, char *rest)
 {
 	bool keyboard = text_equal(rest, "keyboard");
 
 	if (*rest && !keyboard)
 		return false;
-	reset(keyboard);
+	board_reset(keyboard ? RESET_KEYBOARD : RESET_ACPI);
 	line_begin(&c->line, "error reset=ignored");
-	line_end(&c->line);
+	console_print(&c->line);
 	return true;
 }
 
@@ -163,15 +158,15 @@ static const struct command commands[] = {
 	{ "rest", run_rest },
 };
 
-static void refuse(struct cpu *c, const char *name, const char *reason)
+static void command_error(struct cpu *c, const char *name, const char *reason)
 {
 	line_begin(&c->line, "error");
 	line_str(&c->line, "command", name);
 	line_str(&c->line, "reason", reason);
-	line_end(&c->line);
+	console_print(&c->line);
 }
 
-static void execute(struct cpu *c, char *text)
+static void command_run(struct cpu *c, char *text)
 {
 	char *rest = split_word(text);
 	uint32_t i;
@@ -181,52 +176,18 @@ static void execute(struct cpu *c, char *text)
 	for (i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		if (text_equal(text, commands[i].name)) {
 			if (!commands[i].run(c, rest))
-				refuse(c, text, "bad-argument");
+				command_error(c, text, "bad-argument");
 			return;
 		}
-	refuse(c, text, "unknown");
+	command_error(c, text, "unknown");
 }
 
-static void take(struct cpu *c, char ch)
-{
-	if (ch == '\r')
-		return;
-	if (ch != '\n') {
-		if (input_len < INPUT_MAX - 1)
-			input[input_len++] = ch;
-		return;
-	}
-	input[input_len] = 0;
-	input_len = 0;
-	execute(c, input);
-	gap_skip(tsc());
-}
-
-/**
- * command_poll() - Take what input there is, if it is time to look
- * @c:		vCPU 0
- */
 void command_poll(struct cpu *c)
 {
-	bool any = false;
-	int ch;
+	char *text;
 
-	if ((int64_t)(tsc() - next_poll) < 0)
-		return;
-	while ((ch = console_getc()) >= 0) {
-		any = true;
-		take(c, ch);
+	while ((text = input_line())) {
+		command_run(c, text);
+		gap_skip(tsc());
 	}
-	next_poll = tsc() + clock_ticks(any || input_len ? POLL_SOON_US :
-							   POLL_US);
-}
-
-/**
- * command_deadline() - When vCPU 0 must look again
- *
- * Return: TSC
- */
-uint64_t command_deadline(void)
-{
-	return next_poll;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * fdt.c - Just enough of a flattened device tree to count the vCPUs
+ * fdt.c - The part of a flattened device tree that the guest reads
  *
  * Format: Devicetree Specification, chapter 5. Everything is big-endian.
  */
-#include "user.h"
+#include "../line.h"
+#include "fdt.h"
 
 enum { FDT_BEGIN_NODE = 1, FDT_END_NODE, FDT_PROP, FDT_NOP, FDT_END = 9 };
 
@@ -13,7 +14,7 @@ struct fdt_header {
 	uint32_t version, compatible, boot_cpu, size_strings, size_struct;
 };
 
-/* Where the reader is; at stops being less than end on any damage */
+/* Position in the structure block; any damage sets at to end */
 struct fdt_cursor {
 	const char *at, *end;
 	int depth;
@@ -75,12 +76,6 @@ static void fdt_property(struct fdt_cursor *f)
 	fdt_skip(f, length);
 }
 
-/**
- * fdt_count_cpus() - Count the nodes /cpus/cpu@...
- * @fdt:	device tree, its magic already seen
- *
- * Return: their number, 0 when there are none or the tree is damaged
- */
 int fdt_count_cpus(const void *fdt)
 {
 	const struct fdt_header *h = fdt;

@@ -2,10 +2,14 @@
 /*
  * lapic.c - Local APIC: starting the other vCPUs, sleeping with a timer
  *
- * By its memory-mapped registers, which ring 3 can reach as well as ring 0.
+ * Uses the memory-mapped registers, which both rings can access.
  * SDM vol. 3, "Advanced Programmable Interrupt Controller".
  */
-#include "user.h"
+#include "../boot.h"
+#include "../call.h"
+#include "../ports.h"
+#include "clock.h"
+#include "lapic.h"
 
 #define LAPIC_SPURIOUS		0xf0
 #define LAPIC_ICR		0x300
@@ -32,9 +36,6 @@ static volatile uint32_t *lapic(uint32_t reg)
 	return (volatile uint32_t *)(uint64_t)(LAPIC_BASE + reg);
 }
 
-/**
- * lapic_init() - Enable this vCPU's, with a one-shot timer
- */
 void lapic_init(void)
 {
 	*lapic(LAPIC_SPURIOUS) = SPURIOUS_ENABLE | VECTOR_SPURIOUS;
@@ -42,9 +43,6 @@ void lapic_init(void)
 	*lapic(LAPIC_LVT_TIMER) = VECTOR_TIMER;
 }
 
-/**
- * lapic_calibrate() - Measure the timer against the TSC, once
- */
 void lapic_calibrate(void)
 {
 	uint64_t start, end, t;
@@ -55,19 +53,13 @@ void lapic_calibrate(void)
 	start = tsc();
 	end = start + clock_ticks(CALIBRATE_US);
 	while ((t = tsc()) < end)
-		pause();
+		cpu_pause();
 	left = *lapic(LAPIC_TIMER_NOW);
 	*lapic(LAPIC_TIMER_COUNT) = 0;
 	*lapic(LAPIC_LVT_TIMER) = VECTOR_TIMER;
 	ticks_per_tsc = ((uint64_t)(TICKS_MAX - left) << 32) / (t - start);
 }
 
-/**
- * lapic_online() - Say that this vCPU has reached ring 3, and wait for the rest
- *
- * Work begins when all can take a machine check: one that is broadcast to a
- * vCPU without CR4.MCE ends the machine.
- */
 void lapic_online(void)
 {
 	__atomic_add_fetch(&online, 1, __ATOMIC_RELEASE);
@@ -75,7 +67,7 @@ void lapic_online(void)
 		halt_until(tsc() + clock_ticks(ONLINE_WAIT_US));
 }
 
-static void send_all(uint32_t cpus, uint32_t command)
+static void icr_send_all(uint32_t cpus, uint32_t command)
 {
 	uint32_t id;
 
@@ -85,19 +77,13 @@ static void send_all(uint32_t cpus, uint32_t command)
 	}
 }
 
-/**
- * lapic_start_cpus() - Start vCPUs 1 to @cpus - 1 and wait for them
- * @cpus:	how many there are in all, APIC ids from 0
- *
- * Return: how many are running, this one included
- */
 int lapic_start_cpus(uint32_t cpus)
 {
 	uint64_t deadline = tsc() + clock_ticks(START_TIMEOUT_US);
 
 	memcpy((void *)AP_TRAMPOLINE, ap_trampoline, ap_trampoline_size);
-	send_all(cpus, ICR_INIT);
-	send_all(cpus, ICR_STARTUP | AP_TRAMPOLINE >> PAGE_SHIFT);
+	icr_send_all(cpus, ICR_INIT);
+	icr_send_all(cpus, ICR_STARTUP | AP_TRAMPOLINE >> PAGE_SHIFT);
 	while (__atomic_load_n(&online, __ATOMIC_ACQUIRE) < cpus - 1)
 		if (tsc() > deadline)
 			break;
@@ -105,10 +91,6 @@ int lapic_start_cpus(uint32_t cpus)
 	return __atomic_load_n(&online, __ATOMIC_ACQUIRE) + 1;
 }
 
-/**
- * halt_until() - Sleep until a time, or earlier if anything else happens
- * @deadline:	TSC
- */
 void halt_until(uint64_t deadline)
 {
 	uint64_t now = tsc(), ticks;

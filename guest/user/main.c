@@ -1,46 +1,60 @@
 // SPDX-License-Identifier: MIT
 /*
- * main.c - Ring 3 begins here, on every vCPU
+ * main.c - Start of ring 3, on every vCPU
  */
-#include "user.h"
-#include "work.h"
+#include "../area.h"
+#include "../board.h"
+#include "../console.h"
+#include "bootinfo.h"
+#include "clock.h"
+#include "command.h"
+#include "fdt.h"
+#include "lapic.h"
+#include "loop.h"
+#include "main.h"
+#include "options.h"
+#include "report.h"
+#include "stall.h"
+#include "window.h"
+#include "worker.h"
+#include "workloads.h"
 
 #define MIB_PAGES	256
 
 static void __attribute__((noreturn))
-give_up(struct cpu *c, const char *what, const char *reason)
+boot_error(struct cpu *c, const char *what, const char *reason)
 {
 	line_begin(&c->line, "error");
 	line_str(&c->line, what, reason);
-	line_end(&c->line);
-	debug_exit(EXIT_USAGE);
+	console_print(&c->line);
+	board_exit(EXIT_USAGE);
 }
 
-static void count_cpus(struct cpu *c, const struct boot_info *b)
+static void cpus_setup(struct cpu *c, const struct boot_info *b)
 {
 	int n;
 
 	if (b->fdt) {
 		n = fdt_count_cpus(b->fdt);
 		if (n < 1 || n > CPUS_MAX)
-			give_up(c, "fdt", "no-usable-cpu-nodes");
+			boot_error(c, "fdt", "no-usable-cpu-nodes");
 		options.cpus = n;
 	}
 	if (!options.vcpus)
 		options.vcpus = options.cpus;
 	if (options.vcpus > options.cpus)
-		give_up(c, "arg", "vcpus reason=more-than-there-are");
+		boot_error(c, "arg", "vcpus reason=more-than-there-are");
 }
 
-static void place_area(struct cpu *c)
+static void area_setup(struct cpu *c)
 {
 	if (!options.mib)
 		options.mib = area.ram_pages / MIB_PAGES;
 	area.pages = options.mib * MIB_PAGES;
 	if (area.pages > area.ram_pages)
-		give_up(c, "arg", "mib reason=more-than-there-is");
+		boot_error(c, "arg", "mib reason=more-than-there-is");
 	if (window_init() < 0)
-		give_up(c, "memory", "too-large-for-page-tables");
+		boot_error(c, "memory", "too-large-for-page-tables");
 }
 
 static void boot(struct cpu *c)
@@ -49,26 +63,25 @@ static void boot(struct cpu *c)
 
 	console_init();
 	if (boot_info_read(&b) < 0)
-		give_up(c, "boot", "no-usable-start-info");
-	if (args_parse(&options, b.cmdline, &c->line) < 0)
-		debug_exit(EXIT_USAGE);
+		boot_error(c, "boot", "no-usable-start-info");
+	workload_choose("verify");
+	if (options_parse(b.cmdline, workload_choose, &c->line) < 0)
+		board_exit(EXIT_USAGE);
 	if (clock_init() < 0)
-		give_up(c, "clock", "tsc-frequency-unknown");
-	count_cpus(c, &b);
-	place_area(c);
-	work_setup();
+		boot_error(c, "clock", "tsc-frequency-unknown");
+	cpus_setup(c, &b);
+	area_setup(c);
+	worker_setup();
+	if (!options.hold)
+		loop_go();
 	stall_init();
 	report_boot(c, b.fdt != NULL);
 	lapic_init();
 	lapic_calibrate();
 	if (lapic_start_cpus(options.cpus) != (int)options.cpus)
-		give_up(c, "cpus", "did-not-all-start");
+		boot_error(c, "cpus", "did-not-all-start");
 }
 
-/**
- * user_main() - First ring 3 function of a vCPU
- * @c:		this vCPU
- */
 void user_main(struct cpu *c)
 {
 	if (c->index) {
@@ -77,5 +90,5 @@ void user_main(struct cpu *c)
 	} else {
 		boot(c);
 	}
-	work_loop(c);
+	loop_run(c, command_poll);
 }

@@ -2,29 +2,26 @@
 /*
  * pattern.c - Writing and checking pages
  */
+#include "../area.h"
+#include "../console.h"
 #include "pattern.h"
-#include "work.h"
+#include "worker.h"
 
-#define BAD_LINES	8	/* per page; a last line gives the number */
+#define BAD_LINES	8	/* per page; "badpage" has the number */
 
-/**
- * pattern_write() - Write a run of words
- * @to:		start of the page, in the window or fresh
- * @r:		run
- */
 void pattern_write(uint64_t *to, const struct run *r)
 {
-	uint64_t first = pattern_first(page_gpa(r->page), r->gen);
+	uint64_t first = pattern_first(area_gpa(r->page), r->gen);
 	uint32_t i;
 
 	for (i = r->from; i < r->from + r->count; i++)
 		to[i] = pattern_word(first, i);
 }
 
-static void bad_word(struct cpu *c, const struct run *r, uint32_t i,
-		     uint64_t found)
+static void report_bad_word(struct cpu *c, const struct run *r, uint32_t i,
+			    uint64_t found)
 {
-	uint64_t gpa = page_gpa(r->page);
+	uint64_t gpa = area_gpa(r->page);
 	struct line *l = &c->line;
 
 	line_begin(l, "bad");
@@ -34,13 +31,13 @@ static void bad_word(struct cpu *c, const struct run *r, uint32_t i,
 	line_hex(l, "found", found);
 	line_dec(l, "gen", r->gen);
 	line_dec(l, "vcpu", c->index);
-	line_end(l);
+	console_print(l);
 }
 
 static void __attribute__((noinline))
-report_bad(struct cpu *c, const uint64_t *at, const struct run *r)
+report_bad_page(struct cpu *c, const uint64_t *at, const struct run *r)
 {
-	uint64_t gpa = page_gpa(r->page);
+	uint64_t gpa = area_gpa(r->page);
 	uint64_t first = pattern_first(gpa, r->gen);
 	uint32_t i, bad = 0;
 
@@ -50,26 +47,18 @@ report_bad(struct cpu *c, const uint64_t *at, const struct run *r)
 		if (found == pattern_word(first, i))
 			continue;
 		if (bad++ < BAD_LINES)
-			bad_word(c, r, i, found);
+			report_bad_word(c, r, i, found);
 	}
-	c->work.bad += bad;
+	worker_of(c)->bad += bad;
 	line_begin(&c->line, "badpage");
 	line_hex(&c->line, "addr", gpa);
 	line_dec(&c->line, "words", bad);
-	line_end(&c->line);
+	console_print(&c->line);
 }
 
-/**
- * pattern_check() - Check a run of words; report, count, and mend wrong ones
- * @c:		this vCPU
- * @at:		start of the page, in the window
- * @r:		run
- *
- * Mended, so that each wrong word is counted once. Within a visit only.
- */
 void pattern_check(struct cpu *c, const uint64_t *at, const struct run *r)
 {
-	uint64_t first = pattern_first(page_gpa(r->page), r->gen);
+	uint64_t first = pattern_first(area_gpa(r->page), r->gen);
 	uint64_t wrong = 0;
 	uint32_t i;
 
@@ -77,6 +66,6 @@ void pattern_check(struct cpu *c, const uint64_t *at, const struct run *r)
 		wrong |= at[i] ^ pattern_word(first, i);
 	if (!wrong)
 		return;
-	report_bad(c, at, r);
+	report_bad_page(c, at, r);
 	pattern_write((uint64_t *)at, r);
 }

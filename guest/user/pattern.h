@@ -3,15 +3,18 @@
  * pattern.h - What a page must hold: a function of its address, its
  * generation, the seed and the word's index
  *
- * The first word of a page mixes all of these, so a stale page, another page's
- * contents or another guest's differ in every word; the words then advance by
- * an odd constant, so a shifted or torn page is found as well, and the compiler
- * turns both loops into vector code.
+ * The first word of a page mixes address, generation and seed, so old contents,
+ * another page's and another guest's differ in every word. The words then
+ * advance by an odd constant, so a shifted or torn page is detected as well,
+ * and the compiler turns both loops into vector code.
  */
-#ifndef GUEST_PATTERN_H
-#define GUEST_PATTERN_H
+#ifndef GUEST_USER_PATTERN_H
+#define GUEST_USER_PATTERN_H
 
-#include "user.h"
+#include "../cpu.h"
+#include "options.h"
+
+#define PAGE_WORDS	(PAGE_SIZE / sizeof(uint64_t))
 
 #define PATTERN_STEP	0x9e3779b97f4a7c15ULL
 
@@ -48,7 +51,21 @@ struct run {
 	uint32_t from, count;		/* words */
 };
 
+/**
+ * pattern_write() - Write a run of words
+ * @to:		start of the page, in the window or fresh
+ * @r:		run
+ */
 void pattern_write(uint64_t *to, const struct run *r);
+
+/**
+ * pattern_check() - Check a run of words; report, count and correct wrong ones
+ * @c:		this vCPU
+ * @at:		start of the page, in the window
+ * @r:		run
+ *
+ * Corrected, so that each wrong word is counted once. Within a visit only.
+ */
 void pattern_check(struct cpu *c, const uint64_t *at, const struct run *r);
 
 /**

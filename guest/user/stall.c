@@ -1,30 +1,41 @@
 // SPDX-License-Identifier: MIT
 /*
- * stall.c - How long single accesses to memory took
+ * stall.c - How long single accesses to memory take
  *
  * Two histograms per vCPU: octaves of microseconds since the start, and a finer
  * one (eight steps an octave) since the last mark, for percentiles. Each vCPU
- * writes only its own; vCPU 0 adds them up when it reports. A mark is a number
- * that each vCPU notices by itself and then clears its own, so there is no lock
- * either; what a vCPU has not cleared yet is left out.
+ * writes only its own; vCPU 0 adds them up when it reports. A mark is a number:
+ * each vCPU that sees a new one clears its own fine histogram, so no lock is
+ * needed. Histograms not yet cleared are left out of the sum.
  */
-#include "work.h"
+#include "options.h"
+#include "stall.h"
 
+#define STALL_OCTAVE_MIN	2
+#define STALL_OCTAVE_MAX	23
+#define STALL_OCTAVES		(STALL_OCTAVE_MAX - STALL_OCTAVE_MIN + 1)
+#define STALL_SUB		8
 #define STALL_US	(1 << STALL_OCTAVE_MIN)
 #define FINE		(STALL_OCTAVES * STALL_SUB)
 
-uint64_t stall_threshold = ~0ULL;	/* TSC ticks */
-static uint32_t mark;
+struct stall {
+	uint64_t octave[STALL_OCTAVES];		/* since the start */
+	uint32_t fine[FINE];			/* since the mark */
+	uint32_t mark;				/* the mark they belong to */
+	uint64_t interval_max;			/* TSC ticks */
+	uint64_t mark_max;			/* TSC ticks */
+} __attribute__((aligned(64)));
 
-/**
- * stall_init() - From now on, accesses count
- */
+uint64_t stall_threshold = ~0ULL;
+static struct stall stalls[CPUS_MAX];
+static uint32_t stall_marks;
+
 void stall_init(void)
 {
 	stall_threshold = clock_ticks(STALL_US);
 }
 
-static unsigned int octave_of(uint64_t us)
+static unsigned int stall_octave(uint64_t us)
 {
 	unsigned int k = us ? 63 - __builtin_clzll(us) : 0;
 
@@ -33,16 +44,11 @@ static unsigned int octave_of(uint64_t us)
 	return k > STALL_OCTAVE_MAX ? STALL_OCTAVE_MAX : k;
 }
 
-/**
- * stall_add() - Count one access
- * @c:		this vCPU
- * @ticks:	how long it took, TSC
- */
-void __attribute__((noinline)) stall_add(struct cpu *c, uint64_t ticks)
+void __attribute__((noinline)) stall_count(struct cpu *c, uint64_t ticks)
 {
 	uint64_t us = clock_us(ticks), sub;
-	unsigned int k = octave_of(us), i = k - STALL_OCTAVE_MIN;
-	struct stall *s = &c->stall;
+	unsigned int k = stall_octave(us), i = k - STALL_OCTAVE_MIN;
+	struct stall *s = &stalls[c->index];
 
 	stall_sync(c);
 	sub = (us << 3 >> k) & (STALL_SUB - 1);
@@ -56,31 +62,25 @@ void __attribute__((noinline)) stall_add(struct cpu *c, uint64_t ticks)
 		__atomic_store_n(&s->interval_max, ticks, __ATOMIC_RELAXED);
 }
 
-/**
- * stall_sync() - Start again if a mark was set
- * @c:		this vCPU
- */
 void stall_sync(struct cpu *c)
 {
-	uint32_t now = __atomic_load_n(&mark, __ATOMIC_ACQUIRE);
+	uint32_t now = __atomic_load_n(&stall_marks, __ATOMIC_ACQUIRE);
+	struct stall *s = &stalls[c->index];
 
-	if (c->stall.mark == now)
+	if (s->mark == now)
 		return;
-	memset(c->stall.fine, 0, sizeof(c->stall.fine));
-	c->stall.mark_max = 0;
-	__atomic_store_n(&c->stall.mark, now, __ATOMIC_RELEASE);
+	memset(s->fine, 0, sizeof(s->fine));
+	s->mark_max = 0;
+	__atomic_store_n(&s->mark, now, __ATOMIC_RELEASE);
 }
 
-/**
- * stall_mark() - Forget the fine histogram, on every vCPU
- */
 void stall_mark(void)
 {
-	__atomic_add_fetch(&mark, 1, __ATOMIC_RELEASE);
+	__atomic_add_fetch(&stall_marks, 1, __ATOMIC_RELEASE);
 }
 
 /* Middle of a bucket, in microseconds */
-static uint64_t bucket_us(unsigned int i)
+static uint64_t fine_bucket_us(unsigned int i)
 {
 	unsigned int k = i / STALL_SUB + STALL_OCTAVE_MIN;
 	uint64_t width = (1ULL << k) / STALL_SUB;
@@ -88,8 +88,8 @@ static uint64_t bucket_us(unsigned int i)
 	return (1ULL << k) + ((i % STALL_SUB) << k) / STALL_SUB + width / 2;
 }
 
-static uint64_t percentile(const uint64_t *fine, uint64_t total,
-			   uint64_t permille)
+static uint64_t fine_percentile(const uint64_t *fine, uint64_t total,
+				uint64_t permille)
 {
 	uint64_t rank = (total * permille + 999) / 1000, sum = 0;
 	unsigned int i;
@@ -101,11 +101,11 @@ static uint64_t percentile(const uint64_t *fine, uint64_t total,
 		if (sum >= rank)
 			break;
 	}
-	return bucket_us(i);
+	return fine_bucket_us(i);
 }
 
-/* Add up what all vCPUs had since the mark. Return: how many stalls */
-static uint64_t since_mark(uint64_t *fine, uint64_t *mark_max)
+/* Add up the stalls of all vCPUs since the mark. Return: their number */
+static uint64_t fine_since_mark(uint64_t *fine, uint64_t *mark_max)
 {
 	uint64_t total = 0;
 	unsigned int i, k;
@@ -113,9 +113,9 @@ static uint64_t since_mark(uint64_t *fine, uint64_t *mark_max)
 	memset(fine, 0, FINE * sizeof(*fine));
 	*mark_max = 0;
 	for (i = 0; i < options.vcpus; i++) {
-		const struct stall *s = &cpu_blocks[i].cpu.stall;
+		const struct stall *s = &stalls[i];
 
-		if (__atomic_load_n(&s->mark, __ATOMIC_ACQUIRE) != mark)
+		if (__atomic_load_n(&s->mark, __ATOMIC_ACQUIRE) != stall_marks)
 			continue;
 		for (k = 0; k < FINE; k++) {
 			fine[k] += s->fine[k];
@@ -127,7 +127,7 @@ static uint64_t since_mark(uint64_t *fine, uint64_t *mark_max)
 	return total;
 }
 
-static void line_octaves(struct line *l, const uint64_t *octave)
+static void octaves_report(struct line *l, const uint64_t *octave)
 {
 	unsigned int i, n = STALL_OCTAVES;
 
@@ -141,19 +141,15 @@ static void line_octaves(struct line *l, const uint64_t *octave)
 	}
 }
 
-/**
- * stall_report() - Append the stalls of all vCPUs; starts a new interval
- * @l:		report line
- */
 void stall_report(struct line *l)
 {
 	static uint64_t octave[STALL_OCTAVES], fine[FINE];
-	uint64_t max = 0, mark_max, total = since_mark(fine, &mark_max), v;
+	uint64_t max = 0, mark_max, total = fine_since_mark(fine, &mark_max), v;
 	unsigned int i, k;
 
 	memset(octave, 0, sizeof(octave));
 	for (i = 0; i < options.vcpus; i++) {
-		struct stall *s = &cpu_blocks[i].cpu.stall;
+		struct stall *s = &stalls[i];
 
 		for (k = 0; k < STALL_OCTAVES; k++)
 			octave[k] += s->octave[k];
@@ -162,31 +158,24 @@ void stall_report(struct line *l)
 	}
 	line_dec(l, "stall_max_us", clock_us(max));
 	line_dec(l, "stalln", total);
-	line_dec(l, "stall_p50_us", percentile(fine, total, 500));
-	line_dec(l, "stall_p99_us", percentile(fine, total, 990));
+	line_dec(l, "stall_p50_us", fine_percentile(fine, total, 500));
+	line_dec(l, "stall_p99_us", fine_percentile(fine, total, 990));
 	line_dec(l, "stall_mark_max_us", clock_us(mark_max));
-	line_octaves(l, octave);
+	octaves_report(l, octave);
 }
 
-/**
- * stall_fine() - Append the fine histogram of all vCPUs since the mark
- * @l:		line
- *
- * Pairs of a bucket's middle (us) and its count, the longest first: should the
- * line be full, the shortest are what lacks.
- */
 void stall_fine(struct line *l)
 {
 	static uint64_t fine[FINE];
 	uint64_t mark_max;
 	unsigned int i;
 
-	line_dec(l, "n", since_mark(fine, &mark_max));
+	line_dec(l, "n", fine_since_mark(fine, &mark_max));
 	line_key(l, "fine");
 	for (i = FINE; i-- > 0; ) {
 		if (!fine[i])
 			continue;
-		line_number(l, bucket_us(i));
+		line_number(l, fine_bucket_us(i));
 		line_text(l, ":");
 		line_number(l, fine[i]);
 		line_text(l, ",");

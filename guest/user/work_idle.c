@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
- * work_idle.c - Sleeps, and is woken by the timer
+ * work_idle.c - Sleeps until the timer wakes it
  *
- * At each wake-up it does for one page what verify does for all, so a page
- * lost or mixed up while the machine sleeps is found too.
+ * At each wake-up it does one step of work=verify, so a page that is lost or
+ * exchanged while the machine sleeps is detected, too.
  */
-#include "work.h"
+#include "clock.h"
+#include "work_idle.h"
+#include "work_verify.h"
 
 static void idle_step(struct cpu *c)
 {
-	struct worker *w = &c->work;
+	struct worker *w = worker_of(c);
 	uint64_t now = tsc(), late;
 
 	if ((int64_t)(now - w->due) < 0) {
-		work_wait(c, w->due);
+		worker_wait(c, w->due);
 		return;
 	}
 	verify_step(c);
@@ -24,9 +26,9 @@ static void idle_step(struct cpu *c)
 	w->due = now + clock_ticks(options.period_us);
 }
 
-static uint64_t wakes_of(struct cpu *c)
+static uint64_t idle_wakes(const struct cpu *c)
 {
-	return c->work.wakes;
+	return worker_of(c)->wakes;
 }
 
 static void idle_report(struct line *l)
@@ -34,11 +36,11 @@ static void idle_report(struct line *l)
 	uint64_t late = 0, v, i;
 
 	for (i = 0; i < options.vcpus; i++) {
-		v = __atomic_exchange_n(&cpu_blocks[i].cpu.work.late_max, 0,
+		v = __atomic_exchange_n(&workers[i].late_max, 0,
 					__ATOMIC_RELAXED);
 		late = v > late ? v : late;
 	}
-	line_dec(l, "wakes", work_sum(wakes_of));
+	line_dec(l, "wakes", worker_sum(idle_wakes));
 	line_dec(l, "late_max_us", clock_us(late));
 }
 

@@ -5,8 +5,11 @@
  * The pages stay at generation 0. With share=1 every vCPU walks all of the
  * data area, not only its slice, so that several may wait for one page.
  */
+#include "../area.h"
 #include "pattern.h"
-#include "work.h"
+#include "stall.h"
+#include "visit.h"
+#include "work_walk.h"
 
 static void walk_write(struct cpu *c, uint64_t page, uint64_t *to)
 {
@@ -31,7 +34,7 @@ static bool walk_sweepable(struct cpu *c)
 
 static void walk_start(struct cpu *c)
 {
-	struct worker *w = &c->work;
+	struct worker *w = worker_of(c);
 
 	if (options.share) {
 		w->first = 0;
@@ -42,7 +45,7 @@ static void walk_start(struct cpu *c)
 
 static void walk_step(struct cpu *c)
 {
-	struct worker *w = &c->work;
+	struct worker *w = worker_of(c);
 	uint64_t page = w->first + w->order.at;
 	uint32_t word = (w->pass * 7 + page) % PAGE_WORDS;
 	struct run r = { page, 0, word, 1 };
@@ -54,7 +57,7 @@ static void walk_step(struct cpu *c)
 	order_next(&w->order);
 	w->touched++;
 	if (++w->pos == w->pages)
-		work_pass_done(c);
+		worker_pass_done(c);
 }
 
 const struct work work_walk = {
