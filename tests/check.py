@@ -195,6 +195,8 @@ class Plan:
 
     def lint(self):
         self.add("lint", ["scripts/lint"], 600)
+        self.add("lint/jobs", ["/usr/bin/python3", "-B",
+                               "tests/lib/jobs_test.py"], 60)
 
     def clang(self):
         self.build("clang", "CC=clang", "BUILD=build/clang")
