@@ -160,10 +160,11 @@ class Plan:
                        if line.startswith("SANITIZERS")
                        or ".sanitizers = " in line)
 
-    # ---- The lab --------------------------------------------------------------
+    # ---- The lab -----------------------------------------------------------
 
     def lab_ready(self, kernel):
-        """Fetch what the lab needs: two of these jobs at once would collide."""
+        """Fetch what the lab needs: two of these jobs at once would
+        collide."""
         name = f"lab/fetch-{kernel}"
         if name not in self.builds:
             self.builds[name] = self.add(
@@ -191,7 +192,7 @@ class Plan:
         self.lab(label, seconds, ["/usr/bin/python3", "-B", "tests/run.py",
                                   *args], **kw)
 
-    # ---- Groups ---------------------------------------------------------------
+    # ---- Groups ------------------------------------------------------------
 
     def lint(self):
         self.add("lint", ["scripts/lint"], 600)

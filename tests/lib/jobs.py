@@ -137,7 +137,8 @@ class Job:
         self.done = True
 
     def report(self):
-        """Print the outcome: counts, failures, and reasons of skipped tests."""
+        """Print the outcome: counts, failures, and reasons of skipped
+        tests."""
         r = self.result
         if r.reason:
             print(f"not ok {self.label}: {r.reason}; the end of {self.log}:")

@@ -160,7 +160,8 @@ def test_gdb(world):
 
 
 def test_bytes(world, ram):
-    """pmemsave writes exactly the bytes of a range, which need not be aligned."""
+    """pmemsave writes exactly the bytes of a range, which need not be
+    aligned."""
     a, path = hold(world, ram), world.path("bytes")
     area_is(lambda gpa, all_=save(a, path, AREA, DATA * PAGE):
             all_[gpa - AREA:gpa - AREA + PAGE], DATA)
@@ -333,7 +334,8 @@ def during_dump(vmm, path, *commands):
 
 
 def test_detached(world):
-    """With detach: answered at once; one dump at a time; no migration during it."""
+    """With detach: answered at once; one dump at a time; no migration during
+    it."""
     a = world.run("work=verify hold=1", memory="512M").ready()
     path = world.path("core")
     equal(a.qmp.execute("query-dump"),

@@ -111,7 +111,8 @@ def test_no_reboot(world):
 
 
 def test_where_it_arrived(world):
-    """On each destination the guest boots from the images of its first start."""
+    """On each destination the guest boots from the images of its first
+    start."""
     a = world.run(BUSY, cpus=2).ready()
     b, c = world.receive(), world.receive(name="c")
     a.poison(page(5))
@@ -157,7 +158,8 @@ test_while_pages_arrive.cases = {"how": ["guest", "host"]}
 
 
 def test_while_it_waits(world, cpus):
-    """Reset while a vCPU waits for a page, halted by KVM (asynchronous fault)."""
+    """Reset while a vCPU waits for a page, halted by KVM (asynchronous
+    fault)."""
     a = world.run("work=verify mib=48", memory="64M", cpus=cpus).ready()
     b = world.receive()
     relay = Relay(world, b)
@@ -177,7 +179,8 @@ test_while_it_waits.cases = {"cpus": [1, 2]}
 
 
 def test_during_migration(world):
-    """A reset at any moment of a migration: the guest boots once, on one side."""
+    """A reset at any moment of a migration: the guest boots once, on one
+    side."""
     for i in range(4):
         a = world.run("work=verify mib=8", name=f"a{i}", cpus=2).ready()
         b = world.receive(name=f"b{i}")

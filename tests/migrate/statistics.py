@@ -109,7 +109,8 @@ def test_guest_sees_it(world):
     d = there["ferry"]["demand-latency-us"]
     check(line["n"] >= d["count"], "fewer stalls than faults", line.text, d)
     # The guest does not time its few faults on code and stack
-    check(us[0] >= 0.8 * d["p90"], "the histogram lacks the long faults", us[0], d)
+    check(us[0] >= 0.8 * d["p90"], "the histogram lacks the long faults",
+          us[0], d)
 
 
 def test_json(world):
@@ -124,7 +125,8 @@ def test_json(world):
 
 
 def test_text(world):
-    """Without --json a few lines are printed, and status shows the migration."""
+    """Without --json a few lines are printed, and status shows the
+    migration."""
     world.run("work=verify mib=16").ready()
     b = world.receive()
     out, _ = world.ferry("migrate", "a", b.uri)
