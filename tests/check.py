@@ -31,7 +31,7 @@ from jobs import Job, Queue, build_result  # noqa: E402
 
 GROUPS = ["lint", "clang", "kernel", "unit", "machine", "fuzz", "migrate",
           "failure", "demo", "bench", "lab", "linux", "address", "thread"]
-SLOW_GROUPS = {"bench", "lab", "linux", "address", "thread"}
+SLOW_GROUPS = {"clang", "bench", "lab", "linux", "address", "thread"}
 KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
 
 # Time limits, seconds. Each end-to-end test has a limit of its own
