@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 
+from crossing import begin
 from elfcore import Core, area_is, filled
 from errors import WAIT
 from ferry import AREA, BUILD, MIB, PAGE, QmpError, Skip, check, equal, \
     one_json, page, runs, soon
-from relay import Relay
 
 SANITIZERS = {"address", "thread"}
 
@@ -274,10 +274,9 @@ def test_arrived(world, ram):
     """On a destination a dump is refused while pages are missing; afterwards it
     is complete."""
     lost = [page(50), page(51), page(4000)]
-    a = world.run("work=verify mib=32 hold=1", "--ram", ram).ready()
+    a, b, relay = begin(world, "work=verify mib=32 hold=1", "--ram", ram)
     a.poison_pages(lost[:2])
-    b, path = world.receive(), world.path("f")
-    relay = Relay(world, b)
+    path = world.path("f")
     relay.hold()
     a.start_migration(relay.uri)
     a.wait_migration("postcopy-active")
