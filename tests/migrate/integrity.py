@@ -95,6 +95,7 @@ def test_hole_below_4g(world, ram):
     whole_to_the_end(b)
 
 
+test_hole_below_4g.long = True
 test_hole_below_4g.cases = {"ram": ["anon", "memfd"]}
 
 
@@ -104,6 +105,9 @@ def test_data_above_4g(world):
     b = world.receive()
     a.migrate(b)
     whole_to_the_end(b)
+
+
+test_data_above_4g.long = True
 
 
 def test_smallest(world):
@@ -117,3 +121,6 @@ def test_64_vcpus(world):
     _, b = cross(world, "work=walk mib=64", memory="128M", cpus=64)
     equal(b.status()["cpus"], 64, "vCPUs there")
     whole_to_the_end(b)
+
+
+test_64_vcpus.long = True
