@@ -9,6 +9,7 @@
 # make kernel-tests	build/ferry-kernel-tests.tar.gz: tests/kernel, to be sent
 #			to somebody
 # make FAULTS=1 BUILD=build/faults	a build that can be told to misbehave
+# make mutate		break the program in known ways: each time a test must fail
 # make lint, install, clean
 
 CC	?= cc
@@ -69,6 +70,9 @@ check-linux:
 lint:
 	scripts/lint
 
+mutate:
+	scripts/mutate
+
 install: all
 	install -D -m 755 $(BUILD)/ferry $(DESTDIR)$(PREFIX)/bin/ferry
 	install -D -m 644 docs/ferry.1 \
@@ -81,4 +85,4 @@ clean:
 
 -include $(OBJS:.o=.d)
 
-.PHONY: all demo demo-linux check check-linux lint install clean
+.PHONY: all demo demo-linux check check-linux lint mutate install clean

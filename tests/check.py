@@ -31,7 +31,7 @@ from jobs import Job, Queue, build_result  # noqa: E402
 
 GROUPS = ["lint", "clang", "kernel", "unit", "machine", "fuzz", "migrate",
           "failure", "demo", "bench", "lab", "linux", "address", "thread"]
-SLOW_GROUPS = {"bench", "lab", "linux", "address", "thread"}
+SLOW_GROUPS = {"clang", "bench", "lab", "linux", "address", "thread"}
 KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
 
 # Time limits, seconds. Each end-to-end test has a limit of its own
@@ -41,6 +41,13 @@ PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180}
 FILE_LIMIT = 900
 SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
 LAB_SLOW = 4                # of the lab, an emulated machine
+
+# Started before the others, in this order
+LONG_FIRST = ["linux/lab", "linux/demo", "lab/lab", "lab/facts",
+              "failure/lost", "failure/impostors", "migrate/integrity",
+              "migrate/poison_live", "migrate/poison", "migrate/hugetlb",
+              "failure/strangers", "failure/handover", "bench", "lint"]
+SANITIZERS = ("address", "thread")
 
 # Load of the files that differ from 1
 LOAD = {"failure/impostors": 0.5, "failure/strangers": 0.5,
@@ -134,10 +141,10 @@ class Plan:
                      PROGRAM_LIMIT[group] * slow, needs=[build])
 
     def files(self, group, build, folder="build", sanitizer=None):
-        options = ["--each"] if self.quick or sanitizer else []
+        options = ["--quick"] if self.quick else []
         slow, prefix = 1, ""
         if sanitizer:
-            options += ["--sanitizer", sanitizer]
+            options += ["--each", "--sanitizer", sanitizer]
             slow, prefix = SANITIZER_SLOW, sanitizer + "/"
         for name in test_files(group):
             path = f"tests/{group}/{name}.py"
@@ -160,10 +167,11 @@ class Plan:
                        if line.startswith("SANITIZERS")
                        or ".sanitizers = " in line)
 
-    # ---- The lab --------------------------------------------------------------
+    # ---- The lab -----------------------------------------------------------
 
     def lab_ready(self, kernel):
-        """Fetch what the lab needs: two of these jobs at once would collide."""
+        """Fetch what the lab needs: two of these jobs at once would
+        collide."""
         name = f"lab/fetch-{kernel}"
         if name not in self.builds:
             self.builds[name] = self.add(
@@ -191,10 +199,12 @@ class Plan:
         self.lab(label, seconds, ["/usr/bin/python3", "-B", "tests/run.py",
                                   *args], **kw)
 
-    # ---- Groups ---------------------------------------------------------------
+    # ---- Groups ------------------------------------------------------------
 
     def lint(self):
         self.add("lint", ["scripts/lint"], 600)
+        self.add("lint/jobs", ["/usr/bin/python3", "-B",
+                               "tests/lib/jobs_test.py"], 60)
 
     def clang(self):
         self.build("clang", "CC=clang", "BUILD=build/clang")
@@ -294,17 +304,20 @@ class Plan:
             self.files("failure", build, "build/thread", "thread")
 
     def make(self):
-        """Add the jobs of all groups, the longest first. Return: the jobs."""
+        """Add the jobs of all groups. Return: them in the order to start."""
         self.gcc()
-        order = ["linux", "lab", *(g for g in GROUPS
-                                   if g not in ("linux", "lab"))]
-        for group in order:
+        for group in GROUPS:
             if group in self.groups:
                 getattr(self, "lab_group" if group == "lab" else group)()
-        # Builds first: other jobs wait for them
-        built = set(self.builds.values())
-        return [j for j in self.jobs if j in built] + \
-            [j for j in self.jobs if j not in built]
+        return sorted(self.jobs, key=self.rank)
+
+    def rank(self, job):
+        """Builds before what needs them, long jobs before short ones, so that
+        no long job is left alone at the end."""
+        if job in self.builds.values():
+            return 1 if job.label in SANITIZERS or job.label == "clang" else 0
+        name = job.label.removeprefix("address/").removeprefix("thread/")
+        return 2 + LONG_FIRST.index(name) if name in LONG_FIRST else 99
 
 
 def options():

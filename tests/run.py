@@ -13,6 +13,7 @@ receives a World (tests/lib/ferry.py), and one value from each list in its
   --each             of a test with several lists in `cases`, run as many
                      combinations as the longest list has values, such that
                      each value occurs, instead of all combinations
+  --quick            --each, and no test that has the attribute `long`
   --sanitizer NAME   only tests that are repeated with this sanitizer: those
                      with NAME in the attribute `sanitizers` of the test, or
                      in SANITIZERS of its file
@@ -58,7 +59,7 @@ def combinations(lists, each):
             for i in range(max(map(len, lists)))]
 
 
-def file_tests(path, each=False, sanitizer=None):
+def file_tests(path, o):
     """The tests of a file, in their order: (name, function, arguments)."""
     name = os.path.splitext(os.path.basename(path))[0]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -68,10 +69,14 @@ def file_tests(path, each=False, sanitizer=None):
     for key, test in list(vars(module).items()):
         if not key.startswith("test_"):
             continue
-        if sanitizer and sanitizer not in getattr(test, "sanitizers", default):
+        if o.sanitizer and \
+                o.sanitizer not in getattr(test, "sanitizers", default):
+            continue
+        if o.quick and getattr(test, "long", False):
             continue
         cases = getattr(test, "cases", {})
-        for values in combinations([list(v) for v in cases.values()], each):
+        for values in combinations([list(v) for v in cases.values()],
+                                   o.each or o.quick):
             args = dict(zip(cases, values))
             words = [f"{k}={v}" for k, v in args.items()]
             yield " ".join([f"{name}.{key[5:]}", *words]), test, args
@@ -118,6 +123,8 @@ def options():
     p.add_argument("--each", action="store_true",
                    help="each value of each list in `cases`, not each "
                    "combination")
+    p.add_argument("--quick", action="store_true",
+                   help="--each, and no long test")
     p.add_argument("--sanitizer", metavar="NAME",
                    help="only tests to repeat with this sanitizer")
     p.add_argument("file", nargs="+", metavar="FILE[:WORD]")
@@ -135,7 +142,7 @@ def main():
     failed = 0
     for where in o.file:
         path, _, word = where.partition(":")
-        tests = [t for t in file_tests(path, o.each, o.sanitizer)
+        tests = [t for t in file_tests(path, o)
                  if o.k in t[0] and word in t[0]]
         if o.l:
             print("".join(t[0] + "\n" for t in tests), end="")

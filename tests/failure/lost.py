@@ -137,7 +137,7 @@ def test_terminated(world):
     equal(b.wait_end(), 128 + signal.SIGTERM, "exit status")
 
 
-def test_guest_ends_in_postcopy(world, BUSY):
+def test_guest_ends_in_postcopy(world):
     """A guest that ends on the destination ends it; the source notices."""
     a, b, _ = in_postcopy(world, BUSY)
     b.send("exit")

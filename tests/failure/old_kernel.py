@@ -49,7 +49,8 @@ def allow(vmm, yes=True):
 
 
 def failed(a, *words):
-    """The migration failed for that reason, and the guest runs on the source."""
+    """The migration failed for that reason, and the guest runs on the
+    source."""
     why = a.wait_migration("failed")["error-desc"]
     for word in words:
         check(word in why, f"'{word}' is not in: {why}")
@@ -58,7 +59,8 @@ def failed(a, *words):
 
 
 def test_refused_says_how(world):
-    """Refused, with the remedy; the guest runs on. With --no-poison it migrates."""
+    """Refused, with the remedy; the guest runs on. With --no-poison it
+    migrates."""
     a = world.run(BUSY, cpus=2).ready()
     b = receive_old(world)
     _, text = world.ferry("migrate", "a", b.uri, status=1)

@@ -28,7 +28,7 @@ check() {
 	fi
 }
 
-# lab ARGUMENT...: run the lab. Sets: $rc; its output is in $dir/out and $dir/err
+# lab ARGUMENT...: run the lab. Sets: $rc; its output is in $dir/out, $dir/err
 lab() {
 	TMPDIR="$dir/tmp" scripts/lab "$@" >"$dir/out" 2>"$dir/err"
 	rc=$?
@@ -47,7 +47,7 @@ says() {	# says FILE TEXT
 }
 
 # ours: print the ids of the lab's processes: those that have this test's folder
-# in their arguments. grep reads the folder from a file, or it would find itself.
+# in their arguments. grep reads the folder from a file, so as not to find itself.
 echo "$dir/tmp/" >"$dir/pattern"
 ours() {
 	grep -l -a -F -f "$dir/pattern" /proc/[0-9]*/cmdline 2>/dev/null |

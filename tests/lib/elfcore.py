@@ -49,7 +49,8 @@ class Core:
         return None
 
     def covers(self):
-        """Addresses in the file: (start, end) of ranges, adjacent ones merged."""
+        """Addresses in the file: (start, end) of ranges, adjacent ones
+        merged."""
         result = []
         for start, n, _ in sorted(self.loads):
             if result and result[-1][1] == start:

@@ -209,7 +209,8 @@ class Vmm:
             self.send(f"expect 0x{first:x} {count}")
 
     def verdict(self, **wanted):
-        """Check the guest's verdict: clean, except for the values in @wanted."""
+        """Check the guest's verdict: clean, except for the values in
+        @wanted."""
         v = self.ask("verdict", "verdict")
         for key, value in {"clean": 1, "bad": 0, **wanted}.items():
             equal(v[key], value, f"{self.name}: '{key}' in '{v.text}'")
@@ -260,7 +261,8 @@ class Vmm:
         return self.qmp.execute("query-migrate")
 
     def wait_migration(self, *wanted):
-        """Wait for one of these statuses. Return: the answer of query-migrate."""
+        """Wait for one of these statuses. Return: the answer of
+        query-migrate."""
         over = ("completed", "failed", "cancelled", "postcopy-paused")
         end = time.monotonic() + WAIT
         while True:
@@ -286,7 +288,8 @@ class Vmm:
         return here, there
 
     def refused(self, wanted, command, **arguments):
-        """Run a command that must be refused with a text that has these words."""
+        """Run a command that must be refused with a text that has these
+        words."""
         try:
             answer = self.qmp.execute(command, **arguments)
         except QmpError as e:
@@ -296,7 +299,8 @@ class Vmm:
         raise Failed(f"{command} {arguments} was not refused: {answer}")
 
     def said(self, text, timeout=WAIT):
-        """Wait until ferry prints a message with this text. Return: the line."""
+        """Wait until ferry prints a message with this text. Return: the
+        line."""
         return self.err.wait(lambda lines: next(
             (x.text for x in lines if text in x.text), None),
             f"'{text}' on {self.name}'s standard error", timeout)

@@ -32,7 +32,8 @@ def host_page(vmm, gpa, mib):
 
 
 def host_finds(vmm, gpa, mib=512):
-    """Let the host's kernel take a guest's page out of use, without an access."""
+    """Let the host's kernel take a guest's page out of use, without an
+    access."""
     if not os.path.exists(OFFLINE):
         raise Skip("this kernel has no CONFIG_MEMORY_FAILURE")
     vmm.world.need_hwpoison()

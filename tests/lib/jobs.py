@@ -109,10 +109,13 @@ class Job:
             self.stop()
         elif self.kill_at is not None and now > self.kill_at:
             self.signal(signal.SIGKILL)
-        pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
-        if not pid:
+        # The process stays a zombie until wait4(): its id, which is that of
+        # its group, cannot be another's when the group is killed
+        if not os.waitid(os.P_PID, self.process.pid,
+                         os.WEXITED | os.WNOHANG | os.WNOWAIT):
             return False
         self.signal(signal.SIGKILL)
+        _, status, usage = os.wait4(self.process.pid, 0)
         self.status = os.waitstatus_to_exitcode(status)
         self.process.returncode = self.status
         self.seconds = now - self.started
@@ -137,7 +140,8 @@ class Job:
         self.done = True
 
     def report(self):
-        """Print the outcome: counts, failures, and reasons of skipped tests."""
+        """Print the outcome: counts, failures, and reasons of skipped
+        tests."""
         r = self.result
         if r.reason:
             print(f"not ok {self.label}: {r.reason}; the end of {self.log}:")

@@ -22,7 +22,8 @@ APPEND = "console=ttyS0 loglevel=4 panic=-1 mitigations=off mce=30000000 " \
     "no_timer_check cryptomgr.notests audit=0 lsm=capability nokaslr "
 
 HEAD = r"""#!/bin/busybox sh
-for c in mkdir mount grep sed sleep poweroff reboot cat insmod dmesg dd free stty; do
+for c in mkdir mount grep sed sleep poweroff reboot cat insmod dmesg dd free \
+	stty; do
 	eval "$c() { /bin/busybox $c \"\$@\"; }"
 done
 mkdir -p /proc
@@ -57,7 +58,8 @@ def vmlinux(world, bzimage):
         data = f.read()
     sectors = data[0x1f1] or 4
     at, size = struct.unpack_from("<II", data, 0x248)
-    packed = data[(sectors + 1) * 512 + at:][:size - 4]     # the last 4 bytes are the unpacked size
+    # The last 4 bytes are the unpacked size
+    packed = data[(sectors + 1) * 512 + at:][:size - 4]
     tools = {b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
     path = world.path("vmlinux")
     with open(path, "wb") as f:

@@ -116,7 +116,8 @@ class Qmp:
                     all(e["data"].get(k) == v for k, v in data.items())]
 
     def wait_event(self, event, timeout=WAIT, **data):
-        """Wait for an event, unless it has arrived already. Return: its data."""
+        """Wait for an event, unless it has arrived already. Return: its
+        data."""
         return self.wait(lambda: self.seen(event, **data),
                          f"event {event} {data}", timeout)[0]
 

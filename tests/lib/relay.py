@@ -18,8 +18,8 @@ migration at a given message, instead of depending on the right moment:
 import threading
 
 from errors import WAIT, Failed
-from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, PUSH, Closed, Peer, listen, \
-    REQUEST, parse_hello
+from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, PUSH, REQUEST, Closed, \
+    Peer, listen, parse_hello
 
 SOURCE, TARGET = "source", "destination"
 
@@ -38,7 +38,7 @@ class Relay:
         self.listener = listen(self.uri)
         self.listener.settimeout(None)
         self.changed = threading.Condition()
-        self.held = {}              # role: pages from this address up are delayed
+        self.held = {}      # role: pages from this address up are delayed
         self.asked = set()          # pages that were requested
         # (SOURCE or TARGET, kind), and a role if only one is meant
         self.stop_at = self.cut_at = None

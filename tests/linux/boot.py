@@ -48,7 +48,8 @@ def test_moves_in_mid_sentence(world):
 
 
 def test_no_reboot(world):
-    """With --no-reboot, a reboot ends the machine and is reported as a reset."""
+    """With --no-reboot, a reboot ends the machine and is reported as a
+    reset."""
     ends(boot(world, "reboot", "--no-reboot"), "guest-reset")
 
 

@@ -22,7 +22,8 @@ def test_busy(world):
     a.send("mark")
     a.send("half before the migration and")
     b = world.receive()
-    a.out.wait(lambda _: a.out.partial == "before the migration and", "half a line")
+    a.out.wait(lambda _: a.out.partial == "before the migration and",
+               "half a line")
     a.migrate(b)
     b.send("rest  after it")
     b.out.wait(lambda lines: lines, "the other half")
@@ -32,7 +33,8 @@ def test_busy(world):
     b.report()
     clock = b.lines("clock")[-1]
     equal([clock[c] for c in CLOCKS], [0, 0, 0], f"steps back: {clock.text}")
-    check(clock["samples"] > a.lines("clock")[-1]["samples"], "the clocks were not read")
+    check(clock["samples"] > a.lines("clock")[-1]["samples"],
+          "the clocks were not read")
     b.send("stop")
     b.wait_line("tool", name="stress-ng", status=0, good=1)
     equal(warnings(b), [], "warnings after the migration")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real memory errors on a source, and how Linux handles them at the destination.
+"""Real memory errors on a source, and how a Linux guest handles them.
 
 MADV_HWPOISON makes pages of the source unreadable: before the migration, and
 during it, so that the source meets some when it reads a batch of pages.
@@ -20,7 +20,8 @@ def lose(vmm, gpa):
 
 
 def sigbus(vmm, n, gpa):
-    """The victim reads a lost page: SIGBUS with its address; Linux recovers."""
+    """The victim reads a lost page: SIGBUS with its address; Linux
+    recovers."""
     addr = [x["addr"] for x in vmm.lines("victim", n=n)] or None
     bus = touch(vmm, n)
     check(bus, f"page {n}, which is lost, could be read")
@@ -106,7 +107,8 @@ def test_hwpoison(world, vendor):
     equal(b.poisoned(), {kernel[2], *(where[n] for n in gone)}, "poison")
     soon(lambda: sorted(e["address"] for e in b.injected()),
          sorted(where[n] for n in lost), "machine checks on b")
-    equal([e["address"] for e in a.injected()], [where[0]], "machine checks on a")
+    equal([e["address"] for e in a.injected()], [where[0]],
+          "machine checks on a")
     clean(b, lost=0, corrupted_kib=4 * len(gone))
     panics(b, kernel[2], 2)
 

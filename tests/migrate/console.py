@@ -44,7 +44,8 @@ def test_input_typed_before_it_arrives(world):
 
 
 def test_input_travels(world):
-    """Input in the port's FIFO that the guest has not read migrates with it."""
+    """Input in the port's FIFO that the guest has not read migrates with
+    it."""
     a, b = world.run(BUSY).ready(), world.receive()
     a.qmp.execute("stop")
     a.send("hello 16550")
@@ -56,7 +57,8 @@ def test_input_travels(world):
 
 
 def test_clock(world, cpus):
-    """The guest's clock never steps back, and does not run ahead of real time."""
+    """The guest's clock never steps back, and does not run ahead of real
+    time."""
     a, b = world.run(BUSY, cpus=cpus).ready(), world.receive()
     begin = time.monotonic()
     before = a.report()["t_us"]
@@ -73,7 +75,8 @@ test_clock.cases = {"cpus": [1, 4]}
 
 
 def test_paused_stays_paused(world):
-    """A guest that was stopped by command arrives stopped, and can be resumed."""
+    """A guest that was stopped by command arrives stopped, and can be
+    resumed."""
     a, b = world.run(BUSY, cpus=2).ready(), world.receive()
     a.qmp.execute("stop")
     a.migrate(b)
@@ -130,7 +133,8 @@ def test_states_and_events(world):
 
 
 def test_gone_is_gone(world):
-    """A source that has handed over its guest can neither run nor migrate it."""
+    """A source that has handed over its guest can neither run nor migrate
+    it."""
     a, b = world.run(BUSY).ready(), world.receive()
     a.migrate(b)
     a.wait_state("postmigrate")

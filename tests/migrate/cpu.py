@@ -153,7 +153,8 @@ test_baseline.cases = {"vendor": ["amd", "intel"], "ram": ["anon", "memfd"]}
 
 
 def test_baseline_is_described(world):
-    """The description of the baseline is fixed: no XSAVE, a brand, a family."""
+    """The description of the baseline is fixed: no XSAVE, a brand, a
+    family."""
     a = world.run(BUSY, "--cpu", "baseline", "--cpu-vendor", "intel", cpus=4)
     with wire.FakeTarget(world.uri()) as fake:
         a.start_migration(fake.uri)

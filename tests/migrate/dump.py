@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 
+from crossing import begin
 from elfcore import Core, area_is, filled
 from errors import WAIT
 from ferry import AREA, BUILD, MIB, PAGE, QmpError, Skip, check, equal, \
     one_json, page, runs, soon
-from relay import Relay
 
 SANITIZERS = {"address", "thread"}
 
@@ -160,7 +160,8 @@ def test_gdb(world):
 
 
 def test_bytes(world, ram):
-    """pmemsave writes exactly the bytes of a range, which need not be aligned."""
+    """pmemsave writes exactly the bytes of a range, which need not be
+    aligned."""
     a, path = hold(world, ram), world.path("bytes")
     area_is(lambda gpa, all_=save(a, path, AREA, DATA * PAGE):
             all_[gpa - AREA:gpa - AREA + PAGE], DATA)
@@ -273,10 +274,9 @@ def test_arrived(world, ram):
     """On a destination a dump is refused while pages are missing; afterwards it
     is complete."""
     lost = [page(50), page(51), page(4000)]
-    a = world.run("work=verify mib=32 hold=1", "--ram", ram).ready()
+    a, b, relay = begin(world, "work=verify mib=32 hold=1", "--ram", ram)
     a.poison_pages(lost[:2])
-    b, path = world.receive(), world.path("f")
-    relay = Relay(world, b)
+    path = world.path("f")
     relay.hold()
     a.start_migration(relay.uri)
     a.wait_migration("postcopy-active")
@@ -333,7 +333,8 @@ def during_dump(vmm, path, *commands):
 
 
 def test_detached(world):
-    """With detach: answered at once; one dump at a time; no migration during it."""
+    """With detach: answered at once; one dump at a time; no migration during
+    it."""
     a = world.run("work=verify hold=1", memory="512M").ready()
     path = world.path("core")
     equal(a.qmp.execute("query-dump"),

@@ -32,7 +32,8 @@ def whole_to_the_end(vmm, sweep=True):
 
 
 def test_integrity(world, work, ram, cpus):
-    """No byte is wrong after a migration under load, and after one more pass."""
+    """No byte is wrong after a migration under load, and after one more
+    pass."""
     _, b = cross(world, WORKLOADS[work], "--ram", ram, cpus=cpus)
     whole_to_the_end(b, sweep=work != "token")
 
@@ -52,7 +53,8 @@ test_tcp.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_several_faults_on_one_page(world, ram):
-    """vCPUs that walk the same pages at the same time wait for the same ones."""
+    """vCPUs that walk the same pages at the same time wait for the same
+    ones."""
     _, b = cross(world, "work=walk share=1 order=random mib=48", "--ram", ram,
                  cpus=4)
     whole_to_the_end(b)
@@ -87,11 +89,13 @@ def test_hole_below_4g(world, ram):
     equal(b.status()["memory"], memory, "memory there")
     pages = b.migration()["ferry"]["pages"]
     equal(sum(pages.values()), memory // 4096, "pages that came")
-    check(pages["zero"] > memory // 4096 * 9 // 10, "RAM that was never written is sent")
+    check(pages["zero"] > memory // 4096 * 9 // 10,
+          "RAM that was never written is sent")
     equal(a.migration()["ram"]["remaining"], 0, "bytes that remain")
     whole_to_the_end(b)
 
 
+test_hole_below_4g.long = True
 test_hole_below_4g.cases = {"ram": ["anon", "memfd"]}
 
 
@@ -101,6 +105,9 @@ def test_data_above_4g(world):
     b = world.receive()
     a.migrate(b)
     whole_to_the_end(b)
+
+
+test_data_above_4g.long = True
 
 
 def test_smallest(world):
@@ -114,3 +121,6 @@ def test_64_vcpus(world):
     _, b = cross(world, "work=walk mib=64", memory="128M", cpus=64)
     equal(b.status()["cpus"], 64, "vCPUs there")
     whole_to_the_end(b)
+
+
+test_64_vcpus.long = True

@@ -73,7 +73,7 @@ def test_migrates_panicked(world):
         here.migrate(there)
         here.wait_state("postmigrate")
         check_panicked(there)
-        equal(there.qmp.seen("GUEST_PANICKED"), [], "GUEST_PANICKED events there")
+        equal(there.qmp.seen("GUEST_PANICKED"), [], "events on the destination")
     c.qmp.execute("cont")
     c.wait_line("panicked")
     c.sweep()

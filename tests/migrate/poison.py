@@ -126,7 +126,8 @@ test_workloads.cases = {"work": ["dirty", "walk", "random", "idle"],
 
 
 def test_two_vcpus_on_one_page(world, vendor):
-    """Several vCPUs walk all pages: each may access a lost page, none reads it."""
+    """Several vCPUs walk all pages: each may access a lost page, none reads
+    it."""
     pages = [page(i) for i in scattered(10, 40, 97)]
     _, b = carried(world, pages, "--cpu-vendor", vendor,
                    append="work=walk share=1 mib=32")
@@ -155,7 +156,8 @@ def test_token(world):
 
 
 def test_broadcast(world):
-    """Intel without LMCE: the other vCPUs get a broadcast; on AMD they do not."""
+    """Intel without LMCE: the other vCPUs get a broadcast; on AMD they do
+    not."""
     for vendor, others in ("intel", 3), ("amd", 0):
         with type(world)() as w:
             _, b = carried(w, [page(10)], "--cpu-vendor", vendor)
@@ -204,7 +206,8 @@ def test_paused_guest(world):
 
 
 def test_chain(world, ram):
-    """A to B to C; pages are poisoned on each before the guest accesses any."""
+    """A to B to C; pages are poisoned on each before the guest accesses
+    any."""
     a = world.run("work=verify mib=32 hold=1", "--ram", ram, cpus=2).ready()
     hops = [a, world.receive(name="b"), world.receive(name="c")]
     lost = []

@@ -53,7 +53,8 @@ test_on_the_source_before.cases = {"stage": STAGES, "ram": ["anon", "memfd"]}
 
 
 def test_on_the_source_while_handed_over(world):
-    """Refused while the lists are being sent: nothing is poisoned partially."""
+    """Refused while the lists are being sent: nothing is poisoned
+    partially."""
     a, b, relay = begin(world, SLEEP)
     relay.stop_at = (TARGET, wire.PREPARED)
     a.start_migration(relay.uri)
@@ -67,7 +68,8 @@ def test_on_the_source_while_handed_over(world):
 
 
 def test_on_the_source_after(world, ram, vendor):
-    """The source finds poison when it reads pages: single ones within batches."""
+    """The source finds poison when it reads pages: single ones within
+    batches."""
     a, b, relay = in_postcopy(world, SLEEP, "--ram", ram, "--cpu-vendor",
                               vendor, memory="128M")
     wanted = [page(i) for i in [*scattered(64, 80, 100), *range(30, 46)]]
@@ -161,7 +163,7 @@ def test_late_answer(world, ram):
     finish(a, b, relay)
     b.expect([gpa])
     all_seen(b, [gpa])
-    check(b.migration()["ferry"]["duplicates"] >= 1, "the answer did not arrive")
+    check(b.migration()["ferry"]["duplicates"] >= 1, "no answer arrived")
 
 
 test_late_answer.cases = {"ram": ["anon", "memfd"]}

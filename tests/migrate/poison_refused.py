@@ -19,7 +19,8 @@ def test_not_ram(world):
 
 
 def test_over_the_end(world):
-    """A range beyond the end of RAM: the refusal says how much was poisoned."""
+    """A range beyond the end of RAM: the refusal says how much was
+    poisoned."""
     a = world.run(SLEEP)
     a.refused(["after 2 of 5 pages", "is not RAM"], "ferry-poison",
               address=64 * MIB - 2 * PAGE, count=5, method="simulate")
@@ -67,7 +68,8 @@ def test_arguments(world):
 
 
 def test_no_hwpoison(world):
-    """Without CONFIG_MEMORY_FAILURE the refusal says so, and names the remedy."""
+    """Without CONFIG_MEMORY_FAILURE the refusal says so, and names the
+    remedy."""
     if world.has_hwpoison():
         raise Skip("this kernel has CONFIG_MEMORY_FAILURE")
     a = world.run(SLEEP)
@@ -118,7 +120,8 @@ test_cannot_take_it.cases = {"vendor": ["amd", "intel"]}
 
 
 def test_cannot_take_it_there(world):
-    """The same on a destination: the guest has not booted, its code is lost."""
+    """The same on a destination: the guest has not booted, its code is
+    lost."""
     a, b = world.run(SLEEP, "--paused"), world.receive()
     a.poison(MIB, count=512)
     a.migrate(b)

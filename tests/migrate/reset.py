@@ -5,8 +5,8 @@ import os
 import shutil
 import time
 
+from crossing import begin, finish, in_postcopy
 from ferry import BUILD, check, equal, page, soon
-from relay import Relay
 
 SANITIZERS = {"address", "thread"}
 
@@ -111,7 +111,8 @@ def test_no_reboot(world):
 
 
 def test_where_it_arrived(world):
-    """On each destination the guest boots from the images of its first start."""
+    """On each destination the guest boots from the images of its first
+    start."""
     a = world.run(BUSY, cpus=2).ready()
     b, c = world.receive(), world.receive(name="c")
     a.poison(page(5))
@@ -133,12 +134,7 @@ def test_where_it_arrived(world):
 def test_while_pages_arrive(world, how):
     """A reset in postcopy waits until all pages are present; the guest stands
     still meanwhile."""
-    a = world.run("work=idle mib=48", memory="64M", cpus=2).ready()
-    b = world.receive()
-    relay = Relay(world, b)
-    relay.hold()
-    a.start_migration(relay.uri)
-    b.wait_migration("postcopy-active")
+    a, b, relay = in_postcopy(world, "work=idle mib=48")
     if how == "guest":
         b.send("reset")
     else:
@@ -146,9 +142,7 @@ def test_while_pages_arrive(world, how):
     b.said("the reset waits")
     equal(b.qmp.seen("RESET"), [], "RESET events before all pages are present")
     equal(b.migration()["status"], "postcopy-active", "migration")
-    relay.release()
-    a.wait_migration("completed")
-    b.wait_migration("completed")
+    finish(a, b, relay)
     wait_boot(b, 1, GUEST if how == "guest" else HOST)
     check_fresh(b, busy=False)
 
@@ -157,10 +151,9 @@ test_while_pages_arrive.cases = {"how": ["guest", "host"]}
 
 
 def test_while_it_waits(world, cpus):
-    """Reset while a vCPU waits for a page, halted by KVM (asynchronous fault)."""
-    a = world.run("work=verify mib=48", memory="64M", cpus=cpus).ready()
-    b = world.receive()
-    relay = Relay(world, b)
+    """Reset while a vCPU waits for a page, halted by KVM (asynchronous
+    fault)."""
+    a, b, relay = begin(world, "work=verify mib=48", cpus=cpus)
     # From the workload's pages on: touched in ring 3, with interrupts on
     relay.hold_answers(page(0))
     a.start_migration(relay.uri)
@@ -177,7 +170,8 @@ test_while_it_waits.cases = {"cpus": [1, 2]}
 
 
 def test_during_migration(world):
-    """A reset at any moment of a migration: the guest boots once, on one side."""
+    """A reset at any moment of a migration: the guest boots once, on one
+    side."""
     for i in range(4):
         a = world.run("work=verify mib=8", name=f"a{i}", cpus=2).ready()
         b = world.receive(name=f"b{i}")

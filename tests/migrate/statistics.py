@@ -2,8 +2,8 @@
 """The figures of a migration agree with each other, and on both sides."""
 
 import wire
+from crossing import begin, finish, in_postcopy
 from ferry import MIB, PAGE, check, equal, one_json, page
-from relay import Relay
 
 SANITIZERS = {"thread"}
 
@@ -63,16 +63,10 @@ def test_latency(world):
 
     The push is delayed, so that the guest's accesses are faults.
     """
-    a = world.run("work=walk order=random mib=32", cpus=2).ready()
-    b = world.receive()
-    relay = Relay(world, b)
-    relay.hold()
-    a.start_migration(relay.uri)
-    relay.wait(wire.RUNNING)
+    a, b, relay = in_postcopy(world, "work=walk order=random mib=32")
     b.working(500)
-    relay.release()
-    there = b.wait_migration("completed")
-    here = a.wait_migration("completed")
+    finish(a, b, relay)
+    here, there = a.migration(), b.migration()
     f = there["ferry"]
     d = f["demand-latency-us"]
     check(f["pages"]["demand"] >= 50 and d["count"] >= 50, "faults", f)
@@ -87,18 +81,16 @@ def test_latency(world):
 
 def test_guest_sees_it(world):
     """The guest's own histogram of stalls has the faults, and adds up."""
-    a = world.run("work=walk order=random mib=32").ready()
-    b = world.receive()
+    a, b, relay = begin(world, "work=walk order=random mib=32", cpus=1)
     a.send("mark")
     a.report()
     # The push is delayed: nearly every page that the guest touches faults
-    relay = Relay(world, b)
     relay.hold()
     a.start_migration(relay.uri)
     relay.wait(wire.RUNNING)
     b.working(500)
-    relay.release()
-    there = b.wait_migration("completed")
+    finish(a, b, relay)
+    there = b.migration()
     b.full_pass()
     line = b.ask("stalls", "stalls")
     pairs = [tuple(map(int, p.split(":"))) for p in
@@ -109,7 +101,8 @@ def test_guest_sees_it(world):
     d = there["ferry"]["demand-latency-us"]
     check(line["n"] >= d["count"], "fewer stalls than faults", line.text, d)
     # The guest does not time its few faults on code and stack
-    check(us[0] >= 0.8 * d["p90"], "the histogram lacks the long faults", us[0], d)
+    check(us[0] >= 0.8 * d["p90"], "the histogram lacks the long faults",
+          us[0], d)
 
 
 def test_json(world):
@@ -124,7 +117,8 @@ def test_json(world):
 
 
 def test_text(world):
-    """Without --json a few lines are printed, and status shows the migration."""
+    """Without --json a few lines are printed, and status shows the
+    migration."""
     world.run("work=verify mib=16").ready()
     b = world.receive()
     out, _ = world.ferry("migrate", "a", b.uri)

@@ -56,7 +56,8 @@ class Console:
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *shell,
              os.path.join(BUILD, "ferry"), "console", *args],
-            env=world.env, stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True,
+            env=world.env, stdin=self.slave, stdout=self.slave,
+            stderr=self.slave, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         world.closers.append(self.end)
 
@@ -91,7 +92,8 @@ class Console:
         return not now[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
 
     def ended(self, status=0):
-        """The command has ended with this status, and restored the terminal."""
+        """The command has ended with this status, and restored the
+        terminal."""
         equal(self.process.wait(WAIT), status, "exit status")
         while self.read(0.1):
             pass
@@ -112,7 +114,7 @@ def test_talks_and_leaves(world):
     c.wait("ready t_us=")       # printed before the console attached
     c.type(b"hello terminal\n")
     c.wait("\nhello terminal")
-    equal(a.wait_line("hello").text, "hello terminal", "output on standard output")
+    equal(a.wait_line("hello").text, "hello terminal", "standard output")
     c.type(b"\x03\x1a\nhello again\n")       # Ctrl-C, Ctrl-Z go to the guest
     c.wait("\nhello again")
     fds = f"/proc/{c.process.pid}/fd"
@@ -166,7 +168,7 @@ def test_stopped_and_continued(world):
     c.wait("\nhello again")
     os.kill(pid, signal.SIGTSTP)
     until(lambda: process_state() == "T", "it is not stopped")
-    c.process.send_signal(signal.SIGUSR1)       # the shell becomes the foreground
+    c.process.send_signal(signal.SIGUSR1)   # the shell becomes the foreground
     until(lambda: os.tcgetpgrp(c.master) != pid, "it is not the shell's")
     os.kill(pid, signal.SIGCONT)                # bg
     until(lambda: process_state() != "T", "it does not go on")
@@ -250,7 +252,8 @@ def test_types_and_goes(world):
 
 
 def test_too_many(world):
-    """A console above the limit shows the reason, not that the machine ended."""
+    """A console above the limit shows the reason, not that the machine
+    ended."""
     a = world.run(BUSY).ready()
     path = a.qmp.execute("query-chardev")[0]["filename"].split(":", 1)[1]
     others = [socket.socket(socket.AF_UNIX) for _ in range(16)]
@@ -320,7 +323,8 @@ def test_failed_migration(world):
 
 
 def test_no_terminal(world):
-    """Input from a pipe: no raw mode, no escape; output until the machine ends."""
+    """Input from a pipe: no raw mode, no escape; output until the machine
+    ends."""
     a = world.run(BUSY).ready()
     p = subprocess.Popen([os.path.join(BUILD, "ferry"), "console", "a"],
                          env=world.env, stdin=subprocess.PIPE,
