@@ -145,18 +145,18 @@ int batch_fill(struct source *s, struct batch *b, size_t page, size_t n,
 }
 
 int batch_send(struct source *s, struct batch *b, struct channel *c,
-	       enum page_kind kind, struct error *err)
+	       enum page_count kind, struct error *err)
 {
-	struct job *j = s->job;
+	struct page_stats *j = &s->se.progress->stats;
 	int rc = channel_sendv(c, b->iov, b->iovs, err);
 
 	if (rc)
 		return rc;
 	j->bytes += b->bytes;
-	if (kind == PAGE_KINDS)
+	if (kind == PAGE_COUNTS)
 		return 0;
 	j->pages[kind] += b->data_pages;
-	j->pages[PAGE_KIND_ZERO] += b->zero_pages;
-	j->pages[PAGE_POISON] += b->poison_pages;
+	j->pages[COUNT_ZERO] += b->zero_pages;
+	j->pages[COUNT_POISON] += b->poison_pages;
 	return 0;
 }

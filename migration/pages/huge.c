@@ -175,7 +175,7 @@ static int copy_whole(struct target *t, const struct gathering *g,
 			 (unsigned long long)ram_gpa(&t->m->ram,
 						     first * WIRE_PAGE),
 			 uffd_cause(rc));
-		t->job->duplicates += HUGE_PAGES;
+		t->se.progress->stats.duplicates += HUGE_PAGES;
 		uffd_wake(t->uffd, at, RAM_HUGE);
 		rc = 0;
 	}
@@ -314,7 +314,7 @@ static int claim(struct target *t, size_t page, struct gathering **g)
 
 struct contents {
 	const uint8_t *data;
-	enum page_kind kind;
+	enum page_count kind;
 };
 
 static int take_contents(struct target *t, size_t page, void *arg)
@@ -328,15 +328,15 @@ static int take_contents(struct target *t, size_t page, void *arg)
 	if (rc > 0) {
 		memcpy(g->data + page % HUGE_PAGES * WIRE_PAGE, data,
 		       WIRE_PAGE);
-		t->job->pages[c->kind]++;
+		t->se.progress->stats.pages[c->kind]++;
 	} else if (!rc) {
-		t->job->duplicates++;
+		t->se.progress->stats.duplicates++;
 	}
 	return rc < 0 ? rc : 0;
 }
 
 int huge_pages(struct target *t, size_t page, const uint8_t *data, size_t n,
-	       enum page_kind kind, struct error *err)
+	       enum page_count kind, struct error *err)
 {
 	struct contents c = { data, kind };
 
@@ -351,13 +351,13 @@ static int take_zero(struct target *t, size_t page, void *arg)
 
 	(void)arg;
 	if (pages_set_zero(&t->pages, page, 1)) {
-		t->job->pages[PAGE_KIND_ZERO]++;
+		t->se.progress->stats.pages[COUNT_ZERO]++;
 	} else if (pages_get(&t->pages, page) == PAGE_REQUESTED) {
 		rc = claim(t, page, &g);
 		if (rc > 0) {
 			memset(g->data + page % HUGE_PAGES * WIRE_PAGE, 0,
 			       WIRE_PAGE);
-			t->job->pages[PAGE_KIND_ZERO]++;
+			t->se.progress->stats.pages[COUNT_ZERO]++;
 		}
 	}
 	return rc < 0 ? rc : 0;
@@ -394,7 +394,7 @@ int huge_poison(struct target *t, size_t page, size_t n, bool delivered,
 	struct loss l = { .delivered = delivered };
 	int rc = each(t, page, n, take_poison, &l, err);
 
-	t->job->refused += l.refused;
+	t->se.progress->stats.refused += l.refused;
 	return rc;
 }
 
@@ -430,7 +430,7 @@ int huge_touch(struct target *t, size_t first, bool *wanted,
 		break;
 	default:
 		for (size_t k = 0; k < HUGE_PAGES; k++)
-			wanted[k] = !t->failed &&
+			wanted[k] = target_is_linked(session_phase(&t->se)) &&
 				    pages_request(&t->pages, first + k);
 		if (get(t->huge, i))
 			whole = take_if_whole(t, i);

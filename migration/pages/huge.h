@@ -29,7 +29,7 @@ void huge_free(struct target *t);
 
 /** huge_pages() - target_place() for huge pages, by the page's number */
 int huge_pages(struct target *t, size_t page, const uint8_t *data, size_t n,
-	       enum page_kind kind, struct error *err);
+	       enum page_count kind, struct error *err);
 
 /** huge_zero() - target_zero() for huge pages */
 int huge_zero(struct target *t, size_t page, size_t n, struct error *err);

@@ -2,7 +2,7 @@
 /* inflight.c - Who waits for which page, and since when */
 
 #include "inflight.h"
-#include "migration/job.h"
+#include "vmm/base/clock.h"
 
 void inflight_add(struct inflight_table *t, size_t page, unsigned vcpu)
 {
@@ -10,7 +10,7 @@ void inflight_add(struct inflight_table *t, size_t page, unsigned vcpu)
 
 	pthread_mutex_lock(&t->lock);
 	/* A vCPU that was kicked out of its wait comes back to the same one */
-	for (unsigned i = 0; vcpu != JOB_OTHER && i < t->n; i++)
+	for (unsigned i = 0; vcpu != PAGE_STATS_OTHER && i < t->n; i++)
 		known |= t->entry[i].page == page &&
 			 t->entry[i].vcpu == vcpu;
 	if (!known && t->n < INFLIGHT_MAX)
@@ -35,7 +35,7 @@ void inflight_name(struct inflight_table *t, size_t page, unsigned vcpu)
 {
 	pthread_mutex_lock(&t->lock);
 	for (unsigned i = 0; i < t->n; i++) {
-		if (t->entry[i].page != page || t->entry[i].vcpu != JOB_OTHER)
+		if (t->entry[i].page != page || t->entry[i].vcpu != PAGE_STATS_OTHER)
 			continue;
 		t->entry[i].vcpu = vcpu;
 		break;
@@ -58,8 +58,8 @@ void inflight_done(struct inflight_table *t, size_t page, size_t n)
 			i++;
 			continue;
 		}
-		histogram_add(&t->job->demand, now - f->since);
-		histogram_add(&t->job->vcpu[f->vcpu], now - f->since);
+		histogram_add(&t->stats->demand, now - f->since);
+		histogram_add(&t->stats->vcpu[f->vcpu], now - f->since);
 		*f = t->entry[--t->n];
 	}
 	pthread_mutex_unlock(&t->lock);

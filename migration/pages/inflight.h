@@ -14,7 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct job;
+#include "page_stats.h"
+
+
 
 /* vCPUs that can wait at once, and kernel workers on their behalf */
 #define INFLIGHT_MAX	256
@@ -23,7 +25,7 @@ struct job;
  * struct inflight - A page that somebody waits for
  * @page:	which
  * @since:	when its fault was read, ns
- * @vcpu:	whose, or JOB_OTHER
+ * @vcpu:	whose, or PAGE_STATS_OTHER
  */
 struct inflight {
 	size_t page;
@@ -33,11 +35,11 @@ struct inflight {
 
 /**
  * struct inflight_table - All of them
- * @job:	counts latencies
+ * @stats:	counts latencies
  * @lock:	protects @entry
  */
 struct inflight_table {
-	struct job *job;
+	struct page_stats *stats;
 	pthread_mutex_t lock;
 	struct inflight entry[INFLIGHT_MAX];
 	_Atomic unsigned n;

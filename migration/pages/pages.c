@@ -92,6 +92,17 @@ size_t pages_set_zero(struct pages *t, size_t i, size_t n)
 	return done;
 }
 
+size_t pages_set_missing(struct pages *t, size_t i, size_t n)
+{
+	size_t done = 0;
+
+	for (; n--; i++)
+		done += move(t, i, PAGE_ZERO, PAGE_MISSING);
+	atomic_fetch_add(&t->missing, done);
+	atomic_fetch_sub(&t->zero, done);
+	return done;
+}
+
 bool pages_poison_present(struct pages *t, size_t i)
 {
 	if (!move(t, i, PAGE_PRESENT, PAGE_POISONED))

@@ -106,6 +106,18 @@ void pages_release(struct pages *t, size_t i, enum page_state was);
 size_t pages_set_zero(struct pages *t, size_t i, size_t n);
 
 /**
+ * pages_set_missing() - Pages that were reported as zeroes are not, after all
+ * @t:		the table
+ * @i:		first page
+ * @n:		pages
+ *
+ * Before any page is placed. Pages in any other state than ZERO keep it.
+ *
+ * Return: pages that are missing now
+ */
+size_t pages_set_missing(struct pages *t, size_t i, size_t n);
+
+/**
  * pages_poison_present() - Take a present page for poisoning
  * @t:		the table
  * @i:		the page

@@ -95,9 +95,9 @@ static void found_present(struct target *t, enum place_op op, size_t page)
 		 (unsigned long long)ram_gpa(&t->m->ram, page * WIRE_PAGE),
 		 op == PLACE_POISON ? "poison" : "page", uffd_cause(-EEXIST));
 	if (op == PLACE_POISON)
-		t->job->refused++;
+		t->se.progress->stats.refused++;
 	else
-		t->job->duplicates++;
+		t->se.progress->stats.duplicates++;
 	uffd_wake(t->uffd, hva(t, page), WIRE_PAGE);
 }
 
@@ -149,7 +149,7 @@ static int find_pages(struct target *t, uint64_t gpa, size_t n, size_t *page,
 }
 
 int target_place(struct target *t, uint64_t gpa, const uint8_t *data,
-		 size_t n, enum page_kind kind, struct error *err)
+		 size_t n, enum page_count kind, struct error *err)
 {
 	size_t page = 0;
 	int rc = find_pages(t, gpa, n, &page, err);
@@ -161,7 +161,7 @@ int target_place(struct target *t, uint64_t gpa, const uint8_t *data,
 		long placed;
 
 		if (!claim_run(t, &r, page + i, n - i)) {
-			t->job->duplicates++;
+			t->se.progress->stats.duplicates++;
 			i++;
 			continue;
 		}
@@ -169,7 +169,7 @@ int target_place(struct target *t, uint64_t gpa, const uint8_t *data,
 				   err);
 		if (placed < 0)
 			return (int)placed;
-		t->job->pages[kind] += (uint64_t)placed;
+		t->se.progress->stats.pages[kind] += (uint64_t)placed;
 		i += r.n;
 	}
 	return rc;
@@ -185,7 +185,7 @@ static int place_one_zero(struct target *t, size_t page, struct error *err)
 		return 0;
 	placed = place_run(t, &r, PLACE_ZERO, NULL, err);
 	if (placed > 0)
-		t->job->pages[PAGE_KIND_ZERO]++;
+		t->se.progress->stats.pages[COUNT_ZERO]++;
 	return placed < 0 ? (int)placed : 0;
 }
 
@@ -198,7 +198,7 @@ int target_zero(struct target *t, uint64_t gpa, size_t n, struct error *err)
 		return rc;
 	if (t->huge)
 		return huge_zero(t, page, n, err);
-	t->job->pages[PAGE_KIND_ZERO] += pages_set_zero(&t->pages, page, n);
+	t->se.progress->stats.pages[COUNT_ZERO] += pages_set_zero(&t->pages, page, n);
 	for (size_t i = 0; i < n && !rc; i++)
 		if (pages_get(&t->pages, page + i) == PAGE_REQUESTED)
 			rc = place_one_zero(t, page + i, err);
@@ -231,8 +231,8 @@ int target_enter_poison(struct target *t, size_t page, size_t n,
 				    .action = MF_NOTED };
 	int rc = poison_add(&t->m->poison, &p);
 
-	t->job->pages[PAGE_POISON] += n;
-	if (rc > 0)
+	t->se.progress->stats.pages[COUNT_POISON] += n;
+	if (rc > 0 && !t->quiet)
 		machine_failure(t->m, &f);
 	return rc < 0 ? error_set(err, -rc, "out of memory for poison") : 0;
 }
@@ -272,7 +272,7 @@ int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 	size_t page = 0;
 	int rc = find_pages(t, gpa, n, &page, err);
 
-	if (!rc && !t->can_poison && !t->prepared)
+	if (!rc && !t->can_poison && !target_has_promised(session_phase(&t->se)))
 		rc = error_set(err, ENOTSUP,
 			"the guest's page at 0x%llx is lost, and this kernel has no UFFDIO_POISON (Linux 6.6 or newer has)",
 			(unsigned long long)gpa);
@@ -282,7 +282,7 @@ int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 		struct run r;
 
 		if (!claim_run(t, &r, page + i, 1)) {
-			t->job->refused++;
+			t->se.progress->stats.refused++;
 			continue;
 		}
 		rc = poison_run(t, &r, delivered, err);
@@ -293,10 +293,10 @@ int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 }
 
 int target_message(struct target *t, const struct wire_msg *msg,
-		   const uint8_t *data, enum page_kind kind,
+		   const uint8_t *data, enum page_count kind,
 		   struct error *err)
 {
-	t->job->bytes += WIRE_HEADER + msg->length;
+	t->se.progress->stats.bytes += WIRE_HEADER + msg->length;
 	switch (msg->type) {
 	case WIRE_MSG_PAGES:
 		return target_place(t, msg->a, data, msg->b, kind, err);
@@ -364,7 +364,7 @@ static int poison_page(struct target *t, uint64_t offset, bool simulate,
 		return (int)rc;
 	if (!rc)
 		return error_set(err, EEXIST, "a page is there already");
-	t->job->pages[PAGE_POISON]++;
+	t->se.progress->stats.pages[COUNT_POISON]++;
 	return 0;
 }
 

@@ -55,12 +55,12 @@ static int send_page(struct server *sv, size_t page, struct error *err)
 	if (rc)
 		return rc;
 	if (!first) {
-		s->job->duplicates++;
+		s->se.progress->stats.duplicates++;
 		if (sv->batch.poison_pages)
 			return 0;
 	}
-	return batch_send(s, &sv->batch, &s->demand,
-			  first ? PAGE_DEMAND : PAGE_KINDS, err);
+	return batch_send(s, &sv->batch, &s->se.link.demand,
+			  first ? COUNT_DEMAND : PAGE_COUNTS, err);
 }
 
 /*
@@ -80,7 +80,7 @@ static long send_some(struct server *sv, size_t page, size_t max,
 	}
 	rc = batch_fill(s, &sv->batch, page, n, err);
 	if (!rc)
-		rc = batch_send(s, &sv->batch, &s->demand, PAGE_DEMAND, err);
+		rc = batch_send(s, &sv->batch, &s->se.link.demand, COUNT_DEMAND, err);
 	return rc ? rc : (long)n;
 }
 
@@ -99,7 +99,7 @@ static int answer(struct server *sv, const struct wire_msg *m,
 			wire_name(m->type), (unsigned long long)m->b,
 			(unsigned long long)m->a);
 	page = (size_t)(offset / WIRE_PAGE);
-	s->job->requests += m->b;
+	s->se.progress->stats.requests += m->b;
 	s->asked = now_ns();
 	for (size_t i = 0; i < m->b && n >= 0; i += (size_t)n)
 		n = send_some(sv, page + i, m->b - i, err);
@@ -123,7 +123,7 @@ static int send_ahead(struct server *sv, struct error *err)
 	if (!n)
 		return 0;
 	rc = batch_fill(s, &sv->batch, sv->ahead, n, err);
-	return rc ? rc : batch_send(s, &sv->batch, &s->demand, PAGE_PUSH,
+	return rc ? rc : batch_send(s, &sv->batch, &s->se.link.demand, COUNT_PUSH,
 				    err);
 }
 
@@ -152,7 +152,7 @@ static int serve(struct server *sv, struct error *err)
 	bool idle = false;
 
 	for (;;) {
-		long n = channel_recv_some(&s->demand, sv->in + sv->have,
+		long n = channel_recv_some(&s->se.link.demand, sv->in + sv->have,
 					   sizeof(sv->in) - sv->have, idle,
 					   err);
 		int rc;
@@ -172,26 +172,56 @@ static int serve(struct server *sv, struct error *err)
 	}
 }
 
-void *source_demand_main(void *arg)
+static bool is_parked(unsigned phase)
 {
-	struct source *s = arg;
-	struct server *sv = calloc(1, sizeof(*sv));
+	return phase < SOURCE_HANDOVER;
+}
+
+static void *demand_main(void *arg)
+{
+	struct server *sv = arg;
+	struct source *s = sv->s;
 	struct error err = { 0 };
+	unsigned phase = session_wait(&s->se, is_parked);
 
 	priority_raise();
-	if (!sv || batch_init(&sv->batch)) {
-		error_set(&err, ENOMEM, "out of memory for the demand thread");
-	} else {
-		sv->s = s;
-		serve(sv, &err);
+	if (source_is_sending(phase)) {
+		int rc = serve(sv, &err);
+
+		source_lost(s, WIRE_DEMAND, rc, &err);
+		channel_shut(&s->se.link.demand);
 	}
-	/* At the end it's the push's connection that tells how it went */
-	if (s->finishing)
-		channel_shut(&s->demand);
-	else
-		source_lost(s, &err);
-	if (sv)
-		batch_fini(&sv->batch);
+	batch_fini(&sv->batch);
 	free(sv);
 	return NULL;
+}
+
+int source_prepare_demand(struct source *s, struct error *err)
+{
+	struct server *sv = calloc(1, sizeof(*sv));
+	int rc;
+
+	if (!sv || batch_init(&sv->batch)) {
+		free(sv);
+		return error_set(err, ENOMEM,
+				 "out of memory for the demand thread");
+	}
+	sv->s = s;
+	rc = pthread_create(&s->demand_thread, NULL, demand_main, sv);
+	if (rc) {
+		batch_fini(&sv->batch);
+		free(sv);
+		return error_set(err, rc, "cannot start the demand thread: %s",
+				 strerrordesc_np(rc));
+	}
+	pthread_setname_np(s->demand_thread, "demand");
+	s->demand_started = true;
+	return 0;
+}
+
+void source_end_demand(struct source *s)
+{
+	if (s->demand_started)
+		pthread_join(s->demand_thread, NULL);
+	s->demand_started = false;
 }

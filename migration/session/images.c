@@ -28,12 +28,12 @@ static int send_image(struct source *s, const struct image *im,
 		if (n > WIRE_IMAGE_MAX)
 			n = WIRE_IMAGE_MAX;
 		m.length = (uint32_t)n;
-		rc = channel_say(&s->main, &m, im->data + at, err);
-		s->job->bytes += WIRE_HEADER + n;
+		rc = channel_say(&s->se.link.main, &m, im->data + at, err);
+		s->se.progress->stats.bytes += WIRE_HEADER + n;
 		s->pace.bytes += WIRE_HEADER + n;
 		at += n;
 		source_throttle(s);
-		if (!rc && s->cancelled)
+		if (!rc && session_phase(&s->se) != SOURCE_SETUP)
 			rc = error_set(err, ECANCELED, "cancelled");
 	}
 	return rc;
@@ -50,7 +50,7 @@ int source_images(struct source *s, struct error *err)
 	put_u64(&w, b->initrd.size);
 	m.length = (uint32_t)w.len;
 	rc = w.failed ? error_set(err, ENOMEM, "out of memory for images")
-		      : channel_say(&s->main, &m, w.data, err);
+		      : channel_say(&s->se.link.main, &m, w.data, err);
 	writer_free(&w);
 	if (!rc)
 		rc = send_image(s, &b->kernel, err);
@@ -61,7 +61,7 @@ int source_images(struct source *s, struct error *err)
 static long hear_piece(struct target *t, size_t left, struct error *err)
 {
 	struct wire_msg m;
-	int rc = channel_hear(&t->main, &m, err);
+	int rc = session_hear(&t->se, &m, "IMAGE", err);
 
 	if (rc)
 		return rc;
@@ -84,7 +84,7 @@ static int receive_image(struct target *t, struct image *im, const char *what,
 		return error_set(err, ENOMEM, "out of memory for the %s", what);
 	while (im->size < size) {
 		long n = hear_piece(t, size - im->size, err);
-		int rc = n < 0 ? (int)n : channel_recv(&t->main,
+		int rc = n < 0 ? (int)n : channel_recv(&t->se.link.main,
 					im->data + im->size, (size_t)n, err);
 
 		if (rc)
@@ -100,7 +100,7 @@ int target_images(struct target *t, struct error *err)
 	uint8_t *sizes = NULL;
 	uint64_t kernel, initrd;
 	struct reader r;
-	int rc = channel_expect(&t->main, WIRE_MSG_BOOT, &sizes, NULL, err);
+	int rc = session_expect(&t->se, WIRE_MSG_BOOT, &sizes, NULL, err);
 
 	if (rc)
 		return rc;

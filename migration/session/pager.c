@@ -27,7 +27,6 @@
 #include "vmm/machine/vcpu.h"
 #include "vmm/memory/uffd.h"
 
-#define ANSWER_MS	20000	/* a request this old: the source is gone */
 #define LOOK_MS		1000
 #define FAULTS_MAX	64
 
@@ -44,7 +43,7 @@ static unsigned vcpu_of(const struct target *t, pid_t tid)
 	for (unsigned i = 0; i < t->m->cfg.cpus; i++)
 		if (t->m->vcpu[i].tid == tid)
 			return i;
-	return JOB_OTHER;
+	return PAGE_STATS_OTHER;
 }
 
 /*
@@ -54,7 +53,7 @@ static unsigned vcpu_of(const struct target *t, pid_t tid)
  */
 static void name_waiter(struct target *t, size_t page)
 {
-	unsigned found = JOB_OTHER, n = 0;
+	unsigned found = PAGE_STATS_OTHER, n = 0;
 
 	for (unsigned i = 0; i < t->m->cfg.cpus; i++) {
 		if (inflight_has(&t->inflight, i) ||
@@ -72,7 +71,7 @@ static void name_late(struct target *t, uint64_t gpa)
 {
 	uint64_t offset;
 
-	if (inflight_has(&t->inflight, JOB_OTHER) &&
+	if (inflight_has(&t->inflight, PAGE_STATS_OTHER) &&
 	    ram_offset(&t->m->ram, gpa, WIRE_PAGE, &offset))
 		name_waiter(t, (size_t)(offset / WIRE_PAGE));
 }
@@ -86,8 +85,8 @@ static int ask(struct target *t, size_t page, size_t n, struct error *err)
 	uint8_t out[WIRE_HEADER];
 
 	wire_put(out, &m);
-	t->job->requests += n;
-	return channel_send(&t->demand, out, sizeof(out), err);
+	t->se.progress->stats.requests += n;
+	return channel_send(&t->se.link.demand, out, sizeof(out), err);
 }
 
 /* It came since the fault: whoever waits for it shall look again */
@@ -106,11 +105,11 @@ static int handle_missing(struct target *t, size_t page, pid_t tid,
 	 * ends the wait in place.c, one that was placed before is seen here
 	 */
 	inflight_add(&t->inflight, page, vcpu);
-	if (!t->failed && pages_request(&t->pages, page)) {
+	if (target_is_linked(session_phase(&t->se)) && pages_request(&t->pages, page)) {
 		int rc = ask(t, page, 1, err);
 
 		/* While the source is at it: this may take its time */
-		if (vcpu == JOB_OTHER)
+		if (vcpu == PAGE_STATS_OTHER)
 			name_waiter(t, page);
 		return rc;
 	}
@@ -145,7 +144,7 @@ static int handle_huge(struct target *t, size_t page, pid_t tid,
 			  RAM_HUGE);
 		return 0;
 	}
-	for (size_t i = 0, n; i < HUGE_PAGES && !rc && !t->failed; i += n) {
+	for (size_t i = 0, n; i < HUGE_PAGES && !rc && target_is_linked(session_phase(&t->se)); i += n) {
 		for (n = 0; i + n < HUGE_PAGES && n < WIRE_RUN_PAGES &&
 		     wanted[i + n]; n++)
 			;
@@ -154,7 +153,7 @@ static int handle_huge(struct target *t, size_t page, pid_t tid,
 		else
 			n = 1;
 	}
-	if (!rc && vcpu == JOB_OTHER)
+	if (!rc && vcpu == PAGE_STATS_OTHER)
 		name_waiter(t, first);
 	return rc;
 }
@@ -206,7 +205,7 @@ static int handle_faults(struct target *t, struct error *err)
 static int handle_answers(struct target *t, struct inbox *in,
 			  struct error *err)
 {
-	long n = channel_recv_some(&t->demand, in->data + in->have,
+	long n = channel_recv_some(&t->se.link.demand, in->data + in->have,
 				   sizeof(in->data) - in->have, false, err);
 	size_t used = 0;
 	int rc = n < 0 ? (int)n : 0;
@@ -223,8 +222,8 @@ static int handle_answers(struct target *t, struct inbox *in,
 		if (m.b == 1)
 			name_late(t, m.a);
 		rc = target_message(t, &m, at + WIRE_HEADER,
-				    m.b == 1 || t->huge ? PAGE_DEMAND
-							: PAGE_PUSH, err);
+				    m.b == 1 || t->huge ? COUNT_DEMAND
+							: COUNT_PUSH, err);
 		used += WIRE_HEADER + m.length;
 	}
 	in->have -= used;
@@ -235,12 +234,13 @@ static int handle_answers(struct target *t, struct inbox *in,
 static int check_silence(struct target *t, struct error *err)
 {
 	uint64_t since = inflight_oldest(&t->inflight);
+	unsigned ms = t->se.limits->answer_ms;
 
-	if (!since || t->failed || now_ns() - since < ANSWER_MS * 1000000ull)
+	if (!since || !target_is_linked(session_phase(&t->se)) ||
+	    now_ns() - since < ms * 1000000ull)
 		return 0;
 	return error_set(err, ETIMEDOUT,
-		"the source has not answered a request for %d s",
-		ANSWER_MS / 1000);
+		"the source has not answered a request for %u ms", ms);
 }
 
 static void take_wake(struct target *t)
@@ -255,9 +255,10 @@ static void take_wake(struct target *t)
 static int turn(struct target *t, struct pollfd *p, struct inbox *in,
 		struct error *err)
 {
-	int rc = poll(p, POLLS, LOOK_MS);
+	struct channel *demand = &t->se.link.demand;
+	int rc = poll(p, POLLS, channel_poll_ms(demand, LOOK_MS));
 
-	if (rc <= 0)
+	if (rc < 0 || (!rc && !channel_pending(demand)))
 		return rc < 0 && errno != EINTR
 			? error_set(err, errno, "poll: %s",
 				    strerrordesc_np(errno)) : 0;
@@ -266,26 +267,9 @@ static int turn(struct target *t, struct pollfd *p, struct inbox *in,
 		take_wake(t);
 	if (p[POLL_UFFD].revents)
 		rc = handle_faults(t, err);
-	if (!rc && p[POLL_DEMAND].revents)
+	if (!rc && (p[POLL_DEMAND].revents || channel_pending(demand)))
 		rc = handle_answers(t, in, err);
 	return rc;
-}
-
-/*
- * Between PREPARED and COMMIT only the other connection can tell what became
- * of the source: then this is remembered until it has
- */
-static void pager_lost(struct target *t, const struct error *why)
-{
-	bool wait;
-
-	pthread_mutex_lock(&t->lock);
-	wait = t->prepared && !t->committed;
-	if (wait && !t->lost.code)
-		t->lost = *why;
-	pthread_mutex_unlock(&t->lock);
-	if (!wait)
-		target_fail(t, why);
 }
 
 void *target_pager_main(void *arg)
@@ -295,7 +279,7 @@ void *target_pager_main(void *arg)
 	uint64_t looked = now_ns();
 	struct pollfd p[POLLS] = {
 		[POLL_UFFD] = { .fd = t->uffd, .events = POLLIN },
-		[POLL_DEMAND] = { .fd = t->demand.fd, .events = POLLIN },
+		[POLL_DEMAND] = { .fd = channel_poll_fd(&t->se.link.demand), .events = POLLIN },
 		[POLL_WAKE] = { .fd = t->wake, .events = POLLIN },
 	};
 
@@ -304,7 +288,7 @@ void *target_pager_main(void *arg)
 		in->have = 0;
 	else
 		p[POLL_DEMAND].fd = -1;
-	while (!t->ending) {
+	while (target_serves_faults(session_phase(&t->se))) {
 		struct error err = { 0 };
 		int rc = turn(t, p, in, &err);
 
@@ -317,7 +301,7 @@ void *target_pager_main(void *arg)
 			continue;
 		/* Lost. What needs no peer goes on */
 		p[POLL_DEMAND].fd = -1;
-		pager_lost(t, &err);
+		target_lost(t, WIRE_DEMAND, &err);
 	}
 	free(in);
 	return NULL;

@@ -12,7 +12,7 @@
 
 #include "priority.h"
 #include "source.h"
-#include "stages.h"
+#include "vmm/base/log.h"
 
 #define NAP_MAX_US	10000	/* a change of the limit is seen after it */
 #define QUIET_NS	1000000	/* no request for so long: the guest is on its feet */
@@ -42,7 +42,7 @@ void source_throttle(struct source *s)
 {
 	useconds_t us;
 
-	while (s->bandwidth && !s->failed && !s->ending && !s->cancelled &&
+	while (s->bandwidth && source_is_sending(session_phase(&s->se)) &&
 	       (us = ahead_us(s)))
 		usleep(us);
 }
@@ -81,53 +81,9 @@ static int push(struct source *s, struct channel *c, struct batch *b,
 		}
 		rc = batch_fill(s, b, first, n, err);
 		if (!rc)
-			rc = batch_send(s, b, c, PAGE_PUSH, err);
+			rc = batch_send(s, b, c, COUNT_PUSH, err);
 	}
 	return rc;
-}
-
-static void *pusher_main(void *arg)
-{
-	const struct wire_msg done = { .type = WIRE_MSG_DONE };
-	struct pusher *p = arg;
-	struct error err = { 0 };
-
-	if (push(p->s, &p->c, &p->batch, &err) ||
-	    channel_say(&p->c, &done, NULL, &err))
-		source_lost(p->s, &err);
-	return NULL;
-}
-
-static int start_pushers(struct source *s, struct error *err)
-{
-	for (unsigned i = 0; i < s->pushers; i++) {
-		struct pusher *p = &s->pusher[i];
-		int rc;
-
-		p->s = s;
-		rc = batch_init(&p->batch) ? ENOMEM
-		     : pthread_create(&p->thread, NULL, pusher_main, p);
-		if (rc)
-			return error_set(err, rc,
-				"cannot start a push thread: %s",
-				strerrordesc_np(rc));
-		p->started = true;
-		pthread_setname_np(p->thread, "push");
-	}
-	return 0;
-}
-
-/* One that has failed has shut all connections: DONE can't be said any more */
-static void end_pushers(struct source *s)
-{
-	for (unsigned i = 0; i < s->pushers; i++) {
-		struct pusher *p = &s->pusher[i];
-
-		if (p->started)
-			pthread_join(p->thread, NULL);
-		p->started = false;
-		batch_fini(&p->batch);
-	}
 }
 
 /*
@@ -143,24 +99,74 @@ static void head_start(struct source *s)
 		/* In this order: what was asked lies behind now */
 		uint64_t asked = s->asked, now = now_ns();
 
-		if (now - start >= HEAD_START_NS || s->failed || s->ending ||
+		if (now - start >= HEAD_START_NS ||
+		    !source_is_sending(session_phase(&s->se)) ||
 		    now - (asked > start ? asked : start) > QUIET_NS)
 			return;
 		usleep(QUIET_NS / 1000 / 5);
 	}
 }
 
-int source_push(struct source *s, struct error *err)
+static bool is_parked(unsigned phase)
 {
-	int rc;
+	return phase < SOURCE_POSTCOPY;
+}
 
-	head_start(s);
-	rc = start_pushers(s, err);
-	if (!rc)
-		rc = push(s, &s->main, &s->batch, err);
-	/* Said first, then their connections are shut: the cause is this one */
-	if (rc)
-		source_lost(s, err);
-	end_pushers(s);
-	return rc;
+static void *pusher_main(void *arg)
+{
+	const struct wire_msg done = { .type = WIRE_MSG_DONE };
+	struct pusher *p = arg;
+	struct source *s = p->s;
+	struct error err = { 0 };
+	uint64_t one = 1;
+	int rc = 0;
+
+	if (session_wait(&s->se, is_parked) == SOURCE_POSTCOPY) {
+		head_start(s);
+		rc = push(s, p->c, &p->batch, &err);
+		if (!rc)
+			rc = channel_say(p->c, &done, NULL, &err);
+		if (rc)
+			source_lost(s, WIRE_PUSH, rc, &err);
+	}
+	s->pushing--;
+	/* The session thread looks whether this was the last one */
+	if (write(s->wake, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_line("eventfd: %m");
+	return NULL;
+}
+
+int source_prepare_push(struct source *s, struct error *err)
+{
+	for (unsigned i = 0; i < s->se.link.pushes; i++) {
+		struct pusher *p = &s->pusher[i];
+		int rc;
+
+		p->s = s;
+		p->c = &s->se.link.push[i];
+		s->pushing++;
+		rc = batch_init(&p->batch) ? ENOMEM
+		     : pthread_create(&p->thread, NULL, pusher_main, p);
+		if (rc)
+			s->pushing--;
+		if (rc)
+			return error_set(err, rc,
+				"cannot start a push thread: %s",
+				strerrordesc_np(rc));
+		p->started = true;
+		pthread_setname_np(p->thread, "push");
+	}
+	return 0;
+}
+
+void source_end_push(struct source *s)
+{
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++) {
+		struct pusher *p = &s->pusher[i];
+
+		if (p->started)
+			pthread_join(p->thread, NULL);
+		p->started = false;
+		batch_fini(&p->batch);
+	}
 }

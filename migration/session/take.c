@@ -11,77 +11,86 @@
 #include <string.h>
 
 #include "priority.h"
-#include "stages.h"
 #include "target.h"
 
 /* Until DONE */
-static int take(struct target *t, struct channel *c, struct error *err)
+static int receive(struct receiver *r, struct error *err)
 {
-	uint8_t *data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
 	struct wire_msg m;
-	int rc = data ? 0 : error_set(err, ENOMEM, "out of memory for pages");
+	int rc = 0;
 
 	priority_bulk();
 	while (!rc) {
-		rc = channel_hear(c, &m, err);
+		rc = channel_hear(r->c, &m, err);
 		if (rc || m.type == WIRE_MSG_DONE)
 			break;
 		if (m.type == WIRE_MSG_PAGES)
-			rc = channel_recv(c, data, m.length, err);
+			rc = channel_recv(r->c, r->data, m.length, err);
 		if (!rc)
-			rc = target_message(t, &m, data, PAGE_PUSH, err);
+			rc = target_message(r->t, &m, r->data, COUNT_PUSH,
+					    err);
 	}
-	free(data);
 	return rc;
 }
 
-static void *taker_main(void *arg)
+static bool is_parked(unsigned phase)
 {
-	struct taker *k = arg;
+	return phase < TARGET_POSTCOPY;
+}
+
+static void *receiver_main(void *arg)
+{
+	struct receiver *r = arg;
+	struct target *t = r->t;
 	struct error err = { 0 };
 
-	if (take(k->t, &k->c, &err))
-		target_fail(k->t, &err);
+	if (session_wait(&t->se, is_parked) == TARGET_POSTCOPY &&
+	    receive(r, &err))
+		target_lost(t, WIRE_PUSH, &err);
+	if (!--t->receiving)
+		target_received(t);
 	return NULL;
 }
 
-static int start_takers(struct target *t, struct error *err)
+int target_prepare_receive(struct target *t, struct error *err)
 {
-	for (unsigned i = 0; i < t->takers; i++) {
-		struct taker *k = &t->taker[i];
+	for (unsigned i = 0; i < t->se.link.pushes; i++) {
+		struct receiver *r = &t->receiver[i];
 		int rc;
 
-		k->t = t;
-		rc = pthread_create(&k->thread, NULL, taker_main, k);
+		r->t = t;
+		r->c = &t->se.link.push[i];
+		r->data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
+		t->receiving++;
+		rc = r->data ? pthread_create(&r->thread, NULL, receiver_main,
+					      r) : ENOMEM;
+		if (rc)
+			t->receiving--;
 		if (rc)
 			return error_set(err, rc,
-				"cannot start a receiving thread: %s",
+				"cannot start a receive thread: %s",
 				strerrordesc_np(rc));
-		k->started = true;
-		pthread_setname_np(k->thread, "receiver");
+		r->started = true;
+		pthread_setname_np(r->thread, "receiver");
 	}
 	return 0;
 }
 
-void target_end_takers(struct target *t)
+void target_received(struct target *t)
 {
-	for (unsigned i = 0; i < t->takers; i++) {
-		struct taker *k = &t->taker[i];
-
-		if (k->started)
-			pthread_join(k->thread, NULL);
-		k->started = false;
-	}
+	channel_set_end(&t->se.link.main, channel_now_ns() +
+			t->se.limits->silence_ms * 1000000ull);
 }
 
-int target_receive(struct target *t, struct error *err)
+void target_end_receive(struct target *t)
 {
-	int rc = start_takers(t, err);
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++) {
+		struct receiver *r = &t->receiver[i];
 
-	if (!rc)
-		rc = take(t, &t->main, err);
-	/* After a failure they end with their connections (target_fail()) */
-	if (!rc)
-		target_end_takers(t);
-	return rc;
+		if (r->started)
+			pthread_join(r->thread, NULL);
+		r->started = false;
+		free(r->data);
+		r->data = NULL;
+	}
 }

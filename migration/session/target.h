@@ -2,11 +2,12 @@
 /*
  * target.h - The side that a guest arrives at
  *
- * The receiver walks through the stages and then takes what is pushed; each further push connection has
- * a thread that does only that. The pager waits for faults and for the answers to what it asked;
- * request and answer are the same thread's, so that a fault costs no hand-off here beyond
- * the wake-ups that it can't do without. None touches the guest's RAM (invariant 7):
- * pages go from a buffer through UFFDIO_COPY.
+ * The session thread walks through the stages; each push connection has a
+ * receive thread that only places what arrives. The fault thread (pager.c)
+ * reads faults, sends requests and places their answers: one thread for both, so
+ * that a fault costs no wake-up here beyond those that can't be avoided. The
+ * listener (greeter.h) accepts connections. None of them touches the guest's
+ * RAM (invariant 7): pages go from a buffer through UFFDIO_COPY.
  */
 #ifndef FERRY_TARGET_H
 #define FERRY_TARGET_H
@@ -15,103 +16,96 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "migration/job.h"
-#include "migration/link/channel.h"
+#include "migration/link/greeter.h"
 #include "migration/pages/inflight.h"
 #include "migration/pages/pages.h"
-#include "migration/wire/wire.h"
+#include "session.h"
 #include "vmm/base/uri.h"
-#include "vmm/host/host.h"
 
 struct target;
 
 /**
- * struct taker - A push connection beside main, and its thread
- * @t:		whose
+ * struct receiver - A push connection's thread
+ * @t:		the target
  * @c:		the connection
+ * @data:	buffer for the contents of one message
  * @thread, @started: the thread, while there is one
  */
-struct taker {
+struct receiver {
 	struct target *t;
-	struct channel c;
+	struct channel *c;
+	uint8_t *data;
 	pthread_t thread;
 	bool started;
 };
 
 /**
  * struct target - An incoming migration
- * @host, @job:	whose, how it goes
+ * @se:		the session; its phase is an enum target_phase
  * @uri:	where it listens
- * @listener:	socket
- * @main:	connection for the stages and the push
- * @demand:	connection for what is asked for
- * @taker:	push connections beside @main, @takers of them
- * @id:		names the migration on both connections
+ * @greeter:	the listener
+ * @receiver:	one for each push connection
+ * @receiving:	receive threads that have not ended
  * @can_poison:	this kernel has UFFDIO_POISON
  * @m:		the machine, once it was built
+ * @adopted:	the process has taken the machine over
  * @uffd:	RAM is registered with it until every page is there; or -1
+ * @hook_lock:	held while a page is poisoned on purpose, so that @uffd stays
  * @pages:	what each page is
  * @huge:	pages that wait for the rest of their huge page (huge.h), or NULL
- * @state, @poison, @zero: received, to be loaded by the prepare stage
- * @inflight:	who waits for which page
- * @hook_lock:	held while a page is poisoned on purpose, so that @uffd stays
- * @broken:	pages were let go before the machine was loaded: it may have
- *		loaded zeroes, and must not run
- * @prepared:	the source was told that we can run: without its word we
- *		don't know whether it does
- * @committed:	the source has said that it never will again
- * @ending:	connections are being closed on purpose
- * @stop:	the process ends: no other source may try
- * @lost:	the demand connection was lost between PREPARED and COMMIT
- * @lock:	protects @failed, @lost, the closing of connections, and that @prepared and @broken exclude each other
+ * @state, @poison, @written: received, loaded by the prepare stage
+ * @run_it:	the guest ran when it was held
+ * @quiet:	poison is entered without a report of its own
+ * @inflight:	which vCPU waits for which page
+ * @wake:	eventfd: the fault thread looks at the phase
  */
 struct target {
-	struct host *host;
-	struct job *job;
+	struct session se;
 	struct uri uri;
-	int listener;
-	struct channel main, demand;
-	struct taker taker[WIRE_PUSH_MAX];
-	_Atomic unsigned takers;
-	uint8_t id[WIRE_ID];
+	struct greeter *greeter;
+	struct receiver receiver[WIRE_PUSH_MAX];
+	_Atomic unsigned receiving;
 	bool can_poison;
 
 	struct machine *m;
+	bool adopted;
 	_Atomic int uffd;
 	pthread_mutex_t hook_lock;
 	struct pages pages;
 	struct huge *huge;
-	uint8_t *state, *poison, *zero;
-	uint32_t state_len, poison_len, zero_len;
-	bool run_it;
+	uint8_t *state, *poison, *written;
+	uint32_t state_len, poison_len, written_len;
+	bool run_it, quiet;
 
 	struct inflight_table inflight;
 
-	_Atomic bool prepared, committed, broken;
-	_Atomic bool ending, stop;
-	struct error lost;
-	pthread_mutex_t lock;
-	_Atomic bool failed;
-
 	bool started, pager_started;
-	int wake;			/* eventfd: the pager shall look up */
+	int wake;
 	pthread_t thread, pager;
 };
 
 /**
  * target_new() - Listen for a guest
- * @h:		the host
- * @job:	how it goes
  * @uri:	where
+ * @env:	the process around it
+ * @limits:	of waits
+ * @progress:	what clients see
  * @err:	why not
  *
  * Return: it, listening, or NULL
  */
-struct target *target_new(struct host *h, struct job *job,
-			  const struct uri *uri, struct error *err);
+struct target *target_new(const struct uri *uri, const struct session_env *env,
+			  const struct session_limits *limits,
+			  struct progress *progress, struct error *err);
 
-/** target_disconnect() - Cut the connections: postcopy-paused follows */
-void target_disconnect(struct target *t);
+/**
+ * target_pause() - Shut the link: postcopy-paused follows (migrate-pause)
+ * @t:		it
+ * @err:	why not
+ *
+ * Return: 0, -EINVAL: not in postcopy
+ */
+int target_pause(struct target *t, struct error *err);
 
 /** target_free() - End its threads, free it and the machine; NULL is fine */
 void target_free(struct target *t);
@@ -122,7 +116,7 @@ void target_free(struct target *t);
  * @gpa:	of the first page
  * @data:	contents
  * @n:		pages
- * @kind:	PAGE_DEMAND or PAGE_PUSH, to count them as
+ * @kind:	COUNT_DEMAND or COUNT_PUSH
  * @err:	why not, naming the address
  *
  * The one way in for contents. A page that is there, poisoned or not, or that
@@ -131,7 +125,7 @@ void target_free(struct target *t);
  * Return: 0, -EBADMSG (not RAM), -errno
  */
 int target_place(struct target *t, uint64_t gpa, const uint8_t *data,
-		 size_t n, enum page_kind kind, struct error *err);
+		 size_t n, enum page_count kind, struct error *err);
 
 /**
  * target_zero() - Learn that pages are zeroes
@@ -140,7 +134,7 @@ int target_place(struct target *t, uint64_t gpa, const uint8_t *data,
  * @n:		pages
  * @err:	why not
  *
- * Pages that somebody waits for are placed; the others when they are touched.
+ * Pages that a vCPU waits for are placed; the others when they are touched.
  *
  * Return: as target_place()
  */
@@ -151,7 +145,7 @@ int target_zero(struct target *t, uint64_t gpa, size_t n, struct error *err);
  * @t:		the target
  * @gpa:	of the first page
  * @n:		pages
- * @delivered:	the guest was told already
+ * @delivered:	the guest has received a machine check for them
  * @err:	why not
  *
  * A page that is there stays as it is: the guest has a good copy. Without
@@ -164,11 +158,11 @@ int target_poison(struct target *t, uint64_t gpa, size_t n, bool delivered,
 		  struct error *err);
 
 /**
- * target_enter_poison() - Pages were poisoned: list them, count them, tell of them
+ * target_enter_poison() - Pages were poisoned: list, count and report them
  * @t:		the target
  * @page:	the first of them
  * @n:		how many
- * @delivered:	the guest was told already
+ * @delivered:	the guest has received a machine check for them
  * @err:	why not
  *
  * Return: 0, -ENOMEM
@@ -187,7 +181,7 @@ int target_enter_poison(struct target *t, size_t page, size_t n,
  * Return: as target_place(); -EBADMSG for any other type
  */
 int target_message(struct target *t, const struct wire_msg *msg,
-		   const uint8_t *data, enum page_kind kind,
+		   const uint8_t *data, enum page_count kind,
 		   struct error *err);
 
 /**
@@ -200,43 +194,44 @@ int target_message(struct target *t, const struct wire_msg *msg,
  */
 int target_zero_fault(struct target *t, size_t page, struct error *err);
 
-/**
- * target_pager_hook() - struct pager's poison, for a guest that is arriving
- */
+/** target_pager_hook() - struct pager's poison, for a guest that is arriving */
 int target_pager_hook(void *ctx, uint64_t offset, bool simulate,
 		      struct error *err);
 
-/** target_pager_main() - The pager's thread; @arg is the target */
+/** target_pager_main() - The fault thread; @arg is the target */
 void *target_pager_main(void *arg);
 
 /**
- * target_end_takers() - Wait for the threads of push connections to end
+ * target_prepare_receive() - Create the receive threads, parked, with buffers
  * @t:		the target
+ * @err:	why not
  *
- * They end at DONE, or because their connection was shut. One that fails has
- * called target_fail().
+ * Return: 0, -ENOMEM, -EAGAIN
  */
-void target_end_takers(struct target *t);
+int target_prepare_receive(struct target *t, struct error *err);
 
-/** target_end_pager() - Have the pager's thread end, and wait for it */
+/** target_end_receive() - Wait for the receive threads to end */
+void target_end_receive(struct target *t);
+
+/** target_received() - The last receive thread has ended: DONE is due on main */
+void target_received(struct target *t);
+
+/** target_end_pager() - Wait for the fault thread, which the phase has ended */
 void target_end_pager(struct target *t);
-
-/** target_close_uffd() - Let go of RAM: missing pages read as zeroes */
-void target_close_uffd(struct target *t);
 
 /** target_drop_received() - Free what was received to be loaded */
 void target_drop_received(struct target *t);
 
-/** target_wake_pager() - Have the pager look at @ending and at who waits */
+/** target_wake_pager() - The fault thread looks at the phase */
 void target_wake_pager(struct target *t);
 
 /**
- * target_fail() - A connection was lost, or the peer makes no sense
+ * target_lost() - A thread's connection failed, or its peer violates the protocol
  * @t:		the target
- * @why:	how; the first one counts
- *
- * After the hand-over that means postcopy-paused; before it the stages fail.
+ * @role:	which connection
+ * @why:	the cause
  */
-void target_fail(struct target *t, const struct error *why);
+void target_lost(struct target *t, enum wire_role role,
+		 const struct error *why);
 
 #endif /* FERRY_TARGET_H */

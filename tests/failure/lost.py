@@ -14,10 +14,18 @@ from relay import Relay
 BUSY = "work=verify mib=32 seed=6"
 
 
-def in_postcopy(world, append=BUSY, **kw):
+def impatient(ms, *machines):
+    """Connections on which nothing comes for so long are given up."""
+    for vmm in machines:
+        vmm.qmp.execute("migrate-set-parameters", **{
+            "ferry-silence-timeout": ms, "ferry-answer-timeout": ms})
+
+
+def in_postcopy(world, append=BUSY, ms=20000, **kw):
     """A guest that runs on b while its pages are held back on their way."""
     a = world.run(append, cpus=2, **kw).ready()
     b = world.receive()
+    impatient(ms, a, b)
     relay = Relay(world, b)
     relay.hold()
     a.start_migration(relay.uri)
@@ -177,10 +185,10 @@ test_quit_in_postcopy.cases = {"where": ["source", "destination"]}
 def test_frozen_peer(world, where):
     """A peer that stands still, with its connection open, is given up.
 
-    After the deadline, which is 20 s without a byte.
+    After the deadline, which is for no byte at all.
     """
     a, b, _ = in_postcopy(world, "work=walk order=random mib=64",
-                          memory="128M")
+                          memory="128M", ms=2000)
     frozen, left = (a, b) if where == "source" else (b, a)
     frozen.process.send_signal(signal.SIGSTOP)
     try:
@@ -202,15 +210,16 @@ def test_frozen_connection(world):
     a = world.run("work=idle period_us=1000000", memory="64M").ready()
     a.qmp.execute("migrate-set-parameters",
                   **{"max-postcopy-bandwidth": 1 << 20})
+    impatient(2000, a)
     with wire.FakeTarget(world.uri()) as fake:
         a.start_migration(fake.uri)
-        fake.prepare(push=1)
+        fake.prepare(push=2)
         fake.main.say(wire.Message(wire.PREPARED))
         fake.main.expect(wire.COMMIT)
         fake.main.say(wire.Message(wire.RUNNING))
         try:
             while True:
-                fake.push.hear()
+                fake.pushes[0].hear()
         except wire.Closed:
             pass
         m = paused(a, "source")
