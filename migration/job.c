@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "job.h"
 #include "vmm/control/control.h"
@@ -21,14 +20,6 @@ static const char *const status_names[JOB_STATUSES] = {
 	[JOB_CANCELLED]	= "cancelled",
 };
 
-uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 void job_init(struct job *j, struct control *control)
 {
 	memset(j, 0, sizeof(*j));
@@ -39,11 +30,7 @@ void job_init(struct job *j, struct control *control)
 
 static void clear_counts(struct job *j)
 {
-	for (unsigned i = 0; i < PAGE_KINDS; i++)
-		j->pages[i] = 0;
-	j->bytes = j->requests = j->duplicates = j->refused = 0;
-	memset((void *)&j->demand, 0, sizeof(j->demand));
-	memset((void *)j->vcpu, 0, sizeof(j->vcpu));
+	page_stats_clear(&j->count);
 	j->has_peer = false;
 }
 
@@ -148,10 +135,10 @@ static void put_one(struct writer *w, const struct histogram *h)
 void job_put_latency(const struct job *j, struct writer *w)
 {
 	put_u32(w, j->vcpus);
-	put_one(w, &j->demand);
+	put_one(w, &j->count.demand);
 	for (unsigned i = 0; i < j->vcpus; i++)
-		put_one(w, &j->vcpu[i]);
-	put_one(w, &j->vcpu[JOB_OTHER]);
+		put_one(w, &j->count.vcpu[i]);
+	put_one(w, &j->count.vcpu[JOB_OTHER]);
 }
 
 static void get_one(struct reader *r, struct latency *l)
@@ -184,7 +171,7 @@ static struct latency latency_of(const struct job *j, unsigned i)
 {
 	if (j->outgoing)
 		return j->has_peer ? j->peer[i] : (struct latency){ 0 };
-	return histogram_read(i == JOB_LATENCIES ? &j->demand : &j->vcpu[i]);
+	return histogram_read(i == JOB_LATENCIES ? &j->count.demand : &j->count.vcpu[i]);
 }
 
 static json_t *latency_json(struct latency l)
@@ -233,13 +220,13 @@ static json_t *ferry_json(const struct job *j, uint64_t to)
 		"side", j->outgoing ? "source" : "destination",
 		"id", j->id, "arrived-as", j->arrived, "uri", j->uri,
 		"stage", j->stage, "pages",
-		"demand", (json_int_t)j->pages[PAGE_DEMAND],
-		"push", (json_int_t)j->pages[PAGE_PUSH],
-		"zero", (json_int_t)j->pages[PAGE_KIND_ZERO],
-		"poison", (json_int_t)j->pages[PAGE_POISON],
-		"bytes", (json_int_t)j->bytes,
-		"duplicates", (json_int_t)j->duplicates,
-		"poison-refused", (json_int_t)j->refused,
+		"demand", (json_int_t)j->count.pages[COUNT_DEMAND],
+		"push", (json_int_t)j->count.pages[COUNT_PUSH],
+		"zero", (json_int_t)j->count.pages[COUNT_ZERO],
+		"poison", (json_int_t)j->count.pages[COUNT_POISON],
+		"bytes", (json_int_t)j->count.bytes,
+		"duplicates", (json_int_t)j->count.duplicates,
+		"poison-refused", (json_int_t)j->count.refused,
 		"demand-latency-us", latency_json(latency_of(j, JOB_LATENCIES)),
 		"vcpus", vcpus_json(j),
 		"asynchronous", latency_json(latency_of(j, JOB_OTHER)),
@@ -250,8 +237,8 @@ static uint64_t pages_done(const struct job *j)
 {
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < PAGE_KINDS; i++)
-		n += j->pages[i];
+	for (unsigned i = 0; i < PAGE_COUNTS; i++)
+		n += j->count.pages[i];
 	return n < j->pages_total ? n : j->pages_total;
 }
 
@@ -259,24 +246,24 @@ static double rate(const struct job *j, uint64_t to)
 {
 	double t = ms(j->run ? j->run : j->start, to);
 
-	return t > 0 ? (double)j->bytes / t * 1e3 : 0;
+	return t > 0 ? (double)j->count.bytes / t * 1e3 : 0;
 }
 
 static json_t *ram_json(const struct job *j, uint64_t to)
 {
 	uint64_t done = pages_done(j), size = j->page_size;
-	uint64_t data = j->pages[PAGE_DEMAND] + j->pages[PAGE_PUSH];
+	uint64_t data = j->count.pages[COUNT_DEMAND] + j->count.pages[COUNT_PUSH];
 
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}",
 		"total", (json_int_t)(j->pages_total * size),
-		"transferred", (json_int_t)j->bytes,
+		"transferred", (json_int_t)j->count.bytes,
 		"remaining", (json_int_t)((j->pages_total - done) * size),
-		"duplicate", (json_int_t)j->pages[PAGE_KIND_ZERO],
+		"duplicate", (json_int_t)j->count.pages[COUNT_ZERO],
 		"normal", (json_int_t)data,
 		"normal-bytes", (json_int_t)(data * size),
 		"page-size", (json_int_t)size,
 		"mbps", rate(j, to) * 8 / 1e6,
-		"postcopy-requests", (json_int_t)j->requests);
+		"postcopy-requests", (json_int_t)j->count.requests);
 }
 
 static void set_job(json_t *o, enum job_word word, json_t *value)
@@ -289,8 +276,8 @@ static json_t *libvirt_json(const struct job *j, uint64_t to)
 {
 	json_int_t size = j->page_size, total = (json_int_t)j->pages_total;
 	json_int_t done = (json_int_t)pages_done(j);
-	json_int_t data = (json_int_t)(j->pages[PAGE_DEMAND] +
-				       j->pages[PAGE_PUSH]);
+	json_int_t data = (json_int_t)(j->count.pages[COUNT_DEMAND] +
+				       j->count.pages[COUNT_PUSH]);
 	json_t *o = json_object();
 
 	set_job(o, JOB_OPERATION,
@@ -302,19 +289,19 @@ static json_t *libvirt_json(const struct job *j, uint64_t to)
 	set_job(o, JOB_SETUP_TIME,
 		json_integer((json_int_t)ms(j->start, j->pause)));
 	set_job(o, JOB_DATA_TOTAL, json_integer(total * size));
-	set_job(o, JOB_DATA_PROCESSED, json_integer((json_int_t)j->bytes));
+	set_job(o, JOB_DATA_PROCESSED, json_integer((json_int_t)j->count.bytes));
 	set_job(o, JOB_DATA_REMAINING, json_integer((total - done) * size));
 	set_job(o, JOB_MEMORY_TOTAL, json_integer(total * size));
 	set_job(o, JOB_MEMORY_PROCESSED, json_integer(done * size));
 	set_job(o, JOB_MEMORY_REMAINING, json_integer((total - done) * size));
 	set_job(o, JOB_MEMORY_CONSTANT,
-		json_integer((json_int_t)j->pages[PAGE_KIND_ZERO]));
+		json_integer((json_int_t)j->count.pages[COUNT_ZERO]));
 	set_job(o, JOB_MEMORY_NORMAL, json_integer(data));
 	set_job(o, JOB_MEMORY_NORMAL_BYTES, json_integer(data * size));
 	set_job(o, JOB_MEMORY_BPS, json_integer((json_int_t)rate(j, to)));
 	set_job(o, JOB_MEMORY_PAGE_SIZE, json_integer(size));
 	set_job(o, JOB_MEMORY_POSTCOPY_REQS,
-		json_integer((json_int_t)j->requests));
+		json_integer((json_int_t)j->count.requests));
 	if (job_ended(j->status))
 		set_job(o, JOB_SUCCESS,
 			json_boolean(j->status == JOB_COMPLETED));

@@ -13,9 +13,10 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "histogram.h"
+#include "migration/pages/page_stats.h"
 #include "migration/wire/wire.h"
 #include "vmm/base/bytes.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/error.h"
 #include "vmm/base/uri.h"
 #include "vmm/machine/machine.h"
@@ -36,12 +37,10 @@ enum job_status {
 	JOB_COMPLETED, JOB_FAILED, JOB_CANCELLED, JOB_STATUSES
 };
 
-enum page_kind { PAGE_DEMAND, PAGE_PUSH, PAGE_KIND_ZERO, PAGE_POISON,
-		 PAGE_KINDS };
-
 /* Where demand latency is counted when the kernel doesn't name the vCPU */
-#define JOB_OTHER	MACHINE_CPUS_MAX
-#define JOB_LATENCIES	(MACHINE_CPUS_MAX + 1)
+#define JOB_OTHER	PAGE_STATS_OTHER
+#define JOB_LATENCIES	(PAGE_STATS_VCPUS + 1)
+_Static_assert(PAGE_STATS_VCPUS == MACHINE_CPUS_MAX, "one for each vCPU");
 #define JOB_STAGES	16
 
 /**
@@ -57,13 +56,7 @@ enum page_kind { PAGE_DEMAND, PAGE_PUSH, PAGE_KIND_ZERO, PAGE_POISON,
  * @pages_total: of RAM
  * @page_size:	bytes
  * @vcpus:	how many there are
- * @pages:	by kind: sent by a source, placed by a destination
- * @bytes:	on the wire, one way
- * @requests:	pages asked for
- * @duplicates:	pages that arrived when they were there already
- * @refused:	poison reported for pages that were there already
- * @demand:	latency from the fault's report to the page's placing, all vCPUs
- * @vcpu:	the same for each, and JOB_OTHER
+ * @count:	pages, bytes, latencies
  * @id:		of the migration, in hexadecimal
  * @arrived:	of the one that brought the guest here; kept when it leaves
  * @uri:	where it goes to, or where it arrives
@@ -83,9 +76,7 @@ struct job {
 	uint32_t page_size;
 	unsigned vcpus;
 
-	_Atomic uint64_t pages[PAGE_KINDS];
-	_Atomic uint64_t bytes, requests, duplicates, refused;
-	struct histogram demand, vcpu[JOB_LATENCIES];
+	struct page_stats count;
 
 	struct { const char *name; uint64_t start; } stages[JOB_STAGES];
 	unsigned stages_n;
@@ -93,9 +84,6 @@ struct job {
 	struct latency peer[JOB_LATENCIES + 1];
 	bool has_peer;
 };
-
-/** now_ns() - Monotonic time */
-uint64_t now_ns(void);
 
 /** job_init() - None yet */
 void job_init(struct job *j, struct control *control);

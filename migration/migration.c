@@ -29,7 +29,7 @@
  * @target:	a guest arrives, or has arrived
  * @bandwidth:	limit of the push, bytes per second; 0 for none
  * @no_poison:	a guest without lost memory may go where poison can't
- * @connections: that push, the main one among them
+ * @connections: that push
  */
 struct migration {
 	struct host *host;
@@ -76,9 +76,9 @@ static int start_leaving(struct migration *mig, const char *text,
 	mig->source = source_new(mig->host, &mig->job, &uri, err);
 	if (!mig->source)
 		return -err->code;
-	mig->source->bandwidth = mig->bandwidth;
+	pacer_set_limit(&mig->source->pages.pacer, mig->bandwidth);
 	mig->source->no_poison = mig->no_poison;
-	mig->source->pushers = mig->connections - 1;
+	mig->source->push.n = mig->connections;
 	return source_start(mig->source, err);
 }
 
@@ -246,7 +246,7 @@ static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
 #define BANDWIDTH_MIN	(1u << 20)	/* slower looks like a dead peer */
 #define CONNECTIONS	"multifd-channels"
 #define CONNECTIONS_AT_FIRST 2		/* as in QEMU */
-static_assert(CONNECTIONS_MAX == 1 + WIRE_PUSH_MAX, "main pushes, too");
+static_assert(CONNECTIONS_MAX == WIRE_PUSH_MAX, "all that push");
 
 static int check_parameters(json_t *args, struct error *err)
 {
@@ -283,7 +283,7 @@ static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 	if (rate)
 		mig->bandwidth = (uint64_t)json_integer_value(rate);
 	if (mig->source)
-		mig->source->bandwidth = mig->bandwidth;
+		pacer_set_limit(&mig->source->pages.pacer, mig->bandwidth);
 	return 0;
 }
 

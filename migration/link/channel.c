@@ -330,6 +330,22 @@ int channel_sendv(struct channel *c, struct iovec *iov, size_t n,
 	return 0;
 }
 
+long channel_send_some(struct channel *c, const void *data, size_t n,
+		       struct error *err)
+{
+	for (;;) {
+		ssize_t done = send(c->fd, data, n,
+				    MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (done >= 0)
+			return done;
+		if (errno == EAGAIN)
+			return 0;
+		if (errno != EINTR)
+			return lost(errno, err);
+	}
+}
+
 int channel_send(struct channel *c, const void *data, size_t n,
 		 struct error *err)
 {

@@ -135,6 +135,18 @@ long channel_recv_some(struct channel *c, void *data, size_t max, bool wait,
 		       struct error *err);
 
 /**
+ * channel_send_some() - Send as many bytes as the socket takes; never wait
+ * @c:		the channel
+ * @data:	the bytes
+ * @n:		how many
+ * @err:	why not
+ *
+ * Return: bytes sent, 0 if the socket takes none now, or as channel_send()
+ */
+long channel_send_some(struct channel *c, const void *data, size_t n,
+		       struct error *err);
+
+/**
  * channel_say() - Send a message
  * @c:		the channel
  * @m:		its header

@@ -29,10 +29,10 @@ static int send_image(struct source *s, const struct image *im,
 			n = WIRE_IMAGE_MAX;
 		m.length = (uint32_t)n;
 		rc = channel_say(&s->main, &m, im->data + at, err);
-		s->job->bytes += WIRE_HEADER + n;
-		s->pace.bytes += WIRE_HEADER + n;
+		s->job->count.bytes += WIRE_HEADER + n;
+		pacer_spend(&s->pages.pacer, now_ns(), WIRE_HEADER + n);
 		at += n;
-		source_throttle(s);
+		page_source_throttle(&s->pages);
 		if (!rc && s->cancelled)
 			rc = error_set(err, ECANCELED, "cancelled");
 	}

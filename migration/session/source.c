@@ -42,6 +42,7 @@ static bool cut(struct source *s, const struct error *why, bool by_demand)
 	pthread_mutex_unlock(&s->lock);
 
 	/* The other threads' waits end with their connections */
+	s->pages.stop = true;
 	source_disconnect(s);
 	return first;
 }
@@ -63,10 +64,9 @@ void source_lost(struct source *s, const struct error *why)
 static void end_demand(struct source *s)
 {
 	s->ending = true;
+	s->pages.stop = true;
 	channel_shut(&s->demand);
-	if (s->demand_started)
-		pthread_join(s->demand_thread, NULL);
-	s->demand_started = false;
+	demand_end(&s->answers);
 }
 
 /*
@@ -75,6 +75,7 @@ static void end_demand(struct source *s)
  */
 static void come_home(struct source *s, struct error *why)
 {
+	push_end(&s->push);
 	machine_set_pager(s->m, NULL);
 	if (s->before.state == RUN_RUNNING)
 		s->before.reason = WHY_MIGRATION_CANCELED;
@@ -150,10 +151,8 @@ static int source_pager(void *ctx, uint64_t offset, bool simulate,
 	if (!s->committed)
 		return error_set(err, EAGAIN,
 			"the guest is being handed over just now: try again");
-	s->injecting = page + 1;
-	if (sent_claim(&s->sent, page, 1))
+	if (ledger_hold(&s->pages.ledger, page))
 		return 1;
-	s->injecting = 0;
 	return error_set(err, EALREADY,
 		"0x%llx was already handed over to the destination: poison it there",
 		(unsigned long long)ram_gpa(&s->m->ram, offset));
@@ -163,10 +162,39 @@ static void source_pager_done(void *ctx, uint64_t offset)
 {
 	struct source *s = ctx;
 
-	if (!s->injecting)
-		return;
-	sent_release(&s->sent, (size_t)(offset / WIRE_PAGE));
-	s->injecting = 0;
+	(void)offset;
+	ledger_unhold(&s->pages.ledger);
+}
+
+/* A page that is to be sent can't be read: invariant 3 */
+static void source_note_poison(void *ctx, uint64_t gpa)
+{
+	struct source *s = ctx;
+	struct memory_failure f = { .gpa = gpa, .size = WIRE_PAGE,
+				    .action = MF_NOTED };
+	struct poison p = { .gpa = gpa, .size = WIRE_PAGE };
+	int rc = poison_add(&s->m->poison, &p);
+
+	if (rc > 0)
+		machine_failure(s->m, &f);
+	else if (rc < 0)
+		log_line("out of memory for the poison list");
+}
+
+static void source_push_lost(void *ctx, const struct error *why)
+{
+	source_lost(ctx, why);
+}
+
+static void source_demand_lost(void *ctx, const struct error *why)
+{
+	struct source *s = ctx;
+
+	/* At the end the main connection tells how it went */
+	if (s->finishing)
+		channel_shut(&s->demand);
+	else
+		source_lost(s, why);
 }
 
 struct source *source_new(struct host *h, struct job *job,
@@ -184,12 +212,12 @@ struct source *source_new(struct host *h, struct job *job,
 	s->uri = *uri;
 	s->main.fd = s->demand.fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_mutex_init(&s->policy_lock, NULL);
-	policy_init(&s->policy);
-	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
-		s->pusher[i].c.fd = -1;
-	if (batch_init(&s->batch) ||
-	    sent_init(&s->sent, s->m->ram.size / WIRE_PAGE) ||
+	push_init(&s->push, &s->pages, source_push_lost, s);
+	if (page_source_init(&s->pages, &s->m->ram, &job->count,
+			     source_note_poison, s) ||
+	    page_source_batch(&s->pages, &s->batch) ||
+	    demand_prepare(&s->answers, &s->pages, &s->demand,
+			   source_demand_lost, s, err) ||
 	    getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id)) {
 		error_set(err, ENOMEM, "out of memory for a migration");
 		source_free(s);
@@ -233,6 +261,7 @@ int source_cancel(struct source *s, struct error *err)
 	if (late)
 		return error_set(err, EBUSY,
 			"the guest was handed over already: a postcopy migration can't be cancelled");
+	s->pages.stop = true;
 	/* What it waits to hear never comes; saying goodbye still works */
 	channel_shut_in(&s->main);
 	return 0;
@@ -242,8 +271,8 @@ void source_disconnect(struct source *s)
 {
 	channel_shut(&s->main);
 	channel_shut(&s->demand);
-	for (unsigned i = 0; i < s->pushers; i++)
-		channel_shut(&s->pusher[i].c);
+	for (unsigned i = 0; i < s->push.n; i++)
+		channel_shut(&s->push.pusher[i].c);
 }
 
 void source_free(struct source *s)
@@ -254,18 +283,19 @@ void source_free(struct source *s)
 	s->cancelled |= !s->committed;
 	pthread_mutex_unlock(&s->lock);
 	s->ending = s->committed;
+	s->pages.stop = true;
 	source_disconnect(s);
 	if (s->started)
 		pthread_join(s->thread, NULL);
 	end_demand(s);
 	channel_close(&s->main);
 	channel_close(&s->demand);
-	for (unsigned i = 0; i < s->pushers; i++)
-		channel_close(&s->pusher[i].c);
-	sent_fini(&s->sent);
+	for (unsigned i = 0; i < s->push.n; i++)
+		channel_close(&s->push.pusher[i].c);
+	push_fini(&s->push);
+	page_source_fini(&s->pages);
 	batch_fini(&s->batch);
 	free(s->holes);
 	pthread_mutex_destroy(&s->lock);
-	pthread_mutex_destroy(&s->policy_lock);
 	free(s);
 }

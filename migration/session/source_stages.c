@@ -8,8 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mutant.h"
-#include "priority.h"
+#include "migration/pages/mutant.h"
 #include "source.h"
 #include "stages.h"
 #include "vmm/base/log.h"
@@ -26,7 +25,7 @@ static int say(struct source *s, enum wire_type type, const struct writer *w,
 	struct wire_msg m = { .type = type,
 			      .length = w ? (uint32_t)w->len : 0 };
 
-	s->job->bytes += WIRE_HEADER + m.length;
+	s->job->count.bytes += WIRE_HEADER + m.length;
 	return channel_say(&s->main, &m, w ? w->data : NULL, err);
 }
 
@@ -38,7 +37,7 @@ static int greet(struct source *s, struct channel *c, enum wire_role role,
 		.version = WIRE_VERSION, .role = role,
 		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
 		.page_size = WIRE_PAGE,
-		.push = role == WIRE_MAIN ? (uint16_t)s->pushers : 0,
+		.push = role == WIRE_MAIN ? (uint16_t)s->push.n : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
 	uint8_t out[WIRE_HELLO], *in = NULL;
@@ -61,8 +60,8 @@ static int greet(struct source *s, struct channel *c, enum wire_role role,
 			"the destination's WELCOME does not fit our HELLO");
 	if (!rc)
 		s->peer_poison = h.features & WIRE_POISON;
-	if (!rc && role == WIRE_MAIN && h.push < s->pushers)
-		s->pushers = h.push;
+	if (!rc && role == WIRE_MAIN && h.push < s->push.n)
+		s->push.n = h.push;
 	free(in);
 	return rc;
 }
@@ -120,10 +119,10 @@ int source_attach(struct source *s, struct error *err)
 {
 	int rc = greet(s, &s->demand, WIRE_DEMAND, err);
 
-	for (unsigned i = 0; i < s->pushers && !rc; i++) {
-		rc = greet(s, &s->pusher[i].c, WIRE_PUSH, err);
+	for (unsigned i = 0; i < s->push.n && !rc; i++) {
+		rc = greet(s, &s->push.pusher[i].c, WIRE_PUSH, err);
 		if (!rc)
-			channel_deadline(&s->pusher[i].c, SILENCE_MS);
+			channel_deadline(&s->push.pusher[i].c, SILENCE_MS);
 	}
 	channel_deadline(&s->main, SILENCE_MS);
 	/* It waits for requests, of which there may be none for long */
@@ -165,19 +164,6 @@ int source_scan(struct source *s, struct error *err)
 	return 0;
 }
 
-static int start_demand(struct source *s, struct error *err)
-{
-	int rc = pthread_create(&s->demand_thread, NULL, source_demand_main,
-				s);
-
-	if (rc)
-		return error_set(err, rc, "cannot start the demand thread: %s",
-				 strerrordesc_np(rc));
-	pthread_setname_np(s->demand_thread, "demand");
-	s->demand_started = true;
-	return 0;
-}
-
 /* From here on RAM does not change, so it may be read and asked for */
 int source_pause(struct source *s, struct error *err)
 {
@@ -192,7 +178,7 @@ int source_pause(struct source *s, struct error *err)
 	/* A poisoning that began before is in the list, later ones see @paused */
 	pthread_mutex_lock(&s->m->inject_lock);
 	pthread_mutex_unlock(&s->m->inject_lock);
-	return start_demand(s, err);
+	return demand_start(&s->answers, err);
 }
 
 int source_state(struct source *s, struct error *err)
@@ -214,8 +200,8 @@ static void claim_poison(struct source *s, const struct poison *p)
 	uint64_t offset;
 
 	if (ram_offset(&s->m->ram, p->gpa, p->size, &offset))
-		s->job->pages[PAGE_POISON] +=
-			sent_claim(&s->sent, offset / WIRE_PAGE,
+		s->job->count.pages[COUNT_POISON] +=
+			ledger_take(&s->pages.ledger, offset / WIRE_PAGE,
 				   p->size / WIRE_PAGE);
 }
 
@@ -258,12 +244,12 @@ static int put_hole(void *ctx, uint64_t offset, uint64_t len)
 
 	/* What doesn't fit in the list is found again when it is read */
 	while (n && z->n < ZERO_LIST_MAX) {
-		size_t free = sent_claim(&s->sent, page, n);
+		size_t free = ledger_take(&s->pages.ledger, page, n);
 
 		if (free) {
 			put_u64(&z->w, (uint64_t)page * WIRE_PAGE);
 			put_u64(&z->w, (uint64_t)free * WIRE_PAGE);
-			s->job->pages[PAGE_KIND_ZERO] += free;
+			s->job->count.pages[COUNT_ZERO] += free;
 			z->n++;
 		}
 		/* A page that somebody asked for already was answered */
@@ -307,14 +293,14 @@ static int send_hot(struct source *s, struct error *err)
 		uint64_t offset;
 
 		if (!ram_offset(&s->m->ram, gpa[i], WIRE_PAGE, &offset) ||
-		    !sent_claim(&s->sent, offset / WIRE_PAGE, 1))
+		    !ledger_take(&s->pages.ledger, offset / WIRE_PAGE, 1))
 			continue;
-		rc = batch_fill(s, &s->batch, offset / WIRE_PAGE, 1, err);
+		rc = batch_fill(&s->batch, offset / WIRE_PAGE, 1, err);
 		if (!rc)
-			rc = check_lost(s, s->batch.poison_pages, err);
+			rc = check_lost(s, s->batch.lost_pages, err);
 		if (!rc)
-			rc = batch_send(s, &s->batch, &s->main, PAGE_PUSH,
-					err);
+			rc = push_batch(&s->pages, &s->batch, &s->main,
+					COUNT_PUSH, err);
 	}
 	return rc;
 }
@@ -324,6 +310,8 @@ int source_prepare(struct source *s, struct error *err)
 	int rc = send_hot(s, err);
 
 	if (!rc)
+		rc = push_prepare(&s->push, err);
+	if (!rc)
 		rc = say(s, WIRE_MSG_PREPARE, NULL, err);
 	return rc ? rc : channel_expect(&s->main, WIRE_MSG_PREPARED, NULL,
 					NULL, err);
@@ -332,8 +320,8 @@ int source_prepare(struct source *s, struct error *err)
 /* Nobody has listened to these yet, so nobody knows */
 static bool pushers_alive(struct source *s)
 {
-	for (unsigned i = 0; i < s->pushers; i++)
-		if (channel_ended(&s->pusher[i].c))
+	for (unsigned i = 0; i < s->push.n; i++)
+		if (channel_ended(&s->push.pusher[i].c))
 			return false;
 	return true;
 }
@@ -373,6 +361,14 @@ int source_commit(struct source *s, struct error *err)
 						      WHY_POSTCOPY });
 	job_set(s->job, JOB_POSTCOPY, NULL);
 	return 0;
+}
+
+/* All pages go on the push connections; this one has nothing to say */
+int source_push(struct source *s, struct error *err)
+{
+	push_start(&s->push);
+	return push_end(&s->push) ? 0
+		: error_set(err, EPIPE, "a push connection was lost");
 }
 
 int source_finish(struct source *s, struct error *err)

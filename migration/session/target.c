@@ -12,36 +12,98 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "migration/pages/huge.h"
-#include "mutant.h"
+#include "migration/pages/mutant.h"
 #include "stages.h"
 #include "target.h"
 #include "vmm/base/log.h"
+#include "vmm/kvm/vcpu_stats.h"
+#include "vmm/machine/vcpu.h"
 #include "vmm/memory/uffd.h"
 
 #define HELLO_MS	10000	/* for who connects to say who it is */
 #define ACCEPT_AGAIN_US	100000	/* out of descriptors, say */
 
-void target_end_pager(struct target *t)
+static unsigned target_vcpu_of(void *ctx, pid_t tid)
 {
-	t->ending = true;
-	target_wake_pager(t);
-	if (t->pager_started)
-		pthread_join(t->pager, NULL);
-	t->pager_started = false;
+	struct target *t = ctx;
+
+	for (unsigned i = 0; i < t->m->cfg.cpus; i++)
+		if (t->m->vcpu[i].tid == tid)
+			return i;
+	return PAGE_STATS_OTHER;
 }
 
-void target_close_uffd(struct target *t)
+static bool target_vcpu_blocked(void *ctx, unsigned vcpu)
 {
-	pthread_mutex_lock(&t->hook_lock);
-	if (t->uffd >= 0)
-		close(t->uffd);
-	t->uffd = -1;
-	pthread_mutex_unlock(&t->hook_lock);
+	struct target *t = ctx;
+
+	return vcpu_blocking(&t->m->vcpu[vcpu]);
+}
+
+/*
+ * Between PREPARED and COMMIT only the main connection can tell what became of
+ * the source: then this is remembered until it has
+ */
+static void target_demand_lost(void *ctx, const struct error *why)
+{
+	struct target *t = ctx;
+	bool wait;
+
+	pthread_mutex_lock(&t->lock);
+	wait = t->prepared && !t->committed;
+	if (wait && !t->lost.code)
+		t->lost = *why;
+	pthread_mutex_unlock(&t->lock);
+	if (!wait)
+		target_fail(t, why);
+}
+
+static void target_push_lost(void *ctx, const struct error *why)
+{
+	target_fail(ctx, why);
+}
+
+int target_start_faults(struct target *t, struct error *err)
+{
+	const struct fault_session fs = {
+		.ctx = t, .vcpus = t->m->cfg.cpus, .vcpu_of = target_vcpu_of,
+		.vcpu_blocked = target_vcpu_blocked,
+		.lost = target_demand_lost,
+	};
+
+	return fault_start(&t->faults, &t->store, &t->demand, &fs, err);
+}
+
+static int target_poisoned(void *ctx, uint64_t gpa, uint64_t size,
+			   bool delivered)
+{
+	struct target *t = ctx;
+	struct poison p = { .gpa = gpa, .size = size, .delivered = delivered };
+	struct memory_failure f = { .gpa = gpa, .size = size,
+				    .action = MF_NOTED };
+	int rc = poison_add(&t->m->poison, &p);
+
+	if (rc > 0)
+		machine_failure(t->m, &f);
+	return rc < 0 ? rc : 0;
+}
+
+static void target_crash(void *ctx)
+{
+	struct target *t = ctx;
+
+	machine_crash(t->m);
+}
+
+int target_inject(void *ctx, uint64_t offset, bool simulate,
+		  struct error *err)
+{
+	struct target *t = ctx;
+
+	return page_store_inject(&t->store, offset, simulate, err);
 }
 
 void target_drop_received(struct target *t)
@@ -75,10 +137,8 @@ static void let_loader_go(struct target *t)
 	pthread_mutex_lock(&t->lock);
 	t->broken |= !t->prepared;
 	pthread_mutex_unlock(&t->lock);
-	pthread_mutex_lock(&t->hook_lock);
-	if (t->broken && t->uffd >= 0)
-		uffd_unregister(t->uffd, t->m->ram.base, t->m->ram.size);
-	pthread_mutex_unlock(&t->hook_lock);
+	if (t->broken)
+		page_store_abandon(&t->store);
 }
 
 static void show_lost(struct target *t)
@@ -96,8 +156,8 @@ static void shut_all(struct target *t)
 {
 	channel_shut(&t->main);
 	channel_shut(&t->demand);
-	for (unsigned i = 0; i < t->takers; i++)
-		channel_shut(&t->taker[i].c);
+	for (unsigned i = 0; i < t->receive.n; i++)
+		channel_shut(&t->receive.receiver[i].c);
 }
 
 void target_fail(struct target *t, const struct error *why)
@@ -114,6 +174,8 @@ void target_fail(struct target *t, const struct error *why)
 	pthread_mutex_unlock(&t->lock);
 	let_loader_go(t);
 
+	if (t->prepared)
+		fault_cut(&t->faults);
 	shut_all(t);
 	if (!first)
 		return;
@@ -125,27 +187,25 @@ void target_fail(struct target *t, const struct error *why)
 /* Throw away what a failed attempt left, to be ready for the next one */
 static void start_over(struct target *t)
 {
-	target_end_pager(t);
-	target_end_takers(t);
+	t->ending = true;
+	fault_end(&t->faults);
+	receive_end(&t->receive);
 	pthread_mutex_lock(&t->lock);
 	channel_close(&t->main);
 	channel_close(&t->demand);
 	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
-		channel_close(&t->taker[i].c);
-	t->takers = 0;
+		channel_close(&t->receive.receiver[i].c);
+	t->receive.n = 0;
 	pthread_mutex_unlock(&t->lock);
 	/* Whoever waits for a page gets a zero page now, and must not run with
 	 * it. The machine goes last, since its end waits for who waits
 	 */
 	if (t->m)
 		machine_halt(t->m);
-	target_close_uffd(t);		/* from here on nobody else looks at the machine */
+	page_store_close(&t->store);	/* from here on nobody else looks at the machine */
 	machine_free(t->m);
 	t->m = NULL;
-	huge_free(t);
-	pages_fini(&t->pages);
 	target_drop_received(t);
-	t->inflight.n = 0;
 	t->prepared = t->broken = t->failed = t->ending = false;
 	error_clear(&t->lost);
 }
@@ -230,15 +290,12 @@ struct target *target_new(struct host *h, struct job *job,
 	t->job = job;
 	t->uri = *uri;
 	t->main.fd = t->demand.fd = -1;
-	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
-		t->taker[i].c.fd = -1;
-	t->uffd = -1;
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_mutex_init(&t->inflight.lock, NULL);
-	t->inflight.job = job;
-	pthread_mutex_init(&t->hook_lock, NULL);
 	t->can_poison = kernel_can_poison();
-	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	page_store_init(&t->store, &job->count, &(struct page_store_events){
+		.ctx = t, .poisoned = target_poisoned, .crash = target_crash,
+	}, t->can_poison);
+	receive_init(&t->receive, &t->store, target_push_lost, t);
 	t->listener = channel_listen(uri, err);
 	rc = t->listener < 0 ? t->listener
 	     : pthread_create(&t->thread, NULL, target_main, t);
@@ -279,9 +336,8 @@ void target_free(struct target *t)
 		close(t->listener);
 	if (t->uri.kind == URI_UNIX && t->listener >= 0)
 		unlink(t->uri.path);
-	close(t->wake);
+	receive_fini(&t->receive);
+	page_store_fini(&t->store);
 	pthread_mutex_destroy(&t->lock);
-	pthread_mutex_destroy(&t->inflight.lock);
-	pthread_mutex_destroy(&t->hook_lock);
 	free(t);
 }

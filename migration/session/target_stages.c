@@ -7,15 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "migration/pages/huge.h"
 #include "stages.h"
 #include "target.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/description.h"
-#include "vmm/memory/uffd.h"
 
 #define HELLO_MS	10000
 #define SILENCE_MS	20000
@@ -36,7 +33,7 @@ static int welcome(struct target *t, struct channel *c, enum wire_role role,
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role, .page_size = WIRE_PAGE,
 		.features = t->can_poison ? WIRE_POISON : 0,
-		.push = role == WIRE_MAIN ? (uint16_t)t->takers : 0,
+		.push = role == WIRE_MAIN ? (uint16_t)t->receive.n : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_WELCOME,
 			      .length = WIRE_HELLO };
@@ -75,27 +72,8 @@ int target_hello(struct target *t, struct error *err)
 		return rc;
 	memcpy(t->id, h.id, WIRE_ID);
 	job_name(t->job, t->id, &t->uri);
-	t->takers = h.push < WIRE_PUSH_MAX ? h.push : WIRE_PUSH_MAX;
+	t->receive.n = h.push < WIRE_PUSH_MAX ? h.push : WIRE_PUSH_MAX;
 	return welcome(t, &t->main, WIRE_MAIN, err);
-}
-
-/* RAM is empty, and stays so until we place something (invariant 11) */
-static int register_ram(struct target *t, struct error *err)
-{
-	struct ram *ram = &t->m->ram;
-
-	t->uffd = uffd_open(t->can_poison, err);
-	if (t->uffd < 0)
-		return t->uffd;
-	if (madvise(ram->base, ram->size, MADV_NOHUGEPAGE) && errno != EINVAL)
-		return error_set(err, errno, "MADV_NOHUGEPAGE: %s",
-				 strerrordesc_np(errno));
-	if (pages_init(&t->pages, ram->size / WIRE_PAGE))
-		return error_set(err, ENOMEM, "out of memory for pages");
-	if (ram->unit > WIRE_PAGE && huge_new(t))
-		return error_set(err, ENOMEM, "out of memory for pages");
-	return uffd_register(t->uffd, ram->base, ram->size, UFFD_MISSING,
-			     err);
 }
 
 static int build_machine(struct target *t, const uint8_t *fdt, uint32_t len,
@@ -132,21 +110,10 @@ int target_build(struct target *t, struct error *err)
 	free(fdt);
 	if (!rc) {
 		job_machine(t->job, t->m);
-		rc = register_ram(t, err);
+		/* Empty, and it stays so until something is placed (invariant 11) */
+		rc = page_store_open(&t->store, &t->m->ram, err);
 	}
 	return rc ? rc : say(t, WIRE_MSG_BUILT, NULL, err);
-}
-
-static int start_pager(struct target *t, struct error *err)
-{
-	int rc = pthread_create(&t->pager, NULL, target_pager_main, t);
-
-	if (rc)
-		return error_set(err, rc, "cannot start the pager: %s",
-				 strerrordesc_np(rc));
-	pthread_setname_np(t->pager, "pager");
-	t->pager_started = true;
-	return 0;
 }
 
 /* Is this the connection that our source opens now? If not, tell it so */
@@ -197,13 +164,14 @@ int target_attach(struct target *t, struct error *err)
 {
 	int rc = accept_next(t, &t->demand, WIRE_DEMAND, err);
 
-	for (unsigned i = 0; i < t->takers && !rc; i++) {
-		rc = accept_next(t, &t->taker[i].c, WIRE_PUSH, err);
+	for (unsigned i = 0; i < t->receive.n && !rc; i++) {
+		rc = accept_next(t, &t->receive.receiver[i].c, WIRE_PUSH, err);
 		if (!rc)
-			channel_deadline(&t->taker[i].c, SILENCE_MS);
+			channel_deadline(&t->receive.receiver[i].c, SILENCE_MS);
 	}
 	channel_deadline(&t->main, SILENCE_MS);
-	return rc ? rc : start_pager(t, err);
+	rc = rc ? rc : receive_prepare(&t->receive, err);
+	return rc ? rc : target_start_faults(t, err);
 }
 
 int target_state(struct target *t, struct error *err)
@@ -239,8 +207,9 @@ static int load_poison(struct target *t, struct error *err)
 				"poison list: 0x%llx is not whole pages",
 				(unsigned long long)p[i].gpa);
 		else
-			rc = target_poison(t, p[i].gpa, p[i].size / WIRE_PAGE,
-					   p[i].delivered, err);
+			rc = page_store_poison(&t->store, p[i].gpa,
+					       p[i].size / WIRE_PAGE,
+					       p[i].delivered, err);
 	}
 	if (!rc && !reader_done(&r))
 		rc = error_set(err, EBADMSG, "poison list: wrong length");
@@ -252,7 +221,7 @@ static int load_zeroes(struct target *t, struct error *err)
 {
 	struct reader r = { .data = t->zero, .len = t->zero_len };
 	uint32_t n = get_u32(&r);
-	uint64_t pages = t->pages.n;
+	uint64_t pages = t->store.table.n;
 
 	for (uint32_t i = 0; i < n && !r.failed; i++) {
 		uint64_t at = get_u64(&r), len = get_u64(&r);
@@ -263,14 +232,13 @@ static int load_zeroes(struct target *t, struct error *err)
 			return error_set(err, EBADMSG,
 				"zero list: entry %u is not whole pages of RAM",
 				i);
-		t->job->pages[PAGE_KIND_ZERO] +=
-			pages_set_zero(&t->pages, at / WIRE_PAGE,
-				       len / WIRE_PAGE);
+		page_store_set_zero(&t->store, at / WIRE_PAGE,
+				    len / WIRE_PAGE);
 	}
 	if (!reader_done(&r))
 		return error_set(err, EBADMSG, "zero list: wrong length");
 	/* What is lost in the midst of zeroes was learned before */
-	return huge_settle(t, err);
+	return page_store_settle(&t->store, err);
 }
 
 static int load_state(struct target *t, struct error *err)
@@ -284,7 +252,7 @@ static int load_state(struct target *t, struct error *err)
 /* What comes before PREPARE are the pages that the guest needs first */
 static int hear_prepare(struct target *t, struct error *err)
 {
-	uint8_t *data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
+	uint8_t *data = receive_buffer();
 	struct wire_msg m;
 	int rc;
 
@@ -303,7 +271,8 @@ static int hear_prepare(struct target *t, struct error *err)
 		}
 		rc = channel_recv(&t->main, data, m.length, err);
 		if (!rc)
-			rc = target_message(t, &m, data, PAGE_PUSH, err);
+			rc = page_store_message(&t->store, &m, data, false,
+						err);
 		if (rc)
 			break;
 	}
@@ -321,7 +290,7 @@ static int promise(struct target *t, struct error *err)
 		rc = error_set(err, EPIPE,
 			"the connection was lost while the state was loaded");
 	else
-		t->prepared = true;
+		t->prepared = t->store.accepted = true;
 	pthread_mutex_unlock(&t->lock);
 	return rc;
 }
@@ -329,7 +298,7 @@ static int promise(struct target *t, struct error *err)
 /* All was read: now it is loaded (invariant 6) */
 int target_prepare(struct target *t, struct error *err)
 {
-	struct pager p = { .ctx = t, .poison = target_pager_hook,
+	struct pager p = { .ctx = t, .poison = target_inject,
 			   .missing = true };
 	int rc = load_poison(t, err);
 
@@ -380,11 +349,11 @@ static int wait_last_pages(struct target *t, struct error *err)
 {
 	const uint64_t end = now_ns() + LAST_PAGES_MS * 1000000ull;
 
-	while (t->pages.missing) {
+	while (t->store.table.missing) {
 		if (now_ns() > end || t->failed || t->ending)
 			return error_set(err, EPROTO,
 				"the source has finished, but %zu pages are missing",
-				(size_t)t->pages.missing);
+				(size_t)t->store.table.missing);
 		usleep(1000);
 	}
 	return 0;
@@ -397,24 +366,38 @@ static int wait_last_pages(struct target *t, struct error *err)
  */
 static void let_go(struct target *t)
 {
-	struct ram *ram = &t->m->ram;
-	int rc;
-
-	target_end_pager(t);
-	pthread_mutex_lock(&t->hook_lock);
-	rc = uffd_unregister(t->uffd, ram->base, ram->size);
-	/* Closing does the same, and can't fail */
-	if (rc)
-		log_line("UFFDIO_UNREGISTER: %s", strerrordesc_np(-rc));
-	close(t->uffd);
-	t->uffd = -1;
-	huge_free(t);
-	pthread_mutex_unlock(&t->hook_lock);
+	t->ending = true;
+	fault_end(&t->faults);
+	page_store_close(&t->store);
 	machine_set_reason(t->m, WHY_POSTCOPY, WHY_MIGRATED);
 	/* Last: from here on it may be dumped; and a reset that has waited for
 	 * it drops RAM, and loads a kernel
 	 */
 	machine_set_pager(t->m, NULL);
+}
+
+/* The main connection is silent while pages arrive on the others */
+static int hear_done(struct target *t, struct error *err)
+{
+	int rc;
+
+	do {
+		error_clear(err);
+		rc = channel_expect(&t->main, WIRE_MSG_DONE, NULL, NULL, err);
+	} while (rc == -ETIMEDOUT && t->receive.running && !t->failed);
+	return rc;
+}
+
+int target_receive(struct target *t, struct error *err)
+{
+	int rc;
+
+	receive_start(&t->receive);
+	rc = hear_done(t, err);
+	if (rc)
+		return rc;
+	return receive_end(&t->receive) ? 0
+		: error_set(err, EPIPE, "a push connection was lost");
 }
 
 int target_finish(struct target *t, struct error *err)

@@ -63,8 +63,8 @@ enum wire_type {
 
 enum wire_role { WIRE_MAIN, WIRE_DEMAND, WIRE_PUSH, WIRE_ROLES };
 
-/* Push connections beside main that a destination takes at most */
-#define WIRE_PUSH_MAX		7
+/* Push connections that a destination takes at most */
+#define WIRE_PUSH_MAX		8
 
 /**
  * struct wire_msg - A message's header
