@@ -30,7 +30,7 @@ void job_init(struct job *j, struct control *control)
 
 static void clear_counts(struct job *j)
 {
-	page_stats_clear(&j->count);
+	page_stats_clear(&j->stats);
 	j->has_peer = false;
 }
 
@@ -135,10 +135,10 @@ static void put_one(struct writer *w, const struct histogram *h)
 void job_put_latency(const struct job *j, struct writer *w)
 {
 	put_u32(w, j->vcpus);
-	put_one(w, &j->count.demand);
+	put_one(w, &j->stats.demand);
 	for (unsigned i = 0; i < j->vcpus; i++)
-		put_one(w, &j->count.vcpu[i]);
-	put_one(w, &j->count.vcpu[JOB_OTHER]);
+		put_one(w, &j->stats.vcpu[i]);
+	put_one(w, &j->stats.vcpu[JOB_OTHER]);
 }
 
 static void get_one(struct reader *r, struct latency *l)
@@ -171,7 +171,7 @@ static struct latency latency_of(const struct job *j, unsigned i)
 {
 	if (j->outgoing)
 		return j->has_peer ? j->peer[i] : (struct latency){ 0 };
-	return histogram_read(i == JOB_LATENCIES ? &j->count.demand : &j->count.vcpu[i]);
+	return histogram_read(i == JOB_LATENCIES ? &j->stats.demand : &j->stats.vcpu[i]);
 }
 
 static json_t *latency_json(struct latency l)
@@ -220,13 +220,13 @@ static json_t *ferry_json(const struct job *j, uint64_t to)
 		"side", j->outgoing ? "source" : "destination",
 		"id", j->id, "arrived-as", j->arrived, "uri", j->uri,
 		"stage", j->stage, "pages",
-		"demand", (json_int_t)j->count.pages[COUNT_DEMAND],
-		"push", (json_int_t)j->count.pages[COUNT_PUSH],
-		"zero", (json_int_t)j->count.pages[COUNT_ZERO],
-		"poison", (json_int_t)j->count.pages[COUNT_POISON],
-		"bytes", (json_int_t)j->count.bytes,
-		"duplicates", (json_int_t)j->count.duplicates,
-		"poison-refused", (json_int_t)j->count.refused,
+		"demand", (json_int_t)j->stats.pages[COUNT_DEMAND],
+		"push", (json_int_t)j->stats.pages[COUNT_PUSH],
+		"zero", (json_int_t)j->stats.pages[COUNT_ZERO],
+		"poison", (json_int_t)j->stats.pages[COUNT_POISON],
+		"bytes", (json_int_t)j->stats.bytes,
+		"duplicates", (json_int_t)j->stats.duplicates,
+		"poison-refused", (json_int_t)j->stats.refused,
 		"demand-latency-us", latency_json(latency_of(j, JOB_LATENCIES)),
 		"vcpus", vcpus_json(j),
 		"asynchronous", latency_json(latency_of(j, JOB_OTHER)),
@@ -238,7 +238,7 @@ static uint64_t pages_done(const struct job *j)
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < PAGE_COUNTS; i++)
-		n += j->count.pages[i];
+		n += j->stats.pages[i];
 	return n < j->pages_total ? n : j->pages_total;
 }
 
@@ -246,24 +246,24 @@ static double rate(const struct job *j, uint64_t to)
 {
 	double t = ms(j->run ? j->run : j->start, to);
 
-	return t > 0 ? (double)j->count.bytes / t * 1e3 : 0;
+	return t > 0 ? (double)j->stats.bytes / t * 1e3 : 0;
 }
 
 static json_t *ram_json(const struct job *j, uint64_t to)
 {
 	uint64_t done = pages_done(j), size = j->page_size;
-	uint64_t data = j->count.pages[COUNT_DEMAND] + j->count.pages[COUNT_PUSH];
+	uint64_t data = j->stats.pages[COUNT_DEMAND] + j->stats.pages[COUNT_PUSH];
 
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}",
 		"total", (json_int_t)(j->pages_total * size),
-		"transferred", (json_int_t)j->count.bytes,
+		"transferred", (json_int_t)j->stats.bytes,
 		"remaining", (json_int_t)((j->pages_total - done) * size),
-		"duplicate", (json_int_t)j->count.pages[COUNT_ZERO],
+		"duplicate", (json_int_t)j->stats.pages[COUNT_ZERO],
 		"normal", (json_int_t)data,
 		"normal-bytes", (json_int_t)(data * size),
 		"page-size", (json_int_t)size,
 		"mbps", rate(j, to) * 8 / 1e6,
-		"postcopy-requests", (json_int_t)j->count.requests);
+		"postcopy-requests", (json_int_t)j->stats.requests);
 }
 
 static void set_job(json_t *o, enum job_word word, json_t *value)
@@ -276,8 +276,8 @@ static json_t *libvirt_json(const struct job *j, uint64_t to)
 {
 	json_int_t size = j->page_size, total = (json_int_t)j->pages_total;
 	json_int_t done = (json_int_t)pages_done(j);
-	json_int_t data = (json_int_t)(j->count.pages[COUNT_DEMAND] +
-				       j->count.pages[COUNT_PUSH]);
+	json_int_t data = (json_int_t)(j->stats.pages[COUNT_DEMAND] +
+				       j->stats.pages[COUNT_PUSH]);
 	json_t *o = json_object();
 
 	set_job(o, JOB_OPERATION,
@@ -289,19 +289,19 @@ static json_t *libvirt_json(const struct job *j, uint64_t to)
 	set_job(o, JOB_SETUP_TIME,
 		json_integer((json_int_t)ms(j->start, j->pause)));
 	set_job(o, JOB_DATA_TOTAL, json_integer(total * size));
-	set_job(o, JOB_DATA_PROCESSED, json_integer((json_int_t)j->count.bytes));
+	set_job(o, JOB_DATA_PROCESSED, json_integer((json_int_t)j->stats.bytes));
 	set_job(o, JOB_DATA_REMAINING, json_integer((total - done) * size));
 	set_job(o, JOB_MEMORY_TOTAL, json_integer(total * size));
 	set_job(o, JOB_MEMORY_PROCESSED, json_integer(done * size));
 	set_job(o, JOB_MEMORY_REMAINING, json_integer((total - done) * size));
 	set_job(o, JOB_MEMORY_CONSTANT,
-		json_integer((json_int_t)j->count.pages[COUNT_ZERO]));
+		json_integer((json_int_t)j->stats.pages[COUNT_ZERO]));
 	set_job(o, JOB_MEMORY_NORMAL, json_integer(data));
 	set_job(o, JOB_MEMORY_NORMAL_BYTES, json_integer(data * size));
 	set_job(o, JOB_MEMORY_BPS, json_integer((json_int_t)rate(j, to)));
 	set_job(o, JOB_MEMORY_PAGE_SIZE, json_integer(size));
 	set_job(o, JOB_MEMORY_POSTCOPY_REQS,
-		json_integer((json_int_t)j->count.requests));
+		json_integer((json_int_t)j->stats.requests));
 	if (job_ended(j->status))
 		set_job(o, JOB_SUCCESS,
 			json_boolean(j->status == JOB_COMPLETED));

@@ -56,7 +56,7 @@ _Static_assert(PAGE_STATS_VCPUS == MACHINE_CPUS_MAX, "one for each vCPU");
  * @pages_total: of RAM
  * @page_size:	bytes
  * @vcpus:	how many there are
- * @count:	pages, bytes, latencies
+ * @stats:	pages, bytes, latencies
  * @id:		of the migration, in hexadecimal
  * @arrived:	of the one that brought the guest here; kept when it leaves
  * @uri:	where it goes to, or where it arrives
@@ -76,7 +76,7 @@ struct job {
 	uint32_t page_size;
 	unsigned vcpus;
 
-	struct page_stats count;
+	struct page_stats stats;
 
 	struct { const char *name; uint64_t start; } stages[JOB_STAGES];
 	unsigned stages_n;

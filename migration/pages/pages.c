@@ -332,6 +332,29 @@ bool pages_lose(struct pages *t, size_t i)
 	return pages_step(t, i, 1, step_lose, true);
 }
 
+/* Mark the missing pages of a part of a MIXED chunk */
+static void words_set_zero(struct pages *t, size_t i, size_t n,
+			   struct tally *y)
+{
+	while (n) {
+		struct span s = { .lane = i % LANES, .n = LANES - i % LANES };
+		uint64_t untouched = 0;
+
+		if (s.n > n)
+			s.n = (unsigned)n;
+		if (s.n == LANES && atomic_compare_exchange_strong(
+				&t->word[i / LANES], &untouched,
+				BASE_ZERO * ALL_LANES)) {
+			y->to[BASE_ZERO] += LANES;
+			y->from[BASE_MISSING] += LANES;
+		} else {
+			span_step(t, i / LANES, &s, step_zero, false, y);
+		}
+		i += s.n;
+		n -= s.n;
+	}
+}
+
 /* Mark a whole chunk whose pages were never touched. Return: whether it was */
 static bool chunk_set_zero(struct pages *t, size_t i, size_t n)
 {
@@ -345,23 +368,23 @@ static bool chunk_set_zero(struct pages *t, size_t i, size_t n)
 size_t pages_set_zero(struct pages *t, size_t i, size_t n)
 {
 	struct tally y = { { 0 }, { 0 } };
-	size_t done = 0;
 
 	while (n) {
 		size_t now = CHUNK_PAGES - i % CHUNK_PAGES;
 
 		if (now > n)
 			now = n;
-		if (chunk_set_zero(t, i, n))
+		if (chunk_set_zero(t, i, n)) {
 			y.to[BASE_ZERO] += now;
-		else
-			done += pages_step(t, i, now, step_zero, false);
+			y.from[BASE_MISSING] += now;
+		} else if (chunk_decide(t, i) == BASE_MISSING) {
+			words_set_zero(t, i, now, &y);
+		}
 		i += now;
 		n -= now;
 	}
-	y.from[BASE_MISSING] = y.to[BASE_ZERO];
 	pages_count(t, &y);
-	return done + y.to[BASE_ZERO];
+	return y.to[BASE_ZERO];
 }
 
 size_t pages_next_requested(const struct pages *t, size_t i, size_t end)

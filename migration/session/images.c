@@ -29,7 +29,7 @@ static int send_image(struct source *s, const struct image *im,
 			n = WIRE_IMAGE_MAX;
 		m.length = (uint32_t)n;
 		rc = channel_say(&s->main, &m, im->data + at, err);
-		s->job->count.bytes += WIRE_HEADER + n;
+		s->job->stats.bytes += WIRE_HEADER + n;
 		pacer_spend(&s->pages.pacer, now_ns(), WIRE_HEADER + n);
 		at += n;
 		page_source_throttle(&s->pages);

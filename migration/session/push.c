@@ -17,10 +17,8 @@ void push_init(struct push_group *g, struct page_source *pages,
 	       void (*lost)(void *ctx, const struct error *why), void *ctx)
 {
 	*g = (struct push_group){ .pages = pages, .lost = lost, .ctx = ctx };
-	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++) {
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
 		g->pusher[i].group = g;
-		g->pusher[i].c.fd = -1;
-	}
 	start_gate_init(&g->gate);
 }
 
@@ -47,7 +45,7 @@ static int push_run(struct page_source *p, struct pusher *me, size_t first,
 	if (rc)
 		return rc;
 	pacer_spend(&p->pacer, now_ns(), me->batch.bytes);
-	return push_batch(p, &me->batch, &me->c, COUNT_PUSH, err);
+	return push_batch(p, &me->batch, me->c, COUNT_PUSH, err);
 }
 
 /* Until every page was taken by this or another thread */
@@ -86,7 +84,7 @@ static void *pusher_main(void *arg)
 		return NULL;
 	rc = push_pages(me, &err);
 	if (!rc)
-		rc = channel_say(&me->c, &done, NULL, &err);
+		rc = channel_say(me->c, &done, NULL, &err);
 	if (rc)
 		me->group->lost(me->group->ctx, &err);
 	return rc ? NULL : me;

@@ -20,13 +20,13 @@ struct push_group;
 /**
  * struct pusher - A push connection and its thread
  * @group:	its group
- * @c:		the connection
+ * @c:		the connection, the session's
  * @batch:	buffers
  * @thread, @started: the thread, while there is one
  */
 struct pusher {
 	struct push_group *group;
-	struct channel c;
+	struct channel *c;
 	struct batch batch;
 	pthread_t thread;
 	bool started;
@@ -36,7 +36,7 @@ struct pusher {
  * struct push_group - All push threads of a source
  * @pages:	what they send
  * @pusher:	the threads, @n of them
- * @n:		set by the session before push_prepare()
+ * @n:		set by the session before push_prepare(), with each @c
  * @gate:	where they wait until push_start()
  * @lost:	called by a thread whose connection fails, with @ctx
  */

@@ -13,10 +13,8 @@ void receive_init(struct receive_group *g, struct page_store *store,
 {
 	*g = (struct receive_group){ .store = store, .lost = lost,
 				     .ctx = ctx };
-	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++) {
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
 		g->receiver[i].group = g;
-		g->receiver[i].c.fd = -1;
-	}
 	start_gate_init(&g->gate);
 }
 
@@ -43,11 +41,11 @@ static int receive_pages(struct receiver *me, struct error *err)
 	int rc;
 
 	do {
-		rc = channel_hear(&me->c, &m, err);
+		rc = channel_hear(me->c, &m, err);
 		if (rc || m.type == WIRE_MSG_DONE)
 			break;
 		if (m.type == WIRE_MSG_PAGES)
-			rc = channel_recv(&me->c, me->data, m.length, err);
+			rc = channel_recv(me->c, me->data, m.length, err);
 		if (!rc)
 			rc = page_store_message(store, &m, me->data, false,
 						err);

@@ -19,13 +19,13 @@ struct receive_group;
 /**
  * struct receiver - A push connection and its thread
  * @group:	its group
- * @c:		the connection
+ * @c:		the connection, the session's
  * @data:	buffer of one message's pages
  * @thread, @started: the thread, while there is one
  */
 struct receiver {
 	struct receive_group *group;
-	struct channel c;
+	struct channel *c;
 	uint8_t *data;
 	pthread_t thread;
 	bool started;
@@ -35,7 +35,7 @@ struct receiver {
  * struct receive_group - All receive threads of a destination
  * @store:	where pages go
  * @receiver:	the threads, @n of them
- * @n:		set by the session before receive_prepare()
+ * @n:		set by the session before receive_prepare(), with each @c
  * @gate:	where they wait until receive_start()
  * @running:	threads that have not ended
  * @lost:	called by a thread whose connection fails, with @ctx

@@ -213,7 +213,11 @@ struct source *source_new(struct host *h, struct job *job,
 	s->main.fd = s->demand.fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	push_init(&s->push, &s->pages, source_push_lost, s);
-	if (page_source_init(&s->pages, &s->m->ram, &job->count,
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++) {
+		s->pushing[i].fd = -1;
+		s->push.pusher[i].c = &s->pushing[i];
+	}
+	if (page_source_init(&s->pages, &s->m->ram, &job->stats,
 			     source_note_poison, s) ||
 	    page_source_batch(&s->pages, &s->batch) ||
 	    demand_prepare(&s->answers, &s->pages, &s->demand,
@@ -272,7 +276,7 @@ void source_disconnect(struct source *s)
 	channel_shut(&s->main);
 	channel_shut(&s->demand);
 	for (unsigned i = 0; i < s->push.n; i++)
-		channel_shut(&s->push.pusher[i].c);
+		channel_shut(&s->pushing[i]);
 }
 
 void source_free(struct source *s)
@@ -291,7 +295,7 @@ void source_free(struct source *s)
 	channel_close(&s->main);
 	channel_close(&s->demand);
 	for (unsigned i = 0; i < s->push.n; i++)
-		channel_close(&s->push.pusher[i].c);
+		channel_close(&s->pushing[i]);
 	push_fini(&s->push);
 	page_source_fini(&s->pages);
 	batch_fini(&s->batch);

@@ -33,7 +33,8 @@ struct extent {
  * @main:	connection for the stages
  * @demand:	connection for what is asked for
  * @pages:	what is sent, and what was
- * @push:	push connections and their threads
+ * @pushing:	push connections
+ * @push:	their threads
  * @answers:	demand thread
  * @id:		names the migration on both connections
  * @holes:	RAM that seemed never written while the guest still ran
@@ -55,7 +56,7 @@ struct source {
 	struct machine *m;
 	struct job *job;
 	struct uri uri;
-	struct channel main, demand;
+	struct channel main, demand, pushing[WIRE_PUSH_MAX];
 	struct page_source pages;
 	struct push_group push;
 	struct demand_server answers;

@@ -25,7 +25,7 @@ static int say(struct source *s, enum wire_type type, const struct writer *w,
 	struct wire_msg m = { .type = type,
 			      .length = w ? (uint32_t)w->len : 0 };
 
-	s->job->count.bytes += WIRE_HEADER + m.length;
+	s->job->stats.bytes += WIRE_HEADER + m.length;
 	return channel_say(&s->main, &m, w ? w->data : NULL, err);
 }
 
@@ -120,9 +120,9 @@ int source_attach(struct source *s, struct error *err)
 	int rc = greet(s, &s->demand, WIRE_DEMAND, err);
 
 	for (unsigned i = 0; i < s->push.n && !rc; i++) {
-		rc = greet(s, &s->push.pusher[i].c, WIRE_PUSH, err);
+		rc = greet(s, &s->pushing[i], WIRE_PUSH, err);
 		if (!rc)
-			channel_deadline(&s->push.pusher[i].c, SILENCE_MS);
+			channel_deadline(&s->pushing[i], SILENCE_MS);
 	}
 	channel_deadline(&s->main, SILENCE_MS);
 	/* It waits for requests, of which there may be none for long */
@@ -200,7 +200,7 @@ static void claim_poison(struct source *s, const struct poison *p)
 	uint64_t offset;
 
 	if (ram_offset(&s->m->ram, p->gpa, p->size, &offset))
-		s->job->count.pages[COUNT_POISON] +=
+		s->job->stats.pages[COUNT_POISON] +=
 			ledger_take(&s->pages.ledger, offset / WIRE_PAGE,
 				   p->size / WIRE_PAGE);
 }
@@ -249,7 +249,7 @@ static int put_hole(void *ctx, uint64_t offset, uint64_t len)
 		if (free) {
 			put_u64(&z->w, (uint64_t)page * WIRE_PAGE);
 			put_u64(&z->w, (uint64_t)free * WIRE_PAGE);
-			s->job->count.pages[COUNT_ZERO] += free;
+			s->job->stats.pages[COUNT_ZERO] += free;
 			z->n++;
 		}
 		/* A page that somebody asked for already was answered */
@@ -321,7 +321,7 @@ int source_prepare(struct source *s, struct error *err)
 static bool pushers_alive(struct source *s)
 {
 	for (unsigned i = 0; i < s->push.n; i++)
-		if (channel_ended(&s->push.pusher[i].c))
+		if (channel_ended(&s->pushing[i]))
 			return false;
 	return true;
 }

@@ -157,7 +157,7 @@ static void shut_all(struct target *t)
 	channel_shut(&t->main);
 	channel_shut(&t->demand);
 	for (unsigned i = 0; i < t->receive.n; i++)
-		channel_shut(&t->receive.receiver[i].c);
+		channel_shut(&t->pushed[i]);
 }
 
 void target_fail(struct target *t, const struct error *why)
@@ -194,7 +194,7 @@ static void start_over(struct target *t)
 	channel_close(&t->main);
 	channel_close(&t->demand);
 	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
-		channel_close(&t->receive.receiver[i].c);
+		channel_close(&t->pushed[i]);
 	t->receive.n = 0;
 	pthread_mutex_unlock(&t->lock);
 	/* Whoever waits for a page gets a zero page now, and must not run with
@@ -292,10 +292,14 @@ struct target *target_new(struct host *h, struct job *job,
 	t->main.fd = t->demand.fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	t->can_poison = kernel_can_poison();
-	page_store_init(&t->store, &job->count, &(struct page_store_events){
+	page_store_init(&t->store, &job->stats, &(struct page_store_events){
 		.ctx = t, .poisoned = target_poisoned, .crash = target_crash,
 	}, t->can_poison);
 	receive_init(&t->receive, &t->store, target_push_lost, t);
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++) {
+		t->pushed[i].fd = -1;
+		t->receive.receiver[i].c = &t->pushed[i];
+	}
 	t->listener = channel_listen(uri, err);
 	rc = t->listener < 0 ? t->listener
 	     : pthread_create(&t->thread, NULL, target_main, t);

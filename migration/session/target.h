@@ -28,7 +28,8 @@
  * @listener:	socket
  * @main:	connection for the stages
  * @demand:	connection for what is asked for
- * @receive:	push connections and their threads
+ * @pushed:	push connections
+ * @receive:	their threads
  * @id:		names the migration on both connections
  * @can_poison:	this kernel has UFFDIO_POISON
  * @m:		the machine, once it was built
@@ -50,7 +51,7 @@ struct target {
 	struct job *job;
 	struct uri uri;
 	int listener;
-	struct channel main, demand;
+	struct channel main, demand, pushed[WIRE_PUSH_MAX];
 	struct receive_group receive;
 	uint8_t id[WIRE_ID];
 	bool can_poison;

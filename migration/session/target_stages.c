@@ -165,9 +165,9 @@ int target_attach(struct target *t, struct error *err)
 	int rc = accept_next(t, &t->demand, WIRE_DEMAND, err);
 
 	for (unsigned i = 0; i < t->receive.n && !rc; i++) {
-		rc = accept_next(t, &t->receive.receiver[i].c, WIRE_PUSH, err);
+		rc = accept_next(t, &t->pushed[i], WIRE_PUSH, err);
 		if (!rc)
-			channel_deadline(&t->receive.receiver[i].c, SILENCE_MS);
+			channel_deadline(&t->pushed[i], SILENCE_MS);
 	}
 	channel_deadline(&t->main, SILENCE_MS);
 	rc = rc ? rc : receive_prepare(&t->receive, err);
