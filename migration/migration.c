@@ -96,7 +96,7 @@ static int start_leaving(struct migration *mig, const char *text,
 				 &mig->parameters.limits, &mig->progress, err);
 	if (!mig->source)
 		return -err->code;
-	mig->source->bandwidth = mig->parameters.bandwidth;
+	pacer_set_limit(&mig->source->pages.pacer, mig->parameters.bandwidth);
 	mig->source->no_poison = mig->no_poison;
 	mig->source->connections = mig->parameters.connections;
 	return source_start(mig->source, err);
@@ -267,7 +267,8 @@ static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 
 	(void)ret;
 	if (!rc && mig->source)
-		mig->source->bandwidth = mig->parameters.bandwidth;
+		pacer_set_limit(&mig->source->pages.pacer,
+				mig->parameters.bandwidth);
 	return rc;
 }
 

@@ -15,7 +15,7 @@ static unsigned bucket_of(uint64_t v)
 	return b < HISTOGRAM_BUCKETS ? b : HISTOGRAM_BUCKETS - 1;
 }
 
-/* The middle of what a bucket holds */
+/* The middle of the values of a bucket */
 static uint64_t value_of(unsigned b)
 {
 	unsigned octave = b / 8 + 2;

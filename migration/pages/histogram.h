@@ -18,7 +18,7 @@ struct histogram {
 	_Atomic uint64_t count, max;
 };
 
-/** struct latency - What is told of a histogram; times in ns */
+/** struct latency - Summary of a histogram; times in ns */
 struct latency {
 	uint64_t count, p50, p90, p99, max;
 };
@@ -26,7 +26,7 @@ struct latency {
 /** histogram_add() - Count one latency, ns */
 void histogram_add(struct histogram *h, uint64_t ns);
 
-/** histogram_read() - Sum it up */
+/** histogram_read() - The summary; all 0 if nothing was counted */
 struct latency histogram_read(const struct histogram *h);
 
 #endif /* FERRY_HISTOGRAM_H */

@@ -30,9 +30,9 @@ static int send_image(struct source *s, const struct image *im,
 		m.length = (uint32_t)n;
 		rc = channel_say(&s->se.link.main, &m, im->data + at, err);
 		s->se.progress->stats.bytes += WIRE_HEADER + n;
-		s->pace.bytes += WIRE_HEADER + n;
+		pacer_spend(&s->pages.pacer, now_ns(), WIRE_HEADER + n);
 		at += n;
-		source_throttle(s);
+		page_source_throttle(&s->pages);
 		if (!rc && session_phase(&s->se) != SOURCE_SETUP)
 			rc = error_set(err, ECANCELED, "cancelled");
 	}

@@ -11,9 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "source.h"
 #include "stages.h"
@@ -24,15 +22,6 @@
 static struct source *source_of(struct session *se)
 {
 	return (struct source *)((char *)se - offsetof(struct source, se));
-}
-
-static void wake_session(struct source *s)
-{
-	uint64_t one = 1;
-
-	/* EAGAIN: it is about to wake up already */
-	if (write(s->wake, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		log_line("eventfd: %m");
 }
 
 static void resume_guest(struct source *s)
@@ -63,9 +52,10 @@ static void refuse(struct source *s)
 /* Nothing is sent or requested any more */
 static void close_link(struct source *s)
 {
+	s->pages.stop = true;
 	link_shut(&s->se.link);
-	source_end_demand(s);
-	source_end_push(s);
+	demand_end(&s->answers);
+	push_end(&s->push);
 	link_close(&s->se.link);
 }
 
@@ -73,6 +63,9 @@ static void source_perform(struct session *se, unsigned actions)
 {
 	struct source *s = source_of(se);
 
+	/* Push threads that wait for the bandwidth limit end, too */
+	if (actions & (PHASE_HANG_UP | PHASE_SHUT))
+		s->pages.stop = true;
 	if (actions & PHASE_HANG_UP)
 		link_hang_up(&se->link, GOODBYE_MS);
 	if (actions & PHASE_SHUT)
@@ -84,8 +77,6 @@ static void source_perform(struct session *se, unsigned actions)
 		refuse(s);
 	if (actions & PHASE_CLOSE)
 		close_link(s);
-	if (actions & (PHASE_HANG_UP | PHASE_SHUT))
-		wake_session(s);
 }
 
 static enum progress_status show_lost(struct source *s)
@@ -147,17 +138,33 @@ static const struct session_ops source_ops = {
 	.show		= source_show,
 };
 
-void source_lost(struct source *s, enum wire_role role, int rc,
-		 const struct error *why)
+static void source_push_lost(void *ctx, const struct error *why)
 {
-	enum phase_event e = phase_event_of(rc);
+	struct source *s = ctx;
 
-	if (e == EVENT_MAIN_LOST)
-		e = role == WIRE_DEMAND ? EVENT_DEMAND_LOST : EVENT_PUSH_LOST;
-	/* A connection that is silent is lost; the others may be fine */
-	if (e == EVENT_DEADLINE)
-		e = role == WIRE_DEMAND ? EVENT_DEMAND_LOST : EVENT_PUSH_LOST;
-	session_event(&s->se, e, why);
+	session_event(&s->se, EVENT_PUSH_LOST, why);
+}
+
+static void source_demand_lost(void *ctx, const struct error *why)
+{
+	struct source *s = ctx;
+
+	session_event(&s->se, EVENT_DEMAND_LOST, why);
+}
+
+/* A page that is to be sent can't be read: invariant 3 */
+static void source_note_poison(void *ctx, uint64_t gpa)
+{
+	struct source *s = ctx;
+	struct memory_failure f = { .gpa = gpa, .size = WIRE_PAGE,
+				    .action = MF_NOTED };
+	struct poison p = { .gpa = gpa, .size = WIRE_PAGE };
+	int rc = poison_add(&s->m->poison, &p);
+
+	if (rc > 0)
+		machine_failure(s->m, &f);
+	else if (rc < 0)
+		log_line("out of memory for the poison list");
 }
 
 static void *source_main(void *arg)
@@ -195,10 +202,8 @@ static int source_hook(void *ctx, uint64_t offset, bool simulate,
 	if (!source_has_committed(phase))
 		return error_set(err, EAGAIN,
 			"the guest is being handed over just now: try again");
-	s->injecting = page + 1;
-	if (sent_claim(&s->sent, page, 1))
+	if (ledger_hold(&s->pages.ledger, page))
 		return 1;
-	s->injecting = 0;
 	return error_set(err, EALREADY,
 		"0x%llx was already handed over to the destination: poison it there",
 		(unsigned long long)ram_gpa(&s->m->ram, offset));
@@ -208,10 +213,8 @@ static void source_hook_done(void *ctx, uint64_t offset)
 {
 	struct source *s = ctx;
 
-	if (!s->injecting)
-		return;
-	sent_release(&s->sent, (size_t)(offset / WIRE_PAGE));
-	s->injecting = 0;
+	(void)offset;
+	ledger_unhold(&s->pages.ledger);
 }
 
 struct source *source_new(struct machine *m, const struct uri *uri,
@@ -229,12 +232,13 @@ struct source *source_new(struct machine *m, const struct uri *uri,
 	s->m = m;
 	s->uri = *uri;
 	s->connections = 1;
-	pthread_mutex_init(&s->policy_lock, NULL);
-	policy_init(&s->policy);
-	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->wake >= 0 && !batch_init(&s->batch) &&
-	    !sent_init(&s->sent, m->ram.size / WIRE_PAGE) &&
-	    getrandom(s->se.id, WIRE_ID, 0) == WIRE_ID)
+	push_init(&s->push, &s->pages, source_push_lost, s);
+	if (!page_source_init(&s->pages, &m->ram, &progress->stats,
+			      source_note_poison, s) &&
+	    !page_source_batch(&s->pages, &s->batch) &&
+	    getrandom(s->se.id, WIRE_ID, 0) == WIRE_ID &&
+	    !demand_prepare(&s->answers, &s->pages, &s->se.link.demand,
+			    source_demand_lost, s, err))
 		return s;
 	error_set(err, ENOMEM, "out of memory for a migration");
 	source_free(s);
@@ -302,11 +306,9 @@ void source_free(struct source *s)
 		pthread_join(s->thread, NULL);
 	close_link(s);
 	session_fini(&s->se);
-	sent_fini(&s->sent);
+	push_fini(&s->push);
 	batch_fini(&s->batch);
+	page_source_fini(&s->pages);
 	free(s->zero.at);
-	if (s->wake >= 0)
-		close(s->wake);
-	pthread_mutex_destroy(&s->policy_lock);
 	free(s);
 }

@@ -4,13 +4,10 @@
  */
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "mutant.h"
-#include "priority.h"
+#include "migration/pages/mutant.h"
 #include "source.h"
 #include "stages.h"
 #include "vmm/base/log.h"
@@ -136,8 +133,10 @@ int source_attach(struct source *s, struct error *err)
 		return rc;
 	/* Requests may stay away for long */
 	channel_set_silence(&l->demand, 0);
-	rc = source_prepare_demand(s, err);
-	return rc ? rc : source_prepare_push(s, err);
+	s->push.n = l->pushes;
+	for (unsigned i = 0; i < l->pushes; i++)
+		s->push.pusher[i].c = &l->push[i];
+	return push_prepare(&s->push, err);
 }
 
 static int add_extent(struct extents *x, uint64_t offset, uint64_t len)
@@ -167,7 +166,8 @@ static int announce_hole(void *ctx, uint64_t offset, uint64_t len)
 	if (session_phase(&s->se) != SOURCE_SETUP)
 		return -ECANCELED;
 	s->se.progress->stats.pages[COUNT_ZERO] +=
-		sent_claim(&s->sent, offset / WIRE_PAGE, len / WIRE_PAGE);
+		ledger_take(&s->pages.ledger, offset / WIRE_PAGE,
+			    len / WIRE_PAGE);
 	return add_extent(&s->zero, offset, len);
 }
 
@@ -226,7 +226,7 @@ int source_hold(struct source *s, struct error *err)
 	/* A poisoning that began before is in the list, later ones see the phase */
 	pthread_mutex_lock(&s->m->inject_lock);
 	pthread_mutex_unlock(&s->m->inject_lock);
-	return 0;
+	return demand_start(&s->answers, err);
 }
 
 /* A wait of the hand-over that took too long: say which limit it was */
@@ -270,9 +270,9 @@ static int add_written(struct written *wr, uint64_t to)
 		return 0;
 	if (wr->x.n == ZERO_LIST_MAX)
 		return -ENOSPC;
-	for (uint64_t at = from; at < to; at += WIRE_PAGE)
-		sent_release(&s->sent, (size_t)(at / WIRE_PAGE));
-	s->se.progress->stats.pages[COUNT_ZERO] -= (to - from) / WIRE_PAGE;
+	s->se.progress->stats.pages[COUNT_ZERO] -=
+		ledger_give_back(&s->pages.ledger, (size_t)(from / WIRE_PAGE),
+				 (size_t)((to - from) / WIRE_PAGE));
 	return add_extent(&wr->x, from, to - from);
 }
 
@@ -321,7 +321,7 @@ static void claim_poison(struct source *s, const struct poison *p)
 		return;
 	page = (size_t)(offset / WIRE_PAGE);
 	for (size_t i = 0; i < n; i++)
-		if (!sent_claim(&s->sent, page + i, 1))
+		if (!ledger_take(&s->pages.ledger, page + i, 1))
 			pages[COUNT_ZERO]--;
 	pages[COUNT_POISON] += n;
 }
@@ -359,13 +359,13 @@ static int send_hot(struct source *s, struct error *err)
 		uint64_t offset;
 
 		if (!ram_offset(&s->m->ram, gpa[i], WIRE_PAGE, &offset) ||
-		    !sent_claim(&s->sent, offset / WIRE_PAGE, 1))
+		    !ledger_take(&s->pages.ledger, offset / WIRE_PAGE, 1))
 			continue;
-		rc = batch_fill(s, &s->batch, offset / WIRE_PAGE, 1, err);
+		rc = batch_fill(&s->batch, offset / WIRE_PAGE, 1, err);
 		if (!rc)
-			rc = check_lost(s, s->batch.poison_pages, err);
+			rc = check_lost(s, s->batch.lost_pages, err);
 		if (!rc)
-			rc = batch_send(s, &s->batch, &s->se.link.main,
+			rc = push_batch(&s->pages, &s->batch, &s->se.link.main,
 					COUNT_PUSH, err);
 	}
 	return rc;
@@ -412,37 +412,14 @@ int source_commit(struct source *s, struct error *err)
 					err);
 }
 
-/*
- * Wait until the push threads have sent every page. Main is silent meanwhile:
- * anything that comes there, or its end, ends the session's link.
- */
+/* All pages go on the push connections; main is silent meanwhile */
 int source_push(struct source *s, struct error *err)
 {
-	struct channel *main = &s->se.link.main;
-	struct wire_msg m;
-	int rc = 0;
-
-	while (s->pushing && session_phase(&s->se) == SOURCE_POSTCOPY && !rc) {
-		struct pollfd p[2] = {
-			{ .fd = s->wake, .events = POLLIN },
-			{ .fd = channel_poll_fd(main),
-			  .events = POLLIN | POLLRDHUP },
-		};
-		uint64_t n;
-
-		if (poll(p, 2, channel_poll_ms(main, -1)) < 0 && errno != EINTR)
-			return error_set(err, errno, "poll: %s",
-					 strerrordesc_np(errno));
-		if (p[0].revents && read(s->wake, &n, sizeof(n)) < 0 &&
-		    errno != EAGAIN)
-			return error_set(err, errno, "eventfd: %s",
-					 strerrordesc_np(errno));
-		if (p[1].revents || channel_pending(main))
-			rc = session_hear(&s->se, &m, "nothing", err);
-	}
-	if (!rc && session_event(&s->se, EVENT_ALL_SENT, NULL))
-		rc = error_set(err, ECANCELED, "the connection was lost");
-	return rc;
+	push_start(&s->push);
+	if (!push_end(&s->push))
+		return error_set(err, EPIPE, "a push connection was lost");
+	return session_event(&s->se, EVENT_ALL_SENT, NULL)
+		? error_set(err, EPIPE, "a connection was lost") : 0;
 }
 
 int source_finish(struct source *s, struct error *err)

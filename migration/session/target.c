@@ -12,14 +12,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "migration/pages/huge.h"
-#include "mutant.h"
+#include "migration/pages/mutant.h"
 #include "stages.h"
 #include "target.h"
 #include "vmm/base/log.h"
+#include "vmm/kvm/vcpu_stats.h"
+#include "vmm/machine/vcpu.h"
 #include "vmm/memory/uffd.h"
 
 #define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
@@ -29,41 +28,12 @@ static struct target *target_of(struct session *se)
 	return (struct target *)((char *)se - offsetof(struct target, se));
 }
 
-void target_end_pager(struct target *t)
-{
-	target_wake_pager(t);
-	if (t->pager_started)
-		pthread_join(t->pager, NULL);
-	t->pager_started = false;
-}
-
-static void close_uffd(struct target *t)
-{
-	pthread_mutex_lock(&t->hook_lock);
-	if (t->uffd >= 0)
-		close(t->uffd);
-	t->uffd = -1;
-	pthread_mutex_unlock(&t->hook_lock);
-}
-
 void target_drop_received(struct target *t)
 {
 	free(t->state);
 	free(t->poison);
 	free(t->written);
 	t->state = t->poison = t->written = NULL;
-}
-
-/*
- * Loading state may wait for a page that will not come. What it loads then is
- * zeroes, and the machine is discarded.
- */
-static void release_ram(struct target *t)
-{
-	pthread_mutex_lock(&t->hook_lock);
-	if (t->uffd >= 0)
-		uffd_unregister(t->uffd, t->m->ram.base, t->m->ram.size);
-	pthread_mutex_unlock(&t->hook_lock);
 }
 
 static void refuse(struct target *t)
@@ -81,8 +51,8 @@ static void refuse(struct target *t)
 static void end_link(struct target *t)
 {
 	link_shut(&t->se.link);
-	target_end_pager(t);
-	target_end_receive(t);
+	fault_end(&t->faults);
+	receive_end(&t->receive);
 	link_close(&t->se.link);
 }
 
@@ -96,16 +66,13 @@ static void discard(struct target *t)
 	 */
 	if (t->m)
 		machine_halt(t->m);
-	close_uffd(t);
+	page_store_close(&t->store);
 	if (t->adopted)
 		t->se.env->adopt(t->se.env->ctx, NULL);
 	t->adopted = false;
 	machine_free(t->m);
 	t->m = NULL;
-	huge_free(t);
-	pages_fini(&t->pages);
 	target_drop_received(t);
-	t->inflight.n = 0;
 }
 
 /* COMMIT was received: from here on the guest is this machine's */
@@ -130,15 +97,19 @@ static void close_all(struct target *t)
 {
 	end_link(t);
 	greeter_stop(t->greeter);
-	pages_fini(&t->pages);
 }
 
 static void target_perform(struct session *se, unsigned actions)
 {
 	struct target *t = target_of(se);
 
+	/* Loading state may wait for a page that will not come. What it loads
+	 * then is zeroes, and the machine is discarded
+	 */
 	if (actions & PHASE_RELEASE)
-		release_ram(t);
+		page_store_abandon(&t->store);
+	if (actions & (PHASE_HANG_UP | PHASE_SHUT))
+		fault_cut(&t->faults);
 	if (actions & PHASE_HANG_UP)
 		link_hang_up(&se->link, GOODBYE_MS);
 	if (actions & PHASE_SHUT)
@@ -151,8 +122,6 @@ static void target_perform(struct session *se, unsigned actions)
 		run_guest(t);
 	if (actions & PHASE_CLOSE)
 		close_all(t);
-	if (actions & (PHASE_HANG_UP | PHASE_SHUT | PHASE_RELEASE))
-		target_wake_pager(t);
 }
 
 static enum progress_status show_lost(struct target *t, unsigned phase)
@@ -206,11 +175,77 @@ static const struct session_ops target_ops = {
 	.show		= target_show,
 };
 
-void target_lost(struct target *t, enum wire_role role,
-		 const struct error *why)
+static void target_demand_lost(void *ctx, const struct error *why)
 {
-	session_event(&t->se, role == WIRE_DEMAND ? EVENT_DEMAND_LOST
-						  : EVENT_PUSH_LOST, why);
+	struct target *t = ctx;
+
+	session_event(&t->se, EVENT_DEMAND_LOST, why);
+}
+
+static void target_push_lost(void *ctx, const struct error *why)
+{
+	struct target *t = ctx;
+
+	session_event(&t->se, EVENT_PUSH_LOST, why);
+}
+
+static unsigned target_vcpu_of(void *ctx, pid_t tid)
+{
+	struct target *t = ctx;
+
+	for (unsigned i = 0; i < t->m->cfg.cpus; i++)
+		if (t->m->vcpu[i].tid == tid)
+			return i;
+	return PAGE_STATS_OTHER;
+}
+
+static bool target_vcpu_blocked(void *ctx, unsigned vcpu)
+{
+	struct target *t = ctx;
+
+	return vcpu_blocking(&t->m->vcpu[vcpu]);
+}
+
+int target_start_faults(struct target *t, struct error *err)
+{
+	const struct fault_session fs = {
+		.ctx = t, .vcpus = t->m->cfg.cpus, .vcpu_of = target_vcpu_of,
+		.vcpu_blocked = target_vcpu_blocked,
+		.lost = target_demand_lost,
+	};
+
+	t->faults.answer_ms = t->se.limits->answer_ms;
+	return fault_start(&t->faults, &t->store, &t->se.link.demand, &fs,
+			   err);
+}
+
+static int target_poisoned(void *ctx, uint64_t gpa, uint64_t size,
+			   bool delivered)
+{
+	struct target *t = ctx;
+	struct poison p = { .gpa = gpa, .size = size, .delivered = delivered };
+	struct memory_failure f = { .gpa = gpa, .size = size,
+				    .action = MF_NOTED };
+	int rc = poison_add(&t->m->poison, &p);
+
+	if (rc > 0 && !t->quiet)
+		machine_failure(t->m, &f);
+	return rc < 0 ? rc : 0;
+}
+
+static void target_crash(void *ctx)
+{
+	struct target *t = ctx;
+
+	machine_crash(t->m);
+}
+
+int target_inject(void *ctx, uint64_t offset, bool simulate,
+		  struct error *err)
+{
+	struct target *t = ctx;
+
+	return page_store_inject(&t->store, offset, simulate, err);
 }
 
 static void walk(struct target *t)
@@ -326,10 +361,6 @@ static int target_start(struct target *t, struct error *err)
 {
 	int rc;
 
-	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (t->wake < 0)
-		return error_set(err, errno, "eventfd: %s",
-				 strerrordesc_np(errno));
 	rc = pthread_create(&t->thread, NULL, target_main, t);
 	if (rc)
 		return error_set(err, rc,
@@ -354,11 +385,12 @@ struct target *target_new(const struct uri *uri, const struct session_env *env,
 	}
 	session_init(&t->se, &target_ops, env, limits, progress);
 	t->uri = *uri;
-	t->uffd = t->wake = -1;
-	pthread_mutex_init(&t->inflight.lock, NULL);
-	t->inflight.stats = &progress->stats;
-	pthread_mutex_init(&t->hook_lock, NULL);
 	t->can_poison = kernel_can_poison();
+	page_store_init(&t->store, &progress->stats,
+			&(struct page_store_events){
+		.ctx = t, .poisoned = target_poisoned, .crash = target_crash,
+	}, t->can_poison);
+	receive_init(&t->receive, &t->store, target_push_lost, t);
 	if (!target_start(t, err))
 		return t;
 	target_free(t);
@@ -386,10 +418,8 @@ void target_free(struct target *t)
 		pthread_join(t->thread, NULL);
 	/* In the phases in which the session thread had ended before */
 	session_event(&t->se, EVENT_LEFT, NULL);
-	if (t->wake >= 0)
-		close(t->wake);
 	session_fini(&t->se);
-	pthread_mutex_destroy(&t->inflight.lock);
-	pthread_mutex_destroy(&t->hook_lock);
+	receive_fini(&t->receive);
+	page_store_fini(&t->store);
 	free(t);
 }

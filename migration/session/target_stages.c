@@ -5,19 +5,18 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "migration/pages/huge.h"
 #include "stages.h"
 #include "target.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/description.h"
-#include "vmm/memory/uffd.h"
 
 #define POISON_REPORTS_MAX	64	/* events for a list that arrives */
+#define MAIN_LOOK_MS	100	/* until the receive threads have ended */
 #define ATTACH_LOOK_NS	100000000	/* main may be lost meanwhile */
 
 static int welcome(struct target *t, enum wire_role role, unsigned i,
@@ -44,25 +43,6 @@ int target_hello(struct target *t, struct error *err)
 
 	channel_set_silence(main, t->se.limits->hello_ms);
 	return welcome(t, WIRE_MAIN, 0, err);
-}
-
-/* RAM is empty, and stays so until we place something (invariant 11) */
-static int register_ram(struct target *t, struct error *err)
-{
-	struct ram *ram = &t->m->ram;
-
-	t->uffd = uffd_open(t->can_poison, err);
-	if (t->uffd < 0)
-		return t->uffd;
-	if (madvise(ram->base, ram->size, MADV_NOHUGEPAGE) && errno != EINVAL)
-		return error_set(err, errno, "MADV_NOHUGEPAGE: %s",
-				 strerrordesc_np(errno));
-	if (pages_init(&t->pages, ram->size / WIRE_PAGE))
-		return error_set(err, ENOMEM, "out of memory for pages");
-	if (ram->unit > WIRE_PAGE && huge_new(t))
-		return error_set(err, ENOMEM, "out of memory for pages");
-	return uffd_register(t->uffd, ram->base, ram->size, UFFD_MISSING,
-			     err);
 }
 
 static int build_machine(struct target *t, const uint8_t *fdt, uint32_t len,
@@ -99,21 +79,11 @@ int target_build(struct target *t, struct error *err)
 	if (!rc) {
 		progress_machine(t->se.progress, t->m->ram.size,
 				 t->m->ram.page_size, t->m->cfg.cpus);
-		rc = register_ram(t, err);
+		/* Empty, until something is placed (invariant 11) */
+		t->store.accepted = false;
+		rc = page_store_open(&t->store, &t->m->ram, err);
 	}
 	return rc ? rc : session_say(&t->se, WIRE_MSG_BUILT, NULL, err);
-}
-
-static int start_pager(struct target *t, struct error *err)
-{
-	int rc = pthread_create(&t->pager, NULL, target_pager_main, t);
-
-	if (rc)
-		return error_set(err, rc, "cannot start the fault thread: %s",
-				 strerrordesc_np(rc));
-	pthread_setname_np(t->pager, "pager");
-	t->pager_started = true;
-	return 0;
 }
 
 /* Wait until the source has opened a connection, and answer its HELLO */
@@ -168,12 +138,15 @@ int target_attach(struct target *t, struct error *err)
 		return rc;
 	channel_set_silence(&l->main, silence);
 	channel_set_silence(&l->demand, silence);
-	rc = start_pager(t, err);
-	return rc ? rc : target_prepare_receive(t, err);
+	t->receive.n = l->pushes;
+	for (unsigned i = 0; i < l->pushes; i++)
+		t->receive.receiver[i].c = &l->push[i];
+	rc = target_start_faults(t, err);
+	return rc ? rc : receive_prepare(&t->receive, err);
 }
 
 /* extent_fn - A range of pages from a list; all of it is RAM */
-typedef void extent_fn(struct target *t, size_t page, size_t n);
+typedef void extent_fn(struct page_store *s, size_t page, size_t n);
 
 /*
  * Ranges must ascend and must not overlap, so that the work is bounded by the
@@ -183,7 +156,7 @@ static int walk_extents(struct target *t, const uint8_t *data, uint32_t len,
 			const char *what, extent_fn *fn, struct error *err)
 {
 	struct reader r = { .data = data, .len = len };
-	uint64_t pages = t->pages.n, next = 0;
+	uint64_t pages = t->store.table.n, next = 0;
 	uint32_t n = get_u32(&r);
 
 	for (uint32_t i = 0; i < n && !r.failed; i++) {
@@ -202,22 +175,10 @@ static int walk_extents(struct target *t, const uint8_t *data, uint32_t len,
 			return error_set(err, ECANCELED,
 					 "this side is ending");
 		next = page + count;
-		fn(t, page, count);
+		fn(&t->store, page, count);
 	}
 	return reader_done(&r) ? 0 : error_set(err, EBADMSG,
 					       "%s: wrong length", what);
-}
-
-static void set_zero(struct target *t, size_t page, size_t n)
-{
-	t->se.progress->stats.pages[COUNT_ZERO] +=
-		pages_set_zero(&t->pages, page, n);
-}
-
-static void set_missing(struct target *t, size_t page, size_t n)
-{
-	t->se.progress->stats.pages[COUNT_ZERO] -=
-		pages_set_missing(&t->pages, page, n);
 }
 
 /*
@@ -231,7 +192,8 @@ int target_zero_list(struct target *t, struct error *err)
 	int rc = session_expect(&t->se, WIRE_MSG_ZERO_LIST, &list, &len, err);
 
 	if (!rc)
-		rc = walk_extents(t, list, len, "zero list", set_zero, err);
+		rc = walk_extents(t, list, len, "zero list",
+				  page_store_set_zero, err);
 	free(list);
 	return rc ? rc : session_say(&t->se, WIRE_MSG_READY, NULL, err);
 }
@@ -284,8 +246,9 @@ static int load_poison_runs(struct target *t, const struct poison *p, int n,
 		else if (!target_is_linked(session_phase(&t->se)))
 			rc = error_set(err, ECANCELED, "this side is ending");
 		else
-			rc = target_poison(t, run.gpa, run.size / WIRE_PAGE,
-					   run.delivered, err);
+			rc = page_store_poison(&t->store, run.gpa,
+					       run.size / WIRE_PAGE,
+					       run.delivered, err);
 	}
 	t->quiet = false;
 	if (runs > POISON_REPORTS_MAX)
@@ -312,10 +275,10 @@ static int load_poison(struct target *t, struct error *err)
 static int load_written(struct target *t, struct error *err)
 {
 	int rc = walk_extents(t, t->written, t->written_len, "written list",
-			      set_missing, err);
+			      page_store_set_missing, err);
 
 	/* Huge pages that are zeroes as a whole, or with lost parts */
-	return rc ? rc : huge_settle(t, err);
+	return rc ? rc : page_store_settle(&t->store, err);
 }
 
 static int load_state(struct target *t, struct error *err)
@@ -329,7 +292,7 @@ static int load_state(struct target *t, struct error *err)
 /* What comes before PREPARE are the pages that the guest needs first */
 static int hear_prepare(struct target *t, struct error *err)
 {
-	uint8_t *data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
+	uint8_t *data = receive_buffer();
 	struct wire_msg m;
 	int rc;
 
@@ -348,7 +311,8 @@ static int hear_prepare(struct target *t, struct error *err)
 		}
 		rc = channel_recv(&t->se.link.main, data, m.length, err);
 		if (!rc)
-			rc = target_message(t, &m, data, COUNT_PUSH, err);
+			rc = page_store_message(&t->store, &m, data, false,
+						err);
 		if (rc)
 			break;
 	}
@@ -359,16 +323,17 @@ static int hear_prepare(struct target *t, struct error *err)
 /* From here on the machine is kept, whatever happens to the link */
 static int promise(struct target *t, struct error *err)
 {
-	return session_event(&t->se, EVENT_LOADED, NULL)
-		? error_set(err, EPIPE,
-			"the connection was lost while the state was loaded")
-		: 0;
+	if (session_event(&t->se, EVENT_LOADED, NULL))
+		return error_set(err, EPIPE,
+			"the connection was lost while the state was loaded");
+	t->store.accepted = true;
+	return 0;
 }
 
 /* All was read: now it is loaded (invariant 6) */
 int target_prepare(struct target *t, struct error *err)
 {
-	struct pager p = { .ctx = t, .poison = target_pager_hook,
+	struct pager p = { .ctx = t, .poison = target_inject,
 			   .missing = true };
 	int rc = load_poison(t, err);
 
@@ -401,21 +366,36 @@ int target_commit(struct target *t, struct error *err)
 }
 
 /*
- * Main is silent until DONE. The receive threads notice a dead source; the last
- * of them that ends limits the wait for DONE (target_received()).
+ * Main is silent until DONE. The receive threads notice a dead source; when
+ * they have ended, DONE is due.
  */
-int target_receive(struct target *t, struct error *err)
+static void await_done(struct target *t)
 {
 	struct channel *main = &t->se.link.main;
+	bool due = false;
+
+	while (!due && session_phase(&t->se) == TARGET_POSTCOPY) {
+		struct pollfd p = { .fd = channel_poll_fd(main),
+				    .events = POLLIN };
+
+		due = !t->receive.running;
+		if (poll(&p, 1, channel_poll_ms(main, MAIN_LOOK_MS)) > 0 ||
+		    channel_pending(main))
+			return;
+	}
+}
+
+int target_receive(struct target *t, struct error *err)
+{
 	int rc;
 
-	channel_set_silence(main, 0);
-	if (!t->receiving)
-		target_received(t);
+	receive_start(&t->receive);
+	await_done(t);
 	rc = session_expect(&t->se, WIRE_MSG_DONE, NULL, NULL, err);
-	if (!rc)
-		target_end_receive(t);
-	return rc;
+	if (rc)
+		return rc;
+	return receive_end(&t->receive) ? 0
+		: error_set(err, EPIPE, "a push connection was lost");
 }
 
 /* The source has sent all; some may still be on the demand connection */
@@ -424,12 +404,12 @@ static int wait_last_pages(struct target *t, struct error *err)
 	const uint64_t end = now_ns() +
 			     t->se.limits->last_pages_ms * 1000000ull;
 
-	while (t->pages.missing) {
+	while (t->store.table.missing) {
 		if (now_ns() > end ||
 		    session_phase(&t->se) != TARGET_POSTCOPY)
 			return error_set(err, EPROTO,
 				"the source has finished, but %zu pages are missing",
-				(size_t)t->pages.missing);
+				(size_t)t->store.table.missing);
 		usleep(1000);
 	}
 	return session_event(&t->se, EVENT_WHOLE, NULL)
@@ -438,24 +418,12 @@ static int wait_last_pages(struct target *t, struct error *err)
 
 /*
  * Every page is there, or known to be zeroes. Those need no page of their
- * own: unregistered memory that was never written reads as zeroes. Poison
- * stays (tests/kernel/poison-survives.c).
+ * own: unregistered memory that was never written reads as zeroes.
  */
 static void unregister_ram(struct target *t)
 {
-	struct ram *ram = &t->m->ram;
-	int rc;
-
-	target_end_pager(t);
-	pthread_mutex_lock(&t->hook_lock);
-	rc = uffd_unregister(t->uffd, ram->base, ram->size);
-	/* Closing does the same, and can't fail */
-	if (rc)
-		log_line("UFFDIO_UNREGISTER: %s", strerrordesc_np(-rc));
-	close(t->uffd);
-	t->uffd = -1;
-	huge_free(t);
-	pthread_mutex_unlock(&t->hook_lock);
+	fault_end(&t->faults);
+	page_store_close(&t->store);
 	machine_set_reason(t->m, WHY_POSTCOPY, WHY_MIGRATED);
 	/* Last: from here on it may be dumped; and a reset that has waited for
 	 * it drops RAM, and loads a kernel

@@ -34,7 +34,7 @@ def test_connections(world, n):
     b.wait_migration("completed")
     conns, pages, done = pushed(relay)
     equal((conns, done), (n, n), "push connections, and their ends")
-    check(pages > 0, "pages on them", pages)
+    check(pages > 0, "no pages on them", pages)
     equal(a.qmp.execute("query-migrate-parameters")["multifd-channels"], n,
           "the parameter")
     whole(b)
