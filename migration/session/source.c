@@ -291,6 +291,7 @@ void source_free(struct source *s)
 	source_disconnect(s);
 	if (s->started)
 		pthread_join(s->thread, NULL);
+	push_end(&s->push);
 	end_demand(s);
 	channel_close(&s->main);
 	channel_close(&s->demand);

@@ -57,8 +57,9 @@ static void on_failure(void *ctx, const struct error *why)
 {
 	struct world *w = ctx;
 
-	if (!w->failures++)
+	if (!w->failures)
 		w->why = *why;
+	w->failures++;
 }
 
 static void on_lost(void *ctx, uint64_t gpa)
