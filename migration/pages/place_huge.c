@@ -248,18 +248,34 @@ static int copy_whole(struct page_store *s, const struct huge_page *h,
 			      placement_gpa(s, first), uffd_cause(rc)) : 0;
 }
 
+/* From a copy: a second copier may still store what is there already */
+static int split_copy(struct page_store *s, const struct huge_page *h,
+		      uint64_t offset, struct error *err)
+{
+	const uint64_t *from = (const uint64_t *)(const void *)h->data;
+	uint8_t *data = buffer_get(s->staging);
+	bool lost[HUGE_PAGES];
+	int rc;
+
+	if (!data)
+		return out_of_buffers(err);
+	for (size_t i = 0; i < RAM_HUGE / sizeof(*from); i++)
+		((uint64_t *)(void *)data)[i] =
+			__atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	for (size_t k = 0; k < HUGE_PAGES; k++)
+		lost[k] = bit_test(h->lost, k);
+	rc = ram_split(s->ram, offset, data, lost, s->uffd, err);
+	buffer_put(s->staging, data);
+	return rc;
+}
+
 static int split_whole(struct page_store *s, const struct huge_page *h,
 		       size_t first, struct error *err)
 {
 	const uint64_t offset = (uint64_t)first * WIRE_PAGE;
-	bool lost[HUGE_PAGES];
-	int rc;
+	int rc = s->can_poison ? split_copy(s, h, offset, err)
+			       : ram_wall(s->ram, offset, RAM_HUGE);
 
-	for (size_t k = 0; k < HUGE_PAGES; k++)
-		lost[k] = bit_test(h->lost, k);
-	rc = s->can_poison ? ram_split(s->ram, offset, h->data, lost, s->uffd,
-				       err)
-			   : ram_wall(s->ram, offset, RAM_HUGE);
 	if (rc)
 		return error_set(err, -rc, "cannot split a huge page: %s",
 				 strerrordesc_np(-rc));

@@ -592,7 +592,8 @@ def test_a_long_poison_list(world):
 
     Of so many pages every second one is in the list, so that none are
     neighbours: the guest's RAM is 4 GiB, which costs nothing."""
-    a = world.run("work=idle period_us=1000000", memory="4200M").ready()
+    a = world.run("work=idle mib=16 period_us=1000000",
+                  memory="4200M").ready()
     b = world.receive()
     with FakeTarget(world.uri()) as fake:
         a.start_migration(fake.uri)

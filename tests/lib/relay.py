@@ -11,7 +11,8 @@ the midst of a migration, instead of being lucky:
     stop_at     a message that waits, and all behind it, until release()
     cut_at      a message at which, instead of passing it on, it cuts
     cut(role)   cuts at once: one connection, or all
-    edit        {kind: function(message)}: gives a list to pass on instead
+    edit        {kind: function(message)}: gives a list to pass on instead;
+                {(kind, role): function} on connections of one role
 """
 
 import threading
@@ -101,7 +102,9 @@ class Relay:
                     return
                 if m.kind == COMMIT:
                     self.committed = True
-                for out in self.edit.get(m.kind, lambda same: [same])(m):
+                edit = self.edit.get((m.kind, role[0])) or self.edit.get(
+                    m.kind, lambda same: [same])
+                for out in edit(m):
                     there.say(out)
         except (Closed, Failed):
             here.shut()

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* test_policy.c - Every page is pushed once, and those near faults first */
+/* test_cursor.c - Every page is pushed once; the chunk of a fault comes first */
+
+#include <pthread.h>
 
 #include "unit.h"
 
-#include "migration/pages/policy.h"
+#include "migration/pages/cursor.h"
 
-#define N 20000
+#define N 20000		/* not a multiple of a chunk */
 
 struct world {
-	struct policy p;
-	struct sent s;
+	struct cursor c;
+	struct ledger l;
+	struct cursor_chunk chunk;
 	uint8_t *times;		/* that each page was pushed or demanded */
 };
 
@@ -18,10 +21,9 @@ static int setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 
 	*state = w;
-	if (!w || sent_init(&w->s, N))
+	if (!w || ledger_init(&w->l, N))
 		return -1;
 	w->times = calloc(N, 1);
-	policy_init(&w->p);
 	return !w->times;
 }
 
@@ -29,7 +31,7 @@ static int teardown(void **state)
 {
 	struct world *w = *state;
 
-	sent_fini(&w->s);
+	ledger_fini(&w->l);
 	free(w->times);
 	free(w);
 	return 0;
@@ -38,38 +40,38 @@ static int teardown(void **state)
 /* Push one run, and count its pages. Return: its length */
 static size_t push(struct world *w, size_t *first)
 {
-	size_t n = policy_next(&w->p, &w->s, first);
+	size_t n = cursor_take(&w->c, &w->l, &w->chunk, first);
 
-	assert_true(n <= POLICY_RUN);
+	assert_true(n <= CURSOR_RUN);
 	for (size_t i = 0; i < n; i++) {
 		assert_true(*first + i < N);
 		assert_int_equal(w->times[*first + i]++, 0);
-		assert_true(sent_test(&w->s, *first + i));
+		assert_true(ledger_test(&w->l, *first + i));
 	}
 	return n;
 }
 
-/* What the demand thread does with a fault */
+/* What the demand thread does with a request */
 static void fault(struct world *w, size_t page)
 {
-	size_t n = sent_claim(&w->s, page, 1 + page % 16);
+	size_t n = ledger_take(&w->l, page, 1 + page % 16);
 
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(w->times[page + i]++, 0);
-	policy_fault(&w->p, page);
+	cursor_fault(&w->c, page);
 }
 
 static void check_all_once(struct world *w)
 {
 	size_t first;
 
-	assert_int_equal(w->s.left, 0);
-	assert_int_equal(policy_next(&w->p, &w->s, &first), 0);
+	assert_int_equal(ledger_left(&w->l), 0);
+	assert_int_equal(cursor_take(&w->c, &w->l, &w->chunk, &first), 0);
 	for (size_t i = 0; i < N; i++)
 		assert_int_equal(w->times[i], 1);
 }
 
-static void without_faults_it_walks_upward(void **state)
+static void without_faults_it_ascends(void **state)
 {
 	struct world *w = *state;
 	size_t first, at = 0, n;
@@ -116,90 +118,127 @@ static void faults_only_at_the_ends(void **state)
 	check_all_once(w);
 }
 
-/* A fault on a page that nobody claimed: a lost request, say */
-static void unclaimed_faults_are_not_forgotten(void **state)
+/* A fault on a page that no thread took: a lost request, say */
+static void faults_without_a_taken_page(void **state)
 {
 	struct world *w = *state;
 	uint64_t seed = 5;
 	size_t first;
 
 	do {
-		policy_fault(&w->p, dice(&seed) % N);
+		cursor_fault(&w->c, dice(&seed) % N);
 	} while (push(w, &first));
 	check_all_once(w);
 }
 
-static void it_grows_outward_from_a_fault(void **state)
+static void the_chunk_of_the_latest_fault_comes_next(void **state)
 {
 	struct world *w = *state;
-	size_t first, n, low = 10000, high = 10000, up = 0, down = 0;
+	size_t first;
 
-	fault(w, 10000);
-	/* Trail 0 still walks from page 0: look at the other one only */
-	for (int i = 0; i < 60; i++) {
-		n = push(w, &first);
-		if (first < 5000)
-			continue;
-		if (first >= high) {
-			assert_in_range(first, high, high + 16);
-			high = first + n;
-			up++;
-		} else {
-			assert_in_range(first + n, low - 1, low);
-			low = first;
-			down++;
-		}
+	while (w->chunk.at < CURSOR_CHUNK)
+		push(w, &first);
+	cursor_fault(&w->c, 9000);
+	cursor_fault(&w->c, 15000);
+	for (size_t at = 14848; at < 15360; at += CURSOR_RUN) {
+		assert_int_equal(push(w, &first), CURSOR_RUN);
+		assert_int_equal(first, at);
 	}
-	assert_int_equal(up + down, 30);
-	assert_int_equal(up, 2 * down);		/* upward twice as fast */
+	/* Then on where the cursor was */
+	push(w, &first);
+	assert_int_equal(first, CURSOR_CHUNK);
 }
 
-static void near_faults_move_a_trail(void **state)
+/* A page that was held while its chunk was handed out */
+static void a_held_page_gets_its_turn(void **state)
 {
 	struct world *w = *state;
-
-	fault(w, 10000);
-	assert_int_equal(w->p.trails, 2);
-	fault(w, 10000 + POLICY_NEAR);
-	assert_int_equal(w->p.trails, 2);
-	assert_int_equal(w->p.trail[1].down, 10000 + POLICY_NEAR);
-	fault(w, 10000);
-	assert_int_equal(w->p.trails, 2);
-	assert_int_equal(w->p.trail[1].down, 10000);
-	fault(w, 10000 + POLICY_NEAR + 2);
-	assert_int_equal(w->p.trails, 3);
-}
-
-static void far_faults_replace_the_idlest(void **state)
-{
-	struct world *w = *state;
-
-	fault(w, 4000);
-	fault(w, 8000);
-	fault(w, 12000);
-	assert_int_equal(w->p.trails, POLICY_TRAILS);
-	fault(w, 4001);
-	fault(w, 16000);	/* instead of the one at 0, never used */
-	assert_int_equal(w->p.trails, POLICY_TRAILS);
-	assert_int_equal(w->p.trail[0].down, 16000);
-	fault(w, 19000);	/* instead of the one at 8000 */
-	assert_int_equal(w->p.trail[2].down, 19000);
-	assert_int_equal(w->p.trail[1].down, 4001);
-}
-
-/* What a fault wants soon comes soon: among the next few runs */
-static void the_next_pages_come_soon(void **state)
-{
-	struct world *w = *state;
-	bool seen = false;
 	size_t first, n;
 
-	fault(w, 15000);
-	for (unsigned i = 0; i < 2 * POLICY_TRAILS && !seen; i++) {
-		n = push(w, &first);
-		seen = first <= 15016 && 15016 < first + n;
+	assert_true(ledger_hold(&w->l, 700));
+	while (push(w, &first))
+		;
+	assert_int_equal(ledger_left(&w->l), 1);
+	assert_int_equal(w->times[700], 0);
+	ledger_unhold(&w->l);
+	n = push(w, &first);
+	assert_int_equal(n, 1);
+	assert_int_equal(first, 700);
+	check_all_once(w);
+}
+
+/* Whoever has no chunk left takes from the others' */
+static void an_idle_thread_helps(void **state)
+{
+	struct world *w = *state;
+	struct cursor_chunk slow = { 0 };
+	size_t first, n;
+
+	n = cursor_take(&w->c, &w->l, &slow, &first);
+	for (size_t i = 0; i < n; i++)
+		w->times[first + i]++;
+	while (push(w, &first))
+		;
+	check_all_once(w);
+	assert_int_equal(cursor_take(&w->c, &w->l, &slow, &first), 0);
+}
+
+struct pusher {
+	struct world *w;
+	uint8_t *times;
+	uint64_t seed;
+};
+
+static void *push_all(void *arg)
+{
+	struct pusher *p = arg;
+	struct cursor_chunk chunk = { 0 };
+
+	while (ledger_left(&p->w->l)) {
+		size_t first, n = cursor_take(&p->w->c, &p->w->l, &chunk,
+					      &first);
+
+		while (n--)
+			p->times[first++]++;
 	}
-	assert_true(seen);
+	return NULL;
+}
+
+static void *fault_all(void *arg)
+{
+	struct pusher *p = arg;
+
+	while (ledger_left(&p->w->l)) {
+		size_t page = dice(&p->seed) % N;
+
+		if (dice(&p->seed) % 8)
+			cursor_fault(&p->w->c, page);
+		else if (ledger_take_demanded(&p->w->l, page))
+			p->times[page]++;
+	}
+	return NULL;
+}
+
+static void threads_take_every_page_once(void **state)
+{
+	struct world *w = *state;
+	struct pusher p[4];
+	pthread_t t[4];
+
+	for (unsigned k = 0; k < 4; k++) {
+		p[k] = (struct pusher){ w, calloc(N, 1), k + 1 };
+		assert_non_null(p[k].times);
+		assert_int_equal(pthread_create(&t[k], NULL,
+						k ? push_all : fault_all,
+						&p[k]), 0);
+	}
+	for (unsigned k = 0; k < 4; k++)
+		pthread_join(t[k], NULL);
+	for (size_t i = 0; i < N; i++)
+		assert_int_equal(p[0].times[i] + p[1].times[i] +
+				 p[2].times[i] + p[3].times[i], 1);
+	for (unsigned k = 0; k < 4; k++)
+		free(p[k].times);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -207,15 +246,15 @@ static void the_next_pages_come_soon(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(without_faults_it_walks_upward),
+		CASE(without_faults_it_ascends),
 		cmocka_unit_test(every_page_once_whatever_the_faults),
 		CASE(faults_only_at_the_ends),
-		CASE(unclaimed_faults_are_not_forgotten),
-		CASE(it_grows_outward_from_a_fault),
-		CASE(near_faults_move_a_trail),
-		CASE(far_faults_replace_the_idlest),
-		CASE(the_next_pages_come_soon),
+		CASE(faults_without_a_taken_page),
+		CASE(the_chunk_of_the_latest_fault_comes_next),
+		CASE(a_held_page_gets_its_turn),
+		CASE(an_idle_thread_helps),
+		CASE(threads_take_every_page_once),
 	};
 
-	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("cursor", tests, NULL, NULL);
 }

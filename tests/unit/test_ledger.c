@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: MIT
-/* test_sent.c - A page is claimed once; free ones are found in both directions */
+/* test_ledger.c - A page is taken once; a held page is left, and comes back */
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include "unit.h"
 
-#include "migration/pages/sent.h"
+#include "migration/pages/ledger.h"
 
 static void a_run_stops_at_the_first_that_is_taken(void **state)
 {
-	struct sent s;
+	struct ledger l;
 
 	(void)state;
-	assert_int_equal(sent_init(&s, 300), 0);
-	assert_int_equal(s.left, 300);
-	assert_int_equal(sent_claim(&s, 130, 1), 1);
-	assert_int_equal(sent_claim(&s, 60, 200), 70);
-	assert_int_equal(sent_claim(&s, 60, 200), 0);
-	assert_int_equal(sent_claim(&s, 131, 1000), 169);
-	assert_int_equal(sent_claim(&s, 0, 300), 60);
-	assert_int_equal(s.left, 0);
+	assert_int_equal(ledger_init(&l, 300), 0);
+	assert_int_equal(ledger_left(&l), 300);
+	assert_int_equal(ledger_take(&l, 130, 1), 1);
+	assert_int_equal(ledger_take(&l, 60, 200), 70);
+	assert_int_equal(ledger_take(&l, 60, 200), 0);
+	assert_int_equal(ledger_take(&l, 131, 1000), 169);
+	assert_int_equal(ledger_take(&l, 0, 300), 60);
+	assert_int_equal(ledger_left(&l), 0);
 	for (size_t i = 0; i < 300; i++)
-		assert_true(sent_test(&s, i));
-	assert_int_equal(sent_next(&s, 0), 300);
-	assert_int_equal(sent_prev(&s, 300), 300);
-	sent_fini(&s);
+		assert_true(ledger_test(&l, i));
+	assert_int_equal(ledger_next(&l, 0, 300), 300);
+	ledger_fini(&l);
 }
 
-/* Sizes around the 64 bits of a word, each claim of each length */
+/* Sizes around the 64 bits of a word, each run of each length */
 static void borders_of_words(void **state)
 {
 	static const size_t sizes[] = { 1, 63, 64, 65, 127, 128, 129 };
@@ -37,34 +37,26 @@ static void borders_of_words(void **state)
 		size_t n = sizes[k];
 
 		for (size_t i = 0; i < n; i++) {
-			struct sent s;
+			struct ledger l;
 
-			assert_int_equal(sent_init(&s, n), 0);
-			assert_int_equal(sent_claim(&s, i, SIZE_MAX), n - i);
-			assert_int_equal(s.left, i);
-			assert_int_equal(sent_next(&s, i), n);
-			assert_int_equal(sent_prev(&s, n), i ? i - 1 : n);
-			assert_int_equal(sent_next(&s, 0), i ? 0 : n);
-			sent_fini(&s);
+			assert_int_equal(ledger_init(&l, n), 0);
+			assert_int_equal(ledger_take(&l, i, SIZE_MAX), n - i);
+			assert_int_equal(ledger_left(&l), i);
+			assert_int_equal(ledger_next(&l, i, n), n);
+			assert_int_equal(ledger_next(&l, 0, n), i ? 0 : n);
+			ledger_fini(&l);
 		}
 	}
 }
 
-static size_t plain_next(const bool *taken, size_t n, size_t i)
+static size_t plain_next(const bool *taken, size_t i, size_t end)
 {
-	while (i < n && taken[i])
+	while (i < end && taken[i])
 		i++;
-	return i < n ? i : n;
+	return i < end ? i : end;
 }
 
-static size_t plain_prev(const bool *taken, size_t n, size_t i)
-{
-	while (i && taken[i - 1])
-		i--;
-	return i ? i - 1 : n;
-}
-
-static size_t plain_claim(bool *taken, size_t n, size_t i, size_t max)
+static size_t plain_take(bool *taken, size_t n, size_t i, size_t max)
 {
 	size_t done = 0;
 
@@ -85,31 +77,128 @@ static void as_a_plain_array(void **state)
 	for (int round = 0; round < 50; round++) {
 		bool taken[N] = { 0 };
 		size_t left = N;
-		struct sent s;
+		struct ledger l;
 
-		assert_int_equal(sent_init(&s, N), 0);
+		assert_int_equal(ledger_init(&l, N), 0);
 		for (int k = 0; k < 2000; k++) {
 			size_t i = dice(&seed) % N, max = dice(&seed) % 9;
-			size_t got = sent_claim(&s, i, max);
+			size_t got = ledger_take(&l, i, max), end;
 
-			assert_int_equal(got, plain_claim(taken, N, i, max));
+			assert_int_equal(got, plain_take(taken, N, i, max));
 			left -= got;
-			assert_int_equal(s.left, left);
+			assert_int_equal(ledger_left(&l), left);
+			end = dice(&seed) % (N + 1);
 			i = dice(&seed) % (N + 1);
-			assert_int_equal(sent_next(&s, i),
-					 plain_next(taken, N, i));
-			assert_int_equal(sent_prev(&s, i),
-					 plain_prev(taken, N, i));
+			assert_int_equal(ledger_next(&l, i, end),
+					 plain_next(taken, i, end));
 			if (i < N)
-				assert_int_equal(sent_test(&s, i), taken[i]);
+				assert_int_equal(ledger_test(&l, i), taken[i]);
 		}
-		sent_fini(&s);
+		ledger_fini(&l);
+	}
+}
+
+/*
+ * An injection at the very end: all else is taken, and the page is held. It
+ * must count as left, or the push threads end without it.
+ */
+static void a_held_page_is_left(void **state)
+{
+	struct ledger l;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 100), 0);
+	assert_int_equal(ledger_take(&l, 0, 70), 70);
+	assert_int_equal(ledger_take(&l, 71, 29), 29);
+	assert_true(ledger_hold(&l, 70));
+	assert_int_equal(ledger_left(&l), 1);
+	assert_int_equal(ledger_take(&l, 70, 1), 0);
+	assert_int_equal(ledger_next(&l, 0, 100), 100);
+	ledger_unhold(&l);
+	ledger_unhold(&l);
+	assert_int_equal(ledger_left(&l), 1);
+	assert_int_equal(ledger_next(&l, 0, 100), 70);
+	assert_int_equal(ledger_take(&l, 70, 1), 1);
+	assert_int_equal(ledger_left(&l), 0);
+	assert_false(ledger_hold(&l, 70));
+	ledger_unhold(&l);
+	assert_true(ledger_test(&l, 70));
+	ledger_fini(&l);
+}
+
+/* The demand thread must not answer for a held page: neither "sent before",
+ * nor by a read
+ */
+struct asker {
+	struct ledger *l;
+	size_t page;
+	_Atomic bool returned, got;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+
+	a->got = ledger_take_demanded(a->l, a->page);
+	a->returned = true;
+	return NULL;
+}
+
+static void a_request_waits_for_a_held_page(void **state)
+{
+	struct ledger l;
+	struct asker a = { .l = &l, .page = 33 };
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 100), 0);
+	assert_true(ledger_hold(&l, 33));
+	assert_true(ledger_take_demanded(&l, 34));
+	assert_false(ledger_take_demanded(&l, 34));
+	assert_int_equal(pthread_create(&t, NULL, ask, &a), 0);
+	usleep(20000);
+	assert_false(a.returned);
+	ledger_unhold(&l);
+	pthread_join(t, NULL);
+	assert_true(a.got);
+	ledger_fini(&l);
+}
+
+/* Holds come and go on a page that is requested: it is never "sent before" */
+static void *hold_and_let_go(void *arg)
+{
+	struct asker *a = arg;
+
+	while (!a->returned)
+		if (ledger_hold(a->l, a->page))
+			ledger_unhold(a->l);
+	return NULL;
+}
+
+static void a_request_never_takes_a_hold_for_sent(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 300; round++) {
+		struct ledger l;
+		struct asker a = { .l = &l, .page = round % 100 };
+		pthread_t t;
+
+		assert_int_equal(ledger_init(&l, 100), 0);
+		assert_int_equal(pthread_create(&t, NULL, hold_and_let_go,
+						&a), 0);
+		for (unsigned k = round % 7 * 50; k; k--)
+			ledger_test(&l, 5);
+		ask(&a);
+		pthread_join(t, NULL);
+		assert_true(a.got);
+		assert_int_equal(ledger_left(&l), 99);
+		ledger_fini(&l);
 	}
 }
 
 struct racer {
-	struct sent *s;
-	uint8_t *owner;		/* times each page was claimed by this one */
+	struct ledger *l;
+	uint8_t *owner;		/* times each page was taken by this one */
 	uint64_t seed;
 };
 
@@ -117,41 +206,54 @@ static void *race(void *arg)
 {
 	struct racer *r = arg;
 
-	while (r->s->left) {
-		size_t i = sent_next(r->s, dice(&r->seed) % r->s->n), n;
+	while (ledger_left(r->l)) {
+		const size_t end = r->l->n;
+		size_t i = ledger_next(r->l, dice(&r->seed) % end, end), n;
 
-		if (i == r->s->n)
-			i = sent_next(r->s, 0);
-		if (i == r->s->n)
-			break;
-		n = sent_claim(r->s, i, 1 + dice(&r->seed) % 100);
+		if (i == end)
+			i = ledger_next(r->l, 0, end);
+		if (i == end)
+			continue;
+		n = ledger_take(r->l, i, 1 + dice(&r->seed) % 100);
 		while (n--)
 			r->owner[i++]++;
 	}
 	return NULL;
 }
 
-static void two_threads_share_it_out(void **state)
+static void *hold_any(void *arg)
+{
+	struct racer *r = arg;
+
+	while (ledger_left(r->l))
+		if (ledger_hold(r->l, dice(&r->seed) % r->l->n))
+			ledger_unhold(r->l);
+	return NULL;
+}
+
+static void threads_share_it_out(void **state)
 {
 	enum { N = 100000 };
-	struct racer r[2];
-	pthread_t t[2];
-	struct sent s;
+	struct racer r[3];
+	pthread_t t[3];
+	struct ledger l;
 
 	(void)state;
-	assert_int_equal(sent_init(&s, N), 0);
-	for (unsigned k = 0; k < 2; k++) {
-		r[k] = (struct racer){ &s, calloc(N, 1), k + 1 };
+	assert_int_equal(ledger_init(&l, N), 0);
+	for (unsigned k = 0; k < 3; k++) {
+		r[k] = (struct racer){ &l, calloc(N, 1), k + 1 };
 		assert_non_null(r[k].owner);
-		assert_int_equal(pthread_create(&t[k], NULL, race, &r[k]), 0);
+		assert_int_equal(pthread_create(&t[k], NULL,
+						k < 2 ? race : hold_any,
+						&r[k]), 0);
 	}
-	for (unsigned k = 0; k < 2; k++)
+	for (unsigned k = 0; k < 3; k++)
 		pthread_join(t[k], NULL);
 	for (size_t i = 0; i < N; i++)
 		assert_int_equal(r[0].owner[i] + r[1].owner[i], 1);
-	free(r[0].owner);
-	free(r[1].owner);
-	sent_fini(&s);
+	for (unsigned k = 0; k < 3; k++)
+		free(r[k].owner);
+	ledger_fini(&l);
 }
 
 int main(void)
@@ -160,8 +262,11 @@ int main(void)
 		cmocka_unit_test(a_run_stops_at_the_first_that_is_taken),
 		cmocka_unit_test(borders_of_words),
 		cmocka_unit_test(as_a_plain_array),
-		cmocka_unit_test(two_threads_share_it_out),
+		cmocka_unit_test(a_held_page_is_left),
+		cmocka_unit_test(a_request_waits_for_a_held_page),
+		cmocka_unit_test(a_request_never_takes_a_hold_for_sent),
+		cmocka_unit_test(threads_share_it_out),
 	};
 
-	return cmocka_run_group_tests_name("sent", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }
