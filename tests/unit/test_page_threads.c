@@ -90,8 +90,8 @@ static void channel_open_pair(struct channel *a, struct channel *b)
 	int fd[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-	a->fd = fd[0];
-	b->fd = fd[1];
+	socket_channel(a, fd[0]);
+	socket_channel(b, fd[1]);
 }
 
 static void set_up_source(struct world *w)
