@@ -26,8 +26,8 @@
 #include "vmm/console/chardev_socket.h"
 #include "vmm/control/control.h"
 #include "vmm/devices/serial.h"
-#include "vmm/dump/dump.h"
 #include "vmm/host/host.h"
+#include "vmm/host/host_dump.h"
 #include "vmm/machine/inject.h"
 #include "vmm/memory/sigbus.h"
 
@@ -39,7 +39,7 @@
 struct process {
 	struct host host;
 	struct migration *migration;
-	struct dumper *dumper;
+	struct host_dump *dumper;
 	struct machine *machine;	/* built by run; freed at the end */
 	int sigbus_fd;
 	struct event *sigbus, *tell, *term, *interrupt;
@@ -77,7 +77,7 @@ static void on_tell(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	pthread_mutex_lock(&h->lock);
-	if (h->machine && inject_tell(h->machine))
+	if (h->machine && inject_report(h->machine))
 		event_add(p->tell, &again);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -174,7 +174,7 @@ static int open_process(struct process *p, const struct options *o,
 	if (!h->console)
 		return -err->code;
 	host_register(h);
-	p->dumper = dumper_new(h, err);
+	p->dumper = host_dump_new(h, err);
 	if (!p->dumper)
 		return -err->code;
 	p->migration = migration_new(h, err);
@@ -193,7 +193,7 @@ static void close_process(struct process *p)
 	struct host *h = &p->host;
 
 	host_set_machine(h, NULL);
-	dumper_free(p->dumper);
+	host_dump_free(p->dumper);
 	migration_free(p->migration);
 	machine_free(p->machine);
 	chardev_socket_close(h->terminals);

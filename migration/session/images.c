@@ -5,7 +5,7 @@
  * A reset starts the guest from them again, wherever it is then. They go while
  * the guest still runs at home: nothing of it costs the blackout anything, and
  * once the guest was handed over it can be reset there whatever becomes of the
- * source. What a peer says of their size is believed up to IMAGE_MAX only, and
+ * source. What a peer says of their size is believed up to MACHINE_IMAGE_MAX, and
  * memory is used as bytes arrive.
  */
 
@@ -15,8 +15,9 @@
 #include "source.h"
 #include "stages.h"
 #include "target.h"
+#include "vmm/machine/machine_images.h"
 
-static int send_image(struct source *s, const struct image *im,
+static int send_image(struct source *s, const struct machine_image *im,
 		      struct error *err)
 {
 	int rc = 0;
@@ -41,20 +42,19 @@ static int send_image(struct source *s, const struct image *im,
 
 int source_images(struct source *s, struct error *err)
 {
-	const struct boot_images *b = &s->m->boot;
 	struct wire_msg m = { .type = WIRE_MSG_BOOT };
 	struct writer w = { 0 };
 	int rc;
 
-	put_u64(&w, b->kernel.size);
-	put_u64(&w, b->initrd.size);
+	for (unsigned i = 0; i < MACHINE_IMAGES; i++)
+		put_u64(&w, machine_image(s->m, i)->size);
 	m.length = (uint32_t)w.len;
 	rc = w.failed ? error_set(err, ENOMEM, "out of memory for images")
 		      : channel_say(&s->se.link.main, &m, w.data, err);
 	writer_free(&w);
-	if (!rc)
-		rc = send_image(s, &b->kernel, err);
-	return rc ? rc : send_image(s, &b->initrd, err);
+	for (unsigned i = 0; i < MACHINE_IMAGES && !rc; i++)
+		rc = send_image(s, machine_image(s->m, i), err);
+	return rc;
 }
 
 /* Return: bytes of the next piece, -EBADMSG, as channel_hear() */
@@ -72,42 +72,47 @@ static long hear_piece(struct target *t, size_t left, struct error *err)
 	return m.length;
 }
 
-static int receive_image(struct target *t, struct image *im, const char *what,
-			 uint64_t size, struct error *err)
+static int receive_image(struct target *t, unsigned index, uint64_t size,
+			 struct error *err)
 {
-	if (size > IMAGE_MAX)
-		return error_set(err, EBADMSG, "%s of %llu bytes: too large",
-				 what, (unsigned long long)size);
-	*im = (struct image){ .what = what, .path = "(as the source had it)" };
-	im->data = size ? malloc(size) : NULL;
-	if (size && !im->data)
-		return error_set(err, ENOMEM, "out of memory for the %s", what);
-	while (im->size < size) {
-		long n = hear_piece(t, size - im->size, err);
-		int rc = n < 0 ? (int)n : channel_recv(&t->se.link.main,
-					im->data + im->size, (size_t)n, err);
+	uint8_t *data = NULL;
+	size_t got = 0;
+	int rc = 0;
 
-		if (rc)
-			return rc;
-		im->size += (size_t)n;
+	if (size > MACHINE_IMAGE_MAX)
+		return error_set(err, EBADMSG, "%s of %llu bytes: too large",
+				 machine_image_name(index),
+				 (unsigned long long)size);
+	if (size)
+		data = malloc(size);
+	if (size && !data)
+		return error_set(err, ENOMEM, "out of memory for the %s",
+				 machine_image_name(index));
+	while (got < size && !rc) {
+		long n = hear_piece(t, size - got, err);
+
+		rc = n < 0 ? (int)n : channel_recv(&t->se.link.main,
+						   data + got, (size_t)n, err);
+		got += n < 0 ? 0 : (size_t)n;
 	}
-	return 0;
+	if (rc)
+		free(data);
+	else
+		machine_set_image(t->m, index, data, size);
+	return rc;
 }
 
 int target_images(struct target *t, struct error *err)
 {
-	struct boot_images *b = &t->m->boot;
 	uint8_t *sizes = NULL;
-	uint64_t kernel, initrd;
 	struct reader r;
 	int rc = session_expect(&t->se, WIRE_MSG_BOOT, &sizes, NULL, err);
 
 	if (rc)
 		return rc;
 	r = (struct reader){ .data = sizes, .len = WIRE_BOOT };
-	kernel = get_u64(&r);
-	initrd = get_u64(&r);
+	for (unsigned i = 0; i < MACHINE_IMAGES && !rc; i++)
+		rc = receive_image(t, i, get_u64(&r), err);
 	free(sizes);
-	rc = receive_image(t, &b->kernel, "kernel", kernel, err);
-	return rc ? rc : receive_image(t, &b->initrd, "initrd", initrd, err);
+	return rc;
 }

@@ -26,7 +26,7 @@ static struct source *source_of(struct session *se)
 
 static void resume_guest(struct source *s)
 {
-	machine_set_pager(s->m, NULL);
+	machine_set_ram_hook(s->m, NULL);
 	if (!s->held)
 		return;
 	if (s->before.state == RUN_RUNNING)
@@ -159,7 +159,7 @@ static void source_note_poison(void *ctx, uint64_t gpa)
 	struct memory_failure f = { .gpa = gpa, .size = WIRE_PAGE,
 				    .action = MF_NOTED };
 	struct poison p = { .gpa = gpa, .size = WIRE_PAGE };
-	int rc = poison_add(&s->m->poison, &p);
+	int rc = poison_add(machine_poison(s->m), &p);
 
 	if (rc > 0)
 		machine_failure(s->m, &f);
@@ -206,7 +206,7 @@ static int source_hook(void *ctx, uint64_t offset, bool simulate,
 		return 1;
 	return error_set(err, EALREADY,
 		"0x%llx was already handed over to the destination: poison it there",
-		(unsigned long long)ram_gpa(&s->m->ram, offset));
+		(unsigned long long)ram_gpa(machine_ram(s->m), offset));
 }
 
 static void source_hook_done(void *ctx, uint64_t offset)
@@ -233,7 +233,7 @@ struct source *source_new(struct machine *m, const struct uri *uri,
 	s->uri = *uri;
 	s->connections = 1;
 	push_init(&s->push, &s->pages, source_push_lost, s);
-	if (!page_source_init(&s->pages, &m->ram, &progress->stats,
+	if (!page_source_init(&s->pages, machine_ram(m), &progress->stats,
 			      source_note_poison, s) &&
 	    !page_source_batch(&s->pages, &s->batch) &&
 	    getrandom(s->se.id, WIRE_ID, 0) == WIRE_ID &&
@@ -247,17 +247,17 @@ struct source *source_new(struct machine *m, const struct uri *uri,
 
 int source_start(struct source *s, struct error *err)
 {
-	struct pager p = { .ctx = s, .poison = source_hook,
+	struct ram_hook p = { .ctx = s, .poison = source_hook,
 			   .done = source_hook_done };
 	struct progress *progress = s->se.progress;
 	int rc;
 
 	progress_begin(progress, true);
 	progress_name(progress, s->se.id, &s->uri);
-	progress_machine(progress, s->m->ram.size, s->m->ram.page_size,
-			 s->m->cfg.cpus);
+	progress_machine(progress, machine_ram(s->m)->size, machine_ram(s->m)->page_size,
+			 machine_config(s->m)->cpus);
 	s->se.env->set_side(s->se.env->ctx, "source");
-	machine_set_pager(s->m, &p);
+	machine_set_ram_hook(s->m, &p);
 	link_begin(&s->se.link);
 	rc = pthread_create(&s->thread, NULL, source_main, s);
 	if (!rc) {

@@ -19,18 +19,13 @@
 #include "session.h"
 #include "vmm/base/uri.h"
 
-/** struct extent - A range of RAM, by offset, bytes */
-struct extent {
-	uint64_t offset, len;
-};
-
 /**
  * struct extents - Ranges of RAM, ascending, disjoint
  * @at:		the ranges
  * @n, @cap:	how many there are, and fit
  */
 struct extents {
-	struct extent *at;
+	struct ram_extent *at;
 	size_t n, cap;
 };
 

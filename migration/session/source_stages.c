@@ -12,6 +12,8 @@
 #include "stages.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/hot.h"
+#include "vmm/machine/inject.h"
+#include "vmm/memory/ram_holes.h"
 #include "vmm/memory/uffd.h"
 
 /* Send HELLO on a new connection, and receive WELCOME */
@@ -84,7 +86,7 @@ static size_t lost_pages(const struct poison *p, int n)
 static int count_lost(struct source *s, size_t *lost, struct error *err)
 {
 	struct poison *p;
-	int n = poison_copy(&s->m->poison, &p);
+	int n = poison_copy(machine_poison(s->m), &p);
 
 	if (n < 0)
 		return error_set(err, ENOMEM, "out of memory for poison");
@@ -109,7 +111,9 @@ int source_hello(struct source *s, struct error *err)
 
 int source_describe(struct source *s, struct error *err)
 {
-	struct writer w = { .data = s->m->fdt, .len = s->m->fdt_size };
+	size_t size;
+	const void *fdt = machine_description(s->m, &size);
+	struct writer w = { .data = (uint8_t *)(uintptr_t)fdt, .len = size };
 	int rc = session_say(&s->se, WIRE_MSG_DESCRIPTION, &w, err);
 
 	channel_set_silence(&s->se.link.main, s->se.limits->build_ms);
@@ -143,14 +147,14 @@ static int add_extent(struct extents *x, uint64_t offset, uint64_t len)
 {
 	if (x->n == x->cap) {
 		size_t cap = x->cap ? 2 * x->cap : 64;
-		struct extent *at = reallocarray(x->at, cap, sizeof(*at));
+		struct ram_extent *at = reallocarray(x->at, cap, sizeof(*at));
 
 		if (!at)
 			return -ENOMEM;
 		x->at = at;
 		x->cap = cap;
 	}
-	x->at[x->n++] = (struct extent){ offset, len };
+	x->at[x->n++] = (struct ram_extent){ offset, len };
 	return 0;
 }
 
@@ -195,7 +199,7 @@ static int say_extents(struct source *s, enum wire_type type,
  */
 int source_scan(struct source *s, struct error *err)
 {
-	int rc = ram_holes(&s->m->ram, 0, s->m->ram.size, announce_hole, s);
+	int rc = ram_holes(machine_ram(s->m), 0, machine_ram(s->m)->size, announce_hole, s);
 
 	if (rc == -ENOMEM || rc == -ECANCELED)
 		return error_set(err, -rc, "cannot list the zero pages: %s",
@@ -224,8 +228,7 @@ int source_hold(struct source *s, struct error *err)
 	if (session_event(&s->se, EVENT_HOLD, NULL))
 		return error_set(err, ECANCELED, "cancelled");
 	/* A poisoning that began before is in the list, later ones see the phase */
-	pthread_mutex_lock(&s->m->inject_lock);
-	pthread_mutex_unlock(&s->m->inject_lock);
+	inject_drain(s->m);
 	return demand_start(&s->answers, err);
 }
 
@@ -254,11 +257,15 @@ int source_state(struct source *s, struct error *err)
 	return explain_downtime(s, rc, err);
 }
 
-/* What was written of an announced range: all that is no hole any more */
+/*
+ * What was written of the announced ranges: all of them but the holes that are
+ * left. Both ascend.
+ */
 struct written {
 	struct source *s;
 	struct extents x;
-	uint64_t at;		/* all below was looked at */
+	size_t range;		/* of @s->zero that is being looked at */
+	uint64_t at;		/* all of it below was looked at */
 };
 
 static int add_written(struct written *wr, uint64_t to)
@@ -266,6 +273,7 @@ static int add_written(struct written *wr, uint64_t to)
 	struct source *s = wr->s;
 	uint64_t from = wr->at;
 
+	wr->at = to;
 	if (from == to)
 		return 0;
 	if (wr->x.n == ZERO_LIST_MAX)
@@ -276,11 +284,33 @@ static int add_written(struct written *wr, uint64_t to)
 	return add_extent(&wr->x, from, to - from);
 }
 
+/* The rest of the ranges that end at or below an offset was written */
+static int finish_ranges(struct written *wr, uint64_t offset)
+{
+	const struct extents *z = &wr->s->zero;
+	int rc = 0;
+
+	while (!rc && wr->range < z->n) {
+		const struct ram_extent *e = &z->at[wr->range];
+
+		if (wr->at < e->offset)
+			wr->at = e->offset;
+		if (e->offset + e->len > offset)
+			break;
+		rc = add_written(wr, e->offset + e->len);
+		wr->range++;
+	}
+	return rc;
+}
+
+/* A hole is within one range */
 static int skip_hole(void *ctx, uint64_t offset, uint64_t len)
 {
 	struct written *wr = ctx;
-	int rc = add_written(wr, offset);
+	int rc = finish_ranges(wr, offset);
 
+	if (!rc)
+		rc = add_written(wr, offset);
 	wr->at = offset + len;
 	return rc;
 }
@@ -292,17 +322,11 @@ static int skip_hole(void *ctx, uint64_t offset, uint64_t len)
 int source_zero(struct source *s, struct error *err)
 {
 	struct written wr = { .s = s };
-	int rc = 0;
+	int rc = ram_holes_left(machine_ram(s->m), s->zero.at, s->zero.n,
+				skip_hole, &wr);
 
-	for (size_t i = 0; !rc && i < s->zero.n; i++) {
-		const struct extent *e = &s->zero.at[i];
-
-		wr.at = e->offset;
-		rc = ram_holes(&s->m->ram, e->offset, e->offset + e->len,
-			       skip_hole, &wr);
-		if (!rc)
-			rc = add_written(&wr, e->offset + e->len);
-	}
+	if (!rc)
+		rc = finish_ranges(&wr, UINT64_MAX);
 	rc = rc ? error_set(err, -rc, "cannot list the written pages: %s",
 			    strerrordesc_np(-rc))
 		: say_extents(s, WIRE_MSG_WRITTEN_LIST, &wr.x, err);
@@ -317,7 +341,7 @@ static void claim_poison(struct source *s, const struct poison *p)
 	size_t n = p->size / WIRE_PAGE, page;
 	uint64_t offset;
 
-	if (!ram_offset(&s->m->ram, p->gpa, p->size, &offset))
+	if (!ram_offset(machine_ram(s->m), p->gpa, p->size, &offset))
 		return;
 	page = (size_t)(offset / WIRE_PAGE);
 	for (size_t i = 0; i < n; i++)
@@ -331,7 +355,7 @@ int source_poison(struct source *s, struct error *err)
 {
 	struct writer w = { 0 };
 	struct poison *p = NULL;
-	int n = mutant("drop-poison") ? 0 : poison_copy(&s->m->poison, &p);
+	int n = mutant("drop-poison") ? 0 : poison_copy(machine_poison(s->m), &p);
 	int rc;
 
 	for (int i = 0; i < n; i++)
@@ -358,7 +382,7 @@ static int send_hot(struct source *s, struct error *err)
 	for (size_t i = 0; i < n && !rc; i++) {
 		uint64_t offset;
 
-		if (!ram_offset(&s->m->ram, gpa[i], WIRE_PAGE, &offset) ||
+		if (!ram_offset(machine_ram(s->m), gpa[i], WIRE_PAGE, &offset) ||
 		    !ledger_take(&s->pages.ledger, offset / WIRE_PAGE, 1))
 			continue;
 		rc = batch_fill(&s->batch, offset / WIRE_PAGE, 1, err);

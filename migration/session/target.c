@@ -17,8 +17,6 @@
 #include "stages.h"
 #include "target.h"
 #include "vmm/base/log.h"
-#include "vmm/kvm/vcpu_stats.h"
-#include "vmm/machine/vcpu.h"
 #include "vmm/memory/uffd.h"
 
 #define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
@@ -193,8 +191,8 @@ static unsigned target_vcpu_of(void *ctx, pid_t tid)
 {
 	struct target *t = ctx;
 
-	for (unsigned i = 0; i < t->m->cfg.cpus; i++)
-		if (t->m->vcpu[i].tid == tid)
+	for (unsigned i = 0; i < machine_config(t->m)->cpus; i++)
+		if (machine_vcpu_tid(t->m, i) == tid)
 			return i;
 	return PAGE_STATS_OTHER;
 }
@@ -203,13 +201,13 @@ static bool target_vcpu_blocked(void *ctx, unsigned vcpu)
 {
 	struct target *t = ctx;
 
-	return vcpu_blocking(&t->m->vcpu[vcpu]);
+	return machine_vcpu_blocking(t->m, vcpu);
 }
 
 int target_start_faults(struct target *t, struct error *err)
 {
 	const struct fault_session fs = {
-		.ctx = t, .vcpus = t->m->cfg.cpus, .vcpu_of = target_vcpu_of,
+		.ctx = t, .vcpus = machine_config(t->m)->cpus, .vcpu_of = target_vcpu_of,
 		.vcpu_blocked = target_vcpu_blocked,
 		.lost = target_demand_lost,
 	};
@@ -226,7 +224,7 @@ static int target_poisoned(void *ctx, uint64_t gpa, uint64_t size,
 	struct poison p = { .gpa = gpa, .size = size, .delivered = delivered };
 	struct memory_failure f = { .gpa = gpa, .size = size,
 				    .action = MF_NOTED };
-	int rc = poison_add(&t->m->poison, &p);
+	int rc = poison_add(machine_poison(t->m), &p);
 
 	if (rc > 0 && !t->quiet)
 		machine_failure(t->m, &f);

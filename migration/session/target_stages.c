@@ -56,7 +56,7 @@ static int build_machine(struct target *t, const uint8_t *fdt, uint32_t len,
 		return error_set(err, ENOMEM, "out of memory");
 	rc = description_parse(fdt, len, cfg, err);
 	if (!rc)
-		rc = description_check_host(cfg, err);
+		rc = machine_config_check(cfg, err);
 	if (env->backing >= 0)
 		cfg->backing = (enum ram_backing)env->backing;
 	if (!rc) {
@@ -77,11 +77,11 @@ int target_build(struct target *t, struct error *err)
 		rc = build_machine(t, fdt, len, err);
 	free(fdt);
 	if (!rc) {
-		progress_machine(t->se.progress, t->m->ram.size,
-				 t->m->ram.page_size, t->m->cfg.cpus);
+		progress_machine(t->se.progress, machine_ram(t->m)->size,
+				 machine_ram(t->m)->page_size, machine_config(t->m)->cpus);
 		/* Empty, until something is placed (invariant 11) */
 		t->store.accepted = false;
-		rc = page_store_open(&t->store, &t->m->ram, err);
+		rc = page_store_open(&t->store, machine_ram(t->m), err);
 	}
 	return rc ? rc : session_say(&t->se, WIRE_MSG_BUILT, NULL, err);
 }
@@ -333,7 +333,7 @@ static int promise(struct target *t, struct error *err)
 /* All was read: now it is loaded (invariant 6) */
 int target_prepare(struct target *t, struct error *err)
 {
-	struct pager p = { .ctx = t, .poison = target_inject,
+	struct ram_hook p = { .ctx = t, .poison = target_inject,
 			   .missing = true };
 	int rc = load_poison(t, err);
 
@@ -348,7 +348,7 @@ int target_prepare(struct target *t, struct error *err)
 		rc = promise(t, err);
 	if (rc)
 		return rc;
-	machine_set_pager(t->m, &p);
+	machine_set_ram_hook(t->m, &p);
 	return session_say(&t->se, WIRE_MSG_PREPARED, NULL, err);
 }
 
@@ -428,7 +428,7 @@ static void unregister_ram(struct target *t)
 	/* Last: from here on it may be dumped; and a reset that has waited for
 	 * it drops RAM, and loads a kernel
 	 */
-	machine_set_pager(t->m, NULL);
+	machine_set_ram_hook(t->m, NULL);
 }
 
 int target_finish(struct target *t, struct error *err)

@@ -18,9 +18,9 @@ static void check_limits(const struct machine_config *c)
 	CHECK(c->memory >= RAM_SIZE_MIN && c->memory <= RAM_SIZE_MAX);
 	CHECK(c->memory % MIB == 0);
 	CHECK(c->cpus >= 1 && c->cpus <= MACHINE_CPUS_MAX);
-	CHECK(c->backing < RAM_BACKINGS && c->vendor < VENDORS);
+	CHECK(c->backing < RAM_BACKINGS && c->arch.vendor < VENDORS);
 	CHECK(memchr(c->bootargs, 0, sizeof(c->bootargs)));
-	CHECK(c->cpuid.nent >= 1 && c->cpuid.nent <= KVM_CPUID_MAX);
+	CHECK(c->arch.cpuid.nent >= 1 && c->arch.cpuid.nent <= KVM_CPUID_MAX);
 }
 
 static void check_again(const struct machine_config *c)
@@ -69,15 +69,15 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 	cfg = (struct machine_config){
 		.memory = i & 1 ? 4 * GIB : 64 * MIB, .cpus = 1 + 3 * i,
 		.backing = i & 1 ? RAM_MEMFD : RAM_ANON,
-		.vendor = i & 2 ? VENDOR_AMD : VENDOR_INTEL,
-		.tsc_khz = 2500000,
+		.arch.vendor = i & 2 ? VENDOR_AMD : VENDOR_INTEL,
+		.arch.tsc_khz = 2500000,
 	};
 	/* By four bytes longer each time: what is behind it moves */
 	snprintf(cfg.bootargs, sizeof(cfg.bootargs), "seed=%0*u", 4 * i + 1,
 		 i);
-	cfg.cpuid.nent = 2 + i;
-	for (unsigned k = 0; k < cfg.cpuid.nent; k++)
-		cfg.cpuid.entry[k].function = k;
+	cfg.arch.cpuid.nent = 2 + i;
+	for (unsigned k = 0; k < cfg.arch.cpuid.nent; k++)
+		cfg.arch.cpuid.entry[k].function = k;
 	CHECK(!description_build(&cfg, &fdt, &size, &err));
 	memcpy(to, fdt, size);
 	free(fdt);

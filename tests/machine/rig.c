@@ -9,7 +9,7 @@
 
 #include "rig.h"
 #include "vmm/boot/boot.h"
-#include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/x86_cpuid.h"
 #include "vmm/devices/serial.h"
 #include "vmm/machine/vcpu.h"
 
@@ -334,7 +334,7 @@ static void fill_component(struct kvm_cpuid_table *t, uint8_t *area,
 static void fill_xsave(struct vcpu *v)
 {
 	struct machine *m = v->m;
-	const struct kvm_cpuid_entry2 *e = cpuid_find(&m->cfg.cpuid, 0xd, 0);
+	const struct kvm_cpuid_entry2 *e = cpuid_find(&m->cfg.arch.cpuid, 0xd, 0);
 	const uint64_t all = e ? e->eax : 0;
 	uint64_t used = 3 | (all & (1 << XFEATURE_AVX | 1 << XFEATURE_PKRU));
 	struct kvm_xcrs x = { .nr_xcrs = 1, .xcrs = { { .value = all } } };
@@ -348,7 +348,7 @@ static void fill_xsave(struct vcpu *v)
 		area[XSAVE_XMM + i] = (uint8_t)(v->index * 16 + i + 1);
 	for (unsigned i = XFEATURE_AVX; i <= XFEATURE_PKRU; i++)
 		if (used & 1u << i)
-			fill_component(&m->cfg.cpuid, area, i, v->index);
+			fill_component(&m->cfg.arch.cpuid, area, i, v->index);
 	if (all)
 		assert_int_equal(ioctl(v->fd, KVM_SET_XCRS, &x), 0);
 	assert_int_equal(ioctl(v->fd, KVM_SET_XSAVE, area), 0);

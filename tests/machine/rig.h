@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-#include "vmm/machine/machine.h"
+#include "vmm/machine/machine_private.h"
 
 #define RIG_SECONDS	120	/* machines are slow, and shared */
 #define RIG_FAILURES	64

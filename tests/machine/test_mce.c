@@ -14,6 +14,7 @@
 #include "vmm/boot/boot.h"
 #include "vmm/machine/inject.h"
 #include "vmm/machine/vcpu.h"
+#include "vmm/machine/vcpu_poison.h"
 #include "vmm/memory/sigbus.h"
 
 #define INTEL_REQUIRED	0xbd80000000000134
@@ -235,7 +236,7 @@ static void check_told(struct rig *r, unsigned n, uint64_t gpa)
 	assert_true(f.gpa == gpa && f.size == 4096);
 	assert_false(f.required || f.recursive);
 	assert_true(poison_find(&r->m->poison, gpa, &p) && p.delivered);
-	assert_false(inject_tell(r->m));
+	assert_false(inject_report(r->m));
 }
 
 static void intel_is_told_of_what_was_found(void **state)
@@ -245,7 +246,7 @@ static void intel_is_told_of_what_was_found(void **state)
 
 	(void)state;
 	found(r, 0x600000);
-	assert_true(inject_tell(r->m));
+	assert_true(inject_report(r->m));
 	at = rig_wait(r, 0, " bank=9 ");
 	while (at && r->out[at - 1] != '\n')
 		at--;
@@ -338,7 +339,7 @@ static void amd_finds_a_record(void **state)
 
 	(void)state;
 	found(r, 0x600000);
-	assert_true(inject_tell(r->m));
+	assert_true(inject_report(r->m));
 	check_noted(r, 0, 0x600000);
 	at = rig_wait(r, 0, "mce vcpu=");
 	check_line(r, at, 9, AMD_OPTIONAL, 0, "deferred");
@@ -363,7 +364,7 @@ static void all_that_was_found_is_told_once(void **state)
 
 		for (uint64_t p = 0; p < 8; p++)
 			found(r, 0x600000 + p * 0x1000);
-		for (unsigned n = 0; inject_tell(r->m) && n < 1000; n++)
+		for (unsigned n = 0; inject_report(r->m) && n < 1000; n++)
 			usleep(10000);
 		for (uint64_t p = 0; p < 8; p++) {
 			char want[48];
@@ -390,7 +391,7 @@ static void what_was_met_is_not_told(void **state)
 	found(r, 0x600000);
 	found(r, 0x601000);
 	poison_delivered(&r->m->poison, 0x601000, 4096);
-	assert_false(inject_tell(r->m));
+	assert_false(inject_report(r->m));
 	rig_free(r);
 }
 

@@ -8,7 +8,7 @@
 #include <linux/kvm_para.h>
 
 #include "rig.h"
-#include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/x86_cpuid.h"
 
 /* What Linux makes hypercalls for, and KVM lists wherever it runs */
 #define CALLS	(1u << KVM_FEATURE_PV_UNHALT | 1u << KVM_FEATURE_PV_SEND_IPI | \
@@ -18,12 +18,12 @@ static uint32_t features(const char *vendor, bool *own)
 {
 	struct rig *r = rig_new(16, 1, RAM_ANON, vendor, "");
 	const struct kvm_cpuid_entry2 *e =
-		cpuid_find(&r->cfg.cpuid, KVM_CPUID_FEATURES, 0);
+		cpuid_find(&r->cfg.arch.cpuid, KVM_CPUID_FEATURES, 0);
 	uint32_t eax;
 
 	assert_non_null(e);
 	eax = e->eax;
-	*own = !strcmp(r->cfg.host_id, vendor_id(r->cfg.vendor));
+	*own = !strcmp(r->cfg.arch.host_id, vendor_id(r->cfg.arch.vendor));
 	rig_free(r);
 	return eax;
 }

@@ -14,9 +14,10 @@
 #include "compare.h"
 #include "rig.h"
 #include "vmm/boot/boot.h"
-#include "vmm/machine/machine_gate.h"
-#include "vmm/machine/reset.h"
+#include "vmm/machine/inject.h"
+#include "vmm/machine/machine_reset.h"
 #include "vmm/machine/vcpu.h"
+#include "vmm/memory/ram_holes.h"
 
 #define MSR_TSC		0x10
 
@@ -210,6 +211,40 @@ static void ram_is_empty(void **state)
 	rig_free(r);
 }
 
+/* Fresh RAM has no lost page, so the list and the walls must go with it */
+static void poison_is_forgotten(void **state)
+{
+	static const enum ram_backing backing[] = { RAM_ANON, RAM_MEMFD };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		enum inject_method method = INJECT_SIMULATE;
+		struct rig *r = rig_new(32, 1, backing[i], "host",
+					"work=dirty");
+		struct error err = { 0 };
+		uint8_t byte = 1;
+
+		rig_build(r);
+		assert_int_equal(boot_load(r->m, rig_guest(), NULL, &err), 0);
+		assert_int_equal(inject_poison(r->m, 20 * MIB, &method, &err),
+				 0);
+		assert_int_equal(ram_read(&r->m->ram, 20 * MIB, &byte, 1),
+				 -EHWPOISON);
+		atomic_store(&r->m->walled, true);
+		reset(r);
+		assert_false(poison_find(&r->m->poison, 20 * MIB, NULL));
+		assert_int_equal(r->m->poison.n, 0);
+		assert_false(r->m->walled);
+		assert_int_equal(ram_read(&r->m->ram, 20 * MIB, &byte, 1), 0);
+		assert_int_equal(byte, 0);
+		/* The page can be lost again, and that is noted again */
+		method = INJECT_SIMULATE;
+		assert_int_equal(inject_poison(r->m, 20 * MIB, &method, &err),
+				 0);
+		rig_free(r);
+	}
+}
+
 static void wait_asked(struct rig *r, unsigned n)
 {
 	unsigned asked = 0;
@@ -271,6 +306,14 @@ static void not_while_it_is_held(void **state)
 }
 
 /* Who lets the guest run while it is being reset doesn't let it in */
+static int run_during_reset(struct machine *m, struct error *err)
+{
+	int rc = machine_run(m, WHY_UNPAUSED, err);
+
+	assert_int_equal(m->gate, GATE_PARK);
+	return rc;
+}
+
 static void the_gate_stays_closed_meanwhile(void **state)
 {
 	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify");
@@ -279,10 +322,8 @@ static void the_gate_stays_closed_meanwhile(void **state)
 	(void)state;
 	rig_boot(r, rig_guest());
 	rig_wait(r, 0, "\nready ");
-	assert_int_equal(machine_begin_reset(r->m, &err), 0);
-	assert_int_equal(machine_run(r->m, WHY_UNPAUSED, &err), 0);
-	assert_int_equal(r->m->gate, GATE_PARK);
-	machine_end_reset(r->m);
+	machine_set_restart(r->m, run_during_reset);
+	assert_int_equal(machine_reset(r->m, &err), 0);
 	assert_int_equal(r->m->gate, GATE_RUN);
 	rig_free(r);
 }
@@ -325,6 +366,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(no_register_outlives_it),
 		cmocka_unit_test(no_startup_outlives_it),
 		cmocka_unit_test(ram_is_empty),
+		cmocka_unit_test(poison_is_forgotten),
 		cmocka_unit_test(a_triple_fault_asks_for_it),
 		cmocka_unit_test(not_while_it_is_held),
 		cmocka_unit_test(the_gate_stays_closed_meanwhile),

@@ -17,6 +17,7 @@
 #include "rig.h"
 #include "vmm/machine/description.h"
 #include "vmm/machine/vcpu.h"
+#include "vmm/memory/ram_holes.h"
 
 static struct machine *new_from_description(struct rig *r)
 {
@@ -27,7 +28,7 @@ static struct machine *new_from_description(struct rig *r)
 
 	assert_non_null(cfg);
 	if (description_parse(r->m->fdt, r->m->fdt_size, cfg, &err) ||
-	    description_check_host(cfg, &err))
+	    machine_config_check(cfg, &err))
 		fail_msg("%s", err.text);
 	m = machine_new(cfg, &obs, &err);
 	if (!m)
@@ -269,7 +270,7 @@ static void other_states_are_refused(void **state)
 	put_u8(&w, 0);
 	r = (struct reader){ .data = w.data, .len = w.len };
 	assert_int_equal(machine_load(two->m, &r, &err), -EBADMSG);
-	assert_non_null(strstr(err.text, "behind it"));
+	assert_non_null(strstr(err.text, "bytes follow"));
 
 	err = (struct error){ 0 };
 	w.data[0] ^= 1;

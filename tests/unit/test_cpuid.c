@@ -7,7 +7,7 @@
 #include "unit.h"
 
 #include "vmm/base/bytes.h"
-#include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/x86_cpuid.h"
 #include "vmm/memory/ram.h"
 
 #define INDEXED	KVM_CPUID_FLAG_SIGNIFCANT_INDEX
@@ -228,12 +228,12 @@ static void the_baseline_stays_as_it_is(void **state)
 	assert_int_equal(get(&t, 0x80000001, 0)->edx, 0x2193fbfd);
 	assert_int_equal(get(&t, 0x40000001, 0)->eax, 0x0100000b);
 	assert_int_equal(get(&t, 0x80000008, 0)->eax, 48 << 8 | 39);
-	cpuid_baseline(&t, VENDOR_INTEL, 508 * GIB - MIB);
+	cpuid_baseline(&t, VENDOR_INTEL, ram_end(508 * GIB - MIB));
 	assert_int_equal(get(&t, 1, 0)->eax, 0x000106a3);
 	assert_int_equal(get(&t, 1, 0)->ecx, 0x81b82201);
 	assert_int_equal(get(&t, 0x80000001, 0)->edx, 0x20100800);
 	assert_int_equal(get(&t, 0x80000008, 0)->eax, 48 << 8 | 39);
-	cpuid_baseline(&t, VENDOR_INTEL, 512 * GIB);
+	cpuid_baseline(&t, VENDOR_INTEL, ram_end(512 * GIB));
 	assert_int_equal(get(&t, 0x80000008, 0)->eax, 48 << 8 | 46);
 }
 

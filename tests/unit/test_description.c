@@ -15,12 +15,13 @@ static void fill(struct machine_config *cfg)
 {
 	*cfg = (struct machine_config){
 		.memory = 64 * MIB, .cpus = 4, .backing = RAM_MEMFD,
-		.vendor = VENDOR_INTEL, .tsc_khz = 2500000,
-		.bootargs = "work=verify seed=7", .host_id = "GenuineIntel",
+		.bootargs = "work=verify seed=7",
+		.arch = { .vendor = VENDOR_INTEL, .tsc_khz = 2500000,
+			  .host_id = "GenuineIntel" },
 	};
-	cfg->cpuid.nent = 3;
+	cfg->arch.cpuid.nent = 3;
 	for (unsigned i = 0; i < 3; i++)
-		cfg->cpuid.entry[i] = (struct kvm_cpuid_entry2){
+		cfg->arch.cpuid.entry[i] = (struct kvm_cpuid_entry2){
 			.function = 0x80000000 + i, .index = i, .flags = 1,
 			.eax = 0xa0 + i, .ebx = 0xb0 + i, .ecx = 0xc0 + i,
 			.edx = 0xd0000000 + i,
@@ -81,13 +82,13 @@ static void check_equal(struct tree *t)
 	assert_true(a->memory == b->memory);
 	assert_int_equal(a->cpus, b->cpus);
 	assert_int_equal(a->backing, b->backing);
-	assert_int_equal(a->vendor, b->vendor);
-	assert_int_equal(a->tsc_khz, b->tsc_khz);
+	assert_int_equal(a->arch.vendor, b->arch.vendor);
+	assert_int_equal(a->arch.tsc_khz, b->arch.tsc_khz);
 	assert_string_equal(a->bootargs, b->bootargs);
-	assert_string_equal(a->host_id, b->host_id);
-	assert_int_equal(a->cpuid.nent, b->cpuid.nent);
-	assert_memory_equal(a->cpuid.entry, b->cpuid.entry,
-			    a->cpuid.nent * sizeof(a->cpuid.entry[0]));
+	assert_string_equal(a->arch.host_id, b->arch.host_id);
+	assert_int_equal(a->arch.cpuid.nent, b->arch.cpuid.nent);
+	assert_memory_equal(a->arch.cpuid.entry, b->arch.cpuid.entry,
+			    a->arch.cpuid.nent * sizeof(a->arch.cpuid.entry[0]));
 }
 
 static void what_was_built_is_parsed(void **state)
@@ -103,7 +104,7 @@ static void what_was_built_is_parsed(void **state)
 		t->in.memory = sizes[i];
 		t->in.cpus = cpus[i % 4];
 		t->in.backing = i & 1 ? RAM_ANON : RAM_MEMFD;
-		t->in.vendor = i & 1 ? VENDOR_AMD : VENDOR_INTEL;
+		t->in.arch.vendor = i & 1 ? VENDOR_AMD : VENDOR_INTEL;
 		strcat(t->in.bootargs, " x=1");	/* moves what is behind */
 		build(t);
 		check_equal(t);
@@ -116,9 +117,9 @@ static void the_largest_machine_fits(void **state)
 
 	t->in.cpus = MACHINE_CPUS_MAX;
 	memset(t->in.bootargs, 'x', MACHINE_BOOTARGS_MAX - 1);
-	t->in.cpuid.nent = KVM_CPUID_MAX;
+	t->in.arch.cpuid.nent = KVM_CPUID_MAX;
 	for (unsigned i = 0; i < KVM_CPUID_MAX; i++)
-		t->in.cpuid.entry[i].function = i;
+		t->in.arch.cpuid.entry[i].function = i;
 	build(t);
 	check_equal(t);
 }

@@ -14,7 +14,9 @@
 
 #include <cmocka.h>
 
+#include "vmm/dump/arch_core.h"
 #include "vmm/dump/elf_core.h"
+#include "vmm/dump/x86_core.h"
 
 static void check_file(size_t n, bool many)
 {
@@ -59,7 +61,7 @@ static void check_file(size_t n, bool many)
 		assert_int_equal(p[1 + i].p_filesz, 4096);
 		assert_int_equal(p[1 + i].p_memsz, 4096);
 	}
-	assert_true(w.len <= core_room(n, 0, 1));
+	assert_true(w.len <= core_room(n, 0, arch_core_size(1)));
 	writer_free(&w);
 	writer_free(&notes);
 	free(load);
@@ -82,7 +84,7 @@ static void more_than_the_header_counts(void **state)
 /* The libc's own struct elf_prstatus says where gdb looks for what */
 static void registers_are_where_linux_has_them(void **state)
 {
-	struct core_cpu c[2] = {
+	struct x86_registers c[2] = {
 		{ .regs = { .rip = 1, .rsp = 2, .rax = 3, .r15 = 4,
 			    .rflags = 5 } },
 		{ .regs = { .rip = 11 } },
@@ -96,7 +98,7 @@ static void registers_are_where_linux_has_them(void **state)
 	c[0].sregs.cs.selector = 6;
 	c[0].sregs.fs.base = 7;
 	c[0].sregs.gs.selector = 8;
-	core_put_cpus(&w, c, 2);
+	x86_core_put(&w, c, 2);
 	n = (const void *)w.data;
 	assert_int_equal(n->n_type, NT_PRSTATUS);
 	assert_int_equal(n->n_descsz, sizeof(s));

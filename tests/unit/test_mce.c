@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-#include "vmm/cpu/mce.h"
+#include "vmm/cpu/x86_mce.h"
 
 #define GPA 0x123456000ull
 

@@ -16,6 +16,7 @@
 
 #include "unit.h"
 
+#include "migration/link/socket.h"
 #include "migration/session/demand.h"
 #include "migration/session/fault.h"
 #include "migration/session/push.h"

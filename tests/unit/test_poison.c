@@ -107,21 +107,21 @@ static void delivered_stays(void **state)
 	assert_int_equal(l->n, 2);
 }
 
-static void only_what_shall_be_told_is_untold(void **state)
+static void only_what_the_host_found_is_unreported(void **state)
 {
 	struct poison_list *l = *state;
-	struct poison p = { .gpa = 5 * PAGE, .size = PAGE, .tell = true };
+	struct poison p = { .gpa = 5 * PAGE, .size = PAGE, .report = true };
 
 	add(l, PAGE, PAGE, 1);
-	assert_false(poison_untold(l, NULL));
+	assert_false(poison_unreported(l, NULL));
 	assert_int_equal(poison_add(l, &p), 1);
 	p.gpa = 3 * PAGE;
 	assert_int_equal(poison_add(l, &p), 1);
-	assert_true(poison_untold(l, &p) && p.gpa == 3 * PAGE);
+	assert_true(poison_unreported(l, &p) && p.gpa == 3 * PAGE);
 	poison_delivered(l, 3 * PAGE, PAGE);
-	assert_true(poison_untold(l, &p) && p.gpa == 5 * PAGE);
+	assert_true(poison_unreported(l, &p) && p.gpa == 5 * PAGE);
 	poison_delivered(l, 5 * PAGE, PAGE);
-	assert_false(poison_untold(l, NULL));
+	assert_false(poison_unreported(l, NULL));
 }
 
 static void a_neighbour_keeps_its_own_entry(void **state)
@@ -184,19 +184,99 @@ static void random_pages(void **state)
 	struct poison_list *l = *state;
 	bool want[512] = { 0 };
 	uint64_t seed = 7;
-	size_t n = 0;
+	size_t runs = 0;
 
 	for (int i = 0; i < 400; i++) {
 		unsigned page = dice(&seed) % 512;
 
 		add(l, page * PAGE, PAGE, !want[page]);
-		n += !want[page];
 		want[page] = true;
 	}
-	assert_int_equal(l->n, n);
-	for (unsigned i = 0; i < 512; i++)
+	for (unsigned i = 0; i < 512; i++) {
 		assert_int_equal(poison_find(l, i * PAGE + i, NULL), want[i]);
+		runs += want[i] && (!i || !want[i - 1]);
+	}
+	assert_int_equal(l->n, runs);
 	check_order(l);
+}
+
+/* An entry for each run, whatever the order in which its pages are added */
+static void neighbours_share_an_entry(void **state)
+{
+	struct poison_list *l = *state;
+	struct poison p;
+
+	for (uint64_t i = 0; i < 512; i += 2)
+		add(l, i * PAGE, PAGE, 1);
+	assert_int_equal(l->n, 256);
+	for (uint64_t i = 1; i < 512; i += 2)
+		add(l, i * PAGE, PAGE, 1);
+	assert_int_equal(l->n, 1);
+	assert_true(poison_find(l, 100 * PAGE, &p));
+	assert_true(p.gpa == 0 && p.size == 512 * PAGE);
+	add(l, 600 * PAGE, PAGE, 1);
+	add(l, 599 * PAGE, PAGE, 1);
+	assert_int_equal(l->n, 2);
+	check_order(l);
+}
+
+/* The flag of one page of an entry divides the entry */
+static void flags_keep_neighbours_apart(void **state)
+{
+	struct poison_list *l = *state;
+	struct poison told = { .gpa = 20 * PAGE, .size = 2 * PAGE,
+			       .delivered = true };
+	struct poison p;
+
+	add(l, 10 * PAGE, 10 * PAGE, 1);
+	poison_delivered(l, 13 * PAGE, PAGE);
+	assert_int_equal(l->n, 3);
+	assert_true(poison_find(l, 12 * PAGE, &p) && !p.delivered);
+	assert_true(p.gpa == 10 * PAGE && p.size == 3 * PAGE);
+	assert_true(poison_find(l, 13 * PAGE, &p) && p.delivered);
+	assert_true(p.size == PAGE);
+	assert_true(poison_find(l, 14 * PAGE, &p) && !p.delivered);
+	assert_true(p.gpa == 14 * PAGE && p.size == 6 * PAGE);
+	check_order(l);
+
+	poison_delivered(l, 9 * PAGE, 3 * PAGE);
+	poison_delivered(l, 12 * PAGE, PAGE);
+	assert_int_equal(l->n, 2);
+	assert_true(poison_find(l, 10 * PAGE, &p) && p.size == 4 * PAGE);
+	assert_int_equal(poison_add(l, &told), 1);
+	assert_int_equal(l->n, 3);
+	poison_delivered(l, 0, 100 * PAGE);
+	assert_int_equal(l->n, 1);
+	assert_true(poison_find(l, 10 * PAGE, &p) && p.size == 12 * PAGE);
+}
+
+/* One page at a time is reported, also from an entry of several */
+static void a_run_is_reported_page_by_page(void **state)
+{
+	struct poison_list *l = *state;
+	struct poison p = { .gpa = 3 * PAGE, .size = PAGE, .report = true };
+
+	for (uint64_t i = 0; i < 3; i++, p.gpa += PAGE)
+		assert_int_equal(poison_add(l, &p), 1);
+	assert_int_equal(l->n, 1);
+	for (uint64_t i = 3; i < 6; i++) {
+		assert_true(poison_unreported(l, &p));
+		assert_true(p.gpa == i * PAGE && p.size == PAGE);
+		poison_delivered(l, p.gpa, p.size);
+	}
+	assert_false(poison_unreported(l, NULL));
+	assert_int_equal(l->n, 1);
+}
+
+/* The limit is one of runs: 2^19 pages in a row are one entry */
+static void the_limit_counts_runs(void **state)
+{
+	struct poison_list *l = *state;
+
+	for (uint64_t i = 0; i < POISON_MAX + 10ull; i++)
+		add(l, i * PAGE, PAGE, 1);
+	assert_int_equal(l->n, 1);
+	assert_true(poison_find(l, (POISON_MAX + 9ull) * PAGE, NULL));
 }
 
 static void what_is_saved_is_read(void **state)
@@ -210,7 +290,7 @@ static void what_is_saved_is_read(void **state)
 
 	for (unsigned i = 0; i < 100; i++)
 		add(l, i * 3 * PAGE, PAGE << (i & 1), 1);
-	poison_delivered(l, 3 * PAGE, PAGE);
+	poison_delivered(l, 3 * PAGE, 2 * PAGE);
 	save(l, &w);
 	r = (struct reader){ .data = w.data, .len = w.len };
 	n = poison_parse(&r, &out, &err);
@@ -316,12 +396,16 @@ int main(void)
 		CASE(found_by_any_byte_of_it),
 		CASE(known_is_not_new),
 		CASE(delivered_stays),
-		CASE(only_what_shall_be_told_is_untold),
+		CASE(only_what_the_host_found_is_unreported),
 		CASE(a_neighbour_keeps_its_own_entry),
 		CASE(delivered_is_for_a_whole_stretch),
 		CASE(no_byte_of_a_stretch_is_forgotten),
 		CASE(a_stretch_that_begins_in_a_known_one),
 		CASE(random_pages),
+		CASE(neighbours_share_an_entry),
+		CASE(flags_keep_neighbours_apart),
+		CASE(a_run_is_reported_page_by_page),
+		CASE(the_limit_counts_runs),
 		CASE(what_is_saved_is_read),
 		CASE(nothing_saved_is_nothing_read),
 		CASE(garbage_is_refused),

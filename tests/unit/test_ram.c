@@ -2,14 +2,17 @@
 /* test_ram.c - The one way into RAM: round the hole, and past poison */
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "unit.h"
 
 #include "vmm/base/bytes.h"
 #include "vmm/memory/ram.h"
+#include "vmm/memory/ram_holes.h"
 #include "vmm/memory/sigbus.h"
 #include "vmm/memory/uffd.h"
 
@@ -200,17 +203,17 @@ static void check_read_round_poison(enum ram_backing backing)
 	assert_non_null(buf);
 	with_poison(&ram, backing);
 	assert_int_equal(ram_copy_out(&ram, 0, buf, 80 * PAGE, &done),
-			 -EFAULT);
+			 -EHWPOISON);
 	assert_int_equal(done, 40 * PAGE);
 	for (unsigned i = 0; i < 40; i++)
 		assert_int_equal(buf[i * PAGE + i], i + 1);
 
 	/* From within a page, and from the page after it */
 	assert_int_equal(ram_copy_out(&ram, 39 * PAGE + 5, buf, 2 * PAGE,
-				      &done), -EFAULT);
+				      &done), -EHWPOISON);
 	assert_int_equal(done, PAGE - 5);
 	assert_int_equal(ram_copy_out(&ram, 40 * PAGE + 7, buf, 1, &done),
-			 -EFAULT);
+			 -EHWPOISON);
 	assert_int_equal(done, 0);
 	assert_int_equal(ram_copy_out(&ram, 41 * PAGE, buf, 39 * PAGE,
 				      &done), 0);
@@ -218,7 +221,7 @@ static void check_read_round_poison(enum ram_backing backing)
 	assert_int_equal(buf[38 * PAGE], 80);
 
 	assert_int_equal(ram_read(&ram, 40 * PAGE - 1, buf, 1), 0);
-	assert_int_equal(ram_read(&ram, 40 * PAGE - 1, buf, 2), -EFAULT);
+	assert_int_equal(ram_read(&ram, 40 * PAGE - 1, buf, 2), -EHWPOISON);
 	assert_int_equal(ram_read(&ram, 41 * PAGE, buf, 1), 0);
 	ram_destroy(&ram);
 	free(buf);
@@ -248,11 +251,11 @@ static void writes_stop_at_poison(void **state)
 		struct ram ram;
 
 		with_poison(&ram, (enum ram_backing)b);
-		assert_int_equal(ram_write(&ram, 40 * PAGE, &v, 8), -EFAULT);
+		assert_int_equal(ram_write(&ram, 40 * PAGE, &v, 8), -EHWPOISON);
 		assert_int_equal(ram_write(&ram, 41 * PAGE - 4, &v, 8),
-				 -EFAULT);
+				 -EHWPOISON);
 		assert_int_equal(ram_write(&ram, 41 * PAGE, &v, 8), 0);
-		assert_int_equal(ram_read(&ram, 40 * PAGE, &v, 8), -EFAULT);
+		assert_int_equal(ram_read(&ram, 40 * PAGE, &v, 8), -EHWPOISON);
 		ram_destroy(&ram);
 	}
 }
@@ -384,6 +387,140 @@ static void anonymous_poison_is_no_hole(void **state)
 	ram_destroy(&ram);
 }
 
+/* The descriptors that it needs are open: a call costs one ioctl */
+static void no_call_opens_a_file(void **state)
+{
+	struct rlimit none = { 0 }, before;
+	struct holes h = { 0 };
+	struct ram ram;
+	int rc;
+
+	(void)state;
+	make(&ram, 16 * MIB, RAM_ANON);
+	assert_int_equal(ram_write(&ram, 5 * PAGE, "x", 1), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	rc = ram_holes(&ram, 0, ram.size, note, &h);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(rc, 0);
+	assert_int_equal(h.calls, 2);
+	ram_destroy(&ram);
+}
+
+/* Holes found earlier, some of which were written since */
+static void check_holes_left(enum ram_backing backing, uint64_t seed)
+{
+	struct holes h = { 0 }, each = { 0 };
+	struct ram_extent hole[2048];
+	struct ram ram;
+	size_t n = 0;
+
+	make(&ram, 16 * MIB, backing);
+	for (uint64_t page = dice(&seed) % 8; page < 4096;
+	     page += 1 + dice(&seed) % (dice(&seed) % 9 ? 6 : 300)) {
+		uint64_t len = 1 + dice(&seed) % 4;
+
+		if (page + len > 4096)
+			break;
+		hole[n++] = (struct ram_extent){ page * PAGE, len * PAGE };
+		page += len;
+	}
+	for (unsigned i = 0; i < 1500; i++)
+		assert_int_equal(ram_write(&ram, dice(&seed) % 4096 * PAGE,
+					   "x", 1), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(ram_holes(&ram, hole[i].offset,
+					   hole[i].offset + hole[i].len, note,
+					   &each), 0);
+	assert_int_equal(ram_holes_left(&ram, hole, n, note, &h), 0);
+	assert_memory_equal(h.page, each.page, sizeof(h.page));
+	assert_int_equal(h.calls, each.calls);
+
+	h = (struct holes){ .stop_after = 3 };
+	assert_int_equal(ram_holes_left(&ram, hole, n, note, &h), 42);
+	assert_int_equal(h.calls, 3);
+	h = (struct holes){ 0 };
+	assert_int_equal(ram_holes_left(&ram, hole, 0, note, &h), 0);
+	assert_int_equal(h.calls, 0);
+	ram_destroy(&ram);
+}
+
+static void holes_left_are_what_each_call_finds(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed < 9; seed++) {
+		check_holes_left(RAM_ANON, seed);
+		check_holes_left(RAM_MEMFD, seed);
+	}
+}
+
+/* Below what the kernel can read, but nothing says that memory failed */
+static void a_read_that_fails_is_no_proof(void **state)
+{
+	uint8_t buf[16];
+	struct ram ram;
+	size_t done;
+
+	(void)state;
+	make(&ram, 16 * MIB, RAM_MEMFD);
+	assert_int_equal(ftruncate(ram.memfd, 8 * MIB), 0);
+	assert_int_equal(ram_probe(&ram, 8 * MIB - 1), 0);
+	assert_int_equal(ram_probe(&ram, 8 * MIB), -EFAULT);
+	assert_int_equal(ram_read(&ram, 8 * MIB, buf, 8), -EFAULT);
+	assert_int_equal(ram_write(&ram, 8 * MIB, buf, 8), -EFAULT);
+	assert_int_equal(ram_copy_out(&ram, 8 * MIB - 8, buf, 16, &done),
+			 -EFAULT);
+	assert_int_equal(done, 8);
+	ram_destroy(&ram);
+}
+
+static void *restore_later(void *arg)
+{
+	struct ram *ram = arg;
+
+	usleep(30000);
+	return ftruncate(ram->memfd, (off_t)ram->size) ? arg : NULL;
+}
+
+/* As a lack of memory passes */
+static void a_read_that_fails_is_repeated(void **state)
+{
+	pthread_t thread;
+	struct ram ram;
+	uint8_t byte = 1;
+	void *failed;
+
+	(void)state;
+	make(&ram, 16 * MIB, RAM_MEMFD);
+	assert_int_equal(ftruncate(ram.memfd, 8 * MIB), 0);
+	assert_int_equal(pthread_create(&thread, NULL, restore_later, &ram),
+			 0);
+	assert_int_equal(ram_read(&ram, 12 * MIB, &byte, 1), 0);
+	assert_int_equal(byte, 0);
+	pthread_join(thread, &failed);
+	assert_null(failed);
+	ram_destroy(&ram);
+}
+
+static void poison_is_proved(void **state)
+{
+	(void)state;
+	for (int b = 0; b <= RAM_MEMFD; b++) {
+		struct ram ram;
+
+		make(&ram, 16 * MIB, (enum ram_backing)b);
+		poison(&ram, 9 * PAGE, 1);
+		assert_int_equal(ram_probe(&ram, 9 * PAGE + 7), -EHWPOISON);
+		assert_int_equal(ram_probe(&ram, 8 * PAGE), 0);
+		assert_int_equal(ram_wall(&ram, 20 * PAGE, PAGE), 0);
+		assert_int_equal(ram_probe(&ram, 20 * PAGE), -EHWPOISON);
+		assert_int_equal(ram_read(&ram, 20 * PAGE, &b, 1),
+				 -EHWPOISON);
+		ram_destroy(&ram);
+	}
+}
+
 #define POOL	"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
 /* Have more or fewer huge pages. Return: how many there were, or -1 */
@@ -423,7 +560,7 @@ static void a_walled_huge_page_is_not_read(void **state)
 	}
 	assert_int_equal(ram_write(&ram, 5 * MIB, "x", 1), 0);
 	assert_int_equal(ram_wall(&ram, 2 * MIB, RAM_HUGE), 0);
-	assert_int_equal(ram_read(&ram, 3 * MIB, &c, 1), -EFAULT);
+	assert_int_equal(ram_read(&ram, 3 * MIB, &c, 1), -EHWPOISON);
 	assert_int_equal(ram_read(&ram, 5 * MIB, &c, 1), 0);
 	assert_int_equal(c, 'x');
 	ram_destroy(&ram);
@@ -445,6 +582,11 @@ int main(void)
 		cmocka_unit_test(holes_are_what_nobody_wrote),
 		cmocka_unit_test(empty_ram_is_one_hole),
 		cmocka_unit_test(reading_fills_no_hole),
+		cmocka_unit_test(no_call_opens_a_file),
+		cmocka_unit_test(holes_left_are_what_each_call_finds),
+		cmocka_unit_test(a_read_that_fails_is_no_proof),
+		cmocka_unit_test(a_read_that_fails_is_repeated),
+		cmocka_unit_test(poison_is_proved),
 		cmocka_unit_test(a_walled_huge_page_is_not_read),
 		cmocka_unit_test(anonymous_poison_is_no_hole),
 		/* Last: behind it the handler is gone, but thought to be there */

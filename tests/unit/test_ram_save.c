@@ -23,6 +23,7 @@
 
 #include "vmm/dump/dump_core.h"
 #include "vmm/dump/ram_save.h"
+#include "vmm/machine/machine_private.h"
 #include "vmm/memory/uffd.h"
 
 #define PAGE	4096ull

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* boot_image.c - A file that is to be put into a guest's RAM */
+/* boot_image.c - A file that is loaded into a guest's RAM */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "boot_image.h"
+#include "vmm/machine/machine_images.h"
 
 int image_bad(const struct image *im, struct error *err, const char *why)
 {
@@ -34,12 +35,14 @@ int image_read(struct image *im, struct error *err)
 	struct stat st;
 	int fd, rc;
 
-	/* A FIFO must be refused, not waited for */
+	im->data = NULL;
+	im->size = 0;
+	/* O_NONBLOCK: open() of a FIFO would wait for a writer */
 	fd = open(im->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st)) {
 		rc = error_set(err, errno, "cannot open %s %s: %s", im->what,
 			       im->path, strerrordesc_np(errno));
-	} else if (!S_ISREG(st.st_mode) || st.st_size > (off_t)IMAGE_MAX) {
+	} else if (!S_ISREG(st.st_mode) || st.st_size > (off_t)MACHINE_IMAGE_MAX) {
 		rc = image_bad(im, err,
 			       "not a regular file of at most 512 MiB");
 	} else {

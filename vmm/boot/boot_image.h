@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot_image.h - A file that is to be put into a guest's RAM
+ * boot_image.h - A file that is loaded into a guest's RAM
  */
 #ifndef FERRY_BOOT_IMAGE_H
 #define FERRY_BOOT_IMAGE_H
@@ -10,12 +10,10 @@
 
 #include "vmm/base/error.h"
 
-#define IMAGE_MAX	(512u << 20)	/* bytes of one */
-
 /**
- * struct image - A file, whole
+ * struct image - A whole file
  * @what:	for messages: "kernel", "initrd"
- * @path:	of the file
+ * @path:	its path, for messages
  * @data:	its bytes
  * @size:	how many
  */
@@ -26,20 +24,12 @@ struct image {
 };
 
 /**
- * struct boot_images - What a machine is started from, kept for a reset
- * @kernel:	without data if there is none
- * @initrd:	likewise
- */
-struct boot_images {
-	struct image kernel, initrd;
-};
-
-/**
  * image_read() - Read a file
  * @im:		@im->what and path are set; data and size are filled in
- * @err:	why not
+ * @err:	the reason on failure
  *
- * Return: 0, -ENOEXEC (not a regular file of at most 512 MiB), -errno
+ * Return: 0, -ENOEXEC (not a regular file of at most MACHINE_IMAGE_MAX bytes),
+ *	   -errno
  */
 int image_read(struct image *im, struct error *err);
 
@@ -49,15 +39,15 @@ void image_free(struct image *im);
 /**
  * image_part() - Bytes of an image
  * @im:		the image
- * @at:		offset of the first one
+ * @at:		offset of the first byte
  * @n:		how many
  *
- * Return: them, not aligned, or NULL if they aren't all there
+ * Return: pointer to them, not aligned; NULL if the image is too short
  */
 const void *image_part(const struct image *im, uint64_t at, uint64_t n);
 
 /**
- * image_bad() - Say what is wrong with an image
+ * image_bad() - Report what is wrong with an image
  * @im:		the image
  * @err:	set, naming the file
  * @why:	what is wrong

@@ -7,7 +7,8 @@
  */
 
 #include "device.h"
-#include "vmm/machine/machine.h"
+#include "vmm/machine/machine_guest.h"
+#include "vmm/machine/machine_private.h"
 
 static void debug_exit_out(struct machine *m, void *dev, unsigned at,
 			   unsigned size, uint32_t value)

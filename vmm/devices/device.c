@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "device.h"
-#include "vmm/machine/machine.h"
+#include "vmm/machine/machine_guest.h"
+#include "vmm/machine/machine_private.h"
 
 #define DEVICE_NAME_MAX	16
 

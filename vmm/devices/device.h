@@ -49,6 +49,8 @@ struct device_ops {
 };
 
 #define DEVICES		8
+#define DEBUG_EXIT_PORT	0xf4
+#define KEYBOARD_PORT	0x64	/* its controller's command port */
 
 extern const struct device_ops *const device_list[DEVICES];
 

@@ -10,7 +10,8 @@
 #include <sys/ioctl.h>
 
 #include "device.h"
-#include "vmm/machine/machine.h"
+#include "vmm/machine/machine_guest.h"
+#include "vmm/machine/machine_private.h"
 
 static const struct field pic_fields[] = {
 	FIELD(struct kvm_pic_state, last_irr), FIELD(struct kvm_pic_state, irr),
@@ -156,7 +157,7 @@ static void find_tsc_shift(struct machine *m, uint64_t clock, uint64_t tsc)
 
 	m->tsc_shifts = tsc && !ioctl(m->kvm.vm, KVM_GET_CLOCK, &now) &&
 			(now.flags & KVM_CLOCK_HOST_TSC);
-	passed = (__int128)(now.clock - clock) * m->cfg.tsc_khz / 1000000;
+	passed = (__int128)(now.clock - clock) * m->cfg.arch.tsc_khz / 1000000;
 	m->tsc_shift = tsc + (uint64_t)passed - now.host_tsc;
 }
 

@@ -8,7 +8,8 @@
  */
 
 #include "device.h"
-#include "vmm/machine/machine.h"
+#include "vmm/machine/machine_guest.h"
+#include "vmm/machine/machine_private.h"
 
 #define PULSE_RESET	0xfe
 

@@ -12,8 +12,9 @@
 
 #include "device.h"
 #include "vmm/boot/acpi.h"
-#include "vmm/machine/machine.h"
-#include "vmm/machine/reset.h"
+#include "vmm/machine/machine_guest.h"
+#include "vmm/machine/machine_private.h"
+#include "vmm/machine/machine_reset.h"
 
 #define CONTROL_SCI_EN		0x0001
 #define CONTROL_SLP_EN		0x2000

@@ -12,7 +12,8 @@
 
 #include "device.h"
 #include "pvpanic.h"
-#include "vmm/machine/machine.h"
+#include "vmm/machine/machine_guest.h"
+#include "vmm/machine/machine_private.h"
 
 /* Both at once is the first: as in QEMU, the host deals with it */
 static void pvpanic_out(struct machine *m, void *dev, unsigned at,

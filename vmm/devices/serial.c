@@ -6,7 +6,8 @@
 
 #include "device.h"
 #include "serial.h"
-#include "vmm/machine/machine.h"
+#include "vmm/machine/machine_guest.h"
+#include "vmm/machine/machine_private.h"
 
 enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 

@@ -1,33 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dump.h - Guest memory into files: pmemsave, dump-guest-memory
- *
- * QEMU's commands. One at a time, in a thread of its own, since it may take
- * long. A dump pauses the guest while it lasts.
+ * dump.h - Write guest memory into a file
  */
 #ifndef FERRY_DUMP_H
 #define FERRY_DUMP_H
 
-#include "vmm/base/error.h"
+#include "ram_save.h"
 
-struct dumper;
-struct host;
-
-/**
- * dumper_new() - Add the commands
- * @h:		the host, whose control is open
- * @err:	why not
- *
- * Return: it, or NULL
- */
-struct dumper *dumper_new(struct host *h, struct error *err);
+enum dump_kind {
+	DUMP_BYTES,	/* the bytes alone; lost memory is an error */
+	DUMP_CORE,	/* an ELF core file, without lost memory */
+};
 
 /**
- * dumper_free() - End what is under way, and free it; NULL is fine
- * @d:		it
+ * dump_write() - Write the file, and keep it if all went well
+ * @s:		what to save: all zero except @m, @file, @from, @to, @stop and
+ *		@completed. @file is open, and is closed on return. The caller
+ *		frees @s with ram_save_fini()
+ * @kind:	the format; DUMP_CORE holds the machine until the file is written
+ * @err:	the reason on failure
  *
- * Before the machine goes, and before the control does.
+ * Return: 0, -errno
  */
-void dumper_free(struct dumper *d);
+int dump_write(struct ram_save *s, enum dump_kind kind, struct error *err);
 
 #endif /* FERRY_DUMP_H */

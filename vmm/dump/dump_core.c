@@ -1,59 +1,37 @@
 // SPDX-License-Identifier: MIT
 /*
- * dump_core.c - A frozen machine into an ELF core file
+ * dump_core.c - Write a frozen machine into an ELF core file
  *
- * The headers come first in the file, and say what is lost, which is only
- * known for sure when all was read. So room is left for them, for some more
- * lost pages than are known; if that is not enough it is done again, knowing
- * those.
+ * The headers come first in the file and list what is lost, which is only known
+ * after all memory was read. So room is left for them, with a reserve for lost
+ * pages that the machine's list does not have yet. If the reserve is too small,
+ * the file is written again, with the list that the first pass completed.
  */
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 
+#include "arch_core.h"
 #include "dump_core.h"
 #include "elf_core.h"
-#include "vmm/machine/vcpu.h"
 
-#define SPARE			1024	/* stretches nobody knew to be lost */
-#define MSR_KERNEL_GS_BASE	0xc0000102
+#define SPARE	1024	/* lost runs that are not in the list yet */
+#define PASSES	8u
 
-static int put_cpus(struct machine *m, struct writer *w, struct error *err)
-{
-	struct core_cpu *c = calloc(m->cfg.cpus, sizeof(*c));
-	int rc = c ? 0 : error_set(err, ENOMEM, "out of memory");
-
-	for (unsigned i = 0; i < m->cfg.cpus && !rc; i++) {
-		int fd = m->vcpu[i].fd;
-
-		rc = KVM_CALL(fd, KVM_GET_REGS, &c[i].regs, err);
-		if (!rc)
-			rc = KVM_CALL(fd, KVM_GET_SREGS, &c[i].sregs, err);
-		if (kvm_get_msr(fd, MSR_KERNEL_GS_BASE, &c[i].kernel_gs))
-			c[i].kernel_gs = 0;
-	}
-	if (!rc)
-		core_put_cpus(w, c, m->cfg.cpus);
-	free(c);
-	return rc;
-}
-
-/* Add a stretch by offsets. Return: stretches so far */
+/* Add a run by offsets. Return: number of runs so far */
 static size_t add_load(const struct ram_save *s, struct core_load *load,
 		       size_t n, uint64_t from, uint64_t to)
 {
 	if (from >= to)
 		return n;
 	load[n] = (struct core_load){
-		.gpa = ram_gpa(&s->m->ram, from), .size = to - from,
+		.gpa = ram_gpa(machine_ram(s->m), from), .size = to - from,
 		.file = s->base + (from - s->from),
 	};
 	return n + 1;
 }
 
-/* What is left of a region without what is lost of it */
+/* Add a region without its lost parts. Return: number of runs so far */
 static size_t cut_region(const struct ram_save *s, uint64_t from, uint64_t to,
 			 struct core_load *load, size_t n)
 {
@@ -72,8 +50,8 @@ static size_t list_loads(const struct ram_save *s, struct core_load *load)
 {
 	size_t n = 0;
 
-	for (unsigned i = 0; i < s->m->ram.regions; i++) {
-		const struct ram_region *r = &s->m->ram.region[i];
+	for (unsigned i = 0; i < machine_ram(s->m)->regions; i++) {
+		const struct ram_region *r = &machine_ram(s->m)->region[i];
 		uint64_t from = r->offset, to = r->offset + r->size;
 
 		from = from > s->from ? from : s->from;
@@ -87,7 +65,7 @@ static void put_lost(const struct ram_save *s, struct core_load *list,
 		     struct writer *notes)
 {
 	for (size_t i = 0; i < s->lost_n; i++) {
-		list[i].gpa = ram_gpa(&s->m->ram, s->lost[i].offset);
+		list[i].gpa = ram_gpa(machine_ram(s->m), s->lost[i].offset);
 		list[i].size = s->lost[i].len;
 	}
 	core_put_lost(notes, list, s->lost_n);
@@ -96,10 +74,10 @@ static void put_lost(const struct ram_save *s, struct core_load *list,
 static int put_headers(const struct ram_save *s, struct writer *w,
 		       struct error *err)
 {
-	size_t max = s->lost_n + s->m->ram.regions;
+	size_t max = s->lost_n + machine_ram(s->m)->regions;
 	struct core_load *list = calloc(max, sizeof(*list));
 	struct writer notes = { 0 };
-	int rc = list ? put_cpus(s->m, &notes, err)
+	int rc = list ? arch_core_put(s->m, &notes, err)
 		      : error_set(err, ENOMEM, "out of memory");
 
 	if (!rc) {
@@ -113,15 +91,19 @@ static int put_headers(const struct ram_save *s, struct writer *w,
 	return rc;
 }
 
-/* Return: 0, -EAGAIN (more was lost than there is room to say), -errno */
-static int try_once(struct ram_save *s, struct error *err)
+/*
+ * @spare: lost runs to leave room for, beside those in the machine's list.
+ * Return: 0, -EAGAIN (there are more), -errno
+ */
+static int try_once(struct ram_save *s, size_t spare, struct error *err)
 {
 	struct writer w = { 0 };
 	size_t loads;
 	int rc = ram_save_lost(s, err);
 
-	loads = s->lost_n + s->m->ram.regions + SPARE;
-	s->base = core_room(loads, s->lost_n + SPARE, s->m->cfg.cpus);
+	loads = s->lost_n + machine_ram(s->m)->regions + spare;
+	s->base = core_room(loads, s->lost_n + spare,
+			    arch_core_size(machine_config(s->m)->cpus));
 	if (!rc)
 		rc = outfile_size(s->file, s->base + (s->to - s->from), err);
 	if (!rc)
@@ -138,13 +120,15 @@ static int try_once(struct ram_save *s, struct error *err)
 
 int dump_core(struct ram_save *s, struct error *err)
 {
-	int rc = try_once(s, err);
+	int rc = try_once(s, SPARE, err);
 
-	/* Each time it knows over SPARE more, of which there is an end */
-	while (rc == -EAGAIN && !err->code) {
+	for (unsigned i = 0; i < PASSES && rc == -EAGAIN && !err->code; i++) {
+		size_t spare = s->lost_n + SPARE;
+
 		rc = outfile_size(s->file, 0, err);
 		if (!rc)
-			rc = try_once(s, err);
+			rc = try_once(s, spare, err);
 	}
-	return rc;
+	return rc == -EAGAIN && !err->code ? error_set(err, EAGAIN,
+		"more memory was lost during each of %u passes", PASSES) : rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dump_core.h - A frozen machine into an ELF core file
+ * dump_core.h - Write a frozen machine into an ELF core file
  */
 #ifndef FERRY_DUMP_CORE_H
 #define FERRY_DUMP_CORE_H
@@ -9,12 +9,12 @@
 
 /**
  * dump_core() - Write the file
- * @s:		what to save, zeroed but for @m, @file, @from, @to, @stop and
- *		@completed; @lost says afterwards what is not in it. The caller frees
- *		that with ram_save_fini()
- * @err:	why not
+ * @s:		what to save; all zero except @m, @file, @from, @to, @stop and
+ *		@completed. On return @lost lists what the file does not have;
+ *		the caller frees it with ram_save_fini()
+ * @err:	the reason on failure
  *
- * The machine is frozen. See elf_core.h for the format.
+ * The machine is frozen. The format is described in elf_core.h.
  *
  * Return: 0, -errno
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* dump_range.c - Which RAM is meant by guest-physical addresses */
+/* dump_range.c - Translate a range of guest-physical addresses */
 
 #include <errno.h>
 

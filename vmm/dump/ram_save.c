@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: MIT
-/* ram_save.c - A stretch of guest RAM into a file */
+/* ram_save.c - Write a range of guest RAM into a file */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ram_save.h"
+#include "vmm/base/page.h"
+#include "vmm/memory/ram_holes.h"
 
-#define PAGE		4096ull
 #define CHUNK		(256u << 10)
 
-/* Insert in front of entry @i, or make the one before it longer */
+/* Insert @e before entry @i, or extend the entry before it */
 static int add_lost(struct ram_save *s, size_t i, struct ram_extent e)
 {
 	struct ram_extent *before = i ? &s->lost[i - 1] : NULL;
 
-	/* Not so across the hole under 4 GiB */
+	/* Adjacent offsets on both sides of the hole under 4 GiB are not
+	 * adjacent for the guest
+	 */
 	if (before && before->offset + before->len == e.offset &&
-	    ram_gpa(&s->m->ram, before->offset) + before->len ==
-	    ram_gpa(&s->m->ram, e.offset)) {
+	    ram_gpa(machine_ram(s->m), before->offset) + before->len ==
+	    ram_gpa(machine_ram(s->m), e.offset)) {
 		before->len += e.len;
 		return 0;
 	}
@@ -44,19 +47,19 @@ static int refuse(const struct ram_save *s, uint64_t offset,
 {
 	return error_set(err, EHWPOISON,
 		"the page at 0x%llx is lost (memory failure): nothing was saved",
-		(unsigned long long)ram_gpa(&s->m->ram, offset));
+		(unsigned long long)ram_gpa(machine_ram(s->m), offset));
 }
 
 int ram_save_lost(struct ram_save *s, struct error *err)
 {
 	struct poison *p;
-	int n = poison_copy(&s->m->poison, &p), rc = n < 0 ? n : 0;
+	int n = poison_copy(machine_poison(s->m), &p), rc = n < 0 ? n : 0;
 
 	s->lost_n = 0;
 	for (int i = 0; i < n && !rc; i++) {
 		struct ram_extent e = { .len = p[i].size };
 
-		if (ram_offset(&s->m->ram, p[i].gpa, e.len, &e.offset) &&
+		if (ram_offset(machine_ram(s->m), p[i].gpa, e.len, &e.offset) &&
 		    e.offset < s->to && e.offset + e.len > s->from)
 			rc = add_lost(s, s->lost_n, e);
 	}
@@ -65,7 +68,7 @@ int ram_save_lost(struct ram_save *s, struct error *err)
 	return rc ? error_set(err, ENOMEM, "out of memory for lost pages") : 0;
 }
 
-/* The first lost stretch that ends behind an offset; @lost_n if none does */
+/* Index of the first lost run that ends above an offset; @lost_n if none */
 static size_t next_lost(const struct ram_save *s, uint64_t offset)
 {
 	size_t low = 0, high = s->lost_n;
@@ -86,38 +89,50 @@ static bool all_zero(const uint8_t *p, size_t n)
 	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
 }
 
-/* A page that nobody knew to be lost. @i: where it belongs in the list */
-static int met_lost(struct ram_save *s, size_t i, uint64_t offset,
-		    struct error *err)
+/* A read found a lost page that is not listed. @i: its place in the list */
+static int found_lost(struct ram_save *s, size_t i, uint64_t page,
+		      struct error *err)
 {
-	struct ram_extent e = { offset & ~(PAGE - 1), PAGE };
+	struct ram_extent e = { page, GUEST_PAGE_SIZE };
 
-	machine_lost(s->m, ram_gpa(&s->m->ram, e.offset), PAGE);
+	machine_lost(s->m, ram_gpa(machine_ram(s->m), page), GUEST_PAGE_SIZE);
 	if (s->strict)
-		return refuse(s, e.offset, err);
+		return refuse(s, page, err);
 	return add_lost(s, i, e) ? error_set(err, ENOMEM,
 				"out of memory for lost pages") : 0;
 }
 
-/* Save from *at on, up to @end at most; @i as for met_lost() */
+/* Advance *at to @next, but not above @end */
+static void skip_to(struct ram_save *s, uint64_t *at, uint64_t next,
+		    uint64_t end)
+{
+	next = next < end ? next : end;
+	*s->completed += next - *at;
+	*at = next;
+}
+
+/* Save from *at, up to @end at most; @i as for found_lost() */
 static int save_chunk(struct ram_save *s, uint64_t *at, uint64_t end,
 		      size_t i, uint8_t *buf, struct error *err)
 {
 	size_t n = end - *at < CHUNK ? (size_t)(end - *at) : CHUNK, got;
-	int rc, bad = ram_copy_out(&s->m->ram, *at, buf, n, &got);
+	int rc, bad = ram_copy_out(machine_ram(s->m), *at, buf, n, &got);
 
 	rc = all_zero(buf, got) ? 0 :
 	     outfile_write(s->file, buf, got, s->base + (*at - s->from), err);
-	*at += got;
-	*s->completed += got;
-	if (!rc && bad == -EFAULT)
-		rc = met_lost(s, i, *at, err);
-	else if (!rc && bad)
-		rc = error_set(err, -bad, "cannot read guest RAM: %s",
-			       strerrordesc_np(-bad));
+	skip_to(s, at, *at + got, end);
+	if (rc || !bad)
+		return rc;
+	if (bad != -EHWPOISON)
+		return error_set(err, -bad, "cannot read guest RAM at 0x%llx: %s",
+			(unsigned long long)ram_gpa(machine_ram(s->m), *at),
+			strerrordesc_np(-bad));
+	rc = found_lost(s, i, page_down(*at), err);
+	skip_to(s, at, page_down(*at) + GUEST_PAGE_SIZE, end);
 	return rc;
 }
 
+/* Each turn advances @at, whatever the list of lost runs contains */
 static int save_used(struct ram_save *s, uint64_t at, uint64_t end,
 		     uint8_t *buf, struct error *err)
 {
@@ -130,24 +145,20 @@ static int save_used(struct ram_save *s, uint64_t at, uint64_t end,
 
 		if (*s->stop)
 			return error_set(err, ECANCELED, "the machine ends");
-		if (next.offset <= at && next.len) {
-			uint64_t behind = next.offset + next.len;
-
-			behind = behind < end ? behind : end;
-			*s->completed += behind - at;
-			at = behind;
-		} else {
-			rc = save_chunk(s, &at, next.offset < end ?
-					next.offset : end, i, buf, err);
-		}
+		if (next.offset <= at && next.offset + next.len > at)
+			skip_to(s, &at, next.offset + next.len, end);
+		else
+			rc = save_chunk(s, &at, next.offset > at &&
+					next.offset < end ? next.offset : end,
+					i, buf, err);
 	}
 	return rc;
 }
 
-/* Between the holes */
+/* Saves what is between the holes */
 struct walk {
 	struct ram_save *s;
-	uint64_t next;		/* all below is dealt with */
+	uint64_t next;		/* all below is done */
 	uint8_t *buf;
 	struct error *err;
 };
@@ -178,13 +189,13 @@ int ram_save(struct ram_save *s, struct error *err)
 	*s->completed = 0;
 	if (!rc && s->strict && s->lost_n)
 		rc = refuse(s, s->lost[0].offset > s->from
-			       ? s->lost[0].offset : s->from & ~(PAGE - 1),
+			       ? s->lost[0].offset : page_down(s->from),
 			    err);
 	if (!rc) {
-		rc = ram_holes(&s->m->ram, s->from & ~(PAGE - 1),
-			       (s->to + PAGE - 1) & ~(PAGE - 1), skip_hole,
+		rc = ram_holes(machine_ram(s->m), page_down(s->from),
+			       page_up(s->to), skip_hole,
 			       &w);
-		/* A kernel that can't tell: then all of it is read */
+		/* A kernel that can't tell: read all of it */
 		rc = rc && err->code ? rc : 0;
 	}
 	if (!rc)

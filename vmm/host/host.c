@@ -9,12 +9,12 @@
 #include "host.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
+#include "vmm/boot/boot.h"
 #include "vmm/console/chardev.h"
 #include "vmm/console/chardev_socket.h"
 #include "vmm/control/control.h"
 #include "vmm/control/words.h"
 #include "vmm/machine/inject.h"
-#include "vmm/machine/vcpu.h"
 
 static void on_status(void *ctx, struct run_status s)
 {
@@ -111,6 +111,9 @@ struct machine_observer host_observer(struct host *h)
 
 void host_set_machine(struct host *h, struct machine *m)
 {
+	/* Also for a machine whose images a migration has brought */
+	if (m)
+		boot_attach(m);
 	pthread_mutex_lock(&h->lock);
 	h->machine = m;
 	pthread_mutex_unlock(&h->lock);
@@ -120,7 +123,7 @@ static json_t *poison_json(struct machine *m)
 {
 	json_t *list = json_array();
 	struct poison *p;
-	int n = poison_copy(&m->poison, &p);
+	int n = poison_copy(machine_poison(m), &p);
 
 	for (int i = 0; i < n; i++)
 		json_array_append_new(list, json_pack("{s:I, s:I, s:b}",
@@ -151,9 +154,9 @@ static int cmd_status(struct host *h, json_t *args, json_t **ret,
 		"reason", w.reason, "reason-value", w.reason_value);
 	if (m) {
 		json_object_set_new(*ret, "memory",
-				    json_integer((json_int_t)m->ram.size));
+				    json_integer((json_int_t)machine_ram(m)->size));
 		json_object_set_new(*ret, "cpus",
-				    json_integer(m->cfg.cpus));
+				    json_integer(machine_config(m)->cpus));
 		json_object_set_new(*ret, "poisoned", poison_json(m));
 	}
 	return 0;
@@ -246,7 +249,7 @@ static int cmd_poison(struct host *h, json_t *args, json_t **ret,
 					     : "auto", &method, err);
 	for (done = 0; !rc && done < n; done++)
 		rc = inject_poison(h->machine, gpa +
-				   (uint64_t)done * h->machine->ram.page_size,
+				   (uint64_t)done * machine_ram(h->machine)->page_size,
 				   &method, err);
 	if (rc && done > 1)
 		error_prefix(err, "after %lld of %lld pages",
@@ -292,10 +295,10 @@ static int cmd_cpus(struct host *h, json_t *args, json_t **ret,
 	if (rc)
 		return rc;
 	*ret = json_array();
-	for (unsigned i = 0; i < h->machine->cfg.cpus; i++)
+	for (unsigned i = 0; i < machine_config(h->machine)->cpus; i++)
 		json_array_append_new(*ret, json_pack("{s:i, s:I, s:s}",
 			"cpu-index", i,
-			"thread-id", (json_int_t)h->machine->vcpu[i].tid,
+			"thread-id", (json_int_t)machine_vcpu_tid(h->machine, i),
 			"target", "x86_64"));
 	return 0;
 }

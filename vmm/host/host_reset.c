@@ -11,9 +11,9 @@
 #include "host.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
-#include "vmm/boot/boot.h"
 #include "vmm/control/control.h"
-#include "vmm/machine/reset.h"
+#include "vmm/machine/machine_images.h"
+#include "vmm/machine/machine_reset.h"
 
 static const char *cause_name(enum reset_cause cause)
 {
@@ -50,7 +50,7 @@ static int reset_now(struct host *h, struct error *err)
 
 	if (!cause || machine_held(m))
 		return 0;
-	if (h->no_reboot || !boot_can_start(m)) {
+	if (h->no_reboot || !machine_can_restart(m)) {
 		end_instead(h, cause);
 		return 0;
 	}

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "kvm.h"
-#include "vmm/cpu/mce.h"
+#include "vmm/cpu/x86_mce.h"
 
 /*
  * Where Intel's real-mode and identity-map helpers of KVM live: four pages

@@ -9,8 +9,10 @@
 #include <libfdt.h>
 
 #include "description.h"
-#include "machine.h"
+#include "machine_config.h"
+#include "vmm/base/bytes.h"
 #include "vmm/boot/acpi.h"
+#include "vmm/devices/device.h"
 #include "vmm/devices/pvpanic.h"
 #include "vmm/devices/serial.h"
 
@@ -42,16 +44,18 @@ static int put_chosen(void *fdt, const struct machine_config *cfg)
 
 static int put_memory(void *fdt, const struct machine_config *cfg)
 {
-	uint64_t low = cfg->memory < RAM_LOW_MAX ? cfg->memory : RAM_LOW_MAX;
-	uint64_t reg[] = {
-		0, cpu_to_fdt64(low),
-		cpu_to_fdt64(RAM_HIGH_GPA), cpu_to_fdt64(cfg->memory - low),
-	};
+	struct ram_region region[RAM_REGIONS];
+	unsigned n = ram_layout(cfg->memory, region);
+	uint64_t reg[2 * RAM_REGIONS];
+
+	for (unsigned i = 0; i < n; i++) {
+		reg[2 * i] = cpu_to_fdt64(region[i].gpa);
+		reg[2 * i + 1] = cpu_to_fdt64(region[i].size);
+	}
 
 	TRY(fdt_begin_node(fdt, "memory@0"));
 	TRY(fdt_property_string(fdt, "device_type", "memory"));
-	TRY(fdt_property(fdt, "reg", reg,
-			 cfg->memory > low ? sizeof(reg) : sizeof(reg) / 2));
+	TRY(fdt_property(fdt, "reg", reg, (int)(2 * n * sizeof(*reg))));
 	TRY(fdt_property_string(fdt, "ferry,backing",
 				ram_backing_name(cfg->backing)));
 	return fdt_end_node(fdt);
@@ -83,11 +87,11 @@ static int put_cpus(void *fdt, const struct machine_config *cfg)
 	TRY(fdt_property_u32(fdt, "#address-cells", 1));
 	TRY(fdt_property_u32(fdt, "#size-cells", 0));
 	TRY(fdt_property_string(fdt, "ferry,cpuid-vendor",
-				vendor_id(cfg->vendor)));
+				vendor_id(cfg->arch.vendor)));
 	TRY(fdt_property_string(fdt, "ferry,host-cpuid-vendor",
-				cfg->host_id));
-	TRY(fdt_property_u32(fdt, "ferry,tsc-khz", cfg->tsc_khz));
-	TRY(put_cpuid(fdt, &cfg->cpuid));
+				cfg->arch.host_id));
+	TRY(fdt_property_u32(fdt, "ferry,tsc-khz", cfg->arch.tsc_khz));
+	TRY(put_cpuid(fdt, &cfg->arch.cpuid));
 	for (unsigned i = 0; i < cfg->cpus; i++) {
 		snprintf(name, sizeof(name), "cpu@%x", i);
 		TRY(fdt_begin_node(fdt, name));
@@ -350,16 +354,16 @@ static int count_cpus(struct walk *w, unsigned *cpus)
 }
 
 /* Shown to people as it is */
-static int parse_host_id(struct walk *w, char id[13])
+static int parse_host_id(struct walk *w, char id[CPU_VENDOR_ID + 1])
 {
 	const char *s = get_string(w, "ferry,host-cpuid-vendor");
 
 	if (!s)
 		return -ENOTSUP;
-	if (strlen(s) != 12)
+	if (strlen(s) != CPU_VENDOR_ID)
 		return refuse(w, "ferry,host-cpuid-vendor",
 			      "it has not 12 characters");
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < CPU_VENDOR_ID; i++)
 		if (s[i] < ' ' || s[i] > '~')
 			return refuse(w, "ferry,host-cpuid-vendor",
 				      "it is not printable");
@@ -377,15 +381,15 @@ static int parse_cpus(struct walk *w, struct machine_config *cfg)
 	s = get_string(w, "ferry,cpuid-vendor");
 	if (!s)
 		return -ENOTSUP;
-	if (!vendor_find(s, &cfg->vendor))
+	if (!vendor_find(s, &cfg->arch.vendor))
 		return refuse(w, "ferry,cpuid-vendor",
 			      "the machine checks of that vendor are unknown");
-	rc = parse_host_id(w, cfg->host_id);
+	rc = parse_host_id(w, cfg->arch.host_id);
 	if (rc)
 		return rc;
-	rc = get_u32_cell(w, "ferry,tsc-khz", &cfg->tsc_khz);
+	rc = get_u32_cell(w, "ferry,tsc-khz", &cfg->arch.tsc_khz);
 	if (!rc)
-		rc = parse_cpuid(w, &cfg->cpuid);
+		rc = parse_cpuid(w, &cfg->arch.cpuid);
 	return rc ? rc : count_cpus(w, &cfg->cpus);
 }
 

@@ -43,17 +43,4 @@ int description_build(const struct machine_config *cfg, void **fdt,
 int description_parse(const void *fdt, size_t size,
 		      struct machine_config *cfg, struct error *err);
 
-/**
- * description_check_host() - Can this host run that guest as it is?
- * @cfg:	from description_parse()
- * @err:	what is missing
- *
- * Compares the processor's vendor, CPUID (cpuid_lacks()) and TSC frequency with what
- * KVM offers here.
- *
- * Return: 0, -ENOTSUP, -errno
- */
-int description_check_host(const struct machine_config *cfg,
-			   struct error *err);
-
 #endif /* FERRY_DESCRIPTION_H */

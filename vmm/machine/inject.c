@@ -2,14 +2,14 @@
 /*
  * inject.c - Make guest memory unreadable, as failing hardware would
  *
- * The simulated way must never show the guest a zero page in the moment
- * between dropping the page and poisoning it. So the page is registered for
- * missing (memfd: also minor) faults first: a vCPU that touches it in that
- * moment waits, and is woken by UFFDIO_POISON into a SIGBUS. The marker
- * survives unregistering (tests/kernel/simulate.c).
+ * The simulated way must never show the guest a page of zeroes between the
+ * moment when the page is dropped and the moment when it is poisoned. So the
+ * page is first registered for missing (memfd: also minor) faults: a vCPU that
+ * touches it between the two waits, and UFFDIO_POISON wakes it into a SIGBUS.
+ * The marker survives unregistering (tests/kernel/simulate.c).
  *
- * On a destination whose RAM is registered by its pager already, the pager
- * does it, since it must also keep late pages away from the poison.
+ * While a migration has registered RAM, its hook decides (ram_hook.h), since
+ * the migration must also keep late copies away from the poison.
  */
 
 #include <errno.h>
@@ -18,8 +18,9 @@
 #include <sys/mman.h>
 
 #include "inject.h"
-#include "machine.h"
+#include "machine_private.h"
 #include "vcpu.h"
+#include "vmm/base/page.h"
 #include "vmm/memory/ram_huge.h"
 #include "vmm/memory/sigbus.h"
 #include "vmm/memory/uffd.h"
@@ -65,7 +66,9 @@ static int replace_by_marker(struct machine *m, uint64_t offset,
 			       strerrordesc_np(errno));
 	} else {
 		rc = uffd_poison(m->poison_uffd, page, size, &done);
-		/* The page is gone, and nothing says so: no guest may go on */
+		/* The page is dropped without a marker: the guest would read
+		 * zeroes, so it must not continue
+		 */
 		if (rc) {
 			machine_crash(m);
 			error_set(err, -rc, "UFFDIO_POISON at 0x%llx: %s",
@@ -78,8 +81,9 @@ static int replace_by_marker(struct machine *m, uint64_t offset,
 }
 
 /*
- * In a huge page: small ones take its place, one of them a marker. Who touches
- * it meanwhile waits; the contents stay in the file until they are complete.
+ * Replace the huge page by small ones, one of them a marker. A vCPU that
+ * touches it meanwhile waits; the file keeps the contents until all small pages
+ * are filled.
  */
 static int replace_in_huge(struct machine *m, uint64_t offset,
 			   struct error *err)
@@ -98,19 +102,23 @@ static int replace_in_huge(struct machine *m, uint64_t offset,
 		rc = error_set(err, errno, "cannot unmap the page: %s",
 			       strerrordesc_np(errno));
 	for (size_t i = 0; i < HUGE_PAGES && !rc; i++) {
-		ssize_t n = ram_read_around(&m->ram, start + i * 4096,
-					    data + i * 4096, 4096);
+		ssize_t n = ram_read_around(&m->ram,
+					    start + i * GUEST_PAGE_SIZE,
+					    data + i * GUEST_PAGE_SIZE,
+					    GUEST_PAGE_SIZE);
 
 		lost[i] = !n;
 		if (n < 0)
 			rc = error_set(err, ENOTSUP,
 				"this kernel can't read huge pages from their file: Linux 6.6 or newer is needed");
 	}
-	lost[(offset - start) / 4096] = true;
+	lost[(offset - start) / GUEST_PAGE_SIZE] = true;
 	if (!rc)
 		rc = ram_split(&m->ram, start, data, lost, m->poison_uffd,
 			       err);
-	/* Split, it is no longer that mapping; else all is as it was */
+	/* ram_split() replaced the registered mapping; if it failed, the huge
+	 * page is still there and registered
+	 */
 	if (rc)
 		uffd_unregister(m->poison_uffd, page, RAM_HUGE);
 	uffd_wake(m->poison_uffd, page, RAM_HUGE);
@@ -133,8 +141,8 @@ static int simulate(struct machine *m, uint64_t offset, struct error *err)
 }
 
 /*
- * The kernel has the caller consume the error, too: a SIGBUS, action
- * required, comes on this thread for a page that it only meant to lose
+ * MADV_HWPOISON also raises a SIGBUS (action required) on the calling thread,
+ * which has not touched the page: discard it
  */
 static int lose_page(void *page, size_t size)
 {
@@ -151,7 +159,7 @@ static int hwpoison(struct machine *m, uint64_t offset, struct error *err)
 	size_t size = m->ram.page_size;
 	int rc;
 
-	/* Else the kernel may take the zero page that all processes share */
+	/* An untouched page may be the zero page that all processes share */
 	rc = madvise(page, size, MADV_POPULATE_WRITE) ? -errno : 0;
 	if (!rc)
 		rc = lose_page(page, size);
@@ -166,19 +174,20 @@ static int hwpoison(struct machine *m, uint64_t offset, struct error *err)
 	return error_set(err, -rc, "MADV_HWPOISON: %s", strerrordesc_np(-rc));
 }
 
-/* One method. Who stands between the machine and its RAM decides first */
+/* Try one method. The migration's hook decides first */
 static int try_method(struct machine *m, uint64_t offset,
 		      enum inject_method method, struct error *err)
 {
 	bool marker = method == INJECT_SIMULATE;
-	struct pager p = machine_pager(m);
-	int rc = p.poison ? p.poison(p.ctx, offset, marker, err) : 1;
+	struct ram_hook hook = machine_ram_hook(m);
+	int rc = hook.poison ? hook.poison(hook.ctx, offset, marker, err)
+			     : RAM_HOOK_PASS;
 
-	if (rc <= 0)
+	if (rc != RAM_HOOK_PASS)
 		return rc;
 	rc = marker ? simulate(m, offset, err) : hwpoison(m, offset, err);
-	if (p.done)
-		p.done(p.ctx, offset);
+	if (hook.done)
+		hook.done(hook.ctx, offset);
 	return rc;
 }
 
@@ -221,7 +230,7 @@ static int poison_page(struct machine *m, uint64_t gpa,
 		return rc;
 	p.gpa = f.gpa = ram_gpa(&m->ram, offset);
 	p.size = f.size = m->ram.page_size;
-	/* A vCPU that touched it in this moment may have entered it before */
+	/* A vCPU that touched it just now may have entered it already */
 	rc = poison_add(&m->poison, &p);
 	if (rc > 0)
 		machine_failure(m, &f);
@@ -239,26 +248,31 @@ int inject_poison(struct machine *m, uint64_t gpa,
 	return rc;
 }
 
+void inject_drain(struct machine *m)
+{
+	pthread_mutex_lock(&m->inject_lock);
+	pthread_mutex_unlock(&m->inject_lock);
+}
+
 void inject_found(struct machine *m, const struct sigbus *s)
 {
 	struct memory_failure f = { .action = MF_NOTED };
-	struct poison p = { .tell = true };
+	struct poison p = { .report = true };
 	uint64_t offset;
 
 	if (!ram_from_hva(&m->ram, s->addr, &offset))
 		return;
 	p.size = f.size = 1ull << s->lsb;
 	p.gpa = f.gpa = ram_gpa(&m->ram, offset & ~(p.size - 1));
-	/* If it's known, nobody is told twice */
 	if (poison_add(&m->poison, &p) > 0)
 		machine_failure(m, &f);
 }
 
-bool inject_tell(struct machine *m)
+bool inject_report(struct machine *m)
 {
-	/* A guest that went away is told where it is, when it touches them */
+	/* A guest that was migrated learns of the page when it touches it */
 	if (machine_ended(m) || machine_status(m).state == RUN_POSTMIGRATE ||
-	    !poison_untold(&m->poison, NULL))
+	    !poison_unreported(&m->poison, NULL))
 		return false;
 	m->vcpu[0].asked |= VCPU_ASK_OPTIONAL;
 	vcpu_kick(&m->vcpu[0]);

@@ -19,10 +19,10 @@ enum inject_method { INJECT_AUTO, INJECT_HWPOISON, INJECT_SIMULATE };
 const char *inject_method_name(enum inject_method method);
 
 /**
- * inject_method_find() - The method with that name
- * @name:	what the user said
+ * inject_method_find() - The method with a name
+ * @name:	the name
  * @method:	filled in
- * @err:	which names there are
+ * @err:	lists the names that exist
  *
  * Return: 0, -EINVAL
  */
@@ -30,41 +30,51 @@ int inject_method_find(const char *name, enum inject_method *method,
 		       struct error *err);
 
 /**
- * inject_poison() - Make a page of the guest's unreadable
+ * inject_poison() - Make a page of the guest unreadable
  * @m:		the machine, running or not
  * @gpa:	any address in the page
  * @method:	INJECT_SIMULATE puts a poison marker (UFFDIO_POISON) into this
- *		process's mapping: its vCPUs and whoever reads the page here meet it as they
- *		would the real thing. INJECT_HWPOISON takes the host page away
- *		for good (madvise MADV_HWPOISON). INJECT_AUTO takes
- *		the latter where the kernel lets it, else the former; it is set to what was
- *		used.
- * @err:	why not
+ *		process's mapping: vCPUs and readers in this process get the
+ *		same error as from lost memory. INJECT_HWPOISON takes the
+ *		host's page out of use for good (madvise MADV_HWPOISON).
+ *		INJECT_AUTO uses the latter where the kernel permits it, else
+ *		the former. Set to the method that was used.
+ * @err:	the reason on failure
  *
  * Return: 0, -ERANGE (not RAM), -EEXIST (poisoned already), -EALREADY
- *	   (the page belongs to the other side by now), -ENOTSUP, -EPERM, -errno
+ *	   (the page belongs to the other side of a migration), -ENOTSUP,
+ *	   -EPERM, -errno
  */
 int inject_poison(struct machine *m, uint64_t gpa,
 		  enum inject_method *method, struct error *err);
 
 /**
- * inject_tell() - Have the guest told of pages that the host found
+ * inject_drain() - Wait until no page is being poisoned on purpose
  * @m:		the machine
  *
- * vCPU 0 tells it of one, if that can be now. To be called again, some time
- * later, while it says true.
- *
- * Return: true if there was something to tell
+ * After machine_set_ram_hook(), every later poisoning asks the hook; one that
+ * began earlier has ended when this returns.
  */
-bool inject_tell(struct machine *m);
+void inject_drain(struct machine *m);
 
 /**
- * inject_found() - The host found a page lost before anybody touched it
+ * inject_found() - The host found a lost page that no vCPU has touched
  * @m:		the machine
  * @s:		what the kernel said (action optional)
  *
- * Enters it into the list, to be told by inject_tell().
+ * Enters the page into the poison list, for inject_report().
  */
 void inject_found(struct machine *m, const struct sigbus *s);
+
+/**
+ * inject_report() - Have the guest informed of pages that the host found
+ * @m:		the machine
+ *
+ * vCPU 0 reports one page, if the guest can take a report now. Call it again,
+ * some time later, until it returns false.
+ *
+ * Return: true if a page was waiting to be reported
+ */
+bool inject_report(struct machine *m);
 
 #endif /* FERRY_INJECT_H */

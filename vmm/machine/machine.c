@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-/* machine.c - A virtual machine: RAM, vCPUs, devices, and what it is doing */
+/* machine.c - A virtual machine: RAM, vCPUs, devices */
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "description.h"
-#include "machine.h"
-#include "reset.h"
+#include "machine_private.h"
 #include "vcpu.h"
 #include "vmm/base/log.h"
+#include "vmm/kvm/vcpu_stats.h"
 
 static void init_sync(struct machine *m)
 {
@@ -19,7 +19,7 @@ static void init_sync(struct machine *m)
 
 	pthread_mutex_init(&m->device_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
-	pthread_mutex_init(&m->telling, NULL);
+	pthread_mutex_init(&m->notify_lock, NULL);
 	pthread_mutex_init(&m->inject_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -40,7 +40,7 @@ static int map_ram(struct machine *m, struct error *err)
 	return rc;
 }
 
-static int add_vcpus(struct machine *m, struct error *err)
+static int make_vcpus(struct machine *m, struct error *err)
 {
 	int rc = 0;
 
@@ -49,18 +49,16 @@ static int add_vcpus(struct machine *m, struct error *err)
 		return error_set(err, ENOMEM, "out of memory for vCPUs");
 	for (unsigned i = 0; i < m->cfg.cpus && rc >= 0; i++)
 		rc = vcpu_new(&m->vcpu[i], m, i, err);
-	if (rc >= 0)
-		vcpu_msr_probe(&m->vcpu[0]);
 	return rc < 0 ? rc : 0;
 }
 
-static int build(struct machine *m, struct error *err)
+static int build_machine(struct machine *m, struct error *err)
 {
 	int rc;
 
 	rc = kvm_open(&m->kvm, err);
 	if (!rc)
-		rc = kvm_msr_list(&m->kvm, &m->msr, &m->msrs, err);
+		rc = arch_machine_init(m, err);
 	if (!rc)
 		rc = description_build(&m->cfg, &m->fdt, &m->fdt_size, err);
 	if (!rc)
@@ -68,7 +66,7 @@ static int build(struct machine *m, struct error *err)
 	if (!rc)
 		rc = devices_init(m, err);
 	if (!rc)
-		rc = add_vcpus(m, err);
+		rc = make_vcpus(m, err);
 	return rc ? rc : machine_save(m, &m->initial, err);
 }
 
@@ -90,7 +88,7 @@ struct machine *machine_new(const struct machine_config *cfg,
 	m->status = (struct run_status){ RUN_PRELAUNCH, WHY_STARTING_UP };
 	init_sync(m);
 	poison_init(&m->poison);
-	if (build(m, err)) {
+	if (build_machine(m, err)) {
 		machine_free(m);
 		return NULL;
 	}
@@ -115,20 +113,46 @@ void machine_free(struct machine *m)
 	poison_fini(&m->poison);
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lock);
-	pthread_mutex_destroy(&m->telling);
+	pthread_mutex_destroy(&m->notify_lock);
 	pthread_mutex_destroy(&m->inject_lock);
 	pthread_mutex_destroy(&m->device_lock);
-	image_free(&m->boot.kernel);
-	image_free(&m->boot.initrd);
+	for (unsigned i = 0; i < MACHINE_IMAGES; i++)
+		free(m->image[i].data);
 	writer_free(&m->initial);
 	free(m->fdt);
-	free(m->msr);
+	arch_machine_fini(m);
 	free(m);
 }
 
-void machine_serial_out(struct machine *m, uint8_t byte)
+const struct machine_config *machine_config(const struct machine *m)
 {
-	m->observer.output(m->observer.ctx, &byte, 1);
+	return &m->cfg;
+}
+
+struct ram *machine_ram(struct machine *m)
+{
+	return &m->ram;
+}
+
+struct poison_list *machine_poison(struct machine *m)
+{
+	return &m->poison;
+}
+
+const void *machine_description(const struct machine *m, size_t *size)
+{
+	*size = m->fdt_size;
+	return m->fdt;
+}
+
+pid_t machine_vcpu_tid(const struct machine *m, unsigned index)
+{
+	return m->vcpu[index].tid;
+}
+
+bool machine_vcpu_blocking(const struct machine *m, unsigned index)
+{
+	return vcpu_blocking(&m->vcpu[index]);
 }
 
 void *machine_device(struct machine *m, const struct device_ops *ops)
@@ -148,7 +172,7 @@ int machine_save(struct machine *m, struct writer *w, struct error *err)
 	for (unsigned i = 0; i < m->cfg.cpus && rc >= 0; i++) {
 		size_t mark = put_open(w);
 
-		rc = vcpu_save(&m->vcpu[i], w, err);
+		rc = arch_vcpu_save(&m->vcpu[i], w, err);
 		put_close(w, mark);
 	}
 	if (rc >= 0 && w->failed)
@@ -172,34 +196,14 @@ int machine_load(struct machine *m, struct reader *r, struct error *err)
 	for (unsigned i = 0; i < n && rc >= 0; i++) {
 		struct reader part = get_part(r);
 
-		rc = vcpu_load(&m->vcpu[i], &part, err);
+		rc = arch_vcpu_load(&m->vcpu[i], &part, err);
 		if (rc >= 0 && !reader_done(&part))
 			rc = error_set(err, EBADMSG,
 				"vCPU %u: state of the wrong length", i);
 	}
 	if (rc >= 0 && !reader_done(r))
-		rc = error_set(err, EBADMSG, "state has something behind it");
+		rc = error_set(err, EBADMSG, "bytes follow the end of the state");
 	return rc < 0 ? rc : 0;
-}
-
-void machine_set_pager(struct machine *m, const struct pager *p)
-{
-	pthread_mutex_lock(&m->lock);
-	m->pager = p ? *p : (struct pager){ 0 };
-	pthread_mutex_unlock(&m->lock);
-	/* A reset may have waited for it */
-	if (!p)
-		machine_tell_reset(m);
-}
-
-struct pager machine_pager(struct machine *m)
-{
-	struct pager p;
-
-	pthread_mutex_lock(&m->lock);
-	p = m->pager;
-	pthread_mutex_unlock(&m->lock);
-	return p;
 }
 
 void machine_lost(struct machine *m, uint64_t gpa, uint64_t size)
@@ -210,9 +214,9 @@ void machine_lost(struct machine *m, uint64_t gpa, uint64_t size)
 	uint8_t byte;
 	int rc = 0;
 
-	/* A reset may have come since it was met, and have made it whole */
+	/* A reset may have replaced the page since it was read */
 	pthread_mutex_lock(&m->inject_lock);
-	if (ram_read(&m->ram, gpa, &byte, 1) == -EFAULT)
+	if (ram_read(&m->ram, gpa, &byte, 1) == -EHWPOISON)
 		rc = poison_add(&m->poison, &p);
 	pthread_mutex_unlock(&m->inject_lock);
 	if (rc > 0)

@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: MIT
-/*
- * machine_guest.c - What a guest does to its own machine: end, panic, crash
- *
- * All of it comes from a vCPU's thread, which can't wait for the others: the
- * gate is closed, and each stops as soon as it comes out of the guest.
- */
+/* machine_guest.c - Actions of a guest on its own machine */
 
-#include "machine.h"
-#include "machine_gate.h"
-#include "reset.h"
-
-void machine_crash(struct machine *m)
-{
-	machine_close_gate(m);
-	machine_set_status(m, (struct run_status){ RUN_INTERNAL_ERROR,
-						   WHY_CRASHED });
-}
+#include "gate.h"
+#include "machine_guest.h"
+#include "machine_private.h"
+#include "machine_reset.h"
 
 void machine_guest_exit(struct machine *m, int status)
 {
-	machine_close_gate(m);
+	gate_close(m);
 	machine_set_status(m, (struct run_status){ RUN_SHUTDOWN,
 						   WHY_SHUTDOWN });
 	m->observer.exit(m->observer.ctx, status);
@@ -32,7 +21,7 @@ void machine_guest_reset(struct machine *m)
 
 void machine_guest_panicked(struct machine *m)
 {
-	machine_close_gate(m);
+	gate_close(m);
 	machine_set_panicked(m, true);
 	m->observer.panic(m->observer.ctx, true);
 	machine_set_status(m, (struct run_status){ RUN_GUEST_PANICKED,
@@ -44,19 +33,7 @@ void machine_guest_crash_loaded(struct machine *m)
 	m->observer.panic(m->observer.ctx, false);
 }
 
-bool machine_panicked(struct machine *m)
+void machine_serial_out(struct machine *m, uint8_t byte)
 {
-	bool panicked;
-
-	pthread_mutex_lock(&m->lock);
-	panicked = m->panicked;
-	pthread_mutex_unlock(&m->lock);
-	return panicked;
-}
-
-void machine_set_panicked(struct machine *m, bool panicked)
-{
-	pthread_mutex_lock(&m->lock);
-	m->panicked = panicked;
-	pthread_mutex_unlock(&m->lock);
+	m->observer.output(m->observer.ctx, &byte, 1);
 }

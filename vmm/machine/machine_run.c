@@ -1,87 +1,34 @@
 // SPDX-License-Identifier: MIT
 /*
- * machine_run.c - Start, stop and hold a machine's vCPUs
+ * machine_run.c - Start, stop and hold a machine's vCPUs; its run status
  *
- * The gate says what vCPU threads shall do, the status what people are told.
- * Both change under the machine's lock; a holder (a migration) keeps others
- * from changing either.
+ * The gate (gate.h) says what the vCPU threads may do; the status is what
+ * clients see. Both change under the machine's lock. A holder keeps other
+ * threads from changing either.
  */
 
 #include <errno.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "machine.h"
-#include "machine_gate.h"
-#include "reset.h"
+#include "gate.h"
+#include "machine_private.h"
+#include "machine_reset.h"
+#include "machine_run.h"
 #include "vcpu.h"
-
-/* A vCPU comes out of the guest in microseconds; one that waits for a page
- * from a slow peer may take as long as that page
- */
-#define PAUSE_DEADLINE_MS	5000
-#define KICK_AGAIN_MS		10
-#define HALT_DEADLINE_MS	1000
-
-static void set_gate(struct machine *m, enum gate gate)
-{
-	pthread_mutex_lock(&m->lock);
-	/* The end is final: a vCPU may crash while it is being ended */
-	if (m->gate != GATE_END)
-		m->gate = gate;
-	pthread_cond_broadcast(&m->changed);
-	pthread_mutex_unlock(&m->lock);
-}
-
-static void kick_all(struct machine *m)
-{
-	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
-		if (m->vcpu[i].started)
-			vcpu_kick(&m->vcpu[i]);
-}
-
-static bool any_inside(struct machine *m)
-{
-	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
-		if (m->vcpu[i].inside)
-			return true;
-	return false;
-}
-
-void machine_close_gate(struct machine *m)
-{
-	set_gate(m, GATE_PARK);
-	kick_all(m);
-}
-
-/* Under the lock: let a machine run that is to, unless it waits for a reset */
-static void open_gate(struct machine *m)
-{
-	if (m->gate == GATE_PARK && m->status.state == RUN_RUNNING &&
-	    !m->reset && !m->resetting)
-		m->gate = GATE_RUN;
-	pthread_cond_broadcast(&m->changed);
-}
+#include "vcpu_poison.h"
 
 void machine_halt(struct machine *m)
 {
-	set_gate(m, GATE_END);
-	for (unsigned ms = 0; ms < HALT_DEADLINE_MS; ms++) {
-		kick_all(m);
-		if (!any_inside(m))
-			break;
-		usleep(1000);
-	}
+	gate_end(m);
 }
 
 void machine_set_status(struct machine *m, struct run_status s)
 {
-	pthread_mutex_lock(&m->telling);
+	pthread_mutex_lock(&m->notify_lock);
 	pthread_mutex_lock(&m->lock);
 	m->status = s;
 	pthread_mutex_unlock(&m->lock);
 	m->observer.status(m->observer.ctx, s);
-	pthread_mutex_unlock(&m->telling);
+	pthread_mutex_unlock(&m->notify_lock);
 }
 
 struct run_status machine_status(struct machine *m)
@@ -101,14 +48,19 @@ bool machine_ended(struct machine *m)
 	return s.state == RUN_SHUTDOWN || s.state == RUN_INTERNAL_ERROR;
 }
 
-static int may_run(const struct machine *m, struct error *err)
+static bool has_ended(const struct machine *m)
+{
+	return m->status.state == RUN_SHUTDOWN ||
+	       m->status.state == RUN_INTERNAL_ERROR;
+}
+
+static int check_may_run(const struct machine *m, struct error *err)
 {
 	if (m->held)
 		return error_set(err, EBUSY, "the guest is being %s",
 				 m->status.reason == WHY_DUMP ? "dumped"
 							      : "migrated");
-	if (m->status.state == RUN_SHUTDOWN ||
-	    m->status.state == RUN_INTERNAL_ERROR)
+	if (has_ended(m))
 		return error_set(err, ECANCELED, "the guest has ended");
 	return 0;
 }
@@ -118,106 +70,75 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err)
 	const struct run_status s = { RUN_RUNNING, why };
 	int rc;
 
-	pthread_mutex_lock(&m->telling);
+	pthread_mutex_lock(&m->notify_lock);
 	pthread_mutex_lock(&m->lock);
-	rc = may_run(m, err);
+	rc = check_may_run(m, err);
 	if (!rc) {
 		m->status = s;
 		m->panicked = false;
-		open_gate(m);
+		gate_reopen(m);
 	}
 	pthread_mutex_unlock(&m->lock);
 	if (!rc)
 		m->observer.status(m->observer.ctx, s);
-	pthread_mutex_unlock(&m->telling);
+	pthread_mutex_unlock(&m->notify_lock);
 	return rc;
 }
 
-static struct timespec ms_from_now(unsigned ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
-/* Wait until all have parked, kicking again those that a kick went past */
-static bool wait_parked(struct machine *m)
-{
-	bool all;
-
-	for (unsigned ms = 0; ms < PAUSE_DEADLINE_MS; ms += KICK_AGAIN_MS) {
-		struct timespec until = ms_from_now(KICK_AGAIN_MS);
-		int rc = 0;
-
-		kick_all(m);
-		pthread_mutex_lock(&m->lock);
-		while (m->parked < m->cfg.cpus && !rc)
-			rc = pthread_cond_timedwait(&m->changed, &m->lock,
-						    &until);
-		all = m->parked == m->cfg.cpus;
-		pthread_mutex_unlock(&m->lock);
-		if (all)
-			return true;
-	}
-	return false;
-}
-
-/* What other threads asked a vCPU to tell its guest is state, too */
+/* Errors that other threads asked a vCPU to report are state, too */
 static void deliver_asked(struct machine *m)
 {
 	for (unsigned i = 0; i < m->cfg.cpus; i++)
 		vcpu_deliver(&m->vcpu[i]);
 }
 
+/* Which caller pauses the machine */
+enum pauser {
+	PAUSER_CLIENT,		/* machine_pause() */
+	PAUSER_HOLDER,		/* machine_hold(), machine_freeze() */
+};
+
 /*
- * A pause that failed lets the guest go on, but not when another one took the
- * machine meanwhile
+ * After a pause that failed the guest continues, unless another thread has
+ * paused it or become its holder meanwhile
  */
-static void reopen(struct machine *m, bool was_open, bool holder)
+static void undo_pause(struct machine *m, bool was_open, enum pauser by)
 {
 	pthread_mutex_lock(&m->lock);
-	if (holder)
+	if (by == PAUSER_HOLDER)
 		m->held = false;
-	if (was_open && !may_run(m, NULL))
-		open_gate(m);
+	if (was_open && !check_may_run(m, NULL))
+		gate_reopen(m);
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* Close the gate and wait. On failure the vCPUs that can still run do */
-static int park_all(struct machine *m, bool was_open, bool holder,
+/* Park all vCPUs. On failure those that can still run continue */
+static int park_all(struct machine *m, bool was_open, enum pauser by,
 		    struct error *err)
 {
-	set_gate(m, GATE_PARK);
-	if (wait_parked(m)) {
+	if (gate_park(m)) {
 		deliver_asked(m);
 		return 0;
 	}
-	reopen(m, was_open, holder);
+	undo_pause(m, was_open, by);
 	return error_set(err, ETIMEDOUT,
 		"a vCPU did not stop within %d s: it waits for memory that the other side has not sent",
-		PAUSE_DEADLINE_MS / 1000);
+		GATE_DEADLINE_MS / 1000);
 }
 
-/* Set the status of a pause, unless things have changed meanwhile */
-static int show_paused(struct machine *m, struct run_status s, bool holder,
-		       struct error *err)
+/* Set the status of a pause, unless the guest ended or was held meanwhile */
+static int set_paused(struct machine *m, struct run_status s, enum pauser by,
+		      struct error *err)
 {
+	const bool holder = by == PAUSER_HOLDER;
 	int rc;
 
-	pthread_mutex_lock(&m->telling);
+	pthread_mutex_lock(&m->notify_lock);
 	pthread_mutex_lock(&m->lock);
-	rc = holder && m->held ? 0 : may_run(m, err);
-	if (holder && (m->status.state == RUN_SHUTDOWN ||
-		       m->status.state == RUN_INTERNAL_ERROR))
+	rc = holder && m->held ? 0 : check_may_run(m, err);
+	if (holder && has_ended(m))
 		rc = error_set(err, ECANCELED, "the guest has ended");
-	/* A guest that panicked while it was being stopped has stopped of itself */
+	/* A guest that panicked during the pause keeps that status */
 	if (!holder && m->panicked)
 		s = m->status;
 	if (!rc)
@@ -225,7 +146,7 @@ static int show_paused(struct machine *m, struct run_status s, bool holder,
 	pthread_mutex_unlock(&m->lock);
 	if (!rc)
 		m->observer.status(m->observer.ctx, s);
-	pthread_mutex_unlock(&m->telling);
+	pthread_mutex_unlock(&m->notify_lock);
 	return rc;
 }
 
@@ -235,21 +156,21 @@ int machine_pause(struct machine *m, enum run_state state,
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
-	rc = may_run(m, err);
+	rc = check_may_run(m, err);
 	pthread_mutex_unlock(&m->lock);
 	if (!rc)
-		rc = park_all(m, true, false, err);
-	return rc ? rc : show_paused(m, (struct run_status){ state, why },
-				     false, err);
+		rc = park_all(m, true, PAUSER_CLIENT, err);
+	return rc ? rc : set_paused(m, (struct run_status){ state, why },
+				    PAUSER_CLIENT, err);
 }
 
-/* The end of what hold() began, paused as it is; a reset may have waited */
-static void release(struct machine *m)
+/* End a hold that failed; the machine stays paused */
+static void drop_hold(struct machine *m)
 {
 	pthread_mutex_lock(&m->lock);
 	m->held = false;
 	pthread_mutex_unlock(&m->lock);
-	machine_tell_reset(m);
+	machine_notify_reset(m);
 }
 
 static int hold(struct machine *m, struct run_status s,
@@ -258,27 +179,27 @@ static int hold(struct machine *m, struct run_status s,
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
-	/* Which takes as long as it takes to stop it, and to load its kernel */
+	/* Lasts until the vCPUs have stopped and the kernel is loaded */
 	while (m->resetting)
 		pthread_cond_wait(&m->changed, &m->lock);
-	rc = may_run(m, err);
+	rc = check_may_run(m, err);
 	if (!rc)
 		m->held = true;
 	*before = m->status;
 	pthread_mutex_unlock(&m->lock);
 	if (rc)
 		return rc;
-	rc = park_all(m, before->state == RUN_RUNNING, true, err);
-	if (rc) {		/* and is not held any more */
-		machine_tell_reset(m);
+	rc = park_all(m, before->state == RUN_RUNNING, PAUSER_HOLDER, err);
+	if (rc) {
+		machine_notify_reset(m);
 		return rc;
 	}
-	/* It may have panicked until the last vCPU parked */
+	/* The guest can panic until its last vCPU has parked */
 	if (machine_panicked(m))
 		before->state = RUN_GUEST_PANICKED;
-	rc = show_paused(m, s, true, err);
+	rc = set_paused(m, s, PAUSER_HOLDER, err);
 	if (rc)
-		release(m);
+		drop_hold(m);
 	return rc;
 }
 
@@ -303,32 +224,32 @@ int machine_freeze(struct machine *m, struct run_status *before,
 	*before = m->status;
 	pthread_mutex_unlock(&m->lock);
 	if (held)
-		return error_set(err, EBUSY, "the guest is just being reset");
-	if (wait_parked(m))
+		return error_set(err, EBUSY, "the guest is being reset");
+	if (gate_wait(m))
 		return 0;
-	release(m);
+	drop_hold(m);
 	return error_set(err, ETIMEDOUT,
 		"a vCPU of a guest that has ended does not stop");
 }
 
-/* In one go: nobody else may find it released and not yet as before */
+/* One critical section, so that no thread sees the hold ended with the old status */
 void machine_thaw(struct machine *m, const struct run_status *before)
 {
 	bool frozen;
 
-	pthread_mutex_lock(&m->telling);
+	pthread_mutex_lock(&m->notify_lock);
 	pthread_mutex_lock(&m->lock);
 	frozen = m->status.state == RUN_FINISH_MIGRATE ||
 		 m->status.reason == WHY_DUMP;
 	m->held = false;
 	if (frozen)
 		m->status = *before;
-	open_gate(m);
+	gate_reopen(m);
 	pthread_mutex_unlock(&m->lock);
 	if (frozen)
 		m->observer.status(m->observer.ctx, *before);
-	pthread_mutex_unlock(&m->telling);
-	machine_tell_reset(m);
+	pthread_mutex_unlock(&m->notify_lock);
+	machine_notify_reset(m);
 }
 
 bool machine_held(struct machine *m)
@@ -347,7 +268,7 @@ void machine_set_reason(struct machine *m, enum run_reason from,
 	struct run_status s;
 	bool changed;
 
-	pthread_mutex_lock(&m->telling);
+	pthread_mutex_lock(&m->notify_lock);
 	pthread_mutex_lock(&m->lock);
 	changed = m->status.reason == from;
 	if (changed)
@@ -356,53 +277,29 @@ void machine_set_reason(struct machine *m, enum run_reason from,
 	pthread_mutex_unlock(&m->lock);
 	if (changed)
 		m->observer.status(m->observer.ctx, s);
-	pthread_mutex_unlock(&m->telling);
+	pthread_mutex_unlock(&m->notify_lock);
 }
 
-int machine_begin_reset(struct machine *m, struct error *err)
+void machine_crash(struct machine *m)
 {
-	int rc = 0;
-
-	pthread_mutex_lock(&m->lock);
-	if (m->held || m->pager.missing)
-		rc = error_set(err, EBUSY, "the guest is being migrated");
-	else
-		m->resetting = true;
-	pthread_mutex_unlock(&m->lock);
-	if (rc)
-		return rc;
-	set_gate(m, GATE_PARK);
-	if (wait_parked(m))
-		return 0;
-	return error_set(err, ETIMEDOUT, "a vCPU did not stop within %d s",
-			 PAUSE_DEADLINE_MS / 1000);
+	gate_close(m);
+	machine_set_status(m, (struct run_status){ RUN_INTERNAL_ERROR,
+						   WHY_CRASHED });
 }
 
-void machine_fail_reset(struct machine *m)
+bool machine_panicked(struct machine *m)
 {
+	bool panicked;
+
 	pthread_mutex_lock(&m->lock);
-	m->reset = RESET_NONE;
-	m->resetting = false;
-	pthread_cond_broadcast(&m->changed);
+	panicked = m->panicked;
 	pthread_mutex_unlock(&m->lock);
+	return panicked;
 }
 
-void machine_end_reset(struct machine *m)
+void machine_set_panicked(struct machine *m, bool panicked)
 {
-	const struct run_status fresh = { RUN_PRELAUNCH, WHY_STARTING_UP };
-	bool ran;
-
-	pthread_mutex_lock(&m->telling);
 	pthread_mutex_lock(&m->lock);
-	m->reset = RESET_NONE;
-	m->resetting = m->panicked = false;
-	ran = m->status.state == RUN_RUNNING;
-	if (!ran)
-		m->status = fresh;
-	open_gate(m);
-	pthread_cond_broadcast(&m->changed);
+	m->panicked = panicked;
 	pthread_mutex_unlock(&m->lock);
-	if (!ran)
-		m->observer.status(m->observer.ctx, fresh);
-	pthread_mutex_unlock(&m->telling);
 }

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT
 /*
- * vcpu_exit.c - Enter the guest, and deal with why it came back
+ * vcpu_exit.c - Enter the guest and handle its exit
  *
  * Theory of operation
  *
- * KVM_RUN comes back for one of five reasons: the guest did I/O, or read an
- * MSR that is answered here; somebody kicked the thread; the vCPU touched
- * poison (EINTR and a SIGBUS); KVM's instruction emulator met memory that it
- * couldn't access; or it is over (triple fault, internal error).
+ * KVM_RUN returns for one of five reasons: the guest accessed a device, or did
+ * something that only its architecture has (arch_vcpu_exit()); a thread kicked
+ * the vCPU; the vCPU touched poison (EINTR and a SIGBUS); KVM's instruction
+ * emulator could not access memory; or the guest cannot continue (shutdown,
+ * internal error).
  *
- * State is only complete when the exit before was: KVM finishes an I/O
- * instruction on the next KVM_RUN. So before a thread waits at the gate it
+ * The state is complete only when the last exit is: KVM finishes an I/O
+ * instruction at the next KVM_RUN. So before a thread waits at the gate it
  * enters once more with immediate_exit set (invariant 8).
  *
- * The emulator accesses RAM by copy_from_user() and copy_to_user(). They
- * fail for poison, and also when a signal comes while they wait for a page of
- * a registered range. KVM then takes the address for MMIO. If the page can be
- * had, the access is carried out here, as if it had been a device's. If it is
- * lost, a read is undone (registers, segments, exceptions as they were before
- * the instruction) and the machine check comes in front of it; a write has
- * been completed by then: it is dropped, and the machine check comes behind
- * it. An instruction that can't be fetched is an internal error to KVM, and
- * simply tried again.
+ * The emulator accesses RAM by copy_from_user() and copy_to_user(). They fail
+ * for poison, and also when a signal arrives while they wait for a page of a
+ * registered range. KVM then reports the access as MMIO. If the page can be
+ * read, the access is carried out here as if the page were a device. If the
+ * page is lost, a read is undone (arch_vcpu_undo_begin()) and the machine check
+ * comes before the instruction. A write has been completed by then: it is
+ * dropped, and the machine check comes after the instruction. KVM reports an
+ * instruction that cannot be fetched as an internal error; it is repeated.
  */
 
 #include <errno.h>
@@ -29,13 +29,17 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "arch.h"
+#include "machine_guest.h"
 #include "vcpu.h"
+#include "vcpu_exit.h"
+#include "vcpu_poison.h"
 #include "vmm/base/log.h"
+#include "vmm/base/page.h"
 
 #define RETRIES_MAX	10
-#define MC_VECTOR	18	/* #MC */
 
-static int enter(struct vcpu *v)
+static int enter_guest(struct vcpu *v)
 {
 	int rc;
 
@@ -47,52 +51,34 @@ static int enter(struct vcpu *v)
 
 static void give_up(struct vcpu *v, const char *what)
 {
-	struct kvm_regs regs = { 0 };
-
-	ioctl(v->fd, KVM_GET_REGS, &regs);
 	log_line("vCPU %u cannot go on at rip 0x%llx: %s", v->index,
-		 (unsigned long long)regs.rip, what);
+		 (unsigned long long)arch_vcpu_pc(v), what);
 	machine_crash(v->m);
 }
 
-static void pio_exit(struct vcpu *v)
+static void fail_access(struct vcpu *v, uint64_t gpa, int rc)
 {
-	struct kvm_run *r = v->run;
-	struct pio io = {
-		.port = r->io.port, .is_in = r->io.direction == KVM_EXIT_IO_IN,
-		.size = r->io.size, .count = r->io.count,
-		.data = (uint8_t *)r + r->io.data_offset,
-	};
+	char text[96];
 
-	v->io_pending = true;
-	/* An instruction that is being undone has no effect on devices */
-	if (!v->undoing)
-		devices_pio(v->m, &io);
-	else if (io.is_in)
-		memset(io.data, 0, (size_t)io.size * io.count);
+	snprintf(text, sizeof(text), "RAM at 0x%llx can't be accessed: %s",
+		 (unsigned long long)gpa, strerrordesc_np(-rc));
+	give_up(v, text);
 }
 
+/* Return: 0, -EHWPOISON (lost), -errno */
 static int access_ram(struct vcpu *v)
 {
 	struct kvm_run *r = v->run;
 	uint64_t gpa = r->mmio.phys_addr;
 
 	if (poison_find(&v->m->poison, gpa, NULL))
-		return -EFAULT;
+		return -EHWPOISON;
 	return r->mmio.is_write
 		? ram_write(&v->m->ram, gpa, r->mmio.data, r->mmio.len)
 		: ram_read(&v->m->ram, gpa, r->mmio.data, r->mmio.len);
 }
 
-/* Only MCG_CAP is read from here: vcpu.c, offer_recovery() */
-static void rdmsr_exit(struct vcpu *v)
-{
-	v->io_pending = true;
-	v->run->msr.error = v->run->msr.index != MSR_MCG_CAP;
-	v->run->msr.data = v->m->kvm.mce_cap;
-}
-
-/* Do what the guest wanted at an address. Return: 0, -EFAULT if it is lost */
+/* Carry out the guest's access. Return: 0, -EHWPOISON (lost), -errno */
 static int do_mmio(struct vcpu *v)
 {
 	struct kvm_run *r = v->run;
@@ -105,59 +91,62 @@ static int do_mmio(struct vcpu *v)
 	else if (ram_offset(&v->m->ram, r->mmio.phys_addr, 1, &offset))
 		rc = access_ram(v);
 	else if (!r->mmio.is_write)
-		/* Nothing is there: ones, and writes are lost, as on a PC */
+		/* No device: reads give ones, writes are dropped, as on a PC */
 		memset(r->mmio.data, 0xff, sizeof(r->mmio.data));
-	/* Should it be too late to undo: not what was there before */
+	/* If it can't be undone, the guest must not see earlier data */
 	if (rc && !r->mmio.is_write)
 		memset(r->mmio.data, 0, sizeof(r->mmio.data));
 	return rc;
 }
 
-/* Have KVM complete the last exit. Further parts of a split access follow it */
-static void complete(struct vcpu *v)
+/*
+ * Have KVM complete the last exit. KVM may split an access, so more exits can
+ * follow from it.
+ */
+static void complete_exit(struct vcpu *v)
 {
-	uint64_t lost = ~0ull;
+	uint64_t gpa = 0;
+	int failed = 0;
 
 	while (v->io_pending) {
+		int rc = 0;
+
 		vcpu_immediate_exit(v, 1);
 		v->io_pending = false;
-		if (enter(v))
+		if (enter_guest(v))
 			break;
-		if (v->run->exit_reason == KVM_EXIT_IO)
-			pio_exit(v);
-		else if (v->run->exit_reason == KVM_EXIT_MMIO && do_mmio(v))
-			lost = v->run->mmio.phys_addr;
+		if (v->run->exit_reason == KVM_EXIT_MMIO)
+			rc = do_mmio(v);
+		else
+			arch_vcpu_exit(v);
+		if (rc) {
+			failed = rc;
+			gpa = v->run->mmio.phys_addr;
+		}
 	}
-	/* Too late to undo: the access before it has been seen by a device */
-	if (lost != ~0ull)
-		vcpu_poisoned(v, lost, 12);
+	/* Not undone: a device has seen the first part of the access */
+	if (failed == -EHWPOISON)
+		vcpu_poisoned(v, gpa, GUEST_PAGE_SHIFT);
+	else if (failed)
+		fail_access(v, gpa, failed);
 }
 
 /*
- * A read that can't be done: as if it had never been tried. KVM only lets go
- * of the instruction by completing it, with zeroes then, so all that this may
- * have changed is put back: registers, segments, and an exception that the
- * wrong value raised.
+ * KVM gives up an instruction only by completing it: complete the read with
+ * zeroes, then restore everything that the wrong value may have changed.
  */
 static int undo_read(struct vcpu *v)
 {
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
-	struct kvm_vcpu_events events;
+	struct arch_undo u;
+	int rc = arch_vcpu_undo_begin(v, &u);
 
-	if (ioctl(v->fd, KVM_GET_REGS, &regs) ||
-	    ioctl(v->fd, KVM_GET_SREGS, &sregs) ||
-	    ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events))
-		return -errno;
+	if (rc)
+		return rc;
 	memset(v->run->mmio.data, 0, sizeof(v->run->mmio.data));
 	v->undoing = true;
-	complete(v);
+	complete_exit(v);
 	v->undoing = false;
-	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) ||
-	    ioctl(v->fd, KVM_SET_REGS, &regs) ||
-	    ioctl(v->fd, KVM_SET_VCPU_EVENTS, &events))
-		return -errno;
-	return 0;
+	return arch_vcpu_undo_end(v, &u);
 }
 
 static bool is_lost(struct machine *m, uint64_t gpa)
@@ -165,69 +154,50 @@ static bool is_lost(struct machine *m, uint64_t gpa)
 	uint8_t byte;
 
 	return poison_find(&m->poison, gpa, NULL) ||
-	       ram_read(&m->ram, gpa, &byte, 1) == -EFAULT;
+	       ram_read(&m->ram, gpa, &byte, 1) == -EHWPOISON;
 }
 
 static void mmio_exit(struct vcpu *v)
 {
-	uint64_t gpa = v->run->mmio.phys_addr;
+	const uint64_t gpa = v->run->mmio.phys_addr;
+	const bool is_write = v->run->mmio.is_write;
+	int rc = do_mmio(v);
 
-	if (!do_mmio(v))
-		return;
-	if (!v->run->mmio.is_write && undo_read(v))
+	if (!rc)
+		v->retries = 0;
+	else if (!is_write && undo_read(v))
 		give_up(v, "its registers could not be restored");
-	else
-		vcpu_poisoned(v, gpa, 12);
+	else if (rc == -EHWPOISON)
+		vcpu_poisoned(v, gpa, GUEST_PAGE_SHIFT);
+	else if (is_write || !vcpu_try_again(v))
+		fail_access(v, gpa, rc);
 }
 
-/* KVM_RUN = -EFAULT, or an internal error: was it poison at the next instruction? */
-static bool poison_at_rip(struct vcpu *v)
+/* KVM_RUN = -EFAULT or an internal error: is the next instruction poisoned? */
+static bool poison_at_fetch(struct vcpu *v)
 {
-	struct kvm_translation t = { 0 };
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
+	uint64_t gpa;
 
-	if (ioctl(v->fd, KVM_GET_REGS, &regs) ||
-	    ioctl(v->fd, KVM_GET_SREGS, &sregs))
+	if (!arch_vcpu_fetch_gpa(v, &gpa) || !is_lost(v->m, gpa))
 		return false;
-	t.linear_address = sregs.cs.base + regs.rip;
-	if (ioctl(v->fd, KVM_TRANSLATE, &t) || !t.valid ||
-	    !is_lost(v->m, t.physical_address))
-		return false;
-	vcpu_poisoned(v, t.physical_address, 12);
+	vcpu_poisoned(v, gpa, GUEST_PAGE_SHIFT);
 	return true;
 }
 
-/* Is a machine check on its way into the guest? Then MCIP is set for it */
-static bool mc_pending(struct vcpu *v)
-{
-	struct kvm_vcpu_events e;
-
-	return !ioctl(v->fd, KVM_GET_VCPU_EVENTS, &e) &&
-	       (e.exception.pending || e.exception.injected) &&
-	       e.exception.nr == MC_VECTOR;
-}
-
 /*
- * A kick while KVM waited for a page that it needed for itself looks like a
- * failure. Setting the registers to what they are drops the exception that
- * KVM had in mind for it. It would drop a machine check as well, for good, and
- * leave MCIP set: then nothing may be set, and KVM delivers it.
+ * A kick while KVM waits for a page that it needs itself looks like a failure
  */
 bool vcpu_try_again(struct vcpu *v)
 {
-	struct kvm_regs regs;
+	uint64_t pc = arch_vcpu_pc(v);
 
-	if (ioctl(v->fd, KVM_GET_REGS, &regs))
-		return false;
-	if (regs.rip != v->retry_rip)
+	if (pc != v->retry_pc)
 		v->retries = 0;
-	v->retry_rip = regs.rip;
-	return v->retries++ < RETRIES_MAX &&
-	       (mc_pending(v) || !ioctl(v->fd, KVM_SET_REGS, &regs));
+	v->retry_pc = pc;
+	return v->retries++ < RETRIES_MAX && arch_vcpu_retry(v);
 }
 
-/* KVM_EXIT_MEMORY_FAULT goes with EFAULT where KVM knows the address */
+/* KVM_EXIT_MEMORY_FAULT accompanies EFAULT where KVM knows the address */
 static void efault_exit(struct vcpu *v)
 {
 	uint64_t gpa = ~0ull;
@@ -241,8 +211,8 @@ static void efault_exit(struct vcpu *v)
 		memcpy(&gpa, v->run->padding + 8, sizeof(gpa));
 #endif
 	if (gpa != ~0ull && is_lost(v->m, gpa))
-		vcpu_poisoned(v, gpa, 12);
-	else if (poison_at_rip(v) || vcpu_try_again(v))
+		vcpu_poisoned(v, gpa, GUEST_PAGE_SHIFT);
+	else if (poison_at_fetch(v) || vcpu_try_again(v))
 		return;
 	else if (v->m->ram.walled)
 		vcpu_walled(v);
@@ -269,7 +239,7 @@ static void internal_error(struct vcpu *v)
 {
 	char text[80];
 
-	if (poison_at_rip(v))
+	if (poison_at_fetch(v))
 		return;
 	if (v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION &&
 	    vcpu_try_again(v))
@@ -284,22 +254,14 @@ static void handle_exit(struct vcpu *v)
 	char text[48];
 
 	switch (v->run->exit_reason) {
-	case KVM_EXIT_IO:
-		v->retries = 0;
-		pio_exit(v);
-		break;
 	case KVM_EXIT_MMIO:
-		v->retries = 0;
 		mmio_exit(v);
-		break;
-	case KVM_EXIT_X86_RDMSR:
-		rdmsr_exit(v);
 		break;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		/* As on a PC, and the last way of Linux to reboot */
+		/* A PC resets then; it is Linux's last way to reboot */
 		log_line("vCPU %u: triple fault", v->index);
 		machine_guest_reset(v->m);
 		break;
@@ -307,6 +269,10 @@ static void handle_exit(struct vcpu *v)
 		internal_error(v);
 		break;
 	default:
+		if (arch_vcpu_exit(v)) {
+			v->retries = 0;
+			break;
+		}
 		snprintf(text, sizeof(text), "KVM exit reason %u",
 			 v->run->exit_reason);
 		give_up(v, text);
@@ -330,7 +296,7 @@ void vcpu_step(struct vcpu *v)
 
 	vcpu_deliver(v);
 	v->io_pending = false;
-	rc = enter(v);
+	rc = enter_guest(v);
 	if (!rc)
 		handle_exit(v);
 	else if (!v->sigbus.seen)
@@ -341,7 +307,7 @@ void vcpu_step(struct vcpu *v)
 
 void vcpu_complete(struct vcpu *v)
 {
-	complete(v);
+	complete_exit(v);
 	if (v->sigbus.seen)
 		take_sigbus(v);
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* poison.c - The guest pages that can't be read any more */
+/* poison.c - The list of guest memory that is lost */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "poison.h"
+#include "vmm/base/page.h"
+
+#define ENTRY_BYTES	17	/* of poison_save() */
 
 void poison_init(struct poison_list *l)
 {
@@ -19,15 +22,20 @@ void poison_fini(struct poison_list *l)
 	pthread_mutex_destroy(&l->lock);
 }
 
+static uint64_t poison_end(const struct poison *p)
+{
+	return p->gpa + p->size;
+}
+
 /* Index of the first entry that ends above @gpa */
-static size_t lower(const struct poison_list *l, uint64_t gpa)
+static size_t find_index(const struct poison_list *l, uint64_t gpa)
 {
 	size_t from = 0, to = l->n;
 
 	while (from < to) {
 		size_t mid = (from + to) / 2;
 
-		if (l->entry[mid].gpa + l->entry[mid].size <= gpa)
+		if (poison_end(&l->entry[mid]) <= gpa)
 			from = mid + 1;
 		else
 			to = mid;
@@ -35,14 +43,33 @@ static size_t lower(const struct poison_list *l, uint64_t gpa)
 	return from;
 }
 
-static struct poison *find(struct poison_list *l, uint64_t gpa)
+static struct poison *find_entry(struct poison_list *l, uint64_t gpa)
 {
-	size_t i = lower(l, gpa);
+	size_t i = find_index(l, gpa);
 
 	return i < l->n && l->entry[i].gpa <= gpa ? &l->entry[i] : NULL;
 }
 
-static int insert(struct poison_list *l, size_t i, const struct poison *p)
+static bool can_merge(const struct poison *a, const struct poison *b)
+{
+	return poison_end(a) == b->gpa && a->delivered == b->delivered &&
+	       a->report == b->report;
+}
+
+/* Merge entry @i into the one before it, if that is possible */
+static bool merge_entry(struct poison_list *l, size_t i)
+{
+	if (!i || i >= l->n || !can_merge(&l->entry[i - 1], &l->entry[i]))
+		return false;
+	l->entry[i - 1].size += l->entry[i].size;
+	l->n--;
+	memmove(&l->entry[i], &l->entry[i + 1],
+		(l->n - i) * sizeof(l->entry[0]));
+	return true;
+}
+
+static int insert_entry(struct poison_list *l, size_t i,
+			const struct poison *p)
 {
 	if (l->n == POISON_MAX)
 		return -ENOMEM;
@@ -59,29 +86,80 @@ static int insert(struct poison_list *l, size_t i, const struct poison *p)
 		(l->n - i) * sizeof(l->entry[0]));
 	l->entry[i] = *p;
 	l->n++;
+	return 0;
+}
+
+/* Enter a run that the list has no part of. Return: 1, -ENOMEM */
+static int add_run(struct poison_list *l, const struct poison *p)
+{
+	size_t i = find_index(l, p->gpa);
+
+	/* A run between two entries needs no entry of its own */
+	if (i && can_merge(&l->entry[i - 1], p)) {
+		l->entry[i - 1].size += p->size;
+		merge_entry(l, i);
+	} else if (i < l->n && can_merge(p, &l->entry[i])) {
+		l->entry[i].gpa = p->gpa;
+		l->entry[i].size += p->size;
+	} else if (insert_entry(l, i, p)) {
+		return -ENOMEM;
+	}
 	return 1;
 }
 
+/* Divide entry @i at @gpa, unless it starts or ends there, or no memory */
+static bool divide_entry(struct poison_list *l, size_t i, uint64_t gpa)
+{
+	struct poison rest = l->entry[i];
+
+	if (gpa <= rest.gpa || gpa >= poison_end(&rest))
+		return false;
+	rest.size = poison_end(&rest) - gpa;
+	rest.gpa = gpa;
+	if (insert_entry(l, i + 1, &rest))
+		return false;
+	l->entry[i].size -= rest.size;
+	return true;
+}
+
+static void set_delivered(struct poison_list *l, uint64_t gpa, uint64_t size)
+{
+	const uint64_t end = gpa + size;
+
+	for (size_t i = find_index(l, gpa); i < l->n && l->entry[i].gpa < end;
+	     i++) {
+		if (l->entry[i].delivered)
+			continue;
+		if (divide_entry(l, i, gpa))
+			i++;
+		divide_entry(l, i, end);
+		l->entry[i].delivered = true;
+		if (merge_entry(l, i))
+			i--;
+		merge_entry(l, i + 1);
+	}
+}
+
 /*
- * Enter the first part of a stretch that is known as a whole, or new as a
- * whole; shrink the stretch to what is behind it. Return: as poison_add()
+ * Enter the first part of @rest, which is either in the list or not; remove it
+ * from @rest. Return: as poison_add()
  */
 static int add_part(struct poison_list *l, struct poison *rest)
 {
-	size_t i = lower(l, rest->gpa);
+	size_t i = find_index(l, rest->gpa);
 	struct poison part = *rest;
 	int rc = 0;
 
 	if (i < l->n && l->entry[i].gpa <= rest->gpa) {
-		part.size = l->entry[i].gpa + l->entry[i].size - rest->gpa;
-		l->entry[i].delivered |= rest->delivered;
+		if (poison_end(&l->entry[i]) < poison_end(rest))
+			part.size = poison_end(&l->entry[i]) - rest->gpa;
+		if (rest->delivered)
+			set_delivered(l, part.gpa, part.size);
 	} else {
-		if (i < l->n && l->entry[i].gpa - rest->gpa < part.size)
+		if (i < l->n && l->entry[i].gpa < poison_end(rest))
 			part.size = l->entry[i].gpa - rest->gpa;
-		rc = insert(l, i, &part);
+		rc = add_run(l, &part);
 	}
-	if (part.size > rest->size)
-		part.size = rest->size;
 	rest->gpa += part.size;
 	rest->size -= part.size;
 	return rc;
@@ -114,22 +192,25 @@ bool poison_find(struct poison_list *l, uint64_t gpa, struct poison *found)
 	struct poison *p;
 
 	pthread_mutex_lock(&l->lock);
-	p = find(l, gpa);
+	p = find_entry(l, gpa);
 	if (p && found)
 		*found = *p;
 	pthread_mutex_unlock(&l->lock);
 	return p;
 }
 
-bool poison_untold(struct poison_list *l, struct poison *first)
+bool poison_unreported(struct poison_list *l, struct poison *first)
 {
 	bool found = false;
 
 	pthread_mutex_lock(&l->lock);
 	for (size_t i = 0; i < l->n && !found; i++) {
-		found = l->entry[i].tell && !l->entry[i].delivered;
-		if (found && first)
+		found = l->entry[i].report && !l->entry[i].delivered;
+		if (found && first) {
 			*first = l->entry[i];
+			if (first->size > GUEST_PAGE_SIZE)
+				first->size = GUEST_PAGE_SIZE;
+		}
 	}
 	pthread_mutex_unlock(&l->lock);
 	return found;
@@ -138,11 +219,7 @@ bool poison_untold(struct poison_list *l, struct poison *first)
 void poison_delivered(struct poison_list *l, uint64_t gpa, uint64_t size)
 {
 	pthread_mutex_lock(&l->lock);
-	for (size_t i = lower(l, gpa); i < l->n; i++) {
-		if (l->entry[i].gpa >= gpa + size)
-			break;
-		l->entry[i].delivered = true;
-	}
+	set_delivered(l, gpa, size);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -178,7 +255,7 @@ int poison_parse(struct reader *r, struct poison **out, struct error *err)
 	struct poison *p;
 
 	*out = NULL;
-	if (r->failed || n > POISON_MAX || (r->len - r->pos) / 17 < n)
+	if (r->failed || n > POISON_MAX || (r->len - r->pos) / ENTRY_BYTES < n)
 		return error_set(err, EBADMSG,
 				 "poison list: %u entries do not fit", n);
 	p = calloc(n + 1, sizeof(*p));

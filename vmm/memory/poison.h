@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * poison.h - The guest pages that can't be read any more
+ * poison.h - The list of guest memory that is lost
  *
- * A machine's list of them, which travels with the guest. Entries only come;
- * they go when the guest is reset (invariant 2). Sorted by address, no two
- * overlap. Safe from any thread.
+ * A machine has one list, which travels with the guest. Memory enters it and
+ * leaves it only by a reset of the guest (invariant 2). The entries are sorted
+ * by address and disjoint; adjacent entries with the same flags are merged, so
+ * the list is as long as the number of runs. Safe from any thread.
  */
 #ifndef FERRY_POISON_H
 #define FERRY_POISON_H
@@ -17,20 +18,20 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/error.h"
 
-/* So many fit in one message of a migration */
-#define POISON_MAX	(1u << 19)
+#define POISON_MAX	(1u << 19)	/* entries; as many as a message has */
 
 /**
- * struct poison - One stretch of lost memory
+ * struct poison - A run of lost memory
  * @gpa:	guest-physical address
  * @size:	bytes
- * @delivered:	the guest was told of it by a machine check, or a record
- * @tell:	it shall be told, before it touches it. Stays here: where the
- *		guest goes it is told when it touches it
+ * @delivered:	the guest was informed, by a machine check or a record
+ * @report:	the host found it: inform the guest before it touches it. Not
+ *		saved: where the guest is migrated to, it is informed when it
+ *		touches the page
  */
 struct poison {
 	uint64_t gpa, size;
-	bool delivered, tell;
+	bool delivered, report;
 };
 
 struct poison_list {
@@ -39,58 +40,62 @@ struct poison_list {
 	size_t n, cap;
 };
 
-/** poison_init() - An empty list */
+/** poison_init() - Make an empty list */
 void poison_init(struct poison_list *l);
 
 /** poison_fini() - Free it */
 void poison_fini(struct poison_list *l);
 
 /**
- * poison_add() - Enter a stretch
+ * poison_add() - Enter a run
  * @l:		the list
- * @p:		what to enter
+ * @p:		the run
  *
- * Parts that are known already keep their entries; the rest is entered.
+ * Parts that the list has already keep their flags, except that @p->delivered
+ * sets theirs; the rest is entered.
  *
- * Return: 1 if any of it is new, 0 if all was known, -ENOMEM (also at
- *	   POISON_MAX entries)
+ * Return: 1 if any of it is new, 0 if the list had all of it, -ENOMEM (also if
+ *	   the list would exceed POISON_MAX entries)
  */
 int poison_add(struct poison_list *l, const struct poison *p);
 
-/** poison_clear() - Forget all: for a reset, with fresh RAM (invariant 2) */
+/** poison_clear() - Empty the list: for a reset, with fresh RAM (invariant 2) */
 void poison_clear(struct poison_list *l);
 
 /**
  * poison_find() - Is a byte in the list?
  * @l:		the list
  * @gpa:	its address
- * @found:	set to the entry if it is; may be NULL
+ * @found:	set to the entry that contains it; may be NULL
  *
  * Return: true if it is
  */
 bool poison_find(struct poison_list *l, uint64_t gpa, struct poison *found);
 
 /**
- * poison_untold() - What the guest shall be told of, and was not yet
+ * poison_unreported() - Find a page that the guest must still be informed of
  * @l:		the list
- * @first:	set to the first of these; may be NULL
+ * @first:	set to the first such page, of GUEST_PAGE_SIZE; may be NULL
  *
  * Return: true if there is one
  */
-bool poison_untold(struct poison_list *l, struct poison *first);
+bool poison_unreported(struct poison_list *l, struct poison *first);
 
 /**
- * poison_delivered() - Note that the guest was told of a stretch
+ * poison_delivered() - Record that the guest was informed of a range
  * @l:		the list
  * @gpa:	where it starts
- * @size:	bytes
+ * @size:	bytes; parts that are not in the list are ignored
+ *
+ * If there is no memory to divide an entry, all of the entry counts as
+ * delivered.
  */
 void poison_delivered(struct poison_list *l, uint64_t gpa, uint64_t size);
 
 /**
- * poison_copy() - A copy of the whole list as it is now
+ * poison_copy() - Copy the whole list
  * @l:		the list
- * @out:	set to an array to be freed, NULL if it's empty
+ * @out:	set to an array to be freed; NULL if the list is empty
  *
  * Return: number of entries, -ENOMEM
  */
@@ -100,18 +105,18 @@ int poison_copy(struct poison_list *l, struct poison **out);
  * poison_save() - Append a list to a byte string
  * @p:		from poison_copy()
  * @n:		number of entries
- * @w:		to where
+ * @w:		where to
  */
 void poison_save(const struct poison *p, size_t n, struct writer *w);
 
 /**
  * poison_parse() - Read a list that poison_save() wrote
- * @r:		from where
- * @out:	set to an array to be freed, NULL if it's empty
- * @err:	why it can't be one
+ * @r:		where from; not trusted
+ * @out:	set to an array to be freed; NULL if the list is empty
+ * @err:	what is wrong with it
  *
- * Checks that entries ascend and don't overlap; whether they are RAM is
- * for the caller to check.
+ * Checks that the entries ascend and are disjoint; the caller checks whether
+ * they are RAM.
  *
  * Return: number of entries, -EBADMSG, -ENOMEM
  */

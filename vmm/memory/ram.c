@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* ram.c - Guest RAM, and the one way into it */
+/* ram.c - Guest RAM: creation and addresses */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ram.h"
 #include "ram_huge.h"
-#include "sigbus.h"
+#include "vmm/base/page.h"
 
 static const char *const backing_names[RAM_BACKINGS] = {
 	[RAM_ANON]	= "anon",
@@ -35,18 +34,25 @@ int ram_backing_find(const char *name, enum ram_backing *b)
 	return -ENOENT;
 }
 
-static void lay_out(struct ram *ram)
+unsigned ram_layout(uint64_t size, struct ram_region *region)
 {
-	uint64_t low = ram->size < RAM_LOW_MAX ? ram->size : RAM_LOW_MAX;
+	uint64_t low = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
 
-	ram->region[0] = (struct ram_region){ .gpa = 0, .size = low };
-	ram->regions = 1;
-	if (ram->size == low)
-		return;
-	ram->region[1] = (struct ram_region){
-		.gpa = RAM_HIGH_GPA, .size = ram->size - low, .offset = low,
+	region[0] = (struct ram_region){ .gpa = 0, .size = low };
+	if (size == low)
+		return 1;
+	region[1] = (struct ram_region){
+		.gpa = RAM_HIGH_GPA, .size = size - low, .offset = low,
 	};
-	ram->regions = 2;
+	return 2;
+}
+
+uint64_t ram_end(uint64_t size)
+{
+	struct ram_region region[RAM_REGIONS];
+	unsigned n = ram_layout(size, region);
+
+	return region[n - 1].gpa + region[n - 1].size;
 }
 
 static int map_backing(struct ram *ram, struct error *err)
@@ -83,23 +89,30 @@ int ram_create(struct ram *ram, uint64_t size, enum ram_backing backing,
 
 	*ram = (struct ram){
 		.size = size, .backing = backing, .memfd = -1,
-		.page_size = (size_t)sysconf(_SC_PAGESIZE),
+		.pagemap = -1, .page_size = GUEST_PAGE_SIZE,
 	};
 	ram->unit = backing == RAM_HUGETLB ? RAM_HUGE : ram->page_size;
 	if (size < RAM_SIZE_MIN || size > RAM_SIZE_MAX || size % MIB)
 		return error_set(err, EINVAL,
 			"RAM of %llu bytes: it must be 16 MiB to 16 TiB, in whole MiB",
 			(unsigned long long)size);
-	lay_out(ram);
+	if ((uint64_t)sysconf(_SC_PAGESIZE) != GUEST_PAGE_SIZE)
+		return error_set(err, ENOTSUP,
+			"this host has pages of %ld bytes: %llu are supported",
+			sysconf(_SC_PAGESIZE), GUEST_PAGE_SIZE);
+	ram->regions = ram_layout(size, ram->region);
 	rc = map_backing(ram, err);
 	if (rc)
 		ram_destroy(ram);
+	else
+		ram->pagemap = open("/proc/self/pagemap",
+				    O_RDONLY | O_CLOEXEC);
 	return rc;
 }
 
 int ram_wall(struct ram *ram, uint64_t offset, size_t len)
 {
-	/* Before a vCPU can run into it, and ask */
+	/* Set before a vCPU can touch the page and read the flag */
 	ram->walled = true;
 	return mprotect(ram->base + offset, len, PROT_NONE) ? -errno : 0;
 }
@@ -110,14 +123,16 @@ void ram_destroy(struct ram *ram)
 		munmap(ram->base, ram->size);
 	if (ram->size && ram->memfd >= 0)
 		close(ram->memfd);
+	if (ram->size && ram->pagemap >= 0)
+		close(ram->pagemap);
 	free(ram->small);
-	*ram = (struct ram){ .memfd = -1 };
+	*ram = (struct ram){ .memfd = -1, .pagemap = -1 };
 }
 
 /*
- * The mapping first: it has UFFDIO_POISON's markers and hwpoison's entries.
- * Then the file: a page that the kernel took out of use stays in it until it
- * is punched out, and punching alone leaves the markers.
+ * Drop the mapping first: it contains UFFDIO_POISON's markers and hwpoison's
+ * entries. Then punch the file: a page that the kernel took out of use stays in
+ * it until then, and punching alone leaves the markers.
  */
 int ram_renew(struct ram *ram, struct error *err)
 {
@@ -167,86 +182,4 @@ bool ram_from_hva(const struct ram *ram, uint64_t hva, uint64_t *offset)
 {
 	*offset = hva - (uintptr_t)ram->base;
 	return ram->base && *offset < ram->size;
-}
-
-/*
- * A copy by the kernel that stops at the first page it can't read. It pins up
- * to 16 pages at a time and may stop short of the bad one by its batch's
- * borders, so ask again from where it stopped until nothing comes. Of a huge
- * page the kernel unmaps all for what it lost of it; ram_read_around() has the
- * rest.
- */
-static int copy_by_kernel(const struct ram *ram, uint64_t offset, void *to,
-			  size_t len, size_t *done)
-{
-	*done = 0;
-	while (*done < len) {
-		struct iovec local = { (char *)to + *done, len - *done };
-		struct iovec remote = { ram->base + offset + *done,
-					len - *done };
-		ssize_t n = process_vm_readv(getpid(), &local, 1, &remote, 1,
-					     0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EFAULT && errno != EHWPOISON)
-			return -errno;
-		if (n <= 0)
-			n = ram_read_around(ram, offset + *done,
-					    (char *)to + *done, len - *done);
-		if (n <= 0)
-			return -EFAULT;
-		*done += (size_t)n;
-	}
-	return 0;
-}
-
-int ram_copy_out(const struct ram *ram, uint64_t offset, void *to,
-		 size_t len, size_t *done)
-{
-	if (offset > ram->size || len > ram->size - offset) {
-		*done = 0;
-		return -ERANGE;
-	}
-	if (!ram->walled && sigbus_copy(to, ram->base + offset, len)) {
-		*done = len;
-		return 0;
-	}
-	return copy_by_kernel(ram, offset, to, len, done);
-}
-
-/* By the kernel: that can be interrupted, should a page have yet to arrive */
-int ram_read(const struct ram *ram, uint64_t gpa, void *to, size_t len)
-{
-	uint64_t offset;
-	size_t done;
-
-	if (!ram_offset(ram, gpa, len, &offset))
-		return -ERANGE;
-	return copy_by_kernel(ram, offset, to, len, &done);
-}
-
-int ram_write(const struct ram *ram, uint64_t gpa, const void *from,
-	      size_t len)
-{
-	uint64_t offset;
-
-	if (!ram_offset(ram, gpa, len, &offset))
-		return -ERANGE;
-
-	while (len) {
-		struct iovec local = { (void *)(uintptr_t)from, len };
-		struct iovec remote = { ram->base + offset, len };
-		ssize_t n = process_vm_writev(getpid(), &local, 1, &remote, 1,
-					      0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 && errno != EHWPOISON ? -errno : -EFAULT;
-		from = (const char *)from + n;
-		offset += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
 }

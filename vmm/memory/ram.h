@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ram.h - Guest RAM, and the one way into it
+ * ram.h - Guest RAM and all access to it
  *
- * One mapping holds all of it; offsets into that mapping number the pages.
- * The guest sees it in at most two regions, below and above the hole that
- * x86 keeps under 4 GiB for devices:
+ * One mapping holds all of RAM; offsets into that mapping number the pages. The
+ * guest sees RAM in at most two regions, below and above the hole that x86 has
+ * under 4 GiB for devices:
  *
  *	offset	0 ........ RAM_LOW_MAX ........ size
  *	gpa	0 ........ RAM_LOW_MAX     4 GiB ....
  *
- * Nothing else dereferences a guest address. ram_read() and ram_write() ask
- * the kernel to copy, so that poison is an error code here and not a signal.
+ * No other code dereferences a guest address. ram_read() and ram_write() have
+ * the kernel copy, so that poison is an error code and not a signal.
  */
 #ifndef FERRY_RAM_H
 #define FERRY_RAM_H
@@ -34,7 +34,7 @@
 enum ram_backing { RAM_ANON, RAM_MEMFD, RAM_HUGETLB, RAM_BACKINGS };
 
 /**
- * struct ram_region - A stretch of guest-physical addresses that is RAM
+ * struct ram_region - A range of guest-physical addresses that is RAM
  * @gpa:	where it starts
  * @size:	bytes
  * @offset:	where it starts in the mapping
@@ -43,18 +43,25 @@ struct ram_region {
 	uint64_t gpa, size, offset;
 };
 
+/** struct ram_extent - A range of RAM: offset in the mapping, bytes */
+struct ram_extent {
+	uint64_t offset, len;
+};
+
 /**
  * struct ram - All RAM of a machine
- * @base:	the mapping (hva of offset 0)
+ * @base:	the mapping (host virtual address of offset 0)
  * @size:	bytes
- * @page_size:	what can be lost at least
- * @unit:	what can be placed at least: more with huge pages
- * @small:	of huge pages: one byte for each that was replaced by small ones
- *		(ram_split()), else NULL
- * @backing:	what kind of memory it is
+ * @page_size:	the smallest unit that can be lost: GUEST_PAGE_SIZE
+ * @unit:	the smallest unit that can be placed: RAM_HUGE for huge pages,
+ *		else @page_size
+ * @small:	for huge pages: one byte for each, nonzero if ram_split()
+ *		replaced it by small ones; else NULL
+ * @backing:	kind of memory
  * @memfd:	its file, or -1
- * @regions:	how many of @region are used
- * @walled:	ram_wall() has taken pages away
+ * @pagemap:	/proc/self/pagemap for ram_holes.h, or -1
+ * @regions:	number of entries of @region in use
+ * @walled:	ram_wall() has removed access to pages
  */
 struct ram {
 	uint8_t *base;
@@ -62,7 +69,7 @@ struct ram {
 	size_t page_size, unit;
 	_Atomic uint8_t *small;
 	enum ram_backing backing;
-	int memfd;
+	int memfd, pagemap;
 	unsigned regions;
 	_Atomic bool walled;
 	struct ram_region region[RAM_REGIONS];
@@ -72,20 +79,32 @@ struct ram {
 const char *ram_backing_name(enum ram_backing b);
 
 /**
- * ram_backing_find() - The kind with that name
+ * ram_backing_find() - The kind of RAM with a name
  * @name:	e.g. "memfd"
- * @b:		where to put it
+ * @b:		filled in
  *
  * Return: 0, -ENOENT
  */
 int ram_backing_find(const char *name, enum ram_backing *b);
 
 /**
+ * ram_layout() - Divide RAM into the regions that the guest sees
+ * @size:	bytes
+ * @region:	RAM_REGIONS entries, filled in
+ *
+ * Return: number of entries
+ */
+unsigned ram_layout(uint64_t size, struct ram_region *region);
+
+/** ram_end() - The first guest-physical address after @size bytes of RAM */
+uint64_t ram_end(uint64_t size);
+
+/**
  * ram_create() - Map RAM, empty
  * @ram:	filled in
  * @size:	bytes, a multiple of 1 MiB; of 2 MiB for RAM_HUGETLB
- * @backing:	what kind
- * @err:	why not, with the cure
+ * @backing:	kind of memory
+ * @err:	the reason on failure, with the remedy
  *
  * Huge pages are reserved: what fits now does not fail later.
  *
@@ -95,39 +114,39 @@ int ram_create(struct ram *ram, uint64_t size, enum ram_backing backing,
 	       struct error *err);
 
 /**
- * ram_wall() - Let nobody reach pages that can't be poisoned here
+ * ram_wall() - Remove all access to pages that can't be poisoned here
  * @ram:	the RAM
  * @offset:	of the first page, a multiple of the page size
- * @len:	bytes, likewise
+ * @len:	bytes, a multiple of the page size
  *
- * For a kernel without UFFDIO_POISON: this process's mapping loses its access rights
- * there, so ram_read() and the like say -EFAULT, and KVM_RUN fails with EFAULT, which
- * doesn't tell the address. Whoever waits for the page must be woken. Only
- * ram_renew() opens it again.
+ * For a kernel without UFFDIO_POISON: this process's mapping loses its access
+ * rights there. ram_read() and the like return -EHWPOISON, and KVM_RUN fails
+ * with EFAULT, which does not tell the address. The caller must wake the
+ * threads that wait for the page. Only ram_renew() restores access.
  *
  * Return: 0, -errno
  */
 int ram_wall(struct ram *ram, uint64_t offset, size_t len);
 
-/** ram_destroy() - Unmap it; fine on one that was never created */
+/** ram_destroy() - Unmap RAM; accepts RAM that was never created */
 void ram_destroy(struct ram *ram);
 
 /**
- * ram_renew() - Drop all contents, and whatever poisons or walls off a page of it
- * @ram:	the RAM, used by nobody, registered with no userfaultfd
- * @err:	why not
+ * ram_renew() - Drop all contents, all poison and all walls
+ * @ram:	the RAM; no thread uses it, no userfaultfd has it registered
+ * @err:	the reason on failure
  *
- * Every page is a fresh one then, of zeroes (tests/kernel/renew.c).
+ * Every page is a fresh one afterwards, of zeroes (tests/kernel/renew.c).
  *
  * Return: 0, -errno
  */
 int ram_renew(struct ram *ram, struct error *err);
 
 /**
- * ram_offset() - Where in the mapping guest-physical addresses are
+ * ram_offset() - Translate guest-physical addresses to an offset
  * @ram:	the RAM
  * @gpa:	first address
- * @len:	bytes, all of which must be RAM in one region
+ * @len:	bytes; all must be RAM in one region
  * @offset:	filled in
  *
  * Return: true, or false if any byte is not RAM
@@ -139,29 +158,34 @@ bool ram_offset(const struct ram *ram, uint64_t gpa, uint64_t len,
 uint64_t ram_gpa(const struct ram *ram, uint64_t offset);
 
 /**
- * ram_from_hva() - Is this host address guest RAM, and where in it?
+ * ram_from_hva() - Translate a host address to an offset
  * @ram:	the RAM
  * @hva:	host virtual address
  * @offset:	filled in
  *
- * Return: true if it is
+ * Return: true if the address is guest RAM
  */
 bool ram_from_hva(const struct ram *ram, uint64_t hva, uint64_t *offset);
 
 /**
  * ram_copy_out() - Copy from RAM by offset, as far as it can be read
  * @ram:	the RAM
- * @offset:	from where
- * @to:		to where
+ * @offset:	where from
+ * @to:		where to
  * @len:	bytes
- * @done:	bytes copied. When it's less than @len, the page that holds the byte
- *		at @offset + @done can't be read
+ * @done:	bytes copied. If it is less than @len, the page that contains
+ *		the byte at @offset + @done can't be read
  *
- * A page that is missing from a registered range is waited for, whatever
- * signals come: a vCPU takes ram_read(). Of a huge page that lost a part the
- * rest can still be read (Linux 6.6).
+ * Waits for a page that is missing from a registered range; a signal does not
+ * end the wait, so a vCPU's thread uses ram_read(). Of a huge page that lost a
+ * part, the rest can be read (Linux 6.6).
  *
- * Return: 0, -EFAULT (poison at @offset + @done), -ERANGE
+ * -EHWPOISON is proof: the kernel or a wall says that the page is lost
+ * (ram_probe()). A read that fails for another reason is repeated for a quarter
+ * of a second before an error is returned.
+ *
+ * Return: 0, -EHWPOISON (the page at @offset + @done is lost), -ERANGE,
+ *	   -ENOMEM (the kernel lacks memory), -EFAULT (another reason)
  */
 int ram_copy_out(const struct ram *ram, uint64_t offset, void *to,
 		 size_t len, size_t *done);
@@ -169,19 +193,20 @@ int ram_copy_out(const struct ram *ram, uint64_t offset, void *to,
 /**
  * ram_read() - Copy from RAM by guest-physical address
  * @ram:	the RAM
- * @gpa:	from where
- * @to:		to where
+ * @gpa:	where from
+ * @to:		where to
  * @len:	bytes
  *
- * Return: 0, -EFAULT if a page of it is poisoned, -ERANGE if it isn't RAM
+ * Return: 0, -EHWPOISON (a page is lost), -ERANGE (not RAM), -ENOMEM, -EFAULT:
+ *	   as ram_copy_out()
  */
 int ram_read(const struct ram *ram, uint64_t gpa, void *to, size_t len);
 
 /**
  * ram_write() - Copy to RAM by guest-physical address
  * @ram:	the RAM
- * @gpa:	to where
- * @from:	from where
+ * @gpa:	where to
+ * @from:	where from
  * @len:	bytes
  *
  * Return: as ram_read()
@@ -190,28 +215,16 @@ int ram_write(const struct ram *ram, uint64_t gpa, const void *from,
 	      size_t len);
 
 /**
- * ram_extent_fn - Takes a stretch of RAM
- * @ctx:	the caller's
- * @offset:	where it starts
- * @len:	bytes
- *
- * Return: 0 to go on, else what ram_holes() returns at once
- */
-typedef int ram_extent_fn(void *ctx, uint64_t offset, uint64_t len);
-
-/**
- * ram_holes() - Find RAM that was never written: it reads as zeroes
+ * ram_probe() - Ask the kernel why a page can't be read
  * @ram:	the RAM
- * @from:	offset to start at
- * @to:		offset to end at
- * @fn:		called for each stretch, in ascending order
- * @ctx:	for @fn
+ * @offset:	of a byte in the page
  *
- * Only as true as the guest leaves it: a running guest may fill a hole at any time.
+ * By madvise(MADV_POPULATE_READ), which tells lost memory from a lack of memory
+ * (tests/kernel/probe.c). Where the kernel does not have it (before Linux
+ * 5.14), a page that can't be read counts as lost.
  *
- * Return: 0, -ENOTSUP (this kernel can't tell), -errno, or what @fn returned
+ * Return: 0 (it can be read now), -EHWPOISON (it is lost), -ENOMEM, -EFAULT
  */
-int ram_holes(const struct ram *ram, uint64_t from, uint64_t to,
-	      ram_extent_fn *fn, void *ctx);
+int ram_probe(const struct ram *ram, uint64_t offset);
 
 #endif /* FERRY_RAM_H */

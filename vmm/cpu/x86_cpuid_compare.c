@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
-/* cpuid_compare.c - What of a guest's processor does a host not have? */
+/* x86_cpuid_compare.c - Find what a guest's processor has and a host's has not */
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "cpuid.h"
+#include "x86_cpuid.h"
 
 #define FEATURES_MORE	", and 999 more"	/* room to count the rest */
 
-/* What is lacking, as it grows. @more counts what there was no room for */
-struct list {
+/* The text of cpuid_lacks(). @more counts items that did not fit */
+struct lack_list {
 	char *text;
 	size_t size, len;
 	unsigned items, more;
 };
 
 __attribute__((format(printf, 2, 3)))
-static void add(struct list *l, const char *fmt, ...)
+static void lack_add(struct lack_list *l, const char *fmt, ...)
 {
 	char item[128];
 	va_list ap;
@@ -35,7 +35,7 @@ static void add(struct list *l, const char *fmt, ...)
 				   item);
 }
 
-static void end(struct list *l)
+static void lack_finish(struct lack_list *l)
 {
 	if (l->more)
 		snprintf(l->text + l->len, l->size - l->len, ", and %u more",
@@ -65,8 +65,8 @@ static uint32_t value(const struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
 	}
 }
 
-/* Where a register's bits begin in the text: "; CPUID 0x7 EBX: " */
-static void head(const struct list *l, const struct cpuid_word *w, char *text,
+/* The text before a register's bits: "; CPUID 0x7 EBX: " */
+static void lack_head(const struct lack_list *l, const struct cpuid_word *w, char *text,
 		 size_t size)
 {
 	static const char reg[CPUID_REGS][4] = { "EAX", "EBX", "ECX", "EDX" };
@@ -78,7 +78,7 @@ static void head(const struct list *l, const struct cpuid_word *w, char *text,
 		 w->leaf, index, reg[w->reg]);
 }
 
-static void check_word(struct list *l, const struct cpuid_word *w,
+static void check_word(struct lack_list *l, const struct cpuid_word *w,
 		       struct kvm_cpuid_table *want,
 		       struct kvm_cpuid_table *have)
 {
@@ -86,20 +86,20 @@ static void check_word(struct list *l, const struct cpuid_word *w,
 			~value(leaf(have, w->leaf, w->index), w->reg);
 	char before[48];
 
-	head(l, w, before, sizeof(before));
+	lack_head(l, w, before, sizeof(before));
 	for (unsigned bit = 0; bit < 32; bit++) {
 		if (!(lack & 1u << bit))
 			continue;
 		if (w->name[bit])
-			add(l, "%s%s (bit %u)", before, w->name[bit], bit);
+			lack_add(l, "%s%s (bit %u)", before, w->name[bit], bit);
 		else
-			add(l, "%sbit %u", before, bit);
+			lack_add(l, "%sbit %u", before, bit);
 		snprintf(before, sizeof(before), ", ");
 	}
 }
 
-/* Where a leaf says nothing of it, the width is 36 or 32 (AMD APM vol. 3) */
-static unsigned width(struct kvm_cpuid_table *t, unsigned shift,
+/* Without the leaf the width is 36 or 32 (AMD APM vol. 3) */
+static unsigned address_width(struct kvm_cpuid_table *t, unsigned shift,
 		      unsigned otherwise)
 {
 	unsigned bits = leaf(t, 0x80000008, 0)->eax >> shift & 0xff;
@@ -107,16 +107,16 @@ static unsigned width(struct kvm_cpuid_table *t, unsigned shift,
 	return bits ? bits : otherwise;
 }
 
-static void check_width(struct list *l, const char *what, unsigned want,
+static void check_width(struct lack_list *l, const char *what, unsigned want,
 			unsigned have)
 {
 	if (want > have)
-		add(l, "%sCPUID 0x80000008 EAX: %s addresses of %u bits, where this host has %u",
+		lack_add(l, "%sCPUID 0x80000008 EAX: %s addresses of %u bits, where this host has %u",
 		    l->items ? "; " : "", what, want, have);
 }
 
-/* KVM hands the area out as the host's processor lays it out */
-static void check_xsave(struct list *l, struct kvm_cpuid_table *want,
+/* KVM's area has the layout of the host's processor */
+static void check_xsave(struct lack_list *l, struct kvm_cpuid_table *want,
 			struct kvm_cpuid_table *have)
 {
 	uint32_t both = leaf(want, 0xd, 0)->eax & leaf(have, 0xd, 0)->eax;
@@ -128,7 +128,7 @@ static void check_xsave(struct list *l, struct kvm_cpuid_table *want,
 		if (!(both & 1u << i) ||
 		    (w->eax == h->eax && w->ebx == h->ebx))
 			continue;
-		add(l, "%sCPUID 0xd.%u: %s has %u bytes at %u in the XSAVE area, where this host has %u at %u",
+		lack_add(l, "%sCPUID 0xd.%u: %s has %u bytes at %u in the XSAVE area, where this host has %u at %u",
 		    l->items ? "; " : "", i, cpuid_xsave_name(i), w->eax,
 		    w->ebx, h->eax, h->ebx);
 	}
@@ -137,14 +137,16 @@ static void check_xsave(struct list *l, struct kvm_cpuid_table *want,
 bool cpuid_lacks(struct kvm_cpuid_table *want, struct kvm_cpuid_table *have,
 		 char *text, size_t size)
 {
-	struct list l = { .text = text, .size = size };
+	struct lack_list l = { .text = text, .size = size };
 
 	text[0] = 0;
 	for (const struct cpuid_word *w = cpuid_words; w->leaf; w++)
 		check_word(&l, w, want, have);
-	check_width(&l, "physical", width(want, 0, 36), width(have, 0, 36));
-	check_width(&l, "linear", width(want, 8, 32), width(have, 8, 32));
+	check_width(&l, "physical", address_width(want, 0, 36),
+		    address_width(have, 0, 36));
+	check_width(&l, "linear", address_width(want, 8, 32),
+		    address_width(have, 8, 32));
 	check_xsave(&l, want, have);
-	end(&l);
+	lack_finish(&l);
 	return l.items;
 }

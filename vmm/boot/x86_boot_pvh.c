@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* boot_pvh.c - Load a guest that starts by PVH: an ELF file with Xen's note */
+/* x86_boot_pvh.c - x86: load an ELF file that has Xen's PVH note */
 
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
 
 #include "acpi.h"
-#include "boot_parts.h"
+#include "vmm/machine/description.h"
 #include "vmm/machine/machine.h"
-#include "vmm/machine/vcpu.h"
+#include "vmm/machine/x86_start.h"
+#include "x86_boot.h"
 
 #define NOTE_PHYS32_ENTRY	18
 
@@ -30,7 +31,7 @@ struct start_module {
 };
 
 _Static_assert(sizeof(struct start_info) == 56, "as Xen has it");
-_Static_assert(FDT_GPA + (40u << 10) <= BOOT_LOW_END, "the FDT fits");
+_Static_assert(FDT_GPA + DESCRIPTION_MAX <= BOOT_LOW_END, "the FDT fits");
 
 bool boot_is_elf(const struct image *im)
 {
@@ -65,15 +66,15 @@ static int load_segment(struct machine *m, const struct image *im,
 	if (!data || p->p_filesz > p->p_memsz)
 		return image_bad(im, err, "a segment is cut off");
 	if (p->p_paddr < MIB ||
-	    !ram_offset(&m->ram, p->p_paddr, p->p_memsz, &offset))
+	    !ram_offset(machine_ram(m), p->p_paddr, p->p_memsz, &offset))
 		return error_set(err, EFBIG,
 			"kernel %s: its segment of %llu bytes at 0x%llx is not in RAM above 1 MiB (give the guest more --memory)",
 			im->path, (unsigned long long)p->p_memsz,
 			(unsigned long long)p->p_paddr);
 	if (p->p_paddr < RAM_LOW_MAX && p->p_paddr + p->p_memsz > *end)
 		*end = p->p_paddr + p->p_memsz;
-	/* The rest of it (bss) is RAM that was never written: zeroes */
-	rc = ram_write(&m->ram, p->p_paddr, data, p->p_filesz);
+	/* The rest (bss) is RAM that was never written: zeroes */
+	rc = ram_write(machine_ram(m), p->p_paddr, data, p->p_filesz);
 	return rc ? error_set(err, -rc, "cannot write the kernel into RAM: %s",
 			      strerrordesc_np(-rc)) : 0;
 }
@@ -83,7 +84,7 @@ static uint64_t align4(uint64_t n)
 	return (n + 3) & ~3ull;
 }
 
-/* A file may put its notes anywhere: they are copied out before use */
+/* Notes may be at any offset: copy them before use */
 static bool find_entry(const struct image *im, const Elf64_Phdr *p,
 		       uint32_t *entry)
 {
@@ -133,32 +134,35 @@ static int load_image(struct machine *m, const struct image *im,
 	return rc;
 }
 
-/* Linux takes the first module for its initrd; the FDT is known by its magic */
+/* Linux takes the first module as its initrd; the FDT has a magic number */
 static int write_info(struct machine *m, const struct boot_initrd *rd,
 		      struct error *err)
 {
 	struct boot_memmap map[BOOT_MEMMAP_MAX];
+	struct ram *ram = machine_ram(m);
 	struct start_module module[2];
 	struct start_info info = {
 		.magic = START_INFO_MAGIC, .version = 1,
 		.module_gpa = MODULES_GPA, .cmdline_gpa = BOOT_CMDLINE_GPA,
 		.rsdp_gpa = ACPI_GPA, .memmap_gpa = MEMMAP_GPA,
 	};
+	size_t fdt_size;
+	const void *fdt = machine_description(m, &fdt_size);
 	int rc;
 
 	if (rd->size)
 		module[info.modules++] = (struct start_module){
 			.gpa = rd->gpa, .size = rd->size };
 	module[info.modules++] = (struct start_module){
-		.gpa = FDT_GPA, .size = m->fdt_size };
-	info.memmap_entries = boot_memmap(&m->ram, map);
-	rc = ram_write(&m->ram, START_INFO_GPA, &info, sizeof(info));
+		.gpa = FDT_GPA, .size = fdt_size };
+	info.memmap_entries = boot_memmap(ram, map);
+	rc = ram_write(ram, START_INFO_GPA, &info, sizeof(info));
 	if (!rc)
-		rc = ram_write(&m->ram, MODULES_GPA, module, sizeof(module));
+		rc = ram_write(ram, MODULES_GPA, module, sizeof(module));
 	if (!rc)
-		rc = ram_write(&m->ram, MEMMAP_GPA, map, sizeof(map));
+		rc = ram_write(ram, MEMMAP_GPA, map, sizeof(map));
 	if (!rc)
-		rc = ram_write(&m->ram, FDT_GPA, m->fdt, m->fdt_size);
+		rc = ram_write(ram, FDT_GPA, fdt, fdt_size);
 	return rc ? error_set(err, -rc, "cannot write boot data: %s",
 			      strerrordesc_np(-rc)) : 0;
 }
@@ -177,5 +181,5 @@ int boot_pvh(struct machine *m, const struct image *im,
 				       &rd, err);
 	if (!rc)
 		rc = write_info(m, &rd, err);
-	return rc ? rc : vcpu_boot(&m->vcpu[0], entry, START_INFO_GPA, err);
+	return rc ? rc : x86_start_pvh(m, entry, START_INFO_GPA, err);
 }

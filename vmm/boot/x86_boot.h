@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot_parts.h - What the ways to boot have in common
+ * x86_boot.h - x86: what the two ways to boot share (private)
  *
- * boot.c offers it to boot_pvh.c and boot_linux.c, one of which it picks.
- * What they put into low memory, beside the kernel:
+ * x86_boot.c chooses one of x86_boot_pvh.c and x86_boot_linux.c. Beside the
+ * kernel they put into low memory:
  *
  *	0x6000	GDT, 0x7000 zero page, 0x9000 page tables	bzImage
  *	0x90000	start info, module list, memory map		PVH
@@ -11,8 +11,8 @@
  *	0x92000	flattened device tree				PVH
  *	0xe0000	ACPI tables, where firmware has them		both
  */
-#ifndef FERRY_BOOT_PARTS_H
-#define FERRY_BOOT_PARTS_H
+#ifndef FERRY_X86_BOOT_H
+#define FERRY_X86_BOOT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ struct machine;
 struct ram;
 
 #define BOOT_CMDLINE_GPA	0x91000
-#define BOOT_LOW_END		0x9fc00	/* where firmware would keep its data */
+#define BOOT_LOW_END		0x9fc00	/* where firmware has its data */
 #define BOOT_MEMMAP_MAX		4
 #define BOOT_INITRD_TOP		0x7fffffffu
 
@@ -39,22 +39,22 @@ struct boot_initrd {
 };
 
 /**
- * boot_memmap() - What of the address space is RAM
+ * boot_memmap() - The memory map of a guest
  * @ram:	the RAM
  * @map:	BOOT_MEMMAP_MAX entries, filled in
  *
- * Return: how many
+ * Return: number of entries
  */
 unsigned boot_memmap(const struct ram *ram, struct boot_memmap *map);
 
 /**
- * boot_place_initrd() - Put the initrd into RAM, as high as it may be
+ * boot_place_initrd() - Put the initrd into RAM, at the highest address allowed
  * @m:		the machine, with the kernel in its RAM
  * @im:		the initrd; NULL for none
- * @kernel_end:	first address behind what the kernel needs in low RAM
+ * @kernel_end:	first address after what the kernel needs in low RAM
  * @top:	highest address that any byte of it may have
  * @rd:		filled in
- * @err:	why not
+ * @err:	the reason on failure
  *
  * Return: 0, -EFBIG, -errno
  */
@@ -62,18 +62,18 @@ int boot_place_initrd(struct machine *m, const struct image *im,
 		      uint64_t kernel_end, uint64_t top,
 		      struct boot_initrd *rd, struct error *err);
 
-/** boot_is_elf() - Does this look like an ELF file? */
+/** boot_is_elf() - Is this an ELF file? */
 bool boot_is_elf(const struct image *im);
 
-/** boot_is_linux() - Does this look like a bzImage? */
+/** boot_is_linux() - Is this a bzImage? */
 bool boot_is_linux(const struct image *im);
 
 /**
- * boot_pvh() - Load an ELF file with a PVH note; vCPU 0 stands at its start
- * @m:		the machine, never run; command line and ACPI tables are written
+ * boot_pvh() - Load an ELF file with a PVH note, and set vCPU 0 to its entry
+ * @m:		the machine; command line and ACPI tables are written
  * @im:		the kernel
  * @initrd:	or NULL
- * @err:	why not, naming what in the file is wrong
+ * @err:	the reason on failure; says what is wrong with the file
  *
  * Return: 0, -ENOEXEC, -EFBIG (does not fit), -errno
  */
@@ -84,4 +84,4 @@ int boot_pvh(struct machine *m, const struct image *im,
 int boot_linux(struct machine *m, const struct image *im,
 	       const struct image *initrd, struct error *err);
 
-#endif /* FERRY_BOOT_PARTS_H */
+#endif /* FERRY_X86_BOOT_H */

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * vcpu_state.c - The complete state of a vCPU, out and in
+ * x86_vcpu_state.c - x86: save and load the complete state of a vCPU
  *
  * Each part is a group of KVM's with its own ioctl. Groups are loaded in the
- * order in which they are listed, which matters: SREGS set the APIC base that the LAPIC
- * needs, XCRs say what XSAVE may hold, the LAPIC's timer mode decides
- * whether the TSC deadline MSR sticks, and events go last because loading
- * the others can disturb them.
+ * order in which they are listed, and the order matters: SREGS set the APIC
+ * base that the LAPIC needs, XCRs say what XSAVE may contain, the LAPIC's timer
+ * mode decides whether the TSC deadline MSR keeps its value, and events come
+ * last because loading the other groups can change them.
  *
- * Time: a guest's TSC goes on as kvmclock does. Where KVM lets us set the
- * offset (KVM_VCPU_TSC_OFFSET), it is set so that the TSC reads as if it had run
- * during the move (kernel_devices.c). Where it doesn't, the TSC MSR is restored:
- * it stands still for the move, and never steps back.
+ * Time: a guest's TSC continues as kvmclock does. Where KVM can set the offset
+ * (KVM_VCPU_TSC_OFFSET), the TSC reads as if it had run during the migration
+ * (kernel_devices.c). Where KVM cannot, the TSC MSR is restored: it stands
+ * still during the migration and never steps back.
  */
 
 #include <errno.h>
@@ -20,10 +20,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "arch.h"
 #include "vcpu.h"
 
+#define MSRS_MAX	4096	/* in a saved state */
 #define MSR_TSC		0x10
-#define TSC_BYTES	9	/* in the state: see save_tsc() */
+#define TSC_BYTES	9	/* what save_tsc() appends */
 #define MSR_HV_TIME	0x40000020	/* HV_X64_MSR_TIME_REF_COUNT */
 
 #define R(m) FIELD(struct kvm_regs, m)
@@ -99,7 +101,7 @@ static const struct group last_groups[] = {
 	GROUP(VCPU_EVENTS, events_fields),
 };
 
-/* Room for the largest of them */
+/* Room for the largest group */
 union group_state {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
@@ -219,33 +221,49 @@ static struct kvm_msrs *new_msrs(unsigned n)
 }
 
 /*
- * MCG_CAP is set by KVM_X86_SETUP_MCE. Hyper-V's reference time is kvmclock in
- * other units (Linux, arch/x86/kvm/hyperv.c, get_time_ref_counter()), which is
- * saved as such; KVM lists it, but ignores it when it is set.
+ * Not state: MCG_CAP is set by KVM_X86_SETUP_MCE. Hyper-V's reference time is
+ * kvmclock in other units (Linux, arch/x86/kvm/hyperv.c,
+ * get_time_ref_counter()), and kvmclock is saved; KVM lists the MSR, but
+ * ignores a write to it.
  */
 static bool is_state(uint32_t msr)
 {
 	return msr != MSR_MCG_CAP && msr != MSR_HV_TIME;
 }
 
-/* KVM stops at the first MSR that it won't read: drop that one, go on */
-void vcpu_msr_probe(struct vcpu *v)
+/* KVM_GET_MSRS stops at an MSR that it can't read: drop those from the list */
+void x86_msr_probe(struct vcpu *v)
 {
-	struct machine *m = v->m;
+	struct arch_machine *a = &v->m->arch;
 	uint64_t value;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < m->msrs; i++)
-		if (is_state(m->msr[i]) &&
-		    !kvm_get_msr(v->fd, m->msr[i], &value))
-			m->msr[n++] = m->msr[i];
-	m->msrs = n;
+	for (unsigned i = 0; i < a->msrs; i++)
+		if (is_state(a->msr[i]) &&
+		    !kvm_get_msr(v->fd, a->msr[i], &value))
+			a->msr[n++] = a->msr[i];
+	a->msrs = n;
+}
+
+int arch_machine_init(struct machine *m, struct error *err)
+{
+	return kvm_msr_list(&m->kvm, &m->arch.msr, &m->arch.msrs, err);
+}
+
+void arch_machine_fini(struct machine *m)
+{
+	free(m->arch.msr);
+}
+
+static unsigned banks(const struct machine *m)
+{
+	return m->kvm.mce_cap & MCG_CAP_BANKS;
 }
 
 static unsigned add_banks(const struct machine *m, struct kvm_msrs *q,
 			  unsigned n)
 {
-	for (unsigned i = 0; i < 4 * (m->kvm.mce_cap & 0xff); i++)
+	for (unsigned i = 0; i < MCE_BANK_MSRS * banks(m); i++)
 		q->entries[n++].index = MSR_MC_CTL(0) + i;
 	return n;
 }
@@ -253,14 +271,14 @@ static unsigned add_banks(const struct machine *m, struct kvm_msrs *q,
 static int save_msrs(struct vcpu *v, struct writer *w, struct error *err)
 {
 	struct machine *m = v->m;
-	unsigned n = m->msrs;
-	struct kvm_msrs *q = new_msrs(n + 4 * (m->kvm.mce_cap & 0xff));
+	unsigned n = m->arch.msrs;
+	struct kvm_msrs *q = new_msrs(n + MCE_BANK_MSRS * banks(m));
 	int rc;
 
 	if (!q)
 		return error_set(err, ENOMEM, "out of memory for MSRs");
 	for (unsigned i = 0; i < n; i++)
-		q->entries[i].index = m->msr[i];
+		q->entries[i].index = m->arch.msr[i];
 	q->nmsrs = n = add_banks(m, q, n);
 	rc = KVM_CALL(v->fd, KVM_GET_MSRS, q, err);
 	if (rc >= 0 && (unsigned)rc != n)
@@ -276,9 +294,9 @@ static int save_msrs(struct vcpu *v, struct writer *w, struct error *err)
 }
 
 /*
- * A KVM of another version has other MSRs. One that is refused, and is zero, is of
- * a feature that the guest never switched on: it goes without. KVM stops at the
- * first that it refuses. @q is used up.
+ * A KVM of another version has other MSRs. An MSR that KVM refuses and whose
+ * value is zero belongs to a feature that the guest never enabled: skip it. KVM
+ * stops at the first MSR that it refuses. @q is consumed.
  */
 static int set_msrs(struct vcpu *v, struct kvm_msrs *q, struct error *err)
 {
@@ -305,7 +323,7 @@ static int load_msrs(struct vcpu *v, struct reader *r, bool has_tsc,
 	struct kvm_msrs *q;
 	int rc = -EBADMSG;
 
-	if (n > 4096)
+	if (n > MSRS_MAX)
 		return error_set(err, EBADMSG, "%u MSRs", n);
 	q = new_msrs(n);
 	if (!q)
@@ -343,9 +361,9 @@ static void save_tsc(struct vcpu *v, struct writer *w)
 }
 
 /*
- * By the same for all vCPUs: kvmclock has one base for the whole guest only if
- * their TSCs agree to the cycle. Before the MSRs, since the TSC deadline timer is
- * armed by it. Return: is it set?
+ * All vCPUs' offsets move by the same amount: kvmclock has one base for the
+ * whole guest only if their TSCs agree to the cycle. Before the MSRs, since
+ * the TSC arms the deadline timer. Return: is the offset set?
  */
 static bool load_tsc(struct vcpu *v, struct reader *r)
 {
@@ -356,7 +374,7 @@ static bool load_tsc(struct vcpu *v, struct reader *r)
 	       !tsc_offset(v, KVM_SET_DEVICE_ATTR, &offset);
 }
 
-int vcpu_save(struct vcpu *v, struct writer *w, struct error *err)
+int arch_vcpu_save(struct vcpu *v, struct writer *w, struct error *err)
 {
 	int rc;
 
@@ -380,9 +398,14 @@ int vcpu_save(struct vcpu *v, struct writer *w, struct error *err)
 	return rc;
 }
 
-/* Of a reset the TSC is left out: it goes on, as if it had been set */
-static int load(struct vcpu *v, struct reader *r, bool reset,
-		struct error *err)
+/* What load_state() does with the TSC */
+enum tsc_mode {
+	TSC_LOAD,
+	TSC_KEEP,		/* for a reset: it continues */
+};
+
+static int load_state(struct vcpu *v, struct reader *r, enum tsc_mode tsc,
+		      struct error *err)
 {
 	bool has_tsc = false;
 	int rc;
@@ -395,7 +418,7 @@ static int load(struct vcpu *v, struct reader *r, bool reset,
 	if (!rc)
 		rc = load_groups(v, middle_groups,
 				 ARRAY_SIZE(middle_groups), r, err);
-	if (!rc && reset)
+	if (!rc && tsc == TSC_KEEP)
 		has_tsc = get_bytes(r, TSC_BYTES);
 	else if (!rc)
 		has_tsc = load_tsc(v, r);
@@ -411,12 +434,12 @@ static int load(struct vcpu *v, struct reader *r, bool reset,
 	return rc;
 }
 
-int vcpu_load(struct vcpu *v, struct reader *r, struct error *err)
+int arch_vcpu_load(struct vcpu *v, struct reader *r, struct error *err)
 {
-	return load(v, r, false, err);
+	return load_state(v, r, TSC_LOAD, err);
 }
 
-int vcpu_reset(struct vcpu *v, struct reader *r, struct error *err)
+int arch_vcpu_reset(struct vcpu *v, struct reader *r, struct error *err)
 {
 	struct kvm_mp_state now;
 	int rc;
@@ -424,14 +447,14 @@ int vcpu_reset(struct vcpu *v, struct reader *r, struct error *err)
 	v->asked = 0;
 	v->retries = 0;
 	v->sigbus.seen = false;
-	rc = vcpu_apf_take(v, err);
-	/* INIT and SIPI that are on their way: KVM takes them when it is asked,
-	 * and what it has then is overwritten. By itself KVM_SET_VCPU_EVENTS
-	 * forgets an INIT only where KVM has SMM
+	rc = x86_apf_take(v, err);
+	/* KVM_GET_MP_STATE has KVM take an INIT or SIPI that is pending; its
+	 * effect is then overwritten. KVM_SET_VCPU_EVENTS alone drops an INIT
+	 * only where KVM has SMM
 	 */
 	if (rc >= 0)
 		rc = KVM_CALL(v->fd, KVM_GET_MP_STATE, &now, err);
 	if (rc >= 0)
-		rc = load(v, r, true, err);
-	return rc < 0 ? rc : vcpu_apf_wake(v, err);
+		rc = load_state(v, r, TSC_KEEP, err);
+	return rc < 0 ? rc : x86_apf_wake(v, err);
 }

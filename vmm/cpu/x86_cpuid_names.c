@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * cpuid_names.c - The bits of CPUID that are features, by name
+ * x86_cpuid_names.c - Names of the bits of CPUID that are features
  *
- * The names are those of Linux's /proc/cpuinfo, where it has one. A bit without a
- * name is compared as well, and told by its number.
+ * The names are those of Linux's /proc/cpuinfo, where it has one. A bit without
+ * a name is compared too, and shown by its number.
  */
 
-#include "cpuid.h"
+#include "x86_cpuid.h"
 
 #define WORD(l, i, r) .leaf = (l), .index = (i), .reg = CPUID_##r
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* mce.c - What a memory error looks like to a guest */
+/* x86_mce.c - Register values of a machine check */
 
 #include <string.h>
 
-#include "mce.h"
+#include "x86_mce.h"
 
 #define ERROR_WITH_ADDR \
 	(MCI_STATUS_VAL | MCI_STATUS_EN | MCI_STATUS_MISCV | MCI_STATUS_ADDRV)
@@ -61,7 +61,7 @@ const char *vendor_id(enum cpu_vendor v)
 bool vendor_find(const char *id, enum cpu_vendor *v)
 {
 	for (unsigned i = 0; i < VENDORS; i++) {
-		if (strncmp(id, vendors[i].id, 12))
+		if (strncmp(id, vendors[i].id, CPU_VENDOR_ID))
 			continue;
 		*v = (enum cpu_vendor)i;
 		return true;

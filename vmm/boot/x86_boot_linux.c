@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: MIT
 /*
- * boot_linux.c - Load a Linux bzImage and start it in long mode
+ * x86_boot_linux.c - x86: load a Linux bzImage and start it in long mode
  *
- * A bzImage is some sectors of real-mode code, which are not run, and a
- * kernel that unpacks itself. In the first sector is the setup header, which
- * tells how the kernel wants to be loaded; it is copied into the zero page and
- * completed there. Offsets are those of boot.rst and zero-page.rst.
+ * A bzImage is some sectors of real-mode code, which are not run, and a kernel
+ * that unpacks itself. The first sector has the setup header, which says how
+ * the kernel must be loaded; it is copied into the zero page and completed
+ * there. Offsets are those of boot.rst and zero-page.rst.
  */
 
 #include <errno.h>
 #include <string.h>
 
 #include "acpi.h"
-#include "boot_parts.h"
+#include "vmm/base/page.h"
 #include "vmm/machine/machine.h"
-#include "vmm/machine/vcpu.h"
+#include "vmm/machine/x86_start.h"
+#include "x86_boot.h"
 
 #define GDT_GPA		0x6000
 #define ZERO_PAGE_GPA	0x7000
 #define PAGE_TABLES_GPA	0x9000	/* PML4, PDPT, four page directories */
-#define PAGE		0x1000u
+#define PAGE		((unsigned)GUEST_PAGE_SIZE)
 #define SECTOR		512u
 
 /* In the file and in the zero page alike */
 #define HDR_SETUP_SECTS	0x1f1
-#define HDR_END		0x201	/* the header ends so many bytes behind 0x202 */
+#define HDR_END		0x201	/* the header ends so many bytes after 0x202 */
 #define HDR_MAGIC	0x202
 #define HDR_VERSION	0x206
 #define HDR_LOADER	0x210
@@ -54,7 +55,7 @@
 #define PTE_LARGE	0x83ull	/* and 2 MiB at once */
 #define MAPPED_GIB	4u
 
-static uint64_t get(const struct image *im, unsigned at, unsigned bytes)
+static uint64_t header_field(const struct image *im, unsigned at, unsigned bytes)
 {
 	uint64_t v = 0;
 
@@ -67,14 +68,14 @@ bool boot_is_linux(const struct image *im)
 	return im->size > HDR_ALL && !memcmp(im->data + HDR_MAGIC, "HdrS", 4);
 }
 
-static int check_header(const struct machine *m, const struct image *im,
+static int check_header(struct machine *m, const struct image *im,
 			struct error *err)
 {
-	if (get(im, HDR_VERSION, 2) < VERSION_64 ||
-	    !(get(im, HDR_XLOADFLAGS, 2) & XLF_KERNEL_64))
+	if (header_field(im, HDR_VERSION, 2) < VERSION_64 ||
+	    !(header_field(im, HDR_XLOADFLAGS, 2) & XLF_KERNEL_64))
 		return image_bad(im, err,
 			"it has no 64-bit entry (boot protocol 2.12, XLF_KERNEL_64)");
-	if (strlen(m->cfg.bootargs) > get(im, HDR_CMDLINE_MAX, 4))
+	if (strlen(machine_config(m)->bootargs) > header_field(im, HDR_CMDLINE_MAX, 4))
 		return image_bad(im, err,
 			"--append is longer than this kernel takes");
 	return 0;
@@ -83,9 +84,9 @@ static int check_header(const struct machine *m, const struct image *im,
 static int load_kernel(struct machine *m, const struct image *im,
 		       uint64_t *end, struct error *err)
 {
-	uint64_t sectors = get(im, HDR_SETUP_SECTS, 1), at, n, offset;
-	uint64_t gpa = get(im, HDR_PREF_ADDR, 8);
-	uint64_t room = get(im, HDR_INIT_SIZE, 4);
+	uint64_t sectors = header_field(im, HDR_SETUP_SECTS, 1), at, n, offset;
+	uint64_t gpa = header_field(im, HDR_PREF_ADDR, 8);
+	uint64_t room = header_field(im, HDR_INIT_SIZE, 4);
 
 	at = ((sectors ? sectors : 4) + 1) * SECTOR;	/* 0 stands for 4 */
 	if (at >= im->size)
@@ -93,19 +94,19 @@ static int load_kernel(struct machine *m, const struct image *im,
 	n = im->size - at;
 	if (room < n)
 		room = n;
-	if (gpa < MIB || !ram_offset(&m->ram, gpa, room, &offset))
+	if (gpa < MIB || !ram_offset(machine_ram(m), gpa, room, &offset))
 		return error_set(err, EFBIG,
 			"kernel %s: it needs %llu bytes at 0x%llx, which is not RAM above 1 MiB (give the guest more --memory)",
 			im->path, (unsigned long long)room,
 			(unsigned long long)gpa);
 	*end = gpa + room;
-	return ram_write(&m->ram, gpa, im->data + at, n);
+	return ram_write(machine_ram(m), gpa, im->data + at, n);
 }
 
-static void put_memmap(const struct machine *m, uint8_t *zp)
+static void put_memmap(struct machine *m, uint8_t *zp)
 {
 	struct boot_memmap map[BOOT_MEMMAP_MAX];
-	unsigned n = boot_memmap(&m->ram, map);
+	unsigned n = boot_memmap(machine_ram(m), map);
 
 	zp[ZP_E820_N] = (uint8_t)n;
 	for (unsigned i = 0; i < n; i++) {
@@ -140,7 +141,7 @@ static int write_zero_page(struct machine *m, const struct image *im,
 	put32(zp, HDR_INITRD_SIZE, rd->size);
 	put32(zp, ZP_RSDP, ACPI_GPA);
 	put_memmap(m, zp);
-	return ram_write(&m->ram, ZERO_PAGE_GPA, zp, sizeof(zp));
+	return ram_write(machine_ram(m), ZERO_PAGE_GPA, zp, sizeof(zp));
 }
 
 /* Identity map of the first 4 GiB, and the flat GDT that boot.rst asks for */
@@ -152,18 +153,18 @@ static int write_tables(struct machine *m)
 		0x00cf93000000ffff,	/* 0x18: data */
 	};
 	uint64_t table[PAGE / 8] = { PAGE_TABLES_GPA + PAGE + PTE_TABLE };
-	int rc = ram_write(&m->ram, GDT_GPA, gdt, sizeof(gdt));
+	int rc = ram_write(machine_ram(m), GDT_GPA, gdt, sizeof(gdt));
 
 	if (!rc)
-		rc = ram_write(&m->ram, PAGE_TABLES_GPA, table, PAGE);
+		rc = ram_write(machine_ram(m), PAGE_TABLES_GPA, table, PAGE);
 	for (unsigned i = 0; i < MAPPED_GIB; i++)
 		table[i] = PAGE_TABLES_GPA + (2 + i) * PAGE + PTE_TABLE;
 	if (!rc)
-		rc = ram_write(&m->ram, PAGE_TABLES_GPA + PAGE, table, PAGE);
+		rc = ram_write(machine_ram(m), PAGE_TABLES_GPA + PAGE, table, PAGE);
 	for (unsigned i = 0; i < MAPPED_GIB && !rc; i++) {
 		for (unsigned j = 0; j < PAGE / 8; j++)
 			table[j] = i * GIB + j * 2 * MIB + PTE_LARGE;
-		rc = ram_write(&m->ram, PAGE_TABLES_GPA + (2 + i) * PAGE,
+		rc = ram_write(machine_ram(m), PAGE_TABLES_GPA + (2 + i) * PAGE,
 			       table, PAGE);
 	}
 	return rc;
@@ -172,13 +173,13 @@ static int write_tables(struct machine *m)
 int boot_linux(struct machine *m, const struct image *im,
 	       const struct image *initrd, struct error *err)
 {
-	const struct vcpu_long_start start = {
-		.entry = get(im, HDR_PREF_ADDR, 8) + ENTRY_64,
+	const struct x86_long_start start = {
+		.entry = header_field(im, HDR_PREF_ADDR, 8) + ENTRY_64,
 		.info = ZERO_PAGE_GPA, .page_table = PAGE_TABLES_GPA,
 		.gdt = GDT_GPA,
 	};
 	struct boot_initrd rd = { 0 };
-	uint64_t top = get(im, HDR_INITRD_MAX, 4), end = 0;
+	uint64_t top = header_field(im, HDR_INITRD_MAX, 4), end = 0;
 	int rc = check_header(m, im, err);
 
 	if (!rc)
@@ -193,5 +194,5 @@ int boot_linux(struct machine *m, const struct image *im,
 	if (rc)
 		return error_set(err, -rc, "cannot write boot data: %s",
 				 strerrordesc_np(-rc));
-	return vcpu_boot_long(&m->vcpu[0], &start, err);
+	return x86_start_long(m, &start, err);
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * cpuid_topology.c - How a guest's vCPUs are arranged: cores of one package
+ * x86_cpuid_topology.c - Arrange a guest's vCPUs as cores of one package
  *
- * One thread a core, APIC IDs from 0. KVM leaves these leaves empty, or as the host
- * has them, which would have a guest find its APIC IDs to disagree. Each leaf that
- * some guest looks at says the same: Linux complains where two do not.
+ * One thread in each core, APIC IDs from 0. KVM leaves these leaves empty or
+ * with the host's values, which contradict the guest's APIC IDs. All leaves that
+ * describe the topology must agree: Linux logs a warning where two do not.
  */
 
 #include <errno.h>
 
-#include "cpuid.h"
 #include "vmm/base/bytes.h"
+#include "x86_cpuid.h"
 
 #define LEAF1_EDX_HTT		(1u << 28)
 #define EXT1_ECX_CMP_LEGACY	(1u << 1)
@@ -41,7 +41,7 @@ int cpuid_add(struct kvm_cpuid_table *t, const struct kvm_cpuid_entry2 *e)
 	return 0;
 }
 
-static void drop(struct kvm_cpuid_table *t, uint32_t leaf)
+static void drop_leaf(struct kvm_cpuid_table *t, uint32_t leaf)
 {
 	uint32_t n = 0;
 
@@ -85,7 +85,7 @@ static void set_counts(struct kvm_cpuid_table *t, enum cpu_vendor vendor,
 			? (cpus - 1) | id_bits(cpus) << 12 : 0;
 }
 
-/* Leaves 4 and 0x8000001d: L1 and L2 are each core's, L3 is everybody's */
+/* Leaves 4 and 0x8000001d: each core has its L1 and L2; all share L3 */
 static void set_caches(struct kvm_cpuid_table *t, unsigned cpus)
 {
 	const uint32_t ids = (1u << id_bits(cpus)) - 1;
@@ -114,8 +114,8 @@ static int set_levels(struct kvm_cpuid_table *t, unsigned cpus)
 	struct kvm_cpuid_entry2 *top = cpuid_find(t, 0, 0);
 	int rc = 0;
 
-	drop(t, 0xb);
-	drop(t, 0x1f);		/* the same for more levels than there are */
+	drop_leaf(t, 0xb);
+	drop_leaf(t, 0x1f);		/* an extension of 0xb */
 	if (!top || top->eax < 0xb)
 		return 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(level) && !rc; i++) {
@@ -129,21 +129,21 @@ static int set_levels(struct kvm_cpuid_table *t, unsigned cpus)
 	return rc;
 }
 
-/* AMD's, where the guest is told that there is one */
+/* AMD's leaf 0x8000001e, if TOPOEXT announces it */
 static int set_extended(struct kvm_cpuid_table *t, enum cpu_vendor vendor)
 {
 	struct kvm_cpuid_entry2 *top = cpuid_find(t, 0x80000000, 0);
 	struct kvm_cpuid_entry2 *e = cpuid_find(t, 0x80000001, 0);
 
-	drop(t, 0x8000001e);
-	drop(t, 0x80000026);
+	drop_leaf(t, 0x8000001e);
+	drop_leaf(t, 0x80000026);
 	if (!e || !(e->ecx & EXT1_ECX_TOPOEXT))
 		return 0;
 	if (vendor != VENDOR_AMD || !top || top->eax < 0x8000001e) {
 		e->ecx &= ~EXT1_ECX_TOPOEXT;
 		return 0;
 	}
-	/* One thread a core, node 0 of one; IDs are cpuid_vcpu()'s */
+	/* One thread in a core, node 0 of one; cpuid_vcpu() sets the IDs */
 	return cpuid_add(t, &(struct kvm_cpuid_entry2){
 				.function = 0x8000001e });
 }

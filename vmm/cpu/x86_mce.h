@@ -1,33 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mce.h - What a memory error looks like to a guest (pure)
+ * x86_mce.h - Register values of a machine check (pure)
  *
- * The register values that a processor of the guest's vendor would show. A
- * guest reads them by its CPUID's vendor, so the wrong format is not merely
- * odd: Linux then takes the error for one that it can't recover from.
+ * The values that a processor of the guest's vendor has after a memory error.
+ * A guest decodes them by its CPUID's vendor: Linux takes another vendor's
+ * format for an error that it cannot recover from.
  *
- * Sources: Intel SDM vol. 3, chapter "Machine-Check Architecture" (recoverable errors:
- * S, AR, MCACOD 0x134 data load, 0xC0 memory scrubbing); AMD APM vol. 2,
+ * Sources: Intel SDM vol. 3, chapter "Machine-Check Architecture" (recoverable
+ * errors: S, AR, MCACOD 0x134 data load, 0xC0 memory scrubbing); AMD APM vol. 2,
  * "Machine Check Architecture" (Deferred, Poison).
  */
-#ifndef FERRY_MCE_H
-#define FERRY_MCE_H
+#ifndef FERRY_X86_MCE_H
+#define FERRY_X86_MCE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#define CPU_VENDOR_ID	12	/* characters of CPUID's vendor string */
+
 enum cpu_vendor { VENDOR_AMD, VENDOR_INTEL, VENDORS };
 
 enum mce_kind {
-	MCE_REQUIRED,	/* a vCPU consumed it: it can't go on as it is */
-	MCE_OPTIONAL,	/* found by the host before anyone consumed it */
-	MCE_BROADCAST,	/* another vCPU's: Intel tells all of them */
+	MCE_REQUIRED,	/* a vCPU consumed it and can't complete its instruction */
+	MCE_OPTIONAL,	/* the host found it before a vCPU consumed it */
+	MCE_BROADCAST,	/* another vCPU's: Intel informs all vCPUs */
 	MCE_KINDS
 };
 
 #define MCG_STATUS_RIPV		(1ull << 0)
 #define MCG_STATUS_EIPV		(1ull << 1)
 #define MCG_STATUS_MCIP		(1ull << 2)
+#define MCG_CAP_BANKS		0xffu		/* number of banks */
 #define MCG_CTL_P		(1ull << 8)
 #define MCG_SER_P		(1ull << 24)
 #define MCG_LMCE_P		(1ull << 27)
@@ -50,11 +53,12 @@ enum mce_kind {
 #define MSR_MCG_CAP		0x179
 #define MSR_MCG_STATUS		0x17a
 #define MSR_MCG_CTL		0x17b
-#define MSR_MC_CTL(bank)	(0x400u + 4 * (bank))
-#define MSR_MC_STATUS(bank)	(0x401u + 4 * (bank))
+#define MCE_BANK_MSRS		4		/* CTL, STATUS, ADDR, MISC */
+#define MSR_MC_CTL(bank)	(0x400u + MCE_BANK_MSRS * (bank))
+#define MSR_MC_STATUS(bank)	(0x401u + MCE_BANK_MSRS * (bank))
 
-#define MCE_BANKS		10	/* that a vCPU has */
-#define MCE_BANK		9	/* memory errors; any bank would do */
+#define MCE_BANKS		10	/* of a vCPU */
+#define MCE_BANK		9	/* for memory errors; an arbitrary choice */
 #define MCE_BANK_BROADCAST	1
 
 /**
@@ -69,23 +73,23 @@ struct mce_record {
 const char *vendor_name(enum cpu_vendor v);
 
 /**
- * vendor_find() - The vendor with a CPUID identification
- * @id:		12 characters of CPUID leaf 0, e.g. "AuthenticAMD"
+ * vendor_find() - The vendor with a CPUID vendor string
+ * @id:		CPU_VENDOR_ID characters of CPUID leaf 0, e.g. "AuthenticAMD"
  * @v:		filled in
  *
- * Return: true if it's one of the two
+ * Return: true if it is a vendor in enum cpu_vendor
  */
 bool vendor_find(const char *id, enum cpu_vendor *v);
 
-/** vendor_id() - The 12 characters of CPUID leaf 0 */
+/** vendor_id() - The vendor string of CPUID leaf 0 */
 const char *vendor_id(enum cpu_vendor v);
 
 /**
  * mce_encode() - The record of a memory error
- * @vendor:	what the guest's CPUID says
- * @kind:	who found it; MCE_BROADCAST only makes sense for Intel
+ * @vendor:	the one that the guest's CPUID names
+ * @kind:	how it was found; MCE_BROADCAST exists for Intel only
  * @gpa:	guest-physical address of the page
- * @lsb:	log2 of the bytes that are lost, 12 for 4 KiB
+ * @lsb:	log2 of the bytes that are lost, GUEST_PAGE_SHIFT for a page
  *
  * Return: the record
  */
@@ -93,10 +97,10 @@ struct mce_record mce_encode(enum cpu_vendor vendor, enum mce_kind kind,
 			     uint64_t gpa, unsigned lsb);
 
 /**
- * mce_interrupts() - Does this record come with a #MC exception?
+ * mce_interrupts() - Does this record raise a #MC exception?
  *
  * AMD's deferred errors are only logged in the bank.
  */
 bool mce_interrupts(const struct mce_record *r);
 
-#endif /* FERRY_MCE_H */
+#endif /* FERRY_X86_MCE_H */

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * cpuid_baseline.c - The processor that is the same on every host
+ * x86_cpuid_baseline.c - The processor that is the same on every host
  *
  * x86-64-v2 (the psABI's level: what every x86 server since 2008 has), and what
- * KVM itself provides everywhere. Nothing that a host's firmware, microcode or kernel
- * may switch off, and no XSAVE: x87 and SSE are saved by FXSAVE, whose area is the same
- * everywhere. Family and model are of the first of each vendor that Linux knows
- * the speculation bugs of, so that a guest takes every precaution that it can
- * without the host's help. docs/cpu.md has it for people.
+ * KVM itself provides everywhere. It has nothing that a host's firmware,
+ * microcode or kernel may disable, and no XSAVE: x87 and SSE are saved by
+ * FXSAVE, whose area is the same everywhere. Family and model are the oldest of
+ * each vendor for which Linux knows the speculation bugs, so that a guest takes
+ * every precaution that does not need the host's help. docs/cpu.md describes it.
  */
 
 #include <string.h>
 
-#include "cpuid.h"
 #include "vmm/base/bytes.h"
-#include "vmm/memory/ram.h"
+#include "x86_cpuid.h"
 
 #define AMD_SIGNATURE	0x00800f12	/* family 0x17, model 1, stepping 2 */
 #define INTEL_SIGNATURE	0x000106a3	/* family 6, model 0x1a, stepping 3 */
@@ -36,7 +35,7 @@
 			 BIT(26))
 #define EXT1_ECX	BIT(0)				/* lahf_lm */
 #define EXT1_EDX	(BIT(11) | BIT(20) | BIT(29))	/* syscall, nx, lm */
-/* AMD repeats there what leaf 1 says, but sep, clflush, sse, sse2 */
+/* AMD repeats there what leaf 1 has, except sep, clflush, sse, sse2 */
 #define EXT1_EDX_AMD	(EXT1_EDX | (LEAF1_EDX & 0x0183f7ff & ~BIT(11)))
 /* kvmclock, kvm_nopiodelay, kvmclock2, kvmclock_stable */
 #define KVM_FEATURES	(BIT(0) | BIT(1) | BIT(3) | BIT(24))
@@ -61,7 +60,7 @@ static const struct kvm_cpuid_entry2 leaves[] = {
 	{ .function = 0x80000008 },
 };
 
-/* Caches as Intel has them: L1 32 KiB each, L2 512 KiB, 8 ways, 64 bytes a line */
+/* Intel's description: L1 32 KiB each, L2 512 KiB, 8 ways, 64 bytes a line */
 static const struct kvm_cpuid_entry2 intel_leaves[] = {
 	{ .function = 0x2, .eax = 0x1, .ebx = 0xff },	/* see leaf 4 */
 	{ .function = 0x4, .index = 0, .flags = INDEXED, .eax = 0x121,
@@ -73,7 +72,7 @@ static const struct kvm_cpuid_entry2 intel_leaves[] = {
 	{ .function = 0x4, .index = 3, .flags = INDEXED },
 };
 
-/* The same as AMD has them */
+/* AMD's description of the same caches */
 static const struct kvm_cpuid_entry2 amd_leaves[] = {
 	{ .function = 0x80000005, .ecx = 0x20080140, .edx = 0x20080140 },
 };
@@ -103,20 +102,18 @@ static void add_brand(struct kvm_cpuid_table *t, enum cpu_vendor vendor)
 	}
 }
 
-/*
- * Some processors have 39 bits of physical addresses: enough for a guest under
- * 512 GiB, the hole under 4 GiB included. A bigger one needs a server's 46.
- */
-static uint32_t widths(uint64_t memory)
-{
-	uint64_t end = memory > RAM_LOW_MAX ? memory - RAM_LOW_MAX +
-					      RAM_HIGH_GPA : memory;
+#define SMALL_BITS	39	/* physical addresses of small processors */
+#define SERVER_BITS	46
+#define LINEAR_BITS	48
 
-	return 48u << 8 | (end <= 1ull << 39 ? 39 : 46);
+static uint32_t address_bits(uint64_t end)
+{
+	return LINEAR_BITS << 8 |
+	       (end <= 1ull << SMALL_BITS ? SMALL_BITS : SERVER_BITS);
 }
 
 void cpuid_baseline(struct kvm_cpuid_table *t, enum cpu_vendor vendor,
-		    uint64_t memory)
+		    uint64_t end)
 {
 	const bool amd = vendor == VENDOR_AMD;
 
@@ -129,7 +126,7 @@ void cpuid_baseline(struct kvm_cpuid_table *t, enum cpu_vendor vendor,
 	add_brand(t, vendor);
 
 	cpuid_find(t, 1, 0)->eax = amd ? AMD_SIGNATURE : INTEL_SIGNATURE;
-	cpuid_find(t, 0x80000008, 0)->eax = widths(memory);
+	cpuid_find(t, 0x80000008, 0)->eax = address_bits(end);
 	if (amd) {
 		cpuid_find(t, 0x80000001, 0)->eax = AMD_SIGNATURE;
 		cpuid_find(t, 0x80000001, 0)->edx = EXT1_EDX_AMD;

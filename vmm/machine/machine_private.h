@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * machine_private.h - struct machine, for vmm/machine/ and tests only
+ *
+ * scripts/lint rejects an include from any other directory.
+ *
+ * Lock order: inject_lock, device_lock, notify_lock, lock. No lock is taken
+ * while lock is held, except poison_list's own, which is innermost.
+ */
+#ifndef FERRY_MACHINE_PRIVATE_H
+#define FERRY_MACHINE_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "machine.h"
+#include "machine_images.h"
+#include "vmm/devices/device.h"
+#include "vmm/kvm/kvm.h"
+#include "x86_arch.h"
+
+struct vcpu;
+
+/* What the vCPU threads may do */
+enum gate_state {
+	GATE_PARK,	/* each thread completes its exit and waits */
+	GATE_RUN,	/* they run the guest */
+	GATE_END,	/* they end; final */
+};
+
+/**
+ * struct machine - A virtual machine
+ * @cfg:	what it was built from
+ * @kvm:	its VM
+ * @ram:	its RAM
+ * @fdt:	its description, flattened; @fdt_size bytes
+ * @vcpu:	@cfg.cpus vCPUs
+ * @arch:	the architecture's part
+ * @observer:	receives notifications
+ * @image:	what a reset starts it from; @restart does so
+ * @initial:	its state when it was built, which a reset loads
+ * @device_lock: protects what @device points to, and the two members behind it
+ * @tsc_shifts:	loading state moves each vCPU's TSC offset by @tsc_shift
+ *		(kernel_devices.c)
+ * @notify_lock: held while the status changes and its observer is called, so
+ *		that notifications arrive in the order of the changes
+ * @inject_lock: one page at a time is poisoned on purpose, and none while a
+ *		reset replaces RAM
+ * @poison_uffd: userfaultfd that makes poison markers, or -1; under inject_lock
+ * @poison:	lost memory
+ * @walled:	a vCPU is ending the guest because of ram_wall()
+ * @lock:	protects all members below
+ * @changed:	signalled when any of them changes
+ * @gate:	what the vCPU threads may do
+ * @held:	a holder keeps others from starting and stopping it
+ * @parked:	number of vCPU threads that wait at the gate
+ * @status:	the run status
+ * @reset:	a reset is requested: the gate stays closed
+ * @resetting:	a reset is being carried out
+ * @panicked:	the guest panicked and was not started since
+ * @ram_hook:	the migration's hook, or all zero
+ */
+struct machine {
+	struct machine_config cfg;
+	struct kvm kvm;
+	struct ram ram;
+	void *fdt;
+	size_t fdt_size;
+	struct vcpu *vcpu;
+	struct arch_machine arch;
+	struct machine_observer observer;
+	struct machine_image image[MACHINE_IMAGES];
+	machine_restart_fn *restart;
+	struct writer initial;
+
+	pthread_mutex_t device_lock;
+	void *device[DEVICES];
+	bool tsc_shifts;
+	uint64_t tsc_shift;
+
+	pthread_mutex_t notify_lock;
+	pthread_mutex_t inject_lock;
+	int poison_uffd;
+	struct poison_list poison;
+	_Atomic bool walled;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	enum gate_state gate;
+	bool held;
+	unsigned parked;
+	struct run_status status;
+	enum reset_cause reset;
+	bool resetting;
+	bool panicked;
+	struct ram_hook ram_hook;
+};
+
+/** machine_device() - A device's private state, by its ops */
+void *machine_device(struct machine *m, const struct device_ops *ops);
+
+#endif /* FERRY_MACHINE_PRIVATE_H */

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+/*
+ * machine_reset.c - Reset a machine to the state before its first instruction
+ *
+ * A machine keeps the state that it had when it was built, in the format that
+ * a migration sends, and a reset loads it: no device or vCPU needs a second
+ * definition of its initial state. The clocks are left out: a guest's time need
+ * not step back for a reboot, and some hosts cannot set it.
+ */
+
+#include <errno.h>
+
+#include "arch.h"
+#include "gate.h"
+#include "machine_private.h"
+#include "machine_reset.h"
+#include "vcpu.h"
+
+void machine_ask_reset(struct machine *m, enum reset_cause cause)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&m->lock);
+	wanted = m->status.state != RUN_SHUTDOWN;
+	if (wanted && !m->reset)
+		m->reset = cause;
+	pthread_mutex_unlock(&m->lock);
+	if (!wanted)
+		return;
+	gate_close(m);
+	machine_notify_reset(m);
+}
+
+enum reset_cause machine_reset_asked(struct machine *m)
+{
+	enum reset_cause cause;
+
+	pthread_mutex_lock(&m->lock);
+	cause = m->reset;
+	pthread_mutex_unlock(&m->lock);
+	return cause;
+}
+
+void machine_set_reset_asked(struct machine *m, enum reset_cause cause)
+{
+	pthread_mutex_lock(&m->lock);
+	m->reset = cause;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void machine_notify_reset(struct machine *m)
+{
+	if (machine_reset_asked(m))
+		m->observer.reset(m->observer.ctx);
+}
+
+static int load_initial(struct machine *m, struct error *err)
+{
+	struct reader r = { .data = m->initial.data, .len = m->initial.len };
+	int rc = devices_reset(m, &r, err);
+
+	get_u32(&r);			/* number of vCPUs */
+	for (unsigned i = 0; i < m->cfg.cpus && !rc; i++) {
+		struct reader part = get_part(&r);
+
+		rc = arch_vcpu_reset(&m->vcpu[i], &part, err);
+	}
+	return rc;
+}
+
+/*
+ * vCPUs before RAM: KVM writes the kvmclock page of a vCPU that has one.
+ * inject_lock keeps a page that is being poisoned from vanishing.
+ */
+static int renew(struct machine *m, struct error *err)
+{
+	int rc = load_initial(m, err);
+
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&m->inject_lock);
+	rc = ram_renew(&m->ram, err);
+	if (!rc) {
+		poison_clear(&m->poison);
+		m->walled = false;
+	}
+	pthread_mutex_unlock(&m->inject_lock);
+	return rc ? rc : machine_restart(m, err);
+}
+
+/* Stop all vCPUs and keep every other thread from starting them */
+static int begin_reset(struct machine *m, struct error *err)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->held || m->ram_hook.missing)
+		rc = error_set(err, EBUSY, "the guest is being migrated");
+	else
+		m->resetting = true;
+	pthread_mutex_unlock(&m->lock);
+	if (rc)
+		return rc;
+	if (gate_park(m))
+		return 0;
+	return error_set(err, ETIMEDOUT, "a vCPU did not stop within %d s",
+			 GATE_DEADLINE_MS / 1000);
+}
+
+/* The machine has crashed: no request remains */
+static void fail_reset(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->reset = RESET_NONE;
+	m->resetting = false;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* A machine that was running runs again; any other has never run */
+static void end_reset(struct machine *m)
+{
+	const struct run_status fresh = { RUN_PRELAUNCH, WHY_STARTING_UP };
+	bool ran;
+
+	pthread_mutex_lock(&m->notify_lock);
+	pthread_mutex_lock(&m->lock);
+	m->reset = RESET_NONE;
+	m->resetting = m->panicked = false;
+	ran = m->status.state == RUN_RUNNING;
+	if (!ran)
+		m->status = fresh;
+	gate_reopen(m);
+	pthread_mutex_unlock(&m->lock);
+	if (!ran)
+		m->observer.status(m->observer.ctx, fresh);
+	pthread_mutex_unlock(&m->notify_lock);
+}
+
+int machine_reset(struct machine *m, struct error *err)
+{
+	enum reset_cause cause = machine_reset_asked(m);
+	int rc = begin_reset(m, err);
+
+	if (rc == -EBUSY)
+		return rc;
+	if (!rc)
+		rc = renew(m, err);
+	if (rc) {
+		error_prefix(err, "the machine can't be reset");
+		machine_crash(m);
+		fail_reset(m);
+		return rc;
+	}
+	m->observer.was_reset(m->observer.ctx, cause);
+	end_reset(m);
+	return 0;
+}

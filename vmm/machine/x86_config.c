@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/*
+ * x86_config.c - x86: the processor that this host can give a guest
+ *
+ * "host" is KVM's list of what it supports, changed by cpuid_set_features() and
+ * cpuid_vendor(). "baseline" is cpuid_baseline(), if this host has all of it.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine_config.h"
+#include "vmm/cpu/x86_cpuid.h"
+
+#define TSC_TOLERANCE	4000	/* a 4000th: 250 ppm */
+
+/* Set vendor and host_id. @name: the guest's vendor, or "host" */
+static int pick_vendor(struct machine_config *cfg, const char *name,
+		       struct error *err)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(&cfg->arch.cpuid, 0, 0);
+
+	if (!e || !cpuid_find(&cfg->arch.cpuid, 1, 0))
+		return error_set(err, ENOTSUP,
+				 "KVM offers no CPUID leaf 0 or 1");
+	cpuid_get_id(e, cfg->arch.host_id);
+	if (!strcmp(name, "host")) {
+		if (vendor_find(cfg->arch.host_id, &cfg->arch.vendor))
+			return 0;
+		return error_set(err, ENOTSUP,
+			"this host's processor says '%s', whose machine checks are unknown: use --cpu-vendor amd or intel",
+			cfg->arch.host_id);
+	}
+	for (unsigned i = 0; i < VENDORS; i++) {
+		cfg->arch.vendor = (enum cpu_vendor)i;
+		if (!strcmp(name, vendor_name(cfg->arch.vendor)))
+			return 0;
+	}
+	return error_set(err, EINVAL, "no CPU vendor '%s': amd, intel or host",
+			 name);
+}
+
+/* Without these a guest does not survive its first memory error */
+static int check_recovery(const struct kvm *k, struct machine_config *cfg,
+			  struct error *err)
+{
+	if (cfg->arch.vendor == VENDOR_AMD && cpuid_add_recovery(&cfg->arch.cpuid))
+		return error_set(err, ENOTSUP,
+			"KVM offers no extended CPUID leaves for an AMD guest");
+	if (cfg->arch.vendor == VENDOR_INTEL && !(k->mce_cap & MCG_SER_P))
+		return error_set(err, ENOTSUP,
+			"this KVM has no MCG_SER_P: an Intel guest could not survive a memory error");
+	return 0;
+}
+
+/* Replace what KVM offers by the baseline, if KVM offers all of that */
+static int take_baseline(struct machine_config *cfg, struct error *err)
+{
+	struct kvm_cpuid_table have = cfg->arch.cpuid;
+	char text[ERROR_TEXT_MAX - 80];
+
+	cpuid_add_user(&have);
+	cpuid_baseline(&cfg->arch.cpuid, cfg->arch.vendor,
+		       ram_end(cfg->memory));
+	if (!cpuid_lacks(&cfg->arch.cpuid, &have, text, sizeof(text)))
+		return 0;
+	return error_set(err, ENOTSUP,
+			 "--cpu baseline: this host's KVM lacks %s", text);
+}
+
+static int get_tsc(const struct kvm *k, uint32_t *khz, struct error *err)
+{
+	int fd, rc;
+
+	fd = rc = KVM_CALL(k->vm, KVM_CREATE_VCPU, 0, err);
+	if (rc < 0)
+		return rc;
+	rc = KVM_CALL(fd, KVM_GET_TSC_KHZ, 0, err);
+	*khz = rc > 0 ? (uint32_t)rc : 0;
+	close(fd);
+	return rc < 0 ? rc : 0;
+}
+
+int machine_config_host(struct machine_config *cfg, const char *model,
+			const char *vendor, struct error *err)
+{
+	struct kvm k;
+	int rc;
+
+	rc = kvm_open(&k, err);
+	if (rc)
+		return rc;
+	rc = kvm_supported_cpuid(&k, &cfg->arch.cpuid, err);
+	if (rc >= 0)
+		rc = pick_vendor(cfg, vendor, err);
+	if (!rc)
+		rc = check_recovery(&k, cfg, err);
+	if (rc)
+		goto out;
+
+	cpuid_vendor(&cfg->arch.cpuid, cfg->arch.vendor);
+	/* The TSC deadline timer needs no calibration, which fails in a guest
+	 * that is slow or paused at the wrong moment. KVM does not list it
+	 */
+	cpuid_set_features(&cfg->arch.cpuid,
+			   kvm_has(&k, KVM_CAP_TSC_DEADLINE_TIMER));
+	if (memcmp(cfg->arch.host_id, vendor_id(cfg->arch.vendor),
+		   CPU_VENDOR_ID))
+		cpuid_no_hypercalls(&cfg->arch.cpuid);
+	if (!strcmp(model, "baseline"))
+		rc = take_baseline(cfg, err);
+	if (!rc && cpuid_topology(&cfg->arch.cpuid, cfg->arch.vendor, cfg->cpus))
+		rc = error_set(err, ENOTSUP, "KVM offers too many CPUID leaves");
+	if (!rc)
+		rc = get_tsc(&k, &cfg->arch.tsc_khz, err);
+out:
+	kvm_close(&k);
+	return rc < 0 ? rc : 0;
+}
+
+static int check_cpuid(const struct machine_config *cfg,
+		       struct machine_config *host, struct error *err)
+{
+	struct kvm_cpuid_table want = cfg->arch.cpuid;
+	char text[ERROR_TEXT_MAX - 80];
+
+	if (strcmp(cfg->arch.host_id, host->arch.host_id))
+		return error_set(err, ENOTSUP,
+			"the guest was started on a processor that says '%s', this host's says '%s': a guest stays with its vendor",
+			cfg->arch.host_id, host->arch.host_id);
+	cpuid_add_user(&host->arch.cpuid);
+	if (!cpuid_lacks(&want, &host->arch.cpuid, text, sizeof(text)))
+		return 0;
+	return error_set(err, ENOTSUP, "this host lacks what the guest has: %s",
+			 text);
+}
+
+int machine_config_check(const struct machine_config *cfg, struct error *err)
+{
+	struct machine_config *host = calloc(1, sizeof(*host));
+	uint32_t diff;
+	int rc;
+
+	if (!host)
+		return error_set(err, ENOMEM, "out of memory");
+	host->cpus = cfg->cpus;
+	host->memory = cfg->memory;
+	rc = machine_config_host(host, "host", vendor_name(cfg->arch.vendor), err);
+	if (!rc)
+		rc = check_cpuid(cfg, host, err);
+	diff = host->arch.tsc_khz > cfg->arch.tsc_khz ? host->arch.tsc_khz - cfg->arch.tsc_khz
+					    : cfg->arch.tsc_khz - host->arch.tsc_khz;
+	/* KVM treats frequencies within 250 ppm as the same */
+	if (!rc && diff > cfg->arch.tsc_khz / TSC_TOLERANCE)
+		rc = error_set(err, ENOTSUP,
+			"machine description: /cpus, property ferry,tsc-khz: the guest's TSC runs at %u kHz, this host's at %u kHz",
+			cfg->arch.tsc_khz, host->arch.tsc_khz);
+	free(host);
+	return rc;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/* x86_vcpu.c - x86: configure a vCPU */
+
+#include "arch.h"
+#include "vcpu.h"
+#include "vmm/cpu/x86_cpuid.h"
+
+/* KVM_SET_CPUID2 wants each vCPU's own APIC ID in the leaves that name it */
+static int set_cpuid(struct vcpu *v, struct error *err)
+{
+	struct kvm_cpuid_table t = v->m->cfg.arch.cpuid;
+
+	cpuid_vcpu(&t, v->index);
+	return KVM_CALL(v->fd, KVM_SET_CPUID2, &t, err);
+}
+
+/*
+ * kvm_amd removes MCG_SER_P from its vCPUs' MCG_CAP (svm_setup_mce()), since
+ * AMD's processors do not have it. A guest that sees an Intel processor needs
+ * the bit, and Ferry keeps what it promises: so Ferry answers reads of MCG_CAP.
+ */
+static int offer_recovery(struct vcpu *v, struct error *err)
+{
+	uint64_t cap;
+
+	if (v->m->cfg.arch.vendor != VENDOR_INTEL ||
+	    kvm_get_msr(v->fd, MSR_MCG_CAP, &cap) ||
+	    cap == v->m->kvm.mce_cap)
+		return 0;
+	return kvm_take_msr(&v->m->kvm, MSR_MCG_CAP, err);
+}
+
+int arch_vcpu_init(struct vcpu *v, struct error *err)
+{
+	int rc = set_cpuid(v, err);
+
+	if (rc >= 0)
+		rc = KVM_CALL(v->fd, KVM_X86_SETUP_MCE, &v->m->kvm.mce_cap,
+			      err);
+	if (rc >= 0 && !v->index) {
+		x86_msr_probe(v);
+		rc = offer_recovery(v, err);
+	}
+	return rc < 0 ? rc : 0;
+}
