@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 /* parameters.c - migrate-set-parameters and query-migrate-parameters */
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 
 #include "parameters.h"
 #include "vmm/base/bytes.h"
+#include "vmm/base/limits.h"
 
 #define BANDWIDTH	"max-postcopy-bandwidth"
 #define BANDWIDTH_MIN	(1u << 20)	/* slower looks like a dead peer */
 #define CONNECTIONS	"multifd-channels"
 #define CONNECTIONS_AT_FIRST 2		/* as in QEMU */
+static_assert(CONNECTIONS_MAX == WIRE_PUSH_MAX, "the option says so");
 #define LIMIT_MS_MAX	2000000		/* as QEMU's downtime-limit */
 
 /* Limits, in ms */

@@ -2,9 +2,9 @@
 /*
  * main.c - The ferry program
  *
- * Everything but "run" and "receive" is a client of a machine's control
- * socket (cli.h). Those two put the house together: loop, control, console,
- * machine, and the migration that the machine itself knows nothing of.
+ * "run" and "receive" start a machine: event loop, control server, console,
+ * machine, and migration, which only this file connects with the machine. Every
+ * other subcommand is a client of a machine's control socket (cli.h).
  */
 
 #include <errno.h>
@@ -35,7 +35,7 @@
 
 #define EXIT_USAGE	2
 
-/* What run and receive share */
+/* State of run and receive */
 struct process {
 	struct host host;
 	struct migration *migration;
@@ -67,7 +67,7 @@ static void on_sigbus(evutil_socket_t fd, short what, void *arg)
 	event_active(p->tell, EV_TIMEOUT, 0);
 }
 
-/* One page at a time, and again until the guest knows of all */
+/* Reports one lost page to the guest; repeats until all are reported */
 static void on_tell(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval again = { .tv_sec = 1 };
@@ -94,7 +94,7 @@ static size_t on_typed(void *ctx, const uint8_t *data, size_t n)
 	return taken;
 }
 
-/* A machine without one is a machine still */
+/* Without a console socket the machine runs nevertheless */
 static void open_terminals(struct host *h, const char *control)
 {
 	char path[RUNTIME_PATH_MAX];
@@ -103,7 +103,7 @@ static void open_terminals(struct host *h, const char *control)
 	if (!runtime_console(control, path, sizeof(path), &err))
 		h->terminals = chardev_socket_open(h->loop, path, &err);
 	if (!h->terminals)
-		log_line("`ferry console` can't attach here: %s", err.text);
+		log_line("no console socket, so `ferry console` can't attach: %s", err.text);
 	else
 		chardev_socket_listen(h->terminals, on_typed, h);
 }
@@ -150,17 +150,23 @@ static int open_process(struct process *p, const struct options *o,
 			struct error *err)
 {
 	struct host *h = &p->host;
+	enum ram_backing backing;
 	int rc;
 
 	h->name = o->name ? o->name : "guest";
 	h->side = "none";
 	h->no_reboot = o->no_reboot;
 	h->shown = -1;
-	h->ram = o->ram_given ? (int)o->ram : -1;
+	h->ram = ram_backing_find(o->ram ? o->ram : "", &backing) ?
+		 -1 : (int)backing;
 	pthread_mutex_init(&h->lock, NULL);
 	rc = log_open(h->name, o->log);
 	if (rc)
 		return error_set(err, -rc, "cannot open log %s: %s", o->log,
+				 strerrordesc_np(-rc));
+	rc = log_start();
+	if (rc)
+		return error_set(err, -rc, "cannot start the log thread: %s",
 				 strerrordesc_np(-rc));
 	h->loop = loop_new(err);
 	if (!h->loop)
@@ -170,7 +176,7 @@ static int open_process(struct process *p, const struct options *o,
 		rc = open_control(p, o, err);
 	if (rc)
 		return rc;
-	h->console = chardev_open(h->loop, o->serial, o->serial_path, err);
+	h->console = chardev_open(h->loop, o->serial, err);
 	if (!h->console)
 		return -err->code;
 	host_register(h);
@@ -187,7 +193,7 @@ static void free_event(struct event *e)
 		event_free(e);
 }
 
-/* The migration goes first: it may hold pages that vCPUs wait for */
+/* Migration before machine: vCPUs may wait for pages that it receives */
 static void close_process(struct process *p)
 {
 	struct host *h = &p->host;
@@ -216,8 +222,8 @@ static int start_guest(struct process *p, const struct options *o,
 	if (!cfg)
 		return error_set(err, ENOMEM, "out of memory");
 	cfg->memory = o->memory;
-	cfg->cpus = o->cpus;
-	cfg->backing = o->ram;
+	cfg->cpus = (unsigned)o->cpus;
+	ram_backing_find(o->ram, &cfg->backing);
 	if (strlen(o->append) >= sizeof(cfg->bootargs))
 		rc = error_set(err, EINVAL,
 			"--append is longer than %zu characters",
@@ -266,6 +272,7 @@ static int run_process(const struct options *o)
 	if (err.code)
 		log_line("%s", err.text);
 	close_process(&p);
+	log_stop();
 	return rc;
 }
 
@@ -279,7 +286,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);	/* a file that may not grow: an error */
+	signal(SIGXFSZ, SIG_IGN);	/* write(2) fails with EFBIG */
 	return o.cmd == CMD_RUN || o.cmd == CMD_RECEIVE ? run_process(&o)
 							: cli_run(&o);
 }

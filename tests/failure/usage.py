@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Wrong options and addresses are refused, in words that say what is wrong."""
+"""Wrong options and addresses are refused, with an error that names them."""
 
 import os
 import socket
 
+from errors import soon
 from ferry import BUILD, check, equal
 
 KERNEL = os.path.join(BUILD, "guest.elf")
@@ -38,7 +39,7 @@ OPTIONS = {
 
 
 def test_options(world, what):
-    """Exit status 2, one clear line, and nothing is started."""
+    """Exit status 2, one line that names the mistake, no machine is started."""
     args, word = OPTIONS[what]
     out, err = world.ferry(*args, status=2)
     check(word in err, f"'{word}' is not in: {err}")
@@ -50,7 +51,7 @@ test_options.cases = {"what": OPTIONS}
 
 
 def test_help(world):
-    """Every command explains itself, and that is no error."""
+    """Every command has --help, with exit status 0."""
     for command in ("run", "receive", "migrate", "poison", "dump", "status",
                     "list", "stop", "cont", "quit", "events"):
         out, err = world.ferry(command, "--help")
@@ -68,7 +69,7 @@ URIS = {
 
 
 def test_uri(world, what):
-    """A bad address is refused on both sides; the guest isn't disturbed."""
+    """A bad address is refused on both sides; the guest keeps running."""
     uri = URIS[what]
     out, err = world.ferry("receive", "--name", "x", uri, status=None)
     check(uri in err or "path must have" in err, err)
@@ -83,30 +84,30 @@ test_uri.cases = {"what": URIS}
 
 
 def test_name_in_use(world):
-    """Two machines can't have one name; the first isn't disturbed."""
+    """Two machines can't have the same name; the first keeps running."""
     a = world.run("work=verify mib=8").ready()
     _, err = world.ferry("run", "--name", "a", "--kernel", KERNEL, status=1)
     check("a.sock" in err or "in use" in err, err)
     equal(a.state(), "running", "state of the first")
 
 
-def test_name_of_the_dead(world):
-    """What a killed machine left doesn't keep the next one from its name."""
+def test_name_of_killed(world):
+    """The socket of a killed machine is replaced by the next of its name."""
     world.run("work=verify mib=8", name="x").kill()
     check(os.path.exists(world.socket("x")), "no socket was left")
     world.run("work=verify mib=8", name="x").ready()
 
 
 def test_no_such_machine(world):
-    """Commands for a machine that isn't there say so."""
+    """A command for a machine that does not run reports that."""
     for args in (["status", "x"], ["migrate", "x", "unix:/x"], ["quit", "x"],
                  ["poison", "x", "--address", "0"]):
         _, err = world.ferry(*args, status=1)
         check("machine 'x' is not running here" in err, err)
 
 
-def test_nobody_listens(world, kind):
-    """Nobody at the other end: the guest runs on and may try again."""
+def test_no_listener(world, kind):
+    """No listener at the URI: the guest keeps running, and can migrate later."""
     a = world.run("work=verify mib=8").ready()
     _, err = world.ferry("migrate", "a", world.uri(kind), status=1)
     check("cannot connect" in err, err)
@@ -117,11 +118,11 @@ def test_nobody_listens(world, kind):
     b.verdict()
 
 
-test_nobody_listens.cases = {"kind": ["unix", "tcp"]}
+test_no_listener.cases = {"kind": ["unix", "tcp"]}
 
 
 def test_address_in_use(world):
-    """Somebody listens there already."""
+    """Another process listens at the address already."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen()
@@ -135,14 +136,14 @@ def test_address_in_use(world):
 
 
 def test_receive_twice(world):
-    """A machine waits for one guest, and only when it has none."""
+    """A machine waits for one guest, and only if it has none."""
     a, b = world.run("work=verify mib=8").ready(), world.receive()
     b.refused("waits for one already", "migrate-incoming", uri=world.uri())
     a.refused("has a guest", "migrate-incoming", uri=world.uri())
 
 
 def test_log_disk_full(world):
-    """A log on a full disk disturbs neither the guest nor its migration."""
+    """A log on a full disk stops neither the guest nor its migration."""
     a = world.run("work=verify mib=8", "--log", "/dev/full").ready()
     b = world.receive("--log", "/dev/full")
     a.poison(4 << 20)
@@ -153,19 +154,62 @@ def test_log_disk_full(world):
 
 
 def test_log(world):
-    """A log that can be written has what was said."""
+    """The log has the messages."""
     path = world.path("log")
     a = world.run("work=verify mib=8", "--log", path).ready()
     a.poison(4 << 20)
-    with open(path, encoding="utf-8") as f:
-        check("memory failure at 0x400000" in f.read(), "not in the log")
+
+    def logged():
+        with open(path, encoding="utf-8") as f:
+            return "memory failure at 0x400000" in f.read()
+
+    soon(logged, True, "the message is in the log")
     _, err = world.ferry("run", "--name", "y", "--kernel", KERNEL, "--log",
                          world.path("no/such"), status=1)
     check("cannot open log" in err, err)
 
 
+def unread_stderr(world):
+    """The directory of a ferry whose standard error is a full pipe that nothing
+    reads, and the pipe."""
+    pipe, build = world.path("pipe"), world.path("unread")
+    os.mkfifo(pipe)
+    fd = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    world.closers.append(lambda: os.close(fd))
+    size = 65536                # a pipe takes less than a page at last
+    while size:
+        try:
+            os.write(fd, bytes(size))
+        except BlockingIOError:
+            size //= 2
+    os.mkdir(build)
+    with open(os.path.join(build, "ferry"), "w", encoding="ascii") as f:
+        f.write(f'#!/bin/sh\nexec {BUILD}/ferry "$@" 2>{pipe}\n')
+    os.chmod(f.name, 0o700)
+    return build, fd
+
+
+def test_messages_unread(world):
+    """Messages that nothing reads stop neither side of a migration."""
+    build, fd = unread_stderr(world)
+    gone = [(4 << 20) + 4096 * i for i in range(3)]
+    a = world.run("work=verify mib=8", build=build).ready()
+    b = world.receive(build=build)
+    for gpa in gone:
+        a.poison(gpa)
+    a.migrate(b)
+    b.full_pass()
+    b.expect(gone)
+    b.sweep()
+    b.verdict(expected=3, seen=3)
+    for vmm in a, b:
+        world.ferry("quit", vmm.name)
+        equal(vmm.wait_end(), 0, "exit status")
+    check(b"ferry" not in os.read(fd, 1 << 20), "the pipe was not full")
+
+
 def test_output_closed(world):
-    """Whoever reads the console goes away: the guest works on."""
+    """The console can't be written: the guest keeps working."""
     a = world.run("work=verify mib=8", "--serial",
                   "file:/dev/full", cpus=2)
     b = world.receive()

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: MIT
 /*
- * fuzz_options.c - Whatever is typed after "ferry"
+ * fuzz_options.c - Arbitrary command lines
  *
- * The input is the arguments, each ended by a newline. What is accepted must
- * be within its limits.
+ * The input is the arguments, each ended by a newline. Accepted values must be
+ * within their limits.
  */
 
 #include <errno.h>
 #include <string.h>
 
 #include "fuzz.h"
+#include "vmm/base/limits.h"
+#include "vmm/base/runtime.h"
 #include "vmm/base/uri.h"
 #include "vmm/cli/options.h"
-#include "vmm/cli/options_value.h"
+#include "vmm/memory/ram.h"
 
 #define ARGS_MAX 24
 
-/* What the options let through must be a URI when it is used */
+/* A URI that the parser accepts must be accepted again where it is used */
 static void check_uri(const char *text)
 {
 	struct error err = { 0 };
@@ -27,16 +29,18 @@ static void check_uri(const char *text)
 
 static void check_options(const struct options *o)
 {
+	enum ram_backing b;
+
 	CHECK(o->cmd < CMDS && options_word(o->cmd));
 	if (o->name)
-		CHECK(name_valid(o->name));
+		CHECK(!runtime_check_name(o->name, NULL));
 	if (o->cmd == CMD_MIGRATE || o->cmd == CMD_RECEIVE)
 		check_uri(o->uri);
 	if (o->cmd == CMD_RUN) {
-		CHECK(o->cpus >= 1 && o->cpus <= CPUS_MAX);
+		CHECK(o->cpus >= 1 && o->cpus <= MACHINE_CPUS_MAX);
 		CHECK(o->memory >= RAM_SIZE_MIN && o->memory <= RAM_SIZE_MAX);
 		CHECK(o->memory % MIB == 0);
-		CHECK(o->ram < RAM_BACKINGS && o->kernel && o->append);
+		CHECK(!ram_backing_find(o->ram, &b) && o->kernel && o->append);
 	}
 	if (o->cmd == CMD_POISON)
 		CHECK(o->count && o->method);

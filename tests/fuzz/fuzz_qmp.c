@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * fuzz_qmp.c - Whatever a client sends to the control socket
+ * fuzz_qmp.c - Arbitrary bytes from a client of the control socket
  *
- * The bytes are cut into messages as the server does it, whole and in pieces:
- * both must find the same. Each message gets an answer that is JSON again, on one line.
+ * The bytes are split into messages as the server does it, at once and in
+ * pieces: both must find the same messages. Each message must get an answer
+ * that is JSON on one line.
  */
 
 #include <string.h>
@@ -50,7 +51,7 @@ static void answer(const struct dispatch *d, struct dispatch_client *from,
 	free(line);
 }
 
-/* The length of the first message when the bytes come in pieces */
+/* Length of the first message when the bytes arrive in pieces */
 static size_t by_pieces(const char *p, size_t n, size_t piece)
 {
 	struct qmp_frame f = { 0 };

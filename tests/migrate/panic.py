@@ -32,7 +32,7 @@ def test_paused_and_told(world):
     check_panicked(a)
     soon(lambda: [e["status"] for e in a.qmp.seen("STOP")],
          ["guest-panicked"], "states of STOP events")
-    a.said("the guest's kernel panicked; it is paused")
+    a.said("the guest's kernel panicked; the guest is paused")
     a.qmp.execute("cont")
     a.wait_line("panicked")
     equal(a.state(), "running", "state after cont")

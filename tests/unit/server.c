@@ -239,7 +239,7 @@ static size_t peek_line(int fd, char *buf, size_t size)
 		if (n <= 0)
 			return 0;
 		end = memchr(buf, '\n', n);
-		/* Peeking again gives the same until more has come */
+		/* Until more arrives, MSG_PEEK returns the same bytes */
 		if (!end && n == before)
 			usleep(1000);
 	} while (!end && (size_t)n < size);

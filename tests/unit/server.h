@@ -34,7 +34,7 @@ struct server {
 int server_setup(void **state);
 int server_teardown(void **state);
 
-/* Stop the loop; its thread is gone then */
+/* Stop the loop, and join its thread */
 void server_stop(struct server *s);
 
 /* Stop the loop, and close the control from this thread */
@@ -43,12 +43,12 @@ void server_close(struct server *s);
 /* Connected socket with a deadline of 10 s for each read and write */
 int raw_connect(const char *path);
 
-/* Write all of a text, without a newline behind */
+/* Write a text, without a newline after it */
 void raw_send(int fd, const char *text);
 
 /*
- * Next line as JSON, or NULL at the end of the connection. What comes after
- * the line stays in the socket.
+ * Next line as JSON, or NULL at the end of the connection. Bytes after the line
+ * stay in the socket.
  */
 json_t *raw_read(int fd);
 
@@ -61,10 +61,10 @@ const char *raw_error(int fd, const char *class);
 /* msg[outer][inner], which must be there */
 json_int_t raw_number(json_t *msg, const char *outer, const char *inner);
 
-/* The next message must be an answer that is no error, with this id */
+/* The next message must be an answer without error, with this id */
 void raw_expect_id(int fd, json_int_t id);
 
-/* Whatever came before, this connection works, and nothing is left to read */
+/* The connection must work, and have no unread input */
 void raw_expect_alive(int fd);
 
 #define SERVER_TEST(f)                                                       \

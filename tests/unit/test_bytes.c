@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* test_bytes.c - What is written is read back; what is not there is not read */
+/* test_bytes.c - Values are read back as written; no read passes the end */
 
 #include "unit.h"
 
@@ -74,7 +74,7 @@ static void past_the_end_is_zero_and_failure(void **state)
 	assert_int_equal(get_u32(&r), 0);
 	assert_true(r.failed);
 	assert_int_equal(r.pos, 0);
-	/* Once failed it stays so, even for what would have fitted */
+	/* After a failure, a read that would fit fails, too */
 	assert_int_equal(get_u8(&r), 0);
 	assert_null(get_bytes(&r, 1));
 	assert_false(reader_done(&r));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* test_client.c - The QMP client, and where it looks for its socket */
+/* test_client.c - The QMP client, and the path of its socket */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -34,7 +34,7 @@ static void open_bad(const char *path, int code, const char *word)
 {
 	struct error err = { 0 };
 
-	/* Only who is silent is to be given up soon: machines may be slow */
+	/* A short deadline only where no answer comes: the test may run slowly */
 	assert_null(qmp_open("src", path, code == ETIMEDOUT ? 100 : 10000,
 			     &err));
 	assert_int_equal(err.code, code);
@@ -58,7 +58,7 @@ static void commands_return_values(void **state)
 	qmp_close(q);
 }
 
-static void refusals_are_told_apart(void **state)
+static void refusals_have_codes(void **state)
 {
 	struct server *s = *state;
 	struct qmp_client *q = open_good(s->path);
@@ -129,7 +129,7 @@ static void a_descriptor_ends_the_wait(void **state)
 	close(fd);
 }
 
-/* The answer to a command that was given up is not taken for the next one's */
+/* A late answer is not taken for the answer to the next command */
 static void late_answers_are_dropped(void **state)
 {
 	struct server *s = *state;
@@ -168,7 +168,7 @@ static void the_end_is_noticed(void **state)
 	open_bad(s->path, ENOENT, "machine 'src' is not running here");
 }
 
-/* A socket whose owner answers each connection with a text, or not at all */
+/* A server that answers each connection with a text, or not at all */
 static int listen_at(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -212,7 +212,7 @@ static void expect_impostor(const char *path, const char *says, int code,
 	unlink(path);
 }
 
-static void impostors_are_found_out(void **state)
+static void impostors_are_detected(void **state)
 {
 	struct server *s = *state;
 	char path[80];
@@ -226,7 +226,7 @@ static void impostors_are_found_out(void **state)
 			"is this a ferry?");
 }
 
-static void silence_is_given_up(void **state)
+static void silence_times_out(void **state)
 {
 	struct server *s = *state;
 	char path[80];
@@ -287,14 +287,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SERVER_TEST(commands_return_values),
-		SERVER_TEST(refusals_are_told_apart),
+		SERVER_TEST(refusals_have_codes),
 		SERVER_TEST(long_answers_fit),
 		SERVER_TEST(events_wait_for_their_turn),
 		SERVER_TEST(a_descriptor_ends_the_wait),
 		SERVER_TEST(late_answers_are_dropped),
 		SERVER_TEST(the_end_is_noticed),
-		SERVER_TEST(impostors_are_found_out),
-		SERVER_TEST(silence_is_given_up),
+		SERVER_TEST(impostors_are_detected),
+		SERVER_TEST(silence_times_out),
 		SERVER_TEST(names_have_sockets),
 	};
 

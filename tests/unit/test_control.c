@@ -2,8 +2,8 @@
 /*
  * test_control.c - Commands and answers on the control socket
  *
- * The server runs in a thread; the clients here are bare sockets, so that
- * they can misbehave.
+ * The server runs in a thread; the clients are plain sockets, so that the
+ * tests can violate the protocol.
  */
 
 #include <setjmp.h>
@@ -76,7 +76,7 @@ static void ids_of_any_kind_come_back(void **state)
 	close(fd);
 }
 
-static void bad_json_ends_nothing(void **state)
+static void bad_json_ends_no_connection(void **state)
 {
 	static const char *const bad[] = {
 		"hello\n", "{\"execute\":}", "{\"execute\":\"echo\"\n",
@@ -169,7 +169,7 @@ static void commands_may_come_in_bits(void **state)
 	close(fd);
 }
 
-/* A command of exactly this many bytes, the last of which is its brace */
+/* A command of exactly @len bytes; the last one is its brace */
 static char *long_command(size_t len)
 {
 	static const char head[] = "{\"execute\":\"echo\",\"id\":6,"
@@ -261,7 +261,7 @@ static void half_closed_clients_get_answers(void **state)
 	close(fd);
 }
 
-static void one_too_many_is_turned_away(void **state)
+static void one_client_too_many_is_disconnected(void **state)
 {
 	struct server *s = *state;
 	int fds[64], fd, i;
@@ -315,7 +315,7 @@ static void late_answers_keep_the_order(void **state)
 	raw_send(fd, ECHO(1) SLOW(200, 2) ECHO(3) SLOW(1, 4) SLOW(0, 5)
 		 ECHO(6));
 	raw_expect_id(fd, 1);
-	raw_expect_alive(other);	/* not kept waiting */
+	raw_expect_alive(other);	/* answered meanwhile */
 	for (int id = 2; id <= 6; id++)
 		raw_expect_id(fd, id);
 	raw_expect_alive(fd);
@@ -353,7 +353,7 @@ static void half_closed_clients_get_late_answers(void **state)
 	close(fd);
 }
 
-static void who_is_owed_an_answer_may_go(void **state)
+static void a_client_that_is_owed_an_answer_may_disconnect(void **state)
 {
 	struct server *s = *state;
 	int fd = raw_ready(s->path), other = raw_ready(s->path);
@@ -362,7 +362,7 @@ static void who_is_owed_an_answer_may_go(void **state)
 	close(fd);
 	raw_send(other, SLOW(200, 2));
 	raw_expect_id(other, 2);	/* the first was answered by then */
-	/* And the server may go before the answer comes */
+	/* And the server may end before the answer is given */
 	raw_send(other, SLOW(2000, 3) ECHO(4));
 	usleep(20000);
 	server_close(s);
@@ -370,8 +370,8 @@ static void who_is_owed_an_answer_may_go(void **state)
 	close(other);
 }
 
-/* Whoever would carry it out may be gone when the server ends */
-static void what_waits_behind_the_last_answer_is_dropped(void **state)
+/* The module of a command may be freed already when the server ends */
+static void commands_after_the_last_answer_are_dropped(void **state)
 {
 	struct server *s = *state;
 	int fd = raw_ready(s->path);
@@ -394,7 +394,7 @@ int main(void)
 		SERVER_TEST(greeting_suits_qemus_clients),
 		SERVER_TEST(negotiation_comes_first),
 		SERVER_TEST(ids_of_any_kind_come_back),
-		SERVER_TEST(bad_json_ends_nothing),
+		SERVER_TEST(bad_json_ends_no_connection),
 		SERVER_TEST(bad_commands_are_explained),
 		SERVER_TEST(commands_may_come_all_at_once),
 		SERVER_TEST(commands_may_come_in_bits),
@@ -403,13 +403,13 @@ int main(void)
 		SERVER_TEST(a_line_without_end_is_refused),
 		SERVER_TEST(a_long_answer_is_no_backlog),
 		SERVER_TEST(half_closed_clients_get_answers),
-		SERVER_TEST(one_too_many_is_turned_away),
+		SERVER_TEST(one_client_too_many_is_disconnected),
 		SERVER_TEST(built_in_queries_answer),
 		SERVER_TEST(late_answers_keep_the_order),
 		SERVER_TEST(late_answers_may_be_errors),
 		SERVER_TEST(half_closed_clients_get_late_answers),
-		SERVER_TEST(who_is_owed_an_answer_may_go),
-		SERVER_TEST(what_waits_behind_the_last_answer_is_dropped),
+		SERVER_TEST(a_client_that_is_owed_an_answer_may_disconnect),
+		SERVER_TEST(commands_after_the_last_answer_are_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

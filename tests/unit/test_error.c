@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* test_error.c - The first cause wins, context goes in front, all is cut */
+/* test_error.c - The first cause is kept, context precedes it, text is cut */
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* test_events.c - Events on the control socket: to whom, and in which order */
+/* test_events.c - Events on the control socket: receivers, order, limits */
 
 #include <errno.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 
 #include "server.h"
 
-/* The next message must be event TEST with this number */
+/* The next message must be event TEST with number @n */
 static void expect_event(int fd, json_int_t n)
 {
 	json_t *msg = raw_read(fd);
@@ -118,7 +119,7 @@ static void events_of_a_thread_keep_their_order(void **state)
 	close(fd);
 }
 
-/* Read all that is there; true if the connection ended */
+/* Read all input; true if the connection ended */
 static bool read_to_end(int fd)
 {
 	char buf[65536];
@@ -130,7 +131,7 @@ static bool read_to_end(int fd)
 	return !n || errno == ECONNRESET;
 }
 
-static void who_never_reads_is_dropped(void **state)
+static void a_client_that_never_reads_is_disconnected(void **state)
 {
 	struct server *s = *state;
 	int deaf = raw_ready(s->path), fd = raw_ready(s->path), i;
@@ -140,7 +141,7 @@ static void who_never_reads_is_dropped(void **state)
 	assert_non_null(big);
 	memset(big, 'x', 60000);
 	big[60000] = '\0';
-	/* 6 MB: more than the backlog and what a socket holds */
+	/* 6 MB: more than the limit and the buffer of a socket */
 	for (i = 0; i < 100; i++) {
 		control_event(s->control, "BIG", json_pack("{s:s}", "x", big));
 		msg = raw_read(fd);
@@ -159,7 +160,7 @@ static void closing_flushes_and_removes(void **state)
 	struct server *s = *state;
 	int fd = raw_ready(s->path);
 
-	/* One while the loop runs, one that it never sees */
+	/* One while the loop runs, one after it ended */
 	emit(s, 1);
 	server_stop(s);
 	emit(s, 2);
@@ -171,7 +172,45 @@ static void closing_flushes_and_removes(void **state)
 	close(fd);
 }
 
-static void nobody_is_told_nothing(void **state)
+static void wait_sem(void *arg)
+{
+	while (sem_wait(arg))
+		;
+}
+
+/*
+ * The main thread is busy, and more events come than the queue holds: no call
+ * waits, a client that reads stays connected, and learns how many were lost.
+ */
+static void a_burst_is_bounded_and_never_blocks(void **state)
+{
+	enum { MORE = 1000 };
+	struct server *s = *state;
+	int fd = raw_ready(s->path), n;
+	json_t *msg;
+	sem_t busy;
+
+	sem_init(&busy, 0, 0);
+	assert_int_equal(loop_post(s->loop, wait_sem, &busy), 0);
+	for (n = 0; n < CONTROL_EVENTS_MAX + MORE; n++)
+		emit(s, n);
+	sem_post(&busy);
+	for (n = 0; n < CONTROL_EVENTS_MAX; n++)
+		expect_event(fd, n);
+	msg = raw_read(fd);
+	assert_string_equal(json_string_value(json_object_get(msg, "event")),
+			    "FERRY_EVENTS_LOST");
+	assert_int_equal(raw_number(msg, "data", "count"), MORE);
+	json_decref(msg);
+	emit(s, n);
+	expect_event(fd, n);
+	raw_expect_alive(fd);
+	close(fd);
+	server_stop(s);
+	sem_destroy(&busy);
+}
+
+static void events_without_a_control_are_freed(void **state)
 {
 	(void)state;
 	control_event(NULL, "TEST", json_pack("{s:i}", "n", 1));
@@ -186,9 +225,10 @@ int main(void)
 		SERVER_TEST(events_wait_for_negotiation),
 		SERVER_TEST(a_command_can_send_events),
 		SERVER_TEST(events_of_a_thread_keep_their_order),
-		SERVER_TEST(who_never_reads_is_dropped),
+		SERVER_TEST(a_client_that_never_reads_is_disconnected),
 		SERVER_TEST(closing_flushes_and_removes),
-		cmocka_unit_test(nobody_is_told_nothing),
+		SERVER_TEST(a_burst_is_bounded_and_never_blocks),
+		cmocka_unit_test(events_without_a_control_are_freed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* test_options.c - What command lines mean, and what is said of wrong ones */
+/* test_options.c - Parsing of command lines, and errors for wrong ones */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -12,13 +12,15 @@
 
 #include <cmocka.h>
 
+#include "vmm/base/runtime.h"
+#include "vmm/base/units.h"
 #include "vmm/cli/options.h"
-#include "vmm/cli/options_table.h"
 #include "vmm/cli/options_value.h"
+#include "vmm/memory/ram.h"
 
 #define WORDS_MAX 24
 
-/* A command line as one writes it; '_' stands for an empty word */
+/* A command line as the user types it; '_' stands for an empty word */
 struct line {
 	char copy[400];
 	char *argv[WORDS_MAX];
@@ -39,7 +41,7 @@ static void split(struct line *l, const char *text)
 	l->argv[l->argc] = NULL;
 }
 
-/* Parse a good line; the result points into a buffer that the next reuses */
+/* Parse a valid line; the next call overwrites what the result points to */
 static struct options good(const char *text)
 {
 	static struct line l;
@@ -53,7 +55,7 @@ static struct options good(const char *text)
 	return o;
 }
 
-/* Parse a bad line; what is said must hold a word */
+/* Parse an invalid line; the error text must contain @word */
 static void bad(const char *text, int code, const char *word)
 {
 	struct error err = { 0 };
@@ -81,10 +83,10 @@ static void run_has_defaults(void **state)
 	assert_string_equal(o.append, "");
 	assert_int_equal(o.memory, 128 * MIB);
 	assert_int_equal(o.cpus, 1);
-	assert_int_equal(o.ram, RAM_ANON);
+	assert_string_equal(o.ram, "anon");
 	assert_string_equal(o.cpu, "host");
 	assert_string_equal(o.cpu_vendor, "host");
-	assert_int_equal(o.serial, SERIAL_STDIO);
+	assert_string_equal(o.serial, "stdio");
 	assert_false(o.paused);
 	assert_null(o.control);
 	assert_null(o.log);
@@ -101,18 +103,17 @@ static void run_takes_everything(void **state)
 	assert_string_equal(o.name, "a.b-c_1");
 	assert_int_equal(o.memory, GIB);
 	assert_int_equal(o.cpus, 64);
-	assert_int_equal(o.ram, RAM_MEMFD);
+	assert_string_equal(o.ram, "memfd");
 	assert_string_equal(o.append, "verify=64");
 	assert_true(o.paused);
-	assert_int_equal(o.serial, SERIAL_FILE);
-	assert_string_equal(o.serial_path, "out");
+	assert_string_equal(o.serial, "file:out");
 	assert_string_equal(o.log, "l");
 	assert_string_equal(o.control, "/c.sock");
 	o = good("run --name a --kernel k --cpu baseline --cpu-vendor intel");
 	assert_string_equal(o.cpu, "baseline");
 	assert_string_equal(o.cpu_vendor, "intel");
-	assert_int_equal(good("run --name a --kernel k --serial none").serial,
-			 SERIAL_NONE);
+	o = good("run --name a --kernel k --serial none");
+	assert_string_equal(o.serial, "none");
 }
 
 static void run_refuses(void **state)
@@ -130,10 +131,16 @@ static void run_refuses(void **state)
 	bad("run --name n --kernel k --memory 20481K", EINVAL, "whole number");
 	bad("run --name n --kernel k --ram swap", EINVAL,
 	    "use anon, memfd or hugetlb");
-	assert_int_equal(good("run --name n --kernel k --ram hugetlb").ram,
-			 RAM_HUGETLB);
-	assert_false(good("receive --name n unix:/u").ram_given);
-	assert_true(good("receive --name n --ram anon unix:/u").ram_given);
+	assert_string_equal(good("run --name n --kernel k --ram hugetlb").ram,
+			    "hugetlb");
+	assert_null(good("receive --name n unix:/u").ram);
+	assert_string_equal(good("receive --name n --ram anon unix:/u").ram,
+			    "anon");
+	bad("run --name n --kernel k --ram or", EINVAL, "'or'");
+	bad("run --name n --kernel k --ram anonymous", EINVAL, "'anonymous'");
+	bad("run --name n --kernel k --ram ano", EINVAL, "'ano'");
+	bad("run --name n --kernel k --ram _", EINVAL, "''");
+	bad("run --name n --kernel k --serial file", EINVAL, "'file'");
 	bad("run --name n --kernel k --ram disk", EINVAL, "'disk'");
 	bad("run --name n --kernel k --cpu max", EINVAL, "host or baseline");
 	bad("run --name n --kernel k --cpu-vendor via", EINVAL, "intel");
@@ -182,18 +189,18 @@ static void migrate_takes_name_and_uri(void **state)
 
 	bad("migrate", EINVAL, "NAME is missing");
 	bad("migrate src", EINVAL, "the URI is missing");
-	bad("migrate tcp:h:1", EINVAL, "'tcp:h:1' is no name");
+	bad("migrate tcp:h:1", EINVAL, "'tcp:h:1' is not a valid");
 	bad("migrate src exec:cat", EINVAL, "'exec:cat'");
 	bad("migrate src tcp:h:1 more", EINVAL, "'more'");
 }
 
-static void uris_are_looked_at(void **state)
+static void uris_are_checked(void **state)
 {
 	(void)state;
 	assert_string_equal(good("migrate s tcp:[::1]:80").uri, "tcp:[::1]:80");
 	bad("migrate s tcp:", EINVAL, "the port is missing");
 	bad("migrate s tcp:host", EINVAL, "the port is missing");
-	bad("migrate s tcp::80", EINVAL, "names no host");
+	bad("migrate s tcp::80", EINVAL, "names no destination host");
 	bad("migrate s tcp:host:", EINVAL, "the port is missing");
 	bad("migrate s unix:", EINVAL, "the path must");
 }
@@ -314,19 +321,36 @@ static char *usage_of(enum subcommand cmd)
 
 static void usage_has_every_option(void **state)
 {
-	const struct option_def *d;
+	const char *name;
 	char *text, option[40];
+	unsigned i, cmds;
 	int cmd;
 
 	(void)state;
 	for (cmd = 0; cmd < CMDS; cmd++) {
 		text = usage_of(cmd);
-		for (d = option_defs; d->name && cmd != CMD_HELP; d++) {
-			snprintf(option, sizeof(option), "  --%s ", d->name);
+		for (i = 0; (name = options_find(i, &cmds)) &&
+			    cmd != CMD_HELP; i++) {
+			snprintf(option, sizeof(option), "  --%s ", name);
 			assert_int_equal(strstr(text, option) != NULL,
-					 (d->cmds >> cmd & 1) != 0);
+					 (cmds >> cmd & 1) != 0);
 		}
+		assert_true(i > 20 || cmd == CMD_HELP);
 		free(text);
+	}
+}
+
+/* --ram accepts the names of all kinds of RAM */
+static void ram_kinds_are_those_of_the_machine(void **state)
+{
+	enum ram_backing b;
+	char line[60];
+
+	(void)state;
+	for (b = 0; b < RAM_BACKINGS; b++) {
+		snprintf(line, sizeof(line), "run --name n --kernel k --ram %s",
+			 ram_backing_name(b));
+		good(line);
 	}
 }
 
@@ -399,22 +423,22 @@ static void wrong_sizes_are_refused(void **state)
 
 static void names_are_checked(void **state)
 {
-	char name[NAME_MAX_LEN + 2];
+	char name[RUNTIME_NAME_MAX + 2];
 
 	(void)state;
-	assert_true(name_valid("a"));
-	assert_true(name_valid("Web-1.example_org"));
-	assert_false(name_valid(""));
-	assert_false(name_valid("a b"));
-	assert_false(name_valid("../x"));
-	assert_false(name_valid("-x"));
-	assert_false(name_valid("\xc3\xa9"));
+	assert_int_equal(runtime_check_name("a", NULL), 0);
+	assert_int_equal(runtime_check_name("Web-1.example_org", NULL), 0);
+	assert_int_equal(runtime_check_name("", NULL), -EINVAL);
+	assert_int_equal(runtime_check_name("a b", NULL), -EINVAL);
+	assert_int_equal(runtime_check_name("../x", NULL), -EINVAL);
+	assert_int_equal(runtime_check_name("-x", NULL), -EINVAL);
+	assert_int_equal(runtime_check_name("\xc3\xa9", NULL), -EINVAL);
 	memset(name, 'n', sizeof(name));
-	name[NAME_MAX_LEN] = '\0';
-	assert_true(name_valid(name));
-	name[NAME_MAX_LEN] = 'n';
-	name[NAME_MAX_LEN + 1] = '\0';
-	assert_false(name_valid(name));
+	name[RUNTIME_NAME_MAX] = '\0';
+	assert_int_equal(runtime_check_name(name, NULL), 0);
+	name[RUNTIME_NAME_MAX] = 'n';
+	name[RUNTIME_NAME_MAX + 1] = '\0';
+	assert_int_equal(runtime_check_name(name, NULL), -EINVAL);
 }
 
 int main(void)
@@ -425,7 +449,7 @@ int main(void)
 		cmocka_unit_test(run_refuses),
 		cmocka_unit_test(receive_needs_name_and_uri),
 		cmocka_unit_test(migrate_takes_name_and_uri),
-		cmocka_unit_test(uris_are_looked_at),
+		cmocka_unit_test(uris_are_checked),
 		cmocka_unit_test(poison_takes_pages),
 		cmocka_unit_test(dump_takes_a_file),
 		cmocka_unit_test(simple_commands_take_a_name),
@@ -433,6 +457,7 @@ int main(void)
 		cmocka_unit_test(help_is_found),
 		cmocka_unit_test(usage_has_every_option),
 		cmocka_unit_test(usage_has_every_command),
+		cmocka_unit_test(ram_kinds_are_those_of_the_machine),
 		cmocka_unit_test(usage_fits_a_terminal),
 		cmocka_unit_test(sizes_are_powers_of_1024),
 		cmocka_unit_test(wrong_sizes_are_refused),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* test_qmp.c - Where messages end, what they look like, which arguments fit */
+/* test_qmp.c - End and format of messages, check of arguments */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#include "vmm/control/control_args.h"
+#include "vmm/control/control_dispatch.h"
 #include "vmm/control/qmp.h"
 
-/* Length of the first message, given all at once and given byte by byte */
+/* Length of the first message: parsed at once, and byte by byte */
 static size_t frame(const char *text)
 {
 	struct qmp_frame whole = { 0 }, bits = { 0 };
@@ -110,7 +110,7 @@ static void check(const char *spec, const char *args, const char *word)
 	int rc;
 
 	assert_non_null(value);
-	rc = control_args_check(spec, value, &err);
+	rc = dispatch_check_args(spec, value, &err);
 	json_decref(value);
 	assert_int_equal(rc, word ? -EINVAL : 0);
 	if (word && !strstr(err.text, word))

@@ -62,11 +62,11 @@ static void refusals_say_why(void **state)
 	static const struct {
 		const char *text, *words;
 	} bad[] = {
-		{ "", "is no URI" },
-		{ "tcp", "is no URI" },
-		{ "localhost:4444", "is no URI" },
-		{ "TCP:localhost:4444", "is no URI" },
-		{ "exec:cat", "is no URI" },
+		{ "", "is not a URI" },
+		{ "tcp", "is not a URI" },
+		{ "localhost:4444", "is not a URI" },
+		{ "TCP:localhost:4444", "is not a URI" },
+		{ "exec:cat", "is not a URI" },
 		{ "tcp:", "port" },
 		{ "tcp:localhost", "port" },
 		{ "tcp:localhost:", "port" },
@@ -94,7 +94,7 @@ static void refusals_say_why(void **state)
 	}
 }
 
-/* What is told to people is what they could have typed */
+/* uri_text() gives a text that uri_parse() accepts */
 static void as_it_was_typed(void **state)
 {
 	static const char *const good[] = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* test_words.c - Every state has its words, and they are libvirt's own */
+/* test_words.c - Every state has names, and they are libvirt's */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +32,7 @@ static void expect(enum run_state state, enum run_reason reason,
 
 #define NAMED(s, r) "VIR_DOMAIN_" s, "VIR_DOMAIN_" s "_" r
 
-static void postcopy_is_told_apart(void **state)
+static void postcopy_has_its_own_reasons(void **state)
 {
 	(void)state;
 	expect(RUN_RUNNING, WHY_POSTCOPY, (struct domain_words){
@@ -82,7 +82,7 @@ static void a_life_has_its_words(void **state)
 	       VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_SHUTDOWN, false });
 }
 
-/* A reason's name must go with its state's, and only "running" may run */
+/* A reason belongs to its state, and only "running" has running vCPUs */
 static void every_pair_makes_sense(void **state)
 {
 	struct domain_words w;
@@ -187,7 +187,7 @@ static void job_keys_are_all_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(postcopy_is_told_apart),
+		cmocka_unit_test(postcopy_has_its_own_reasons),
 		cmocka_unit_test(a_life_has_its_words),
 		cmocka_unit_test(every_pair_makes_sense),
 		cmocka_unit_test(states_differ_in_qemus_words),

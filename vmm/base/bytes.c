@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* bytes.c - Growing byte strings, and careful reading of them */
+/* bytes.c - Byte strings that grow, and bounds-checked reading of them */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
 
-static uint8_t *grow(struct writer *w, size_t n)
+static uint8_t *writer_grow(struct writer *w, size_t n)
 {
 	size_t cap = w->cap ? w->cap : 256;
 	uint8_t *p;
@@ -31,7 +31,7 @@ static uint8_t *grow(struct writer *w, size_t n)
 
 static void put_le(struct writer *w, uint64_t v, unsigned size)
 {
-	uint8_t *p = grow(w, size);
+	uint8_t *p = writer_grow(w, size);
 
 	for (unsigned i = 0; p && i < size; i++, v >>= 8)
 		p[i] = (uint8_t)v;
@@ -44,13 +44,13 @@ void put_u64(struct writer *w, uint64_t v)	{ put_le(w, v, 8); }
 
 void put_bytes(struct writer *w, const void *p, size_t n)
 {
-	uint8_t *to = n ? grow(w, n) : NULL;
+	uint8_t *to = n ? writer_grow(w, n) : NULL;
 
 	if (to)
 		memcpy(to, p, n);
 }
 
-/* x86 hosts are little endian: a member's first bytes are its low ones */
+/* An x86 host is little endian: members are copied as they are */
 void put_fields(struct writer *w, const struct field *f, size_t n,
 		const void *base)
 {

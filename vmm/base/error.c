@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* error.c - An error as a person will read it */
+/* error.c - The cause of a failure, as text for the user */
 
 #include <stdarg.h>
 #include <stdio.h>

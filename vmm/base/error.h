@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * error.h - An error as a person will read it
+ * error.h - The cause of a failure, as text for the user
  *
- * Functions that can fail for reasons a user should read take a
- * struct error * last. The one that knows the cause sets the text, once;
- * callers pass it up untouched, and whoever faces the user (main, a control
- * command, the peer) prints it. The first cause wins: setting an error that
- * is set already changes nothing.
+ * A function that can fail for a reason that the user should read takes a
+ * struct error * as its last argument. The function that knows the cause sets
+ * the text, once; callers pass the error up unchanged, and main, a control
+ * command or the peer prints it. The first cause is kept: error_set() on an
+ * error that is set already changes nothing.
  */
 #ifndef FERRY_ERROR_H
 #define FERRY_ERROR_H
@@ -16,9 +16,9 @@
 #define ERROR_TEXT_MAX 400
 
 /**
- * struct error - What went wrong, and what to do about it
- * @code:	positive errno value, 0 if nothing is wrong
- * @text:	one line, without a "ferry: " in front or a newline behind
+ * struct error - The cause of a failure
+ * @code:	positive errno value, 0 if nothing failed
+ * @text:	one line, without "ferry: " and without a newline
  */
 struct error {
 	int code;
@@ -27,7 +27,7 @@ struct error {
 
 /**
  * error_set() - Record a cause, unless one is recorded already
- * @err:	where to; NULL to drop the text
+ * @err:	the error; NULL drops the text
  * @code:	positive errno value
  * @fmt:	printf format of the text
  *
@@ -37,7 +37,7 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /**
- * error_prefix() - Put context in front of a recorded cause
+ * error_prefix() - Put context before a recorded cause
  * @err:	a set error, or NULL
  * @fmt:	printf format of the context, without the ": "
  *
@@ -47,7 +47,7 @@ int error_prefix(struct error *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /**
- * error_clear() - Forget a cause that was dealt with
+ * error_clear() - Remove a recorded cause
  * @err:	the error, or NULL
  */
 void error_clear(struct error *err);

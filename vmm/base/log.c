@@ -1,39 +1,239 @@
 // SPDX-License-Identifier: MIT
-/* log.c - Lines for the person at the terminal */
+/*
+ * log.c - Messages to the user, one line each
+ *
+ * Standard error and the log file are two sinks, each with its own queue and
+ * thread, so that one of them that blocks does not hold up the other.
+ *
+ * The queue is a bounded ring for many producers and one consumer (D. Vyukov,
+ * "Bounded MPMC queue"). Each slot has a turn number. A producer may fill slot
+ * i % LOG_QUEUE when the slot's turn is i, and claims it by moving @tail from i
+ * to i + 1; it then writes the line and sets the turn to i + 1. The consumer
+ * reads the slot when its turn is i + 1, and sets the turn to i + LOG_QUEUE,
+ * which is the next producer's. If the turn is still less than i, the slot was
+ * not read since the ring went round: the queue is full. No thread ever waits
+ * for a producer that was preempted halfway, except the consumer.
+ */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <semaphore.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "thread.h"
 
-/* Set once by log_open(), before any thread is started */
+#define LINE_MAX_LEN	700
+
+struct log_slot {
+	atomic_uint turn;
+	unsigned dropped;	/* lines dropped just before this one */
+	size_t len;
+	char text[LINE_MAX_LEN];
+};
+
+/**
+ * struct log_sink - Where lines are written
+ * @fd:		descriptor, or -1
+ * @broken:	a write failed, which was reported: only @writer uses it
+ * @running:	@writer exists: lines are queued
+ * @stop:	@writer ends when the queue is empty
+ * @filled:	posted for each line queued, and for @stop
+ * @writer:	thread that consumes the queue
+ * @tail:	lines ever queued
+ * @head:	lines ever taken: only @writer uses it
+ * @dropped:	lines dropped since the last line that was queued
+ * @ring:	the queue
+ */
+struct log_sink {
+	int fd;
+	bool broken;
+	atomic_bool running, stop;
+	sem_t filled;
+	pthread_t writer;
+	atomic_uint tail, dropped;
+	unsigned head;
+	struct log_slot ring[LOG_QUEUE];
+};
+
+/* Set by log_open(), before other threads exist */
 static char log_prefix[80] = "ferry: ";
-static int log_fd = -1;
+
+enum { SINK_STDERR, SINK_FILE, SINKS };
+
+static struct log_sink log_sinks[SINKS] = {
+	{ .fd = STDERR_FILENO }, { .fd = -1 },
+};
 
 int log_open(const char *name, const char *path)
 {
+	struct log_sink *file = &log_sinks[SINK_FILE];
+
 	if (name)
 		snprintf(log_prefix, sizeof(log_prefix), "ferry %s: ", name);
 	if (!path)
 		return 0;
 
-	log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	return log_fd < 0 ? -errno : 0;
+	file->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	return file->fd < 0 ? -errno : 0;
+}
+
+static void sink_write(struct log_sink *s, const char *text, size_t n)
+{
+	while (n) {
+		ssize_t done = write(s->fd, text, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		/* A process that shares the terminal made it non-blocking */
+		if (done < 0 && errno == EAGAIN) {
+			poll(&(struct pollfd){ s->fd, POLLOUT, 0 }, 1, -1);
+			continue;
+		}
+		if (done < 0) {
+			if (s == &log_sinks[SINK_FILE] && !s->broken)
+				log_line("cannot write the log file: %m");
+			s->broken = true;
+			return;
+		}
+		text += done;
+		n -= (size_t)done;
+	}
+}
+
+static void sink_queue(struct log_sink *s, const char *text, size_t n)
+{
+	unsigned i = atomic_load(&s->tail);
+	struct log_slot *slot;
+	int ahead;
+
+	for (;;) {
+		slot = &s->ring[i % LOG_QUEUE];
+		ahead = (int)(atomic_load(&slot->turn) - i);
+		if (ahead < 0) {
+			atomic_fetch_add(&s->dropped, 1);
+			return;
+		}
+		if (ahead)
+			i = atomic_load(&s->tail);
+		else if (atomic_compare_exchange_weak(&s->tail, &i, i + 1))
+			break;
+	}
+	slot->dropped = atomic_exchange(&s->dropped, 0);
+	slot->len = n;
+	memcpy(slot->text, text, n);
+	atomic_store(&slot->turn, i + 1);
+	sem_post(&s->filled);
+}
+
+static void sink_report_dropped(struct log_sink *s, unsigned dropped)
+{
+	char text[120];
+
+	if (dropped)
+		sink_write(s, text, (size_t)snprintf(text, sizeof(text),
+			   "%s%u messages dropped: they came faster than they were read\n",
+			   log_prefix, dropped));
+}
+
+/* Return: false if no line is queued */
+static bool sink_write_next(struct log_sink *s)
+{
+	struct log_slot *slot = &s->ring[s->head % LOG_QUEUE];
+
+	if (atomic_load(&slot->turn) != s->head + 1)
+		return false;
+	sink_report_dropped(s, slot->dropped);
+	sink_write(s, slot->text, slot->len);
+	atomic_store(&slot->turn, s->head + LOG_QUEUE);
+	s->head++;
+	return true;
+}
+
+static void *sink_main(void *arg)
+{
+	struct log_sink *s = arg;
+
+	for (;;) {
+		while (sem_wait(&s->filled))
+			;
+		while (sink_write_next(s))
+			;
+		sink_report_dropped(s, atomic_exchange(&s->dropped, 0));
+		if (atomic_load(&s->stop) &&
+		    atomic_load(&s->tail) == s->head)
+			return NULL;
+	}
+}
+
+/* In a child of fork(2) the writers do not exist */
+static void log_forked(void)
+{
+	for (unsigned i = 0; i < SINKS; i++)
+		log_sinks[i].running = false;
+}
+
+static int sink_start(struct log_sink *s)
+{
+	int rc;
+
+	if (s->fd < 0 || s->running)
+		return 0;
+	for (unsigned i = 0; i < LOG_QUEUE; i++)
+		s->ring[i].turn = i;
+	s->head = 0;
+	s->tail = 0;
+	s->dropped = 0;
+	s->stop = false;
+	sem_init(&s->filled, 0, 0);
+	rc = thread_start(&s->writer, "log", sink_main, s);
+	s->running = !rc;
+	return rc;
+}
+
+int log_start(void)
+{
+	static bool registered;
+	int rc = registered ? 0 : -pthread_atfork(NULL, NULL, log_forked);
+
+	registered = registered || !rc;
+	for (unsigned i = 0; !rc && i < SINKS; i++)
+		rc = sink_start(&log_sinks[i]);
+	return rc;
+}
+
+void log_stop(void)
+{
+	for (unsigned i = 0; i < SINKS; i++) {
+		struct log_sink *s = &log_sinks[i];
+
+		if (!atomic_exchange(&s->running, false))
+			continue;
+		s->stop = true;
+		sem_post(&s->filled);
+		/* A descriptor that blocked would block a direct write, too */
+		if (thread_finish(s->writer, LOG_FLUSH_MS))
+			s->fd = -1;
+		sem_destroy(&s->filled);
+	}
 }
 
 void log_line(const char *fmt, ...)
 {
 	int saved = errno;
-	char line[700];
+	char line[LINE_MAX_LEN];
 	va_list ap;
 	int n, m;
 
 	n = snprintf(line, sizeof(line), "%s", log_prefix);
 	va_start(ap, fmt);
-	m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
 	va_end(ap);
 
 	n += m < 0 ? 0 : m;
@@ -41,14 +241,13 @@ void log_line(const char *fmt, ...)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';
 
-	/* One write, so that lines of several threads don't interleave */
-	if (write(STDERR_FILENO, line, n) < 0 && log_fd < 0) {
-		errno = saved;
-		return;
+	for (unsigned i = 0; i < SINKS; i++) {
+		struct log_sink *s = &log_sinks[i];
+
+		if (atomic_load(&s->running))
+			sink_queue(s, line, (size_t)n);
+		else if (s->fd >= 0)
+			sink_write(s, line, (size_t)n);
 	}
-	/* A full disk must not stop a migration: the line is on stderr */
-	if (log_fd >= 0 && write(log_fd, line, n) < 0)
-		dprintf(STDERR_FILENO, "%scannot write the log: %m\n",
-			log_prefix);
 	errno = saved;
 }

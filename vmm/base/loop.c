@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * loop.c - The main thread's event loop, and the way into it
+ * loop.c - The main thread's event loop, and calls into it from other threads
  *
  * libevent is used without its thread support: only the main thread ever
  * calls it. Other threads append to a list under a mutex and write to an
- * eventfd, which is the one event that is always there. The write is made
- * after the mutex is dropped, so that the main thread does not wake up just
- * to wait for it.
+ * eventfd, an event that is always registered. The write follows the unlock,
+ * so that the main thread does not wake up only to wait for the mutex.
  *
  * The main thread takes the whole list at once and runs it unlocked. What a
- * function posts while it runs goes on a new list, for the next turn: other
- * events get theirs in between.
+ * posted function posts goes on a new list, which runs after other events.
  */
 
 #include <errno.h>
@@ -24,8 +22,9 @@
 #include <event2/event.h>
 
 #include "loop.h"
+#include "thread.h"
 
-/* One call that was posted */
+/* A posted call */
 struct post {
 	struct post *next;
 	loop_fn *fn;
@@ -37,20 +36,14 @@ struct loop {
 	struct event *wake;
 	int fd;
 
-	pthread_mutex_t lock;	/* guards what follows; innermost */
+	pthread_mutex_t lock;	/* protects all below; innermost */
 	struct post *first;
 	struct post **last;
 	bool stopped;
 	int status;
 };
 
-/**
- * loop_take() - Take all that was posted off the loop
- * @l:		the loop
- * @stopped:	whether loop_stop() was called before now; may be NULL
- *
- * Return: the list in the order of posting, or NULL
- */
+/* Take the list of posted calls; *stopped: loop_stop() was called before */
 static struct post *loop_take(struct loop *l, bool *stopped)
 {
 	struct post *list;
@@ -65,10 +58,7 @@ static struct post *loop_take(struct loop *l, bool *stopped)
 	return list;
 }
 
-/**
- * loop_call() - Call everything on a list, and free it
- * @list:	from loop_take()
- */
+/* Make the calls of a list, and free it */
 static void loop_call(struct post *list)
 {
 	struct post *next;
@@ -80,25 +70,15 @@ static void loop_call(struct post *list)
 	}
 }
 
-/**
- * loop_wake() - Make loop_on_wake() run soon
- * @l:		the loop
- */
 static void loop_wake(struct loop *l)
 {
 	uint64_t one = 1;
 
-	/* Full (EAGAIN) means that it is readable, which is all we want */
+	/* EAGAIN: the counter is full, so the eventfd is readable anyway */
 	while (write(l->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
 
-/**
- * loop_on_wake() - The eventfd is readable
- * @fd:		the eventfd
- * @what:	EV_READ
- * @arg:	the loop
- */
 static void loop_on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
@@ -106,7 +86,7 @@ static void loop_on_wake(evutil_socket_t fd, short what, void *arg)
 	bool stopped;
 
 	(void)what;
-	/* Before the list is taken: a post after that wakes us again */
+	/* Read before the list is taken: a later post wakes the loop again */
 	while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
 		;
 
@@ -115,23 +95,17 @@ static void loop_on_wake(evutil_socket_t fd, short what, void *arg)
 		event_base_loopbreak(l->base);
 }
 
-/**
- * loop_setup() - Make the parts of a loop
- * @l:		zeroed loop, with @fd -1
- * @err:	why not
- *
- * Return: 0, or -errno with what was made left in @l
- */
+/* @l: zeroed, with @fd -1; loop_free() frees what was created */
 static int loop_setup(struct loop *l, struct error *err)
 {
 	l->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->fd < 0)
-		return error_set(err, errno, "cannot make an eventfd: %m");
+		return error_set(err, errno, "cannot create an eventfd: %m");
 
 	l->base = event_base_new();
 	if (!l->base)
 		return error_set(err, ENOMEM,
-				 "libevent cannot make an event base");
+				 "libevent cannot create an event base");
 
 	l->wake = event_new(l->base, l->fd, EV_READ | EV_PERSIST,
 			    loop_on_wake, l);
@@ -146,12 +120,12 @@ struct loop *loop_new(struct error *err)
 	struct loop *l = calloc(1, sizeof(*l));
 
 	if (!l) {
-		error_set(err, ENOMEM, "no memory for the event loop");
+		error_set(err, ENOMEM, "out of memory for the event loop");
 		return NULL;
 	}
 	l->fd = -1;
 	l->last = &l->first;
-	pthread_mutex_init(&l->lock, NULL);
+	thread_mutex_init(&l->lock);
 
 	if (loop_setup(l, err)) {
 		loop_free(l);
@@ -215,7 +189,7 @@ void loop_drain(struct loop *l)
 {
 	struct post *list;
 
-	/* What runs here may post again */
+	/* A posted call may post another */
 	while ((list = loop_take(l, NULL)))
 		loop_call(list);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * loop.h - The main thread's event loop, and the way into it
+ * loop.h - The main thread's event loop, and calls into it from other threads
  *
  * libevent runs everything that is not a hot path: control connections,
  * timers, signals. Only the main thread uses the event_base; every other
- * thread hands it work with loop_post(). Callbacks are short and never wait
+ * thread posts calls to it with loop_post(). Callbacks are short and never wait
  * for a peer or for guest memory.
  */
 #ifndef FERRY_LOOP_H
@@ -18,15 +18,15 @@ struct loop;
 typedef void loop_fn(void *arg);
 
 /**
- * loop_new() - Make the loop
- * @err:	why not
+ * loop_new() - Create the loop
+ * @err:	the cause of a failure
  *
  * Return: the loop, to be freed with loop_free(), or NULL
  */
 struct loop *loop_new(struct error *err);
 
 /**
- * loop_base() - The libevent base, for control and for timers
+ * loop_base() - The libevent base, for sockets, timers and signals
  * @l:		the loop
  *
  * Return: the base; only the main thread may use it
@@ -34,15 +34,15 @@ struct loop *loop_new(struct error *err);
 struct event_base *loop_base(struct loop *l);
 
 /**
- * loop_post() - Have the main thread call a function soon
+ * loop_post() - Have the main thread call a function
  * @l:		the loop
- * @fn:		what to call; calls keep the order they were posted in
- * @arg:	its argument, which @fn owns from then on
+ * @fn:		called in the order of posting
+ * @arg:	its argument, owned by @fn from now on
  *
- * Safe from any thread. What is posted after the loop ended is called by
- * loop_free(), so that @arg is never lost.
+ * Any thread; never blocks. A call that is posted after the loop ended is made
+ * by loop_drain() or loop_free(), so that @arg is never lost.
  *
- * Return: 0, -ENOMEM
+ * Return: 0, -ENOMEM: then @fn is not called
  */
 int loop_post(struct loop *l, loop_fn *fn, void *arg);
 
@@ -57,20 +57,20 @@ int loop_run(struct loop *l);
 /**
  * loop_stop() - End loop_run() after the current callbacks
  * @l:		the loop
- * @status:	what loop_run() returns; the first call's status wins
+ * @status:	returned by loop_run(); only the first call sets it
  *
- * Safe from any thread.
+ * Any thread.
  */
 void loop_stop(struct loop *l, int status);
 
 /**
- * loop_drain() - Run what was posted behind the end of loop_run()
+ * loop_drain() - Make the calls that were posted after loop_run() ended
  * @l:		the loop
  */
 void loop_drain(struct loop *l);
 
 /**
- * loop_free() - Run what is still posted, and free the loop
+ * loop_free() - Make the calls that are still posted, and free the loop
  * @l:		the loop, or NULL
  */
 void loop_free(struct loop *l);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * outfile.c - A file that is there whole or not at all
+ * outfile.c - An output file that appears complete or not at all
  *
- * SIGXFSZ must be ignored by the program: a limit on the size of files is an
- * error here, and not the end.
+ * The program must ignore SIGXFSZ, so that the limit on the size of a file is
+ * an error of write(2) and does not end the process.
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #include "outfile.h"
 
-static int failed(const struct outfile *f, const char *what,
+static int outfile_failed(const struct outfile *f, const char *what,
 		  struct error *err)
 {
 	int e = errno;
@@ -25,8 +25,8 @@ static int failed(const struct outfile *f, const char *what,
 			 strerrordesc_np(e));
 }
 
-/* Where a link leads; the file itself if there is none yet */
-static int resolve(struct outfile *f, const char *path, struct error *err)
+/* Set f->path: the target of a symbolic link, or @path itself */
+static int resolve_path(struct outfile *f, const char *path, struct error *err)
 {
 	struct stat st;
 
@@ -36,20 +36,21 @@ static int resolve(struct outfile *f, const char *path, struct error *err)
 	if (!*path)
 		return error_set(err, EINVAL, "the path is empty");
 	if (stat(path, &st))
-		return errno == ENOENT ? 0 : failed(f, "write to", err);
+		return errno == ENOENT ? 0 :
+		       outfile_failed(f, "write to", err);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, S_ISDIR(st.st_mode) ? EISDIR : EEXIST,
 			"cannot write to %.200s: it is %s", path,
 			S_ISDIR(st.st_mode) ? "a directory"
-					    : "no regular file");
+					    : "not a regular file");
 	if (!realpath(path, f->path))
-		return failed(f, "write to", err);
+		return outfile_failed(f, "write to", err);
 	return 0;
 }
 
 int outfile_open(struct outfile *f, const char *path, struct error *err)
 {
-	int rc = resolve(f, path, err);
+	int rc = resolve_path(f, path, err);
 
 	f->fd = -1;
 	if (rc)
@@ -57,7 +58,7 @@ int outfile_open(struct outfile *f, const char *path, struct error *err)
 	snprintf(f->temp, sizeof(f->temp), "%.*s.XXXXXX",
 		 (int)(sizeof(f->temp) - sizeof(".XXXXXX")), f->path);
 	f->fd = mkostemp(f->temp, O_CLOEXEC);
-	return f->fd < 0 ? failed(f, "write to", err) : 0;
+	return f->fd < 0 ? outfile_failed(f, "write to", err) : 0;
 }
 
 int outfile_write(struct outfile *f, const void *data, size_t n, uint64_t at,
@@ -70,7 +71,7 @@ int outfile_write(struct outfile *f, const void *data, size_t n, uint64_t at,
 			continue;
 		if (now <= 0) {
 			errno = now ? errno : ENOSPC;
-			return failed(f, "write to", err);
+			return outfile_failed(f, "write to", err);
 		}
 		data = (const char *)data + now;
 		at += (uint64_t)now;
@@ -81,17 +82,18 @@ int outfile_write(struct outfile *f, const void *data, size_t n, uint64_t at,
 
 int outfile_size(struct outfile *f, uint64_t size, struct error *err)
 {
-	return ftruncate(f->fd, (off_t)size) ? failed(f, "write to", err) : 0;
+	return ftruncate(f->fd, (off_t)size) ?
+	       outfile_failed(f, "write to", err) : 0;
 }
 
 int outfile_keep(struct outfile *f, struct error *err)
 {
-	/* Some file systems only say now that there was no room */
-	int rc = close(f->fd) ? failed(f, "write to", err) : 0;
+	/* Some file systems report a full disk only in close(2) */
+	int rc = close(f->fd) ? outfile_failed(f, "write to", err) : 0;
 
 	f->fd = -1;
 	if (!rc && rename(f->temp, f->path))
-		rc = failed(f, "create", err);
+		rc = outfile_failed(f, "create", err);
 	if (rc)
 		unlink(f->temp);
 	return rc;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outfile.h - A file that is there whole or not at all
+ * outfile.h - An output file that appears complete or not at all
  *
- * It is written under another name beside its place, and renamed when it is
- * complete: a failure leaves what was there before, and nothing half-written.
- * What was never written of it is a hole, and reads as zeroes.
+ * The file is written under a temporary name in the same directory, and renamed
+ * when it is complete: a failure leaves the previous file as it was. Ranges
+ * that were never written are holes, and read as zeroes.
  */
 #ifndef FERRY_OUTFILE_H
 #define FERRY_OUTFILE_H
@@ -17,9 +17,9 @@
 
 /**
  * struct outfile - A file being written
- * @fd:		it, or -1
- * @path:	where it belongs
- * @temp:	where it is
+ * @fd:		descriptor, or -1
+ * @path:	final path
+ * @temp:	temporary path
  */
 struct outfile {
 	int fd;
@@ -27,23 +27,22 @@ struct outfile {
 };
 
 /**
- * outfile_open() - Begin, with an empty file for its owner's eyes only
+ * outfile_open() - Create the temporary file, empty, with mode 0600
  * @f:		filled in
- * @path:	where it belongs; what is there, if anything, must be a
- *		regular file
- * @err:	why not
+ * @path:	final path; a file that exists there must be a regular one
+ * @err:	the cause of a failure
  *
- * Return: 0, -errno: then there is nothing to drop
+ * Return: 0, -errno: then outfile_drop() is not needed
  */
 int outfile_open(struct outfile *f, const char *path, struct error *err);
 
 /**
- * outfile_write() - Write a stretch of it
+ * outfile_write() - Write a range
  * @f:		the file
  * @data:	contents
  * @n:		bytes
- * @at:		where in the file
- * @err:	why not
+ * @at:		offset in the file
+ * @err:	the cause of a failure
  *
  * Return: 0, -errno
  */
@@ -51,25 +50,28 @@ int outfile_write(struct outfile *f, const void *data, size_t n, uint64_t at,
 		  struct error *err);
 
 /**
- * outfile_size() - Make it so long, with a hole or without what is too much
+ * outfile_size() - Set the size; new bytes are a hole
  * @f:		the file
  * @size:	bytes
- * @err:	why not
+ * @err:	the cause of a failure
  *
  * Return: 0, -errno
  */
 int outfile_size(struct outfile *f, uint64_t size, struct error *err);
 
 /**
- * outfile_keep() - It is complete: put it in its place
+ * outfile_keep() - Close the complete file, and rename it to its final path
  * @f:		the file, closed in any case
- * @err:	why not: then it is dropped
+ * @err:	the cause of a failure: then the temporary file is removed
  *
  * Return: 0, -errno
  */
 int outfile_keep(struct outfile *f, struct error *err);
 
-/** outfile_drop() - Remove what was written; fine behind outfile_keep() */
+/**
+ * outfile_drop() - Remove the temporary file
+ * @f:		the file; nothing happens after outfile_keep()
+ */
 void outfile_drop(struct outfile *f);
 
 #endif /* FERRY_OUTFILE_H */

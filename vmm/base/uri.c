@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* uri.c - Where the other side is */
+/* uri.c - Address of a migration peer: tcp:HOST:PORT or unix:PATH */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 
 #include "uri.h"
 
-static bool good_port(const char *s)
+static bool is_port(const char *s)
 {
 	char *end;
 	unsigned long n = strtoul(s, &end, 10);
@@ -24,7 +24,7 @@ static int parse_tcp(const char *text, const char *rest, struct uri *u,
 	const char *colon = strrchr(rest, ':'), *host = rest;
 	size_t n;
 
-	if (!colon || !good_port(colon + 1))
+	if (!colon || !is_port(colon + 1))
 		return error_set(err, EINVAL,
 			"'%.200s': the port is missing or not 1 to 65535 (tcp:HOST:PORT)",
 			text);
@@ -52,7 +52,7 @@ int uri_parse(const char *text, struct uri *u, struct error *err)
 		return parse_tcp(text, text + 4, u, err);
 	if (strncmp(text, "unix:", 5))
 		return error_set(err, EINVAL,
-			"'%.200s' is no URI: tcp:HOST:PORT or unix:PATH",
+			"'%.200s' is not a URI: tcp:HOST:PORT or unix:PATH",
 			text);
 	u->kind = URI_UNIX;
 	if (!text[5] || strlen(text + 5) >= sizeof(u->path))

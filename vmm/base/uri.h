@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* uri.h - Where the other side is: tcp:HOST:PORT or unix:PATH (pure) */
+/* uri.h - Address of a migration peer: tcp:HOST:PORT or unix:PATH (pure) */
 #ifndef FERRY_URI_H
 #define FERRY_URI_H
 
 #include "error.h"
 
+/* Size of the buffer for uri_text() */
+#define URI_TEXT	272
+
 enum uri_kind { URI_TCP, URI_UNIX };
 
 /**
- * struct uri - One, taken apart
- * @kind:	which
+ * struct uri - A parsed URI
+ * @kind:	which of the following are valid
  * @host:	URI_TCP: name or address; [v6] without its brackets; "" for
  *		all addresses (to listen)
  * @port:	URI_TCP: 1 to 65535 in decimal
@@ -21,21 +24,19 @@ struct uri {
 };
 
 /**
- * uri_parse() - Take one apart
- * @text:	what the user wrote
- * @u:		filled in
- * @err:	what is wrong with it
+ * uri_parse() - Parse a URI
+ * @text:	the URI as the user wrote it
+ * @u:		receives the parts
+ * @err:	what is wrong with @text
  *
  * Return: 0, -EINVAL
  */
 int uri_parse(const char *text, struct uri *u, struct error *err);
 
-#define URI_TEXT	272
-
 /**
- * uri_text() - Put one together again
+ * uri_text() - Format a URI
  * @u:		from uri_parse()
- * @text:	URI_TEXT bytes
+ * @text:	receives it: URI_TEXT bytes
  */
 void uri_text(const struct uri *u, char *text);
 

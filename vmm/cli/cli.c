@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* cli.c - The subcommands that talk to a machine: the short ones */
+/* cli.c - The subcommands that talk to a machine: table, and the short ones */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,38 +10,11 @@
 #include "vmm/base/log.h"
 #include "vmm/base/version.h"
 
-/* How long a machine may take to end after it said that it will, in ms */
+/* Time that a machine may take to end after it answered quit, in ms */
 #define QUIT_TIMEOUT_MS 10000
 
-/**
- * run_plain() - Run a command without arguments, and say nothing
- * @o:		the options
- * @command:	QMP command
- *
- * Return: exit status
- */
-static int run_plain(const struct options *o, const char *command)
-{
-	struct error err = { 0 };
-	struct qmp_client *q = cli_open(o, &err);
-	int rc = CLI_OK;
-
-	if (!q || qmp_execute(q, command, NULL, NULL, &err))
-		rc = cli_fail(&err);
-	qmp_close(q);
-	return rc;
-}
-
-/**
- * wait_end() - Wait until a machine is gone
- * @o:		the options
- * @q:		connection to it
- *
- * A machine removes its socket before it ends the connection.
- *
- * Return: exit status
- */
-static int wait_end(const struct options *o, struct qmp_client *q)
+/* A machine removes its socket before it closes the connection */
+static int wait_for_end(const struct options *o, struct qmp_client *q)
 {
 	json_t *event;
 	int rc;
@@ -53,17 +26,11 @@ static int wait_end(const struct options *o, struct qmp_client *q)
 
 	if (rc == -ECONNRESET)
 		return CLI_OK;
-	log_line("'%s' was told to quit, but is still there after %d s",
-		 cli_label(o), QUIT_TIMEOUT_MS / 1000);
+	log_line("'%s' accepted the command quit, but is still running after "
+		 "%d s", cli_label(o), QUIT_TIMEOUT_MS / 1000);
 	return CLI_FAILED;
 }
 
-/**
- * cli_quit() - End a machine, and wait for its end
- * @o:		the options
- *
- * Return: exit status
- */
 static int cli_quit(const struct options *o)
 {
 	struct error err = { 0 };
@@ -73,21 +40,16 @@ static int cli_quit(const struct options *o)
 	if (!q)
 		return cli_fail(&err);
 
-	/* It may be gone before its answer is out */
+	/* The machine may end before its answer is sent */
 	rc = qmp_execute(q, "quit", NULL, NULL, &err);
 	if (rc && rc != -ECONNRESET)
 		rc = cli_fail(&err);
 	else
-		rc = wait_end(o, q);
+		rc = wait_for_end(o, q);
 	qmp_close(q);
 	return rc;
 }
 
-/**
- * print_poisoned() - Say what was poisoned
- * @o:		the options
- * @ret:	what ferry-poison returned
- */
 static void print_poisoned(const struct options *o, json_t *ret)
 {
 	json_int_t n = cli_number(ret, "poisoned");
@@ -99,51 +61,35 @@ static void print_poisoned(const struct options *o, json_t *ret)
 	       cli_text(ret, "method", o->method));
 }
 
-/**
- * cli_poison() - Make pages of a guest unreadable
- * @o:		the options
- *
- * Return: exit status
- */
 static int cli_poison(const struct options *o)
 {
-	struct error err = { 0 };
-	struct qmp_client *q;
-	json_t *ret = NULL;
-	int rc = CLI_OK;
+	json_t *ret;
+	int rc;
 
 	if (o->address > INT64_MAX) {
 		log_line("--address: no guest has memory at 0x%" PRIx64,
 			 o->address);
 		return CLI_FAILED;
 	}
-	q = cli_open(o, &err);
-	if (!q || qmp_execute(q, "ferry-poison", json_pack("{s:I, s:I, s:s}",
-			      "address", (json_int_t)o->address,
-			      "count", (json_int_t)o->count,
-			      "method", o->method), &ret, &err))
-		rc = cli_fail(&err);
-	else if (o->json)
+	rc = cli_call(o, QMP_TIMEOUT_MS, "ferry-poison",
+		      json_pack("{s:I, s:I, s:s}",
+				"address", (json_int_t)o->address,
+				"count", (json_int_t)o->count,
+				"method", o->method), &ret);
+	if (!rc && o->json)
 		cli_print_json(ret);
-	else
+	else if (!rc)
 		print_poisoned(o, ret);
-
 	json_decref(ret);
-	qmp_close(q);
 	return rc;
 }
 
-/**
- * follow_events() - Print events until there are no more
- * @o:		the options
- * @q:		connection to the machine
- * @err:	why it ended before it should
- *
- * Return: 0 after as many as were asked for; or -ECONNRESET (the machine
- *	   ended), -EINTR (Ctrl-C), -EPIPE (nobody reads), -EPROTO
+/*
+ * Return: 0 after o->count events; -ECONNRESET (the machine ended), -EINTR
+ * (Ctrl-C), -EPIPE (standard output is closed), -EPROTO
  */
-static int follow_events(const struct options *o, struct qmp_client *q,
-			 struct error *err)
+static int print_events(const struct options *o, struct qmp_client *q,
+			struct error *err)
 {
 	json_t *event;
 	uint64_t n = 0;
@@ -162,12 +108,6 @@ static int follow_events(const struct options *o, struct qmp_client *q,
 	return 0;
 }
 
-/**
- * cli_events() - Print what happens to a machine
- * @o:		the options
- *
- * Return: exit status; that the machine ended is no failure
- */
 static int cli_events(const struct options *o)
 {
 	struct error err = { 0 };
@@ -179,63 +119,63 @@ static int cli_events(const struct options *o)
 
 	fd = cli_signals();
 	qmp_watch(q, fd);
-	rc = follow_events(o, q, &err);
+	rc = print_events(o, q, &err);
 	qmp_close(q);
 	if (fd >= 0)
 		close(fd);
 
-	if (!rc || rc == -EINTR)
-		return CLI_OK;
-	if (rc == -ECONNRESET && !o->count)
+	/* Without --count, the end of the machine is the end of its events */
+	if (!rc || rc == -EINTR || (rc == -ECONNRESET && !o->count))
 		return CLI_OK;
 	return cli_fail(&err);
 }
 
-/**
- * run_command() - Run any subcommand but run and receive
- * @o:		the options
- *
- * Return: exit status
- */
-static int run_command(const struct options *o)
+static int cli_help(const struct options *o)
 {
-	switch (o->cmd) {
-	case CMD_MIGRATE:
-		return cli_migrate(o);
-	case CMD_POISON:
-		return cli_poison(o);
-	case CMD_DUMP:
-		return cli_dump(o);
-	case CMD_STATUS:
-		return cli_status(o);
-	case CMD_CONSOLE:
-		return cli_console(o);
-	case CMD_LIST:
-		return cli_list(o);
-	case CMD_STOP:
-		return run_plain(o, "stop");
-	case CMD_CONT:
-		return run_plain(o, "cont");
-	case CMD_RESET:
-		return run_plain(o, "system_reset");
-	case CMD_QUIT:
-		return cli_quit(o);
-	case CMD_EVENTS:
-		return cli_events(o);
-	case CMD_HELP:
-		options_usage(stdout, o->topic);
-		return CLI_OK;
-	case CMD_VERSION:
-		puts("ferry " FERRY_VERSION);
-		return CLI_OK;
-	default:
-		log_line("'%s' is no command for a client",
-			 options_word(o->cmd));
-		return CLI_USAGE;
-	}
+	options_usage(stdout, o->topic);
+	return CLI_OK;
 }
+
+static int cli_version(const struct options *o)
+{
+	(void)o;
+	puts("ferry " FERRY_VERSION);
+	return CLI_OK;
+}
+
+/* A subcommand is a function, or a QMP command without arguments or result */
+static const struct {
+	int (*fn)(const struct options *o);
+	const char *qmp;
+} table[CMDS] = {
+	[CMD_MIGRATE] = { .fn = cli_migrate },
+	[CMD_POISON] = { .fn = cli_poison },
+	[CMD_DUMP] = { .fn = cli_dump },
+	[CMD_STATUS] = { .fn = cli_status },
+	[CMD_LIST] = { .fn = cli_list },
+	[CMD_STOP] = { .qmp = "stop" },
+	[CMD_CONT] = { .qmp = "cont" },
+	[CMD_RESET] = { .qmp = "system_reset" },
+	[CMD_QUIT] = { .fn = cli_quit },
+	[CMD_EVENTS] = { .fn = cli_events },
+	[CMD_CONSOLE] = { .fn = cli_console },
+	[CMD_HELP] = { .fn = cli_help },
+	[CMD_VERSION] = { .fn = cli_version },
+};
 
 int cli_run(const struct options *o)
 {
-	return cli_finish(run_command(o));
+	json_t *ret = NULL;
+	int rc = CLI_USAGE;
+
+	if (table[o->cmd].fn)
+		rc = table[o->cmd].fn(o);
+	else if (table[o->cmd].qmp)
+		rc = cli_call(o, QMP_TIMEOUT_MS, table[o->cmd].qmp, NULL, &ret);
+	json_decref(ret);
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return rc;
+	log_line("cannot write the output: %m");
+	return CLI_FAILED;
 }

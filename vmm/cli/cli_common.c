@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* cli_common.c - What the subcommands that talk to a machine share */
+/* cli_common.c - Shared by the subcommands that talk to a machine */
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 
@@ -23,6 +21,23 @@ struct qmp_client *cli_open(const struct options *o, struct error *err)
 	return qmp_open(o->name, path, QMP_TIMEOUT_MS, err);
 }
 
+int cli_call(const struct options *o, int timeout_ms, const char *command,
+	     json_t *args, json_t **ret)
+{
+	struct error err = { 0 };
+	struct qmp_client *q = cli_open(o, &err);
+
+	*ret = NULL;
+	if (q) {
+		qmp_timeout(q, timeout_ms);
+		qmp_execute(q, command, args, ret, &err);
+	} else {
+		json_decref(args);
+	}
+	qmp_close(q);
+	return err.code ? cli_fail(&err) : CLI_OK;
+}
+
 const char *cli_label(const struct options *o)
 {
 	return o->name ? o->name : o->control;
@@ -31,14 +46,6 @@ const char *cli_label(const struct options *o)
 int cli_fail(const struct error *err)
 {
 	log_line("%s", err->text);
-	return CLI_FAILED;
-}
-
-int cli_finish(int status)
-{
-	if (!fflush(stdout) && !ferror(stdout))
-		return status;
-	log_line("cannot write the output: %m");
 	return CLI_FAILED;
 }
 
@@ -77,13 +84,14 @@ const char *cli_text(json_t *value, const char *path, const char *missing)
 	return text ? text : missing;
 }
 
-double cli_poisoned(json_t *list)
+double cli_poisoned(json_t *status)
 {
-	size_t n = json_array_size(list), i;
+	json_t *list = cli_get(status, "poisoned"), *range;
 	double bytes = 0;
+	size_t i;
 
-	for (i = 0; i < n; i++)
-		bytes += cli_number(json_array_get(list, i), "size");
+	json_array_foreach(list, i, range)
+		bytes += cli_number(range, "size");
 	return bytes;
 }
 

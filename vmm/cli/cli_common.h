@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cli_common.h - What the subcommands that talk to a machine share
- *
- * Each subcommand is a function from options to exit status.
+ * cli_common.h - Shared by the subcommands that talk to a machine
  */
 #ifndef FERRY_CLI_COMMON_H
 #define FERRY_CLI_COMMON_H
@@ -10,36 +8,42 @@
 #include <jansson.h>
 
 #include "cli.h"
-#include "options.h"
 #include "qmp_client.h"
 #include "vmm/base/error.h"
 
-/** cli_migrate() - Move a guest, and show how it goes; exit status */
-int cli_migrate(const struct options *o);
-
-/** cli_status() - Show what a machine is doing; exit status */
-int cli_status(const struct options *o);
-
-/** cli_dump() - Put guest memory into a file; exit status */
-int cli_dump(const struct options *o);
-
-/** cli_console() - Attach a terminal to a guest's serial port; exit status */
+/* One function per subcommand. Return: exit status */
 int cli_console(const struct options *o);
-
-/** cli_list() - Show the machines that run here; exit status */
+int cli_dump(const struct options *o);
 int cli_list(const struct options *o);
+int cli_migrate(const struct options *o);
+int cli_status(const struct options *o);
 
 /**
  * cli_open() - Connect to the machine that the options name
  * @o:		the options: @control, else @name
- * @err:	why not
+ * @err:	the cause of a failure
  *
  * Return: the client, or NULL
  */
 struct qmp_client *cli_open(const struct options *o, struct error *err);
 
 /**
- * cli_label() - What to call the machine in a message
+ * cli_call() - Connect to a machine, run one command, and disconnect
+ * @o:		the options
+ * @timeout_ms:	for the answer; -1 for no limit
+ * @command:	QMP command
+ * @args:	its arguments, whose reference is taken over, or NULL
+ * @ret:	receives what it returned (a new reference), or NULL
+ *
+ * Prints the cause of a failure.
+ *
+ * Return: CLI_OK, or CLI_FAILED with *@ret NULL
+ */
+int cli_call(const struct options *o, int timeout_ms, const char *command,
+	     json_t *args, json_t **ret);
+
+/**
+ * cli_label() - The machine's name for messages
  * @o:		the options
  *
  * Return: its name, or the path of its control socket
@@ -47,7 +51,7 @@ struct qmp_client *cli_open(const struct options *o, struct error *err);
 const char *cli_label(const struct options *o);
 
 /**
- * cli_fail() - Print what went wrong
+ * cli_fail() - Print the cause of a failure
  * @err:	a set error
  *
  * Return: CLI_FAILED
@@ -55,16 +59,8 @@ const char *cli_label(const struct options *o);
 int cli_fail(const struct error *err);
 
 /**
- * cli_finish() - Make sure that the output is out
- * @status:	exit status so far
- *
- * Return: @status, or CLI_FAILED if standard output could not be written
- */
-int cli_finish(int status);
-
-/**
  * cli_print_json() - Print a value as one line
- * @value:	what to print
+ * @value:	the value
  */
 void cli_print_json(const json_t *value);
 
@@ -73,7 +69,7 @@ void cli_print_json(const json_t *value);
  * @value:	the object, or NULL
  * @path:	names with dots between them, e.g. "ram.total"
  *
- * Return: borrowed reference, or NULL if it is not there
+ * Return: borrowed reference, or NULL if there is no such member
  */
 json_t *cli_get(json_t *value, const char *path);
 
@@ -82,7 +78,7 @@ json_t *cli_get(json_t *value, const char *path);
  * @value:	the object, or NULL
  * @path:	as for cli_get()
  *
- * Return: the number, 0 if it is not there or is none
+ * Return: the number, 0 if there is no such member or it is not a number
  */
 double cli_number(json_t *value, const char *path);
 
@@ -90,33 +86,25 @@ double cli_number(json_t *value, const char *path);
  * cli_text() - A string somewhere inside an object
  * @value:	the object, or NULL
  * @path:	as for cli_get()
- * @missing:	what to say if it is not there
+ * @missing:	returned if there is no such member
  *
  * Return: the string or @missing
  */
 const char *cli_text(json_t *value, const char *path, const char *missing);
 
 /**
- * cli_poisoned() - How much memory is poisoned
- * @list:	"poisoned" of query-status, or NULL
+ * cli_poisoned() - Size of the memory that is poisoned
+ * @status:	what query-status returned
  *
  * Return: bytes
  */
-double cli_poisoned(json_t *list);
+double cli_poisoned(json_t *status);
 
 /**
- * cli_signals() - Have SIGINT and SIGTERM come as input
+ * cli_signals() - Block SIGINT and SIGTERM, and receive them as input
  *
- * They are blocked from then on.
- *
- * Return: descriptor for qmp_watch(), or -1 if there is none: then they end
- *	   the program as usual
+ * Return: signalfd for qmp_watch(), or -1: then they end the program as usual
  */
 int cli_signals(void);
-
-struct dirent;
-
-/** cli_is_socket() - Is it a control socket's name? For scandir(3) */
-int cli_is_socket(const struct dirent *d);
 
 #endif /* FERRY_CLI_COMMON_H */

@@ -2,19 +2,17 @@
 /*
  * cli_console.c - ferry console: a terminal on a guest's serial port
  *
- * Two things happen at once: what is typed goes to the machine's console socket,
- * what comes from there is printed. When the machine closes it, QMP tells
- * why: it has ended, or the guest has left. A guest that moved to another machine
- * of this user on this host is followed; the two machines know the migration
- * by the same id. The control socket is opened for each question anew: a
- * client that stays, and reads no events, would be disconnected one day.
+ * Copies bytes between the terminal and the machine's console socket, in both
+ * directions at once. When the machine closes the socket, a QMP query tells
+ * why: the machine ended, or the guest moved. If it moved to another machine of
+ * this user on this host, the console attaches there; both machines report the
+ * same id for the migration. Each query opens the control socket anew: a client
+ * that stays connected and reads no events would be disconnected some day.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -22,24 +20,24 @@
 
 #include "cli_common.h"
 #include "tty.h"
-#include "vmm/base/log.h"
 #include "vmm/base/runtime.h"
 
 #define ESCAPE		0x1d	/* Ctrl-] */
 #define TYPED_MAX	4096
-#define ASK_MS		2000
+#define SEARCH_MS	2000	/* for each machine that may have the guest */
 
-enum ending { END_LEFT, END_CLOSED, END_OVER, END_FAILED };
+/* What ends copy_bytes(); DETACHED_CLOSED: the machine closed the socket */
+enum ending { DETACHED_USER, DETACHED_CLOSED, DETACHED_END, DETACHED_ERROR };
 
 /**
  * struct console - An attached terminal
- * @control:	control socket of the machine that it is attached to
- * @name:	of that machine, or @control again
+ * @control:	control socket of the machine
+ * @name:	of the machine, or its @control
  * @fd:		the machine's console socket
- * @in:		standard input is watched
- * @tty:	and is a terminal
- * @typed:	not yet taken by the machine
- * @n:		how much of it
+ * @in:		standard input is read
+ * @tty:	standard input is a terminal in raw mode
+ * @typed:	bytes typed that the machine did not take yet
+ * @n:		bytes in @typed
  */
 struct console {
 	char control[RUNTIME_PATH_MAX], name[RUNTIME_PATH_MAX];
@@ -49,16 +47,12 @@ struct console {
 	size_t n;
 };
 
-/**
- * say() - Tell whoever sits there what happened, on a line of its own
- * @c:		the console
- * @what, @which, @more: the text, in three parts
- */
-static void say(const struct console *c, const char *what, const char *which,
-		const char *more)
+/* Print a message, in three parts, on a line of its own */
+static void print_note(const struct console *c, const char *a, const char *b,
+		       const char *end)
 {
-	fprintf(stderr, "%s[ferry: %s%s%s]%s\n", c->tty ? "\r\n" : "", what,
-		which, more, c->tty ? "\r" : "");
+	fprintf(stderr, "%s[ferry: %s%s%s]%s\n", c->tty ? "\r\n" : "", a, b,
+		end, c->tty ? "\r" : "");
 }
 
 static bool write_all(int fd, const char *data, size_t n)
@@ -78,22 +72,19 @@ static bool write_all(int fd, const char *data, size_t n)
 	return true;
 }
 
-/**
- * take_typed() - Read what is typed
- * @c:		the console
+/*
+ * A terminal is read even if @typed is full, because Ctrl-] must be seen; keys
+ * that do not fit are lost. Another input is read only as far as there is room.
  *
- * Of a terminal what finds no room is lost: its keys must be looked at, for
- * one of them leaves. Anything else is read as fast as it is taken.
- *
- * Return: false if the user leaves
+ * Return: false if the user detaches
  */
-static bool take_typed(struct console *c)
+static bool read_typed(struct console *c)
 {
 	char buf[256];
 	size_t room = TYPED_MAX - c->n;
 	size_t want = c->tty || room > sizeof(buf) ? sizeof(buf) : room;
 	ssize_t n = read(STDIN_FILENO, buf, want);
-	char *leave;
+	char *escape;
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return true;
@@ -101,14 +92,14 @@ static bool take_typed(struct console *c)
 		c->in = false;
 		return !c->tty;
 	}
-	leave = c->tty ? memchr(buf, ESCAPE, (size_t)n) : NULL;
-	if (leave)
-		n = leave - buf;
+	escape = c->tty ? memchr(buf, ESCAPE, (size_t)n) : NULL;
+	if (escape)
+		n = escape - buf;
 	if ((size_t)n > room)
 		n = (ssize_t)room;
 	memcpy(c->typed + c->n, buf, (size_t)n);
 	c->n += (size_t)n;
-	return !leave;
+	return !escape;
 }
 
 static void send_typed(struct console *c)
@@ -121,71 +112,51 @@ static void send_typed(struct console *c)
 	memmove(c->typed, c->typed + n, c->n);
 }
 
-/**
- * show() - Print what the guest says
- * @c:		the console
- * @end:	set if there is no more
- *
- * Return: go on?
- */
-static bool show(const struct console *c, enum ending *end)
+/* Return: false with *end set if there is no more output */
+static bool print_output(const struct console *c, enum ending *end)
 {
 	char buf[4096];
 	ssize_t n = recv(c->fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return true;
-	*end = END_CLOSED;
+	*end = DETACHED_CLOSED;
 	if (n <= 0)
 		return false;
 	if (write_all(STDOUT_FILENO, buf, (size_t)n))
 		return true;
-	say(c, "cannot write the output: ", strerrordesc_np(errno), "");
-	*end = END_FAILED;
+	print_note(c, "cannot write the output: ", strerrordesc_np(errno), "");
+	*end = DETACHED_ERROR;
 	return false;
 }
 
-/**
- * converse() - Carry bytes both ways
- * @c:		the console, attached
- *
- * Return: why it is over
- */
-static enum ending converse(struct console *c)
+static enum ending copy_bytes(struct console *c)
 {
 	enum ending end;
 
 	for (;;) {
+		bool in = c->in && (c->tty || c->n < TYPED_MAX);
 		struct pollfd p[] = {
-			{ .fd = c->fd, .events = (short)(POLLIN |
-					 (c->n ? POLLOUT : 0)) },
-			{ .fd = c->in && (c->tty || c->n < TYPED_MAX) ?
-				STDIN_FILENO : -1, .events = POLLIN },
+			{ .fd = c->fd,
+			  .events = (short)(POLLIN | (c->n ? POLLOUT : 0)) },
+			{ .fd = in ? STDIN_FILENO : -1, .events = POLLIN },
 		};
 
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return END_FAILED;
-		if (p[1].revents && !take_typed(c)) {
+			return DETACHED_ERROR;
+		if (p[1].revents && !read_typed(c)) {
 			send_typed(c);
-			return END_LEFT;
+			return DETACHED_USER;
 		}
 		if (p[0].revents & POLLOUT)
 			send_typed(c);
-		if ((p[0].revents & ~POLLOUT) && !show(c, &end))
+		if ((p[0].revents & ~POLLOUT) && !print_output(c, &end))
 			return end;
 	}
 }
 
-/**
- * find_console() - Ask a machine where its console is
- * @c:		the console
- * @sa:		filled in
- * @err:	why not
- *
- * Return: 0, -errno
- */
-static int find_console(const struct console *c, struct sockaddr_un *sa,
-			struct error *err)
+static int query_console(const struct console *c, struct sockaddr_un *sa,
+			 struct error *err)
 {
 	struct qmp_client *q = qmp_open(c->name, c->control, QMP_TIMEOUT_MS,
 					err);
@@ -199,7 +170,7 @@ static int find_console(const struct console *c, struct sockaddr_un *sa,
 	if (!rc && (strncmp(path, "unix:", 5) ||
 		    strlen(path + 5) >= sizeof(sa->sun_path)))
 		rc = error_set(err, ENOENT, "the machine has no console "
-			       "socket; its messages say why");
+			       "socket; its messages tell why");
 	if (!rc)
 		strcpy(sa->sun_path, path + 5);
 	json_decref(list);
@@ -207,17 +178,10 @@ static int find_console(const struct console *c, struct sockaddr_un *sa,
 	return rc;
 }
 
-/**
- * attach() - Connect to a machine's console
- * @c:		the console; @fd is set
- * @err:	why not
- *
- * Return: 0, -errno
- */
 static int attach(struct console *c, struct error *err)
 {
 	struct sockaddr_un sa;
-	int rc = find_console(c, &sa, err);
+	int rc = query_console(c, &sa, err);
 
 	if (rc)
 		return rc;
@@ -232,96 +196,72 @@ static int attach(struct console *c, struct error *err)
 }
 
 /**
- * is_there() - Is this where a migration arrived?
- * @c:		set to be there if it is
- * @name:	of the machine
+ * struct search - The machine on this host at which a migration arrived
+ * @c:		set to that machine
  * @id:		of the migration
- *
- * Return: yes, or no, as far as it answers
+ * @found:	@c is set
  */
-static bool is_there(struct console *c, const char *name, const char *id)
+struct search {
+	struct console *c;
+	const char *id;
+	bool found;
+};
+
+/* Return: false if this is the machine */
+static bool search_machine(void *ctx, const char *name)
 {
+	struct search *s = ctx;
 	char path[RUNTIME_PATH_MAX];
 	struct qmp_client *q = NULL;
 	json_t *info = NULL;
-	bool found;
 
 	if (!runtime_path(name, path, sizeof(path), NULL))
-		q = qmp_open(name, path, ASK_MS, NULL);
-	found = q && !qmp_execute(q, "query-migrate", NULL, &info, NULL) &&
-		!strcmp(cli_text(info, "ferry.arrived-as", ""), id);
-	if (found) {
-		strcpy(c->control, path);
-		snprintf(c->name, sizeof(c->name), "%s", name);
+		q = qmp_open(name, path, SEARCH_MS, NULL);
+	s->found = q &&
+		   !qmp_execute(q, "query-migrate", NULL, &info, NULL) &&
+		   !strcmp(cli_text(info, "ferry.arrived-as", ""), s->id);
+	if (s->found) {
+		strcpy(s->c->control, path);
+		snprintf(s->c->name, sizeof(s->c->name), "%s", name);
 	}
 	json_decref(info);
 	qmp_close(q);
-	return found;
+	return !s->found;
 }
 
-/**
- * find() - The machine on this host at which a migration arrived
- * @c:		set to be there
- * @id:		of the migration
- *
- * Return: is there one?
- */
-static bool find(struct console *c, const char *id)
-{
-	char dir[RUNTIME_PATH_MAX];
-	struct dirent **d;
-	bool found = false;
-	int n = -1;
-
-	if (*id && !runtime_dir(dir, sizeof(dir), NULL))
-		n = scandir(dir, &d, cli_is_socket, alphasort);
-	for (int i = 0; i < n; i++) {
-		d[i]->d_name[strlen(d[i]->d_name) - strlen(".sock")] = '\0';
-		found = found || is_there(c, d[i]->d_name, id);
-		free(d[i]);
-	}
-	if (n >= 0)
-		free(d);
-	return found;
-}
-
-/**
- * closed() - The console was closed: say why, and find out where to go on
- * @c:		the console
- * @state:	of the machine
- * @info:	what its query-migrate says
- *
- * Return: END_CLOSED to attach again, else why it is over
+/*
+ * The machine closed the console: print why. Return: DETACHED_CLOSED with @c
+ * set to the machine to attach to, else why the command ends.
  */
 static enum ending closed(struct console *c, const char *state, json_t *info)
 {
+	struct search s = { .c = c, .id = cli_text(info, "ferry.id", "") };
+	char dir[RUNTIME_PATH_MAX];
+
 	if ((strcmp(state, "postmigrate") && strcmp(state, "finish-migrate")) ||
 	    strcmp(cli_text(info, "ferry.side", ""), "source")) {
-		say(c, "", c->name, " has closed this console");
-		return END_FAILED;
+		print_note(c, "", c->name, " closed this console");
+		return DETACHED_ERROR;
 	}
-	if (find(c, cli_text(info, "ferry.id", ""))) {
-		say(c, "the guest has moved; this is ", c->name, " now");
-		return END_CLOSED;
+	if (*s.id && !runtime_dir(dir, sizeof(dir), NULL))
+		runtime_names(dir, search_machine, &s, NULL);
+	if (s.found) {
+		print_note(c, "the guest moved; this is ", c->name, " now");
+		return DETACHED_CLOSED;
 	}
-	say(c, "the guest has moved to ",
-	    cli_text(info, "ferry.uri", "elsewhere"), "; its console is there");
-	return END_OVER;
+	print_note(c, "the guest moved to ", cli_text(info, "ferry.uri",
+		   "another machine"), "; attach to its console there");
+	return DETACHED_END;
 }
 
-/**
- * follow() - The console was closed: ask the machine
- * @c:		the console
- *
- * Return: as closed()
- */
+/* Query why the machine closed the console. Return: as closed() */
 static enum ending follow(struct console *c)
 {
 	json_t *status = NULL, *info = NULL;
 	struct error err = { 0 };
 	struct qmp_client *q = qmp_open(c->name, c->control, QMP_TIMEOUT_MS,
 					&err);
-	enum ending end = END_OVER;
+	enum ending end = DETACHED_END;
 
 	if (q && !qmp_execute(q, "query-status", NULL, &status, &err))
 		qmp_execute(q, "query-migrate", NULL, &info, &err);
@@ -329,10 +269,10 @@ static enum ending follow(struct console *c)
 		end = closed(c, cli_text(status, "status", ""), info);
 	} else if (err.code == ENOENT || err.code == ECONNREFUSED ||
 		   err.code == ECONNRESET) {
-		say(c, "", c->name, " has ended");
+		print_note(c, "", c->name, " ended");
 	} else {
-		say(c, err.text, "", "");
-		end = END_FAILED;
+		print_note(c, err.text, "", "");
+		end = DETACHED_ERROR;
 	}
 	json_decref(status);
 	json_decref(info);
@@ -340,13 +280,8 @@ static enum ending follow(struct console *c)
 	return end;
 }
 
-/**
- * stay() - Be the terminal of a guest, wherever it goes
- * @c:		the console
- *
- * Return: exit status
- */
-static int stay(struct console *c)
+/* Return: exit status */
+static int run_console(struct console *c)
 {
 	struct error err = { 0 };
 	enum ending end;
@@ -358,18 +293,18 @@ static int stay(struct console *c)
 		}
 		if (!c->tty && tty_raw()) {
 			c->tty = true;
-			say(c, "the console of ", c->name,
-			    "; Ctrl-] leaves");
+			print_note(c, "the console of ", c->name,
+				   "; Ctrl-] detaches");
 		}
-		end = converse(c);
+		end = copy_bytes(c);
 		close(c->fd);
-		if (end == END_CLOSED)
+		if (end == DETACHED_CLOSED)
 			end = follow(c);
-	} while (end == END_CLOSED);
-	if (end == END_LEFT)
-		say(c, "left the console of ", c->name, "");
+	} while (end == DETACHED_CLOSED);
+	if (end == DETACHED_USER)
+		print_note(c, "detached from the console of ", c->name, "");
 	tty_restore();
-	return end == END_FAILED ? CLI_FAILED : CLI_OK;
+	return end == DETACHED_ERROR ? CLI_FAILED : CLI_OK;
 }
 
 int cli_console(const struct options *o)
@@ -384,5 +319,5 @@ int cli_console(const struct options *o)
 				  o->control) >= sizeof(c.control))
 		error_set(&err, ENAMETOOLONG, "%s is too long for the path of "
 			  "a socket", o->control);
-	return err.code ? cli_fail(&err) : stay(&c);
+	return err.code ? cli_fail(&err) : run_console(&c);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* cli_dump.c - ferry dump: guest memory into a file */
+/* cli_dump.c - ferry dump: write guest memory to a file */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,23 +13,15 @@
 
 #define PROTOCOL "file:"
 
-/**
- * absolute() - A path that means the same to the machine's process
- * @path:	what the user typed
- * @to:		where to put PROTOCOL and the absolute path
- * @size:	room there
- * @err:	why not
- *
- * Return: 0, -errno
- */
-static int absolute(const char *path, char *to, size_t size,
-		    struct error *err)
+/* The machine's process may have another current directory */
+static int make_absolute(const char *path, char *to, size_t size,
+			 struct error *err)
 {
 	char here[PATH_MAX] = "";
 	int n;
 
 	if (*path != '/' && !getcwd(here, sizeof(here)))
-		return error_set(err, errno, "cannot tell the current "
+		return error_set(err, errno, "cannot get the current "
 				 "directory: %m");
 	n = snprintf(to, size, "%s%s%s%s", PROTOCOL, here,
 		     *here ? "/" : "", path);
@@ -38,16 +30,9 @@ static int absolute(const char *path, char *to, size_t size,
 	return 0;
 }
 
-/**
- * ask() - The command that was meant, with its arguments
- * @o:		the options
- * @file:	from absolute()
- * @args:	set to the arguments, or NULL if JSON can't say them
- *
- * Return: QMP command
- */
-static const char *ask(const struct options *o, const char *file,
-		       json_t **args)
+/* Return: QMP command; *args: NULL if JSON can't represent the path */
+static const char *dump_command(const struct options *o, const char *file,
+				json_t **args)
 {
 	if (o->raw) {
 		*args = json_pack("{s:I, s:I, s:s}",
@@ -66,61 +51,48 @@ static const char *ask(const struct options *o, const char *file,
 	return "dump-guest-memory";
 }
 
-/**
- * print_lost() - Say what is not in the file
- * @o:		the options
- * @ret:	what dump-guest-memory returned
- */
-static void print_lost(const struct options *o, json_t *ret)
+static void print_lost(json_t *ret)
 {
-	json_t *list = cli_get(ret, "lost");
-	size_t i, n = json_array_size(list);
+	json_t *list = cli_get(ret, "lost"), *range;
+	size_t i;
 
-	if (o->json) {
-		cli_print_json(ret);
-		return;
-	}
-	for (i = 0; i < n; i++) {
-		json_t *e = json_array_get(list, i);
+	json_array_foreach(list, i, range) {
+		json_int_t at = json_integer_value(cli_get(range, "address"));
 
 		printf("lost: %.0f bytes at 0x%" PRIx64 "\n",
-		       cli_number(e, "size"),
-		       (uint64_t)json_integer_value(cli_get(e, "address")));
+		       cli_number(range, "size"), (uint64_t)at);
 	}
 	if (list)
-		printf("%.0f bytes are lost (memory failure), and not in the "
-		       "file\n", cli_number(ret, "lost-bytes"));
+		printf("%.0f bytes are lost (memory failure), and are not in "
+		       "the file\n", cli_number(ret, "lost-bytes"));
 }
 
 int cli_dump(const struct options *o)
 {
 	char file[PATH_MAX + sizeof(PROTOCOL)];
-	struct qmp_client *q = NULL;
 	struct error err = { 0 };
-	json_t *args, *ret = NULL;
+	json_t *args, *ret;
 	const char *command;
-	int rc = CLI_OK;
+	int rc;
 
 	if (o->address > INT64_MAX || o->size > INT64_MAX) {
-		log_line("no guest has memory there");
+		log_line("no guest has memory at this address");
 		return CLI_FAILED;
 	}
-	if (!absolute(o->file, file, sizeof(file), &err))
-		q = cli_open(o, &err);
-	if (!q)
+	if (make_absolute(o->file, file, sizeof(file), &err))
 		return cli_fail(&err);
-
-	/* It takes as long as it takes; the machine's end ends it, too */
-	qmp_timeout(q, -1);
-	command = ask(o, file, &args);
-	if (!args)
-		error_set(&err, EINVAL, "QMP can't name this file: its path "
-			  "is no UTF-8");
-	if (err.code || qmp_execute(q, command, args, &ret, &err))
-		rc = cli_fail(&err);
-	else
-		print_lost(o, ret);
+	command = dump_command(o, file, &args);
+	if (!args) {
+		log_line("QMP can't represent the path of the file: it is not "
+			 "UTF-8");
+		return CLI_FAILED;
+	}
+	/* Its duration depends on the size; the end of the machine ends it */
+	rc = cli_call(o, -1, command, args, &ret);
+	if (!rc && o->json)
+		cli_print_json(ret);
+	else if (!rc)
+		print_lost(ret);
 	json_decref(ret);
-	qmp_close(q);
 	return rc;
 }

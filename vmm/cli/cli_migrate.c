@@ -2,12 +2,12 @@
 /*
  * cli_migrate.c - ferry migrate
  *
- * Starts the migration, then asks the source how it goes, ten times a second
- * and whenever it says that its status changed, until that is final.
+ * Starts the migration, then queries the source ten times a second, and at each
+ * event that reports a new status, until the status is final.
  *
- * Ctrl-C before the hand-over asks the source to cancel, and waits for what
- * becomes of that; after the hand-over nothing can be called back, so it only
- * ends this program. A second Ctrl-C ends it in any case.
+ * Ctrl-C before the hand-over asks the source to cancel the migration, and
+ * waits for the result. After the hand-over a migration can't be cancelled, so
+ * Ctrl-C only ends this program. A second Ctrl-C ends it in any case.
  */
 
 #include <errno.h>
@@ -22,16 +22,16 @@
 #include "vmm/base/log.h"
 
 #define POLL_MS 100
-/* So many events that matter here less do not put off the next question */
-#define EVENTS_A_TURN 100
+/* Events read between two queries, at most: other events may be frequent */
+#define EVENTS_PER_QUERY 100
 
 /**
- * struct follow - A migration that is watched
+ * struct follow - A migration that is being watched
  * @o:		the options
  * @q:		connection to the source
  * @info:	what query-migrate last returned, never NULL
  * @signals:	from cli_signals()
- * @cancelled:	Ctrl-C was seen, and acted upon
+ * @cancelled:	migrate_cancel was sent
  * @shown:	a progress line is on the terminal
  */
 struct follow {
@@ -43,56 +43,35 @@ struct follow {
 	bool shown;
 };
 
-/**
- * in_list() - Is a word one of several?
- * @word:	the word
- * @list:	ends with NULL
- *
- * Return: true if so
- */
-static bool in_list(const char *word, const char *const *list)
+static bool status_is(const struct follow *f, const char *const *list)
 {
+	const char *status = cli_text(f->info, "status", "");
+
 	for (; *list; list++)
-		if (!strcmp(word, *list))
+		if (!strcmp(status, *list))
 			return true;
 	return false;
 }
 
-/**
- * is_over() - Has the migration come to its end?
- * @f:		the migration
- *
- * Return: true if its status is final
- */
-static bool is_over(const struct follow *f)
+static bool is_final(const struct follow *f)
 {
 	static const char *const final[] = {
 		"completed", "failed", "cancelled", "postcopy-paused", NULL
 	};
 
-	return in_list(cli_text(f->info, "status", ""), final);
+	return status_is(f, final);
 }
 
-/**
- * is_early() - Can the migration still be called back?
- * @f:		the migration
- *
- * Return: true if the guest was not handed over when last asked
- */
-static bool is_early(const struct follow *f)
+static bool can_cancel(const struct follow *f)
 {
 	static const char *const early[] = {
 		"", "none", "setup", "active", "device", NULL
 	};
 
-	return in_list(cli_text(f->info, "status", ""), early);
+	return status_is(f, early);
 }
 
-/**
- * show() - Write the progress line, if there is a terminal
- * @f:		the migration
- */
-static void show(struct follow *f)
+static void show_progress(struct follow *f)
 {
 	struct winsize ws = { 0 };
 	char text[200];
@@ -100,33 +79,23 @@ static void show(struct follow *f)
 
 	if (!isatty(STDERR_FILENO))
 		return;
+	/* Some terminals wrap a line that fills the last column */
 	if (!ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) && ws.ws_col > 1)
-		room = ws.ws_col;	/* the last column makes some wrap */
+		room = ws.ws_col;
 	progress_text(f->info, cli_label(f->o), text,
 		      room < sizeof(text) ? room : sizeof(text));
 	fprintf(stderr, "\r%s\033[K", text);
 	f->shown = true;
 }
 
-/**
- * hide() - Take the progress line away, so that other text can be printed
- * @f:		the migration
- */
-static void hide(struct follow *f)
+static void hide_progress(struct follow *f)
 {
 	if (f->shown)
 		fputs("\r\033[K", stderr);
 	f->shown = false;
 }
 
-/**
- * ask() - Ask the source how it goes
- * @f:		the migration
- * @err:	why there is no answer
- *
- * Return: 0, or as qmp_execute()
- */
-static int ask(struct follow *f, struct error *err)
+static int query(struct follow *f, struct error *err)
 {
 	json_t *info;
 	int rc;
@@ -139,15 +108,11 @@ static int ask(struct follow *f, struct error *err)
 	return 0;
 }
 
-/**
- * note_event() - Take the status out of an event
- * @f:		the migration
- * @event:	what happened
+/*
+ * Take the status from an event: the source may end right after the event that
+ * reports the final status, before another query is answered.
  *
- * The source may end right after it said that it is done: then this is all
- * we ever hear of it.
- *
- * Return: true if the status changed
+ * Return: true if the event reports a status
  */
 static bool note_event(struct follow *f, json_t *event)
 {
@@ -159,49 +124,38 @@ static bool note_event(struct follow *f, json_t *event)
 	return true;
 }
 
-/**
- * interrupted() - Ctrl-C was pressed
- * @f:		the migration
- *
- * Return: 0 to go on, -EINTR to leave
- */
+/* Return: 0 to go on, -EINTR to end the program */
 static int interrupted(struct follow *f)
 {
 	struct signalfd_siginfo si;
 	struct error err = { 0 };
 
-	/* Taken off, or it would interrupt the next wait too */
+	/* Consume the signals, or they would interrupt the next wait too */
 	while (read(f->signals, &si, sizeof(si)) > 0)
 		;
-	hide(f);
-	if (f->cancelled || !is_early(f)) {
-		log_line("the migration goes on without being watched; "
-			 "`ferry status %s` shows it", cli_label(f->o));
+	hide_progress(f);
+	if (f->cancelled || !can_cancel(f)) {
+		log_line("the migration continues in the background; "
+			 "`ferry status %s` shows its state", cli_label(f->o));
 		return -EINTR;
 	}
 
 	f->cancelled = true;
 	if (qmp_execute(f->q, "migrate_cancel", NULL, NULL, &err))
-		log_line("it could not be cancelled: %s", err.text);
+		log_line("the migration could not be cancelled: %s", err.text);
 	else
-		log_line("cancelling; Ctrl-C again leaves at once");
+		log_line("cancelling; Ctrl-C again ends this command at once");
 	return 0;
 }
 
-/**
- * wait_turn() - Wait for the next time to ask
- * @f:		the migration
- * @err:	why the connection is lost
- *
- * Return: 0, -EINTR to leave, -ECONNRESET, -EPROTO
- */
-static int wait_turn(struct follow *f, struct error *err)
+/* Return: 0, -EINTR to end the program, -ECONNRESET, -EPROTO */
+static int wait_for_change(struct follow *f, struct error *err)
 {
 	bool changed = false;
 	json_t *event;
 	int rc, i;
 
-	for (i = 0; i < EVENTS_A_TURN && !changed; i++) {
+	for (i = 0; i < EVENTS_PER_QUERY && !changed; i++) {
 		rc = qmp_next_event(f->q, POLL_MS, &event, err);
 		if (rc == -EINTR)
 			return interrupted(f);
@@ -213,42 +167,28 @@ static int wait_turn(struct follow *f, struct error *err)
 	return 0;
 }
 
-/**
- * follow_end() - Watch the migration until it is over
- * @f:		the migration
- * @err:	why not
- *
- * Return: 0, -EINTR to leave, or as qmp_execute()
- */
-static int follow_end(struct follow *f, struct error *err)
+static int follow_to_end(struct follow *f, struct error *err)
 {
 	int rc;
 
-	for (;;) {
-		rc = ask(f, err);
+	/* A final status in an event needs a query for the figures, too */
+	do {
+		rc = query(f, err);
 		if (rc)
 			break;
-		show(f);
-		if (is_over(f))
+		show_progress(f);
+		if (is_final(f))
 			return 0;
-		/* An event's word is not enough: the figures come with ask() */
-		rc = wait_turn(f, err);
-		if (rc)
-			break;
-	}
+		rc = wait_for_change(f, err);
+	} while (!rc);
 
-	if (rc != -ECONNRESET || !is_over(f))
+	if (rc != -ECONNRESET || !is_final(f))
 		return rc;
 	error_clear(err);
 	return 0;
 }
 
-/**
- * report() - Say how it ended
- * @f:		the migration, over
- *
- * Return: exit status
- */
+/* Return: exit status */
 static int report(const struct follow *f)
 {
 	const char *status = cli_text(f->info, "status", "");
@@ -266,48 +206,33 @@ static int report(const struct follow *f)
 	}
 	if (!strcmp(status, "postcopy-paused")) {
 		log_line("%s: the connection was lost after the hand-over "
-			 "(%s). Pages are still missing over there: end "
-			 "neither of the two machines", name, why);
+			 "(%s). The destination still lacks pages that only "
+			 "the source has: end neither machine", name, why);
 		return CLI_PAUSED;
 	}
 	if (!strcmp(status, "cancelled"))
-		log_line("%s: the migration was cancelled; the guest is "
-			 "still here", name);
+		log_line("%s: the migration was cancelled; the guest remains "
+			 "on the source", name);
 	else
 		log_line("%s: the migration failed: %s", name, why);
 	return CLI_FAILED;
 }
 
-/**
- * detach() - Say that it has begun, and leave it alone
- * @f:		the migration
- * @err:	why there is nothing to say
- *
- * Return: 0, or as qmp_execute()
- */
-static int detach(struct follow *f, struct error *err)
+static int report_started(struct follow *f, struct error *err)
 {
 	int rc = 0;
 
-	if (f->o->json) {
-		rc = ask(f, err);
-		if (!rc)
-			cli_print_json(f->info);
-	} else {
-		printf("%s is on its way to %s\n", cli_label(f->o),
-		       f->o->uri);
-	}
+	if (!f->o->json)
+		printf("the migration of %s to %s has started\n",
+		       cli_label(f->o), f->o->uri);
+	else
+		rc = query(f, err);
+	if (!rc && f->o->json)
+		cli_print_json(f->info);
 	return rc;
 }
 
-/**
- * migrate() - Start a migration, and see it through
- * @f:		the migration
- * @err:	why not
- *
- * Return: exit status, with @err set if it is CLI_FAILED without a report
- */
-static int migrate(struct follow *f, struct error *err)
+static int start(struct follow *f, struct error *err)
 {
 	json_t *parameters = json_pack("{s:I}", "max-postcopy-bandwidth",
 				       (json_int_t)f->o->bandwidth);
@@ -326,15 +251,23 @@ static int migrate(struct follow *f, struct error *err)
 	if (!rc)
 		rc = qmp_execute(f->q, "migrate", json_pack("{s:s}", "uri",
 				 f->o->uri), NULL, err);
-	if (rc)
-		return CLI_FAILED;
-	if (f->o->detach)
-		return detach(f, err) ? CLI_FAILED : CLI_OK;
+	return rc;
+}
+
+/* Return: exit status; CLI_FAILED with or without @err set */
+static int migrate(struct follow *f, struct error *err)
+{
+	int rc = start(f, err);
+
+	if (!rc && f->o->detach)
+		rc = report_started(f, err);
+	if (rc || f->o->detach)
+		return rc ? CLI_FAILED : CLI_OK;
 
 	f->signals = cli_signals();
 	qmp_watch(f->q, f->signals);
-	rc = follow_end(f, err);
-	hide(f);
+	rc = follow_to_end(f, err);
+	hide_progress(f);
 	if (rc == -EINTR)
 		return CLI_INTERRUPTED;
 	return rc ? CLI_FAILED : report(f);

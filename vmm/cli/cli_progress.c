@@ -1,34 +1,22 @@
 // SPDX-License-Identifier: MIT
-/* cli_progress.c - A migration in words */
+/* cli_progress.c - A migration as text */
 
 #include <stdarg.h>
-#include <string.h>
 
 #include "cli_common.h"
 #include "cli_progress.h"
-#include "vmm/memory/ram.h"
+#include "vmm/base/units.h"
 
-/* Megabytes as networks count them */
+/* Unit of network rates */
 #define MEGABYTE 1e6
 
-/**
- * struct line - Text that is put together
- * @buf:	the text
- * @size:	of @buf
- * @len:	of the text
- */
 struct line {
 	char *buf;
 	size_t size, len;
 };
 
-/**
- * add() - Append to a line
- * @l:		the line
- * @fmt:	printf format
- */
 static void __attribute__((format(printf, 2, 3)))
-add(struct line *l, const char *fmt, ...)
+line_append(struct line *l, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -37,17 +25,12 @@ add(struct line *l, const char *fmt, ...)
 	n = vsnprintf(l->buf + l->len, l->size - l->len, fmt, ap);
 	va_end(ap);
 	if (n > 0)
-		l->len += n;
+		l->len += (size_t)n;
 	if (l->len >= l->size)
 		l->len = l->size - 1;
 }
 
-/**
- * rate() - Bytes per second so far
- * @info:	from query-migrate
- *
- * Return: MB/s by the machine's own count, or by ours, or 0
- */
+/* Return: MB/s by the machine's own figure, else the average, or 0 */
 static double rate(json_t *info)
 {
 	double ms = cli_number(info, "total-time");
@@ -67,50 +50,41 @@ void progress_text(json_t *info, const char *name, char *buf, size_t size)
 	double poison = cli_number(info, "ferry.pages.poison");
 	const char *status = cli_text(info, "status", "?");
 
-	add(&l, "%s: %s", name, cli_text(info, "ferry.stage", status));
+	line_append(&l, "%s: %s", name, cli_text(info, "ferry.stage", status));
 	if (total > 0)
-		add(&l, "  %.0f/%.0f MiB %3.0f%%", done / MIB, total / MIB,
-		    100 * done / total);
+		line_append(&l, "  %.0f/%.0f MiB %3.0f%%", done / MIB,
+			    total / MIB, 100 * done / total);
 	if (rate(info) > 0)
-		add(&l, "  %.0f MB/s", rate(info));
+		line_append(&l, "  %.0f MB/s", rate(info));
 	if (cli_get(info, "ferry.pages.demand"))
-		add(&l, "  demand %.0f", cli_number(info, "ferry.pages.demand"));
+		line_append(&l, "  demand %.0f",
+			    cli_number(info, "ferry.pages.demand"));
 	if (poison > 0)
-		add(&l, "  poison %.0f", poison);
+		line_append(&l, "  poison %.0f", poison);
 }
 
-/**
- * summary_latency() - One line about how long faults took
- * @what:	whose
- * @lat:	object with count, p50, p90, p99 and max in us, or NULL
- * @out:	where to
- */
-static void summary_latency(const char *what, json_t *lat, FILE *out)
+static void summary_latency(const char *label, json_t *lat, FILE *out)
 {
 	if (cli_number(lat, "count") <= 0)
 		return;
 	fprintf(out, "  %-9s %.0f faults, p50 %.0f us, p90 %.0f us, "
-		"p99 %.0f us, max %.0f us\n", what, cli_number(lat, "count"),
+		"p99 %.0f us, max %.0f us\n", label, cli_number(lat, "count"),
 		cli_number(lat, "p50"), cli_number(lat, "p90"),
 		cli_number(lat, "p99"), cli_number(lat, "max"));
 }
 
-/**
- * summary_vcpus() - The same for each vCPU
- * @list:	array, or NULL
- * @out:	where to
- */
 static void summary_vcpus(json_t *list, FILE *out)
 {
-	size_t n = json_array_size(list), i;
-	char what[24];
+	char label[24];
 	json_t *v;
+	size_t i;
 
-	for (i = 0; n > 1 && i < n; i++) {
-		v = json_array_get(list, i);
-		snprintf(what, sizeof(what), "vCPU %.0f:",
+	if (json_array_size(list) < 2)
+		return;
+	json_array_foreach(list, i, v) {
+		snprintf(label, sizeof(label), "vCPU %.0f:",
 			 cli_number(v, "index"));
-		summary_latency(what, v, out);
+		summary_latency(label, v, out);
 	}
 }
 
@@ -118,7 +92,7 @@ void progress_summary(json_t *info, FILE *out)
 {
 	json_t *pages = cli_get(info, "ferry.pages");
 
-	fprintf(out, "  time:     %.0f ms in all",
+	fprintf(out, "  time:     %.0f ms in total",
 		cli_number(info, "total-time"));
 	if (cli_get(info, "downtime"))
 		fprintf(out, ", %.2f ms of it without a running guest",

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cli_progress.h - A migration in words
+ * cli_progress.h - A migration as text
  *
- * Takes what query-migrate returned; members that are not there are left out
- * of the text.
+ * Takes what query-migrate returned; members that are missing are left out of
+ * the text.
  */
 #ifndef FERRY_CLI_PROGRESS_H
 #define FERRY_CLI_PROGRESS_H
@@ -14,18 +14,18 @@
 #include <jansson.h>
 
 /**
- * progress_text() - How far it is, in one line
+ * progress_text() - Progress, in one line
  * @info:	from query-migrate
- * @name:	the machine's
- * @buf:	where to put it
- * @size:	of @buf: what does not fit is cut off
+ * @name:	machine's name
+ * @buf:	receives the text
+ * @size:	of @buf: longer text is cut
  */
 void progress_text(json_t *info, const char *name, char *buf, size_t size);
 
 /**
- * progress_summary() - How it went, in a few lines
- * @info:	from query-migrate, when it is over
- * @out:	where to
+ * progress_summary() - Summary of a finished migration, in a few lines
+ * @info:	from query-migrate
+ * @out:	receives the text
  */
 void progress_summary(json_t *info, FILE *out);
 

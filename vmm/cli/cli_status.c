@@ -6,38 +6,29 @@
 #include <string.h>
 
 #include "cli_common.h"
-#include "vmm/memory/ram.h"
+#include "vmm/base/units.h"
 
-#define KIB 1024
-/* More poisoned stretches than this are only counted, unless --json */
+/* Poisoned ranges that are listed; more are only counted, unless --json */
 #define POISON_SHOWN 16
 
-/**
- * print_poison() - Show the poisoned memory
- * @list:	from query-status, or NULL
- */
-static void print_poison(json_t *list)
+static void print_poison(json_t *st)
 {
+	json_t *list = cli_get(st, "poisoned"), *p;
 	size_t n = json_array_size(list), i;
-	json_t *p;
 
-	printf("  poisoned:  %.0f KiB\n", cli_poisoned(list) / KIB);
+	printf("  poisoned:  %.0f KiB\n", cli_poisoned(st) / KIB);
 	for (i = 0; i < n && i < POISON_SHOWN; i++) {
 		p = json_array_get(list, i);
 		printf("             0x%" PRIx64 ", %.0f KiB%s\n",
 		       (uint64_t)cli_number(p, "address"),
 		       cli_number(p, "size") / KIB,
 		       json_is_true(cli_get(p, "delivered")) ?
-		       " (the guest had its machine check)" : "");
+		       " (the guest received a machine check)" : "");
 	}
 	if (n > i)
 		printf("             and %zu more (--json lists all)\n", n - i);
 }
 
-/**
- * print_migration() - Show how far a migration is
- * @info:	from query-migrate, or NULL
- */
 static void print_migration(json_t *info)
 {
 	const char *status = cli_text(info, "status", "none");
@@ -58,12 +49,6 @@ static void print_migration(json_t *info)
 		printf("             %s\n", cli_text(info, "error-desc", ""));
 }
 
-/**
- * print_status() - Show what a machine is doing
- * @o:		the options
- * @st:		from query-status
- * @info:	from query-migrate, or NULL
- */
 static void print_status(const struct options *o, json_t *st, json_t *info)
 {
 	unsigned cpus = cli_number(st, "cpus");
@@ -77,7 +62,7 @@ static void print_status(const struct options *o, json_t *st, json_t *info)
 		       cli_number(st, "memory") / MIB);
 	if (cpus)
 		printf("  vCPUs:     %u\n", cpus);
-	print_poison(cli_get(st, "poisoned"));
+	print_poison(st);
 	print_migration(info);
 }
 
@@ -86,24 +71,18 @@ int cli_status(const struct options *o)
 	struct error err = { 0 };
 	struct qmp_client *q = cli_open(o, &err);
 	json_t *st = NULL, *info = NULL;
-	int rc = CLI_OK;
 
-	if (!q || qmp_execute(q, "query-status", NULL, &st, &err)) {
-		rc = cli_fail(&err);
-		goto out;
-	}
-	/* A machine that knows nothing of migration still has a status */
-	qmp_execute(q, "query-migrate", NULL, &info, NULL);
-	if (o->json) {
+	if (q && !qmp_execute(q, "query-status", NULL, &st, &err))
+		qmp_execute(q, "query-migrate", NULL, &info, NULL);
+	if (st && o->json) {
 		if (info)
 			json_object_set(st, "migration", info);
 		cli_print_json(st);
-	} else {
+	} else if (st) {
 		print_status(o, st, info);
 	}
-out:
 	json_decref(info);
 	json_decref(st);
 	qmp_close(q);
-	return rc;
+	return err.code ? cli_fail(&err) : CLI_OK;
 }

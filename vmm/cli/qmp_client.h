@@ -2,9 +2,9 @@
 /*
  * qmp_client.h - A blocking QMP client
  *
- * For the subcommands that talk to a machine, one connection each. Every wait
- * has a deadline. Events that come while an answer is awaited are kept, in
- * order, for qmp_next_event().
+ * For the subcommands that talk to machines, one connection each. Every wait
+ * has a deadline. Events that arrive before an answer are kept, in order, for
+ * qmp_next_event().
  */
 #ifndef FERRY_QMP_CLIENT_H
 #define FERRY_QMP_CLIENT_H
@@ -13,22 +13,21 @@
 
 #include "vmm/base/error.h"
 
-/* How long a machine may take to answer, in ms, unless said otherwise */
+/* Time that a machine may take to answer, in ms, unless said otherwise */
 #define QMP_TIMEOUT_MS 10000
 
 struct qmp_client;
 
 /**
- * qmp_open() - Connect, take the greeting, negotiate
- * @name:	the machine's name for error texts, or NULL if only @path is
- *		known
+ * qmp_open() - Connect, receive the greeting, negotiate
+ * @name:	machine's name for error texts, or NULL if only @path is known
  * @path:	of its control socket
- * @timeout_ms:	for this and for every answer later
- * @err:	why not
+ * @timeout_ms:	for this, and for every answer later
+ * @err:	the cause of a failure
  *
- * @err->code is ENOENT if there is no socket, ECONNREFUSED if nobody listens
- * on it, EACCES if it is somebody else's, ETIMEDOUT if whoever listens does
- * not answer, EPROTO if what answers is no QMP.
+ * @err->code is ENOENT if there is no socket, ECONNREFUSED if no process
+ * listens on it, EACCES if another user owns it, ETIMEDOUT if the machine does
+ * not answer, EPROTO if the answer is not QMP.
  *
  * Return: the client, or NULL
  */
@@ -36,9 +35,9 @@ struct qmp_client *qmp_open(const char *name, const char *path,
 			    int timeout_ms, struct error *err);
 
 /**
- * qmp_timeout() - Change how long the machine may take to answer
+ * qmp_timeout() - Change the time that the machine may take to answer
  * @q:		the client
- * @timeout_ms:	for every answer from now on; -1 without limit
+ * @timeout_ms:	for every answer from now on; -1 for no limit
  */
 void qmp_timeout(struct qmp_client *q, int timeout_ms);
 
@@ -55,12 +54,12 @@ void qmp_watch(struct qmp_client *q, int fd);
  * @q:		the client
  * @command:	e.g. "query-status"
  * @args:	its arguments, whose reference is taken over, or NULL
- * @ret:	where to put what it returned (a new reference), or NULL to
- *		drop it; set to NULL if it failed
- * @err:	why not: the machine's own words if it refused
+ * @ret:	receives what it returned (a new reference), NULL if it failed;
+ *		NULL to drop it
+ * @err:	the cause of a failure: the machine's own text if it refused
  *
  * Return: 0, -EREMOTEIO (the machine refused), -ENOSYS (it does not know the
- *	   command), -ETIMEDOUT, -ECONNRESET (it went away), -EPROTO
+ *	   command), -ETIMEDOUT, -ECONNRESET (the connection ended), -EPROTO
  */
 int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
 		json_t **ret, struct error *err);
@@ -68,13 +67,13 @@ int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
 /**
  * qmp_next_event() - Wait for an event
  * @q:		the client
- * @timeout_ms:	how long; -1 without limit
- * @event:	where to put it (a new reference); NULL unless 0 is returned
- * @err:	why the connection is lost
+ * @timeout_ms:	time to wait; -1 for no limit
+ * @event:	receives it (a new reference); NULL unless 0 is returned
+ * @err:	the cause why the connection is lost
  *
- * Return: 0, -ETIMEDOUT (nothing happened; @err is not set), -EINTR (the
- *	   watched descriptor is readable; likewise), -ECONNRESET (the machine
- *	   went away), -EPROTO
+ * Return: 0, -ETIMEDOUT (no event; @err is not set), -EINTR (the watched
+ *	   descriptor is readable; @err is not set), -ECONNRESET (the
+ *	   connection ended), -EPROTO
  */
 int qmp_next_event(struct qmp_client *q, int timeout_ms, json_t **event,
 		   struct error *err);

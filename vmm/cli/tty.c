@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * tty.c - A terminal whose every key goes to somebody else
+ * tty.c - Raw mode of the terminal on standard input
  *
- * tcsetattr() is safe in a signal handler (signal-safety(7)). A fatal signal
- * is raised again with its default action, so that the program still ends by it.
+ * tcsetattr() is safe in a signal handler (signal-safety(7)). After it restored
+ * the terminal, the handler of a fatal signal raises the signal again with its
+ * default action, so that the program still ends by that signal.
  */
 
 #include <errno.h>
@@ -13,12 +14,13 @@
 #include <unistd.h>
 
 #include "tty.h"
+#include "vmm/base/units.h"
 
 static struct termios cooked, raw;
 static volatile sig_atomic_t changed;
 
-/* In the background it is somebody else's. Without job control it is ours */
-static bool is_ours(void)
+/* False in the background: the terminal belongs to the shell's other job */
+static bool in_foreground(void)
 {
 	pid_t front = tcgetpgrp(STDIN_FILENO);
 
@@ -29,8 +31,8 @@ void tty_restore(void)
 {
 	bool was_raw = changed;
 
-	changed = 0;		/* SIGCONT leaves it alone from here on */
-	if (was_raw && is_ours())
+	changed = 0;		/* SIGCONT does not set raw mode again */
+	if (was_raw && in_foreground())
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
 }
 
@@ -45,56 +47,57 @@ static void raise_default(int sig)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Not to wait for output that nobody takes: the program is about to end */
-static void put_back(void)
+/* TCSANOW: a signal handler must not wait for output to be read */
+static void restore_now(void)
 {
-	if (is_ours())
+	if (in_foreground())
 		tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
 }
 
 static void on_fatal(int sig)
 {
-	put_back();
+	restore_now();
 	raise_default(sig);
 }
 
 static void on_stop(int sig);
 
-/* A read in the background must not be restarted where its SIGTTIN is only
- * noted and handled later, as by TSan: it would be restarted for ever
+/*
+ * A read in the background that SIGTTIN interrupts must not be restarted: where
+ * the handler runs only later, as under TSan, it would be restarted for ever.
  */
-static void watch(int sig, void (*fn)(int))
+static void set_handler(int sig, void (*fn)(int))
 {
 	struct sigaction sa = {
 		.sa_handler = fn,
 		.sa_flags = sig == SIGTTIN ? 0 : SA_RESTART,
 	};
 
-	/* Only what is ready to be stopped again becomes raw again */
+	/* SIGCONT waits until on_stop() has set its handler again */
 	sigemptyset(&sa.sa_mask);
 	if (fn == on_stop)
 		sigaddset(&sa.sa_mask, SIGCONT);
 	sigaction(sig, &sa, NULL);
 }
 
-/* Stopped from outside, or by reading in the background */
+/* SIGTSTP, or SIGTTIN for a read in the background */
 static void on_stop(int sig)
 {
 	int before = errno;
 
-	put_back();
+	restore_now();
 	raise_default(sig);
-	watch(sig, on_stop);
+	set_handler(sig, on_stop);
 	errno = before;
 }
 
-/* A shell gives its terminal back before it says so */
+/* A shell moves the job to the foreground before it sends SIGCONT */
 static void on_continue(int sig)
 {
 	int before = errno;
 
 	(void)sig;
-	if (changed && is_ours())
+	if (changed && in_foreground())
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	errno = before;
 }
@@ -108,17 +111,17 @@ bool tty_raw(void)
 
 	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &cooked))
 		return false;
-	for (unsigned i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
-		watch(fatal[i], on_fatal);
-	watch(SIGTSTP, on_stop);
-	watch(SIGTTIN, on_stop);
-	watch(SIGCONT, on_continue);
+	for (unsigned i = 0; i < ARRAY_SIZE(fatal); i++)
+		set_handler(fatal[i], on_fatal);
+	set_handler(SIGTSTP, on_stop);
+	set_handler(SIGTTIN, on_stop);
+	set_handler(SIGCONT, on_continue);
 	signal(SIGTTOU, SIG_IGN);
 	raw = cooked;
 	cfmakeraw(&raw);
 	atexit(tty_restore);
 	changed = 1;
-	if (is_ours())
+	if (in_foreground())
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tty.h - A terminal whose every key goes to somebody else
+ * tty.h - Raw mode of the terminal on standard input
  */
 #ifndef FERRY_TTY_H
 #define FERRY_TTY_H
@@ -8,16 +8,16 @@
 #include <stdbool.h>
 
 /**
- * tty_raw() - Have standard input give each byte as it is typed
+ * tty_raw() - Set the terminal to raw mode: each byte is read as it is typed
  *
- * Until tty_restore(), exit(3), or a signal that ends or stops the program:
- * whatever happens, short of SIGKILL, the terminal is as it was.
+ * The previous mode returns with tty_restore(), exit(3), or a signal that ends
+ * or stops the program; only SIGKILL leaves the terminal in raw mode.
  *
- * Return: is it a terminal? If not, nothing was done
+ * Return: true; false, and nothing is changed, if it is not a terminal
  */
 bool tty_raw(void);
 
-/** tty_restore() - Have it as it was; fine if nothing was done */
+/** tty_restore() - Restore the mode before tty_raw(), if that was called */
 void tty_restore(void);
 
 #endif /* FERRY_TTY_H */

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* chardev.c - Where the guest's serial port ends on the host */
+/* chardev.c - The host's end of the guest's serial port */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -18,9 +16,11 @@
 #include "chardev.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
+#include "vmm/base/thread.h"
+#include "vmm/base/units.h"
 
-#define RING_SIZE	(1u << 20)
-#define FLUSH_SECONDS	2
+#define RING_SIZE	MIB
+#define FLUSH_MS	2000
 
 struct chardev {
 	int in, out;
@@ -41,7 +41,7 @@ struct chardev {
 	size_t typed_n;
 };
 
-/* Bytes of the ring that can be written in one piece; waits for some */
+/* Wait for output. Return: bytes that one write(2) can take, 0 to end */
 static size_t next_piece(struct chardev *c, const uint8_t **data)
 {
 	size_t at, n;
@@ -69,13 +69,13 @@ static void *writer_main(void *arg)
 
 		if (done < 0 && errno == EINTR)
 			continue;
-		/* Whoever shares the terminal may have made it non-blocking */
+		/* A process that shares the terminal made it non-blocking */
 		if (done < 0 && errno == EAGAIN) {
 			poll(&(struct pollfd){ .fd = c->out,
 					       .events = POLLOUT }, 1, -1);
 			continue;
 		}
-		/* Nobody listens any more: the guest goes on regardless */
+		/* The reader closed its end: drop the output */
 		if (done < 0)
 			done = (ssize_t)n;
 		pthread_mutex_lock(&c->lock);
@@ -98,7 +98,7 @@ void chardev_write(struct chardev *c, const uint8_t *data, size_t n)
 	pthread_mutex_unlock(&c->lock);
 }
 
-static void offer(struct chardev *c)
+static void pass_input(struct chardev *c)
 {
 	static const struct timeval soon = { .tv_usec = 10000 };
 	size_t n = c->fn ? c->fn(c->ctx, c->typed, c->typed_n) : 0;
@@ -115,7 +115,7 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	offer(arg);
+	pass_input(arg);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -128,40 +128,35 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		event_add(c->readable, NULL);
 	} else if (n > 0) {
 		c->typed_n = (size_t)n;
-		offer(c);
+		pass_input(c);
 	}
-	/* End of input: there will be no more, and that is all right */
+	/* At the end of input, or an error, the input is not read any more */
 }
 
 static int start_writer(struct chardev *c, struct error *err)
 {
-	sigset_t all, old;
 	int rc;
 
 	c->ring = malloc(RING_SIZE);
 	if (!c->ring)
 		return error_set(err, ENOMEM, "out of memory for a console");
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&c->writer, NULL, writer_main, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc) {
-		free(c->ring);
-		c->ring = NULL;
-		return error_set(err, rc, "cannot start the console: %s",
-				 strerrordesc_np(rc));
-	}
-	pthread_setname_np(c->writer, "console");
-	return 0;
+	rc = thread_start(&c->writer, "console", writer_main, c);
+	if (!rc)
+		return 0;
+	free(c->ring);
+	c->ring = NULL;
+	return error_set(err, -rc, "cannot start the console thread: %s",
+			 strerrordesc_np(-rc));
 }
 
-static int open_ends(struct chardev *c, enum serial_kind kind,
-		     const char *path, struct error *err)
+static int open_ends(struct chardev *c, const char *where, struct error *err)
 {
-	if (kind == SERIAL_STDIO) {
+	const char *path = where + strlen("file:");
+
+	if (!strcmp(where, "stdio")) {
 		c->in = STDIN_FILENO;
 		c->out = STDOUT_FILENO;
-	} else if (kind == SERIAL_FILE) {
+	} else if (strcmp(where, "none")) {
 		c->out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 			      0600);
 		c->close_out = c->out >= 0;
@@ -173,11 +168,8 @@ static int open_ends(struct chardev *c, enum serial_kind kind,
 	return 0;
 }
 
-/*
- * A terminal, a pipe or a socket. epoll(7) has no use for regular files, and
- * /dev/null has nothing to say.
- */
-static bool can_wait(int fd)
+/* epoll(7) refuses regular files, and /dev/null has no input */
+static bool can_poll(int fd)
 {
 	struct stat st;
 
@@ -190,7 +182,7 @@ static int watch_input(struct chardev *c, struct loop *loop,
 {
 	struct event_base *base = loop_base(loop);
 
-	if (c->in < 0 || !can_wait(c->in))
+	if (c->in < 0 || !can_poll(c->in))
 		return 0;
 	c->readable = event_new(base, c->in, EV_READ, on_readable, c);
 	c->again = event_new(base, -1, 0, on_again, c);
@@ -199,8 +191,8 @@ static int watch_input(struct chardev *c, struct loop *loop,
 	return 0;
 }
 
-struct chardev *chardev_open(struct loop *loop, enum serial_kind kind,
-			     const char *path, struct error *err)
+struct chardev *chardev_open(struct loop *loop, const char *where,
+			     struct error *err)
 {
 	struct chardev *c = calloc(1, sizeof(*c));
 
@@ -211,7 +203,7 @@ struct chardev *chardev_open(struct loop *loop, enum serial_kind kind,
 	c->in = c->out = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->filled, NULL);
-	if (open_ends(c, kind, path, err) || watch_input(c, loop, err) ||
+	if (open_ends(c, where, err) || watch_input(c, loop, err) ||
 	    (c->out >= 0 && start_writer(c, err))) {
 		chardev_close(c);
 		return NULL;
@@ -229,19 +221,11 @@ void chardev_listen(struct chardev *c, chardev_input_fn *fn, void *ctx)
 
 static void stop_writer(struct chardev *c)
 {
-	struct timespec until;
-
 	pthread_mutex_lock(&c->lock);
 	c->stop = true;
 	pthread_cond_signal(&c->filled);
 	pthread_mutex_unlock(&c->lock);
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += FLUSH_SECONDS;
-	if (pthread_timedjoin_np(c->writer, NULL, &until)) {
-		pthread_cancel(c->writer);
-		pthread_join(c->writer, NULL);
-	}
+	thread_finish(c->writer, FLUSH_MS);
 }
 
 void chardev_close(struct chardev *c)
@@ -251,7 +235,7 @@ void chardev_close(struct chardev *c)
 	if (c->ring)
 		stop_writer(c);
 	if (c->dropped)
-		log_line("%zu bytes of the guest's output were dropped: nobody read them in time",
+		log_line("%zu bytes of the guest's output were dropped: they came faster than they were read",
 			 c->dropped);
 	if (c->readable)
 		event_free(c->readable);

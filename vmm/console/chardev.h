@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chardev.h - Where the guest's serial port ends on the host
+ * chardev.h - The host's end of the guest's serial port
  *
- * Output goes through a ring buffer and a thread of its own, so that a
- * terminal that was stopped, or a pipe that nobody reads, never stops a vCPU;
- * what does not fit is dropped, and the loss is reported. Input is read by
- * the main loop, at the pace at which the guest takes it.
+ * Output goes through a ring buffer that a thread writes, so that a terminal
+ * that is stopped, or a pipe that nothing reads, never stops a vCPU. Output
+ * that does not fit is dropped, and the loss is reported. The main loop reads
+ * the input, as fast as the guest takes it.
  */
 #ifndef FERRY_CHARDEV_H
 #define FERRY_CHARDEV_H
@@ -14,50 +14,53 @@
 #include <stdint.h>
 
 #include "vmm/base/error.h"
-#include "vmm/cli/options.h"
 
 struct chardev;
 struct loop;
 
 /**
- * chardev_input_fn - Takes bytes that were typed
+ * chardev_input_fn - Receives input
  * @ctx:	the user's
  * @data:	the bytes
- * @n:		how many
+ * @n:		number of bytes
  *
- * Return: how many were taken; the rest is offered again soon
+ * Return: bytes taken; the rest is offered again after 10 ms
  */
 typedef size_t chardev_input_fn(void *ctx, const uint8_t *data, size_t n);
 
 /**
- * chardev_open() - Open the other end of a serial port
+ * chardev_open() - Open the host's end of a serial port
  * @loop:	reads the input
- * @kind:	standard input and output, a file, or nothing
- * @path:	of the file
- * @err:	why not
+ * @where:	"stdio", "none", or "file:PATH" (output only)
+ * @err:	the cause of a failure
  *
  * Return: the chardev, or NULL
  */
-struct chardev *chardev_open(struct loop *loop, enum serial_kind kind,
-			     const char *path, struct error *err);
+struct chardev *chardev_open(struct loop *loop, const char *where,
+			     struct error *err);
 
 /**
- * chardev_listen() - Say who takes the input
+ * chardev_listen() - Start to read the input
  * @c:		the chardev
- * @fn:		takes it, on the main thread
- * @ctx:	handed to @fn
+ * @fn:		receives it, on the main thread
+ * @ctx:	passed to @fn
  */
 void chardev_listen(struct chardev *c, chardev_input_fn *fn, void *ctx);
 
 /**
- * chardev_write() - Print bytes; any thread, never waits
+ * chardev_write() - Write output; any thread, never blocks
  * @c:		the chardev
  * @data:	the bytes
- * @n:		how many
+ * @n:		number of bytes
  */
 void chardev_write(struct chardev *c, const uint8_t *data, size_t n);
 
-/** chardev_close() - Print what is left (2 s at most), and free; NULL is fine */
+/**
+ * chardev_close() - Write the rest of the output, and free
+ * @c:		the chardev, or NULL
+ *
+ * Waits at most 2 s for the output to be written.
+ */
 void chardev_close(struct chardev *c);
 
 #endif /* FERRY_CHARDEV_H */

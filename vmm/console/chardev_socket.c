@@ -3,10 +3,11 @@
  * chardev_socket.c - Terminals that are attached to the guest's serial port
  *
  * Output goes into a ring under a lock. Bytes are numbered from the first that
- * the guest ever printed here; each terminal knows the next one that it wants,
- * and gets what its socket takes. So a slow one costs nothing but the bytes
- * that the ring has lost by then. The main thread is woken once for whatever
- * piles up until it looks, and not at all while nobody is attached.
+ * the guest printed here; each terminal has the number of the next byte to
+ * send, and receives what its socket takes. A slow terminal only loses the
+ * bytes that the ring has overwritten by then. The main thread is woken once
+ * for all output that accumulates until it runs, and not at all while no
+ * terminal is attached.
  */
 
 #include <errno.h>
@@ -24,29 +25,28 @@
 #include <event2/event.h>
 
 #include "chardev_socket.h"
-#include "vmm/base/control_listener.h"
-#include "vmm/base/log.h"
 #include "vmm/base/loop.h"
+#include "vmm/base/unix_listener.h"
 
 #define RING_SIZE	65536
 #define AHEAD_MAX	16384	/* bytes in a terminal's own output buffer */
-#define TYPED_MAX	4096	/* and of its input, before it is held back */
+#define TYPED_MAX	4096	/* bytes of its input that are read ahead */
 
-/* How long the guest may take to empty its port's FIFO before it is tried */
+/* Time for the guest to empty its port's FIFO before the next try */
 static const struct timeval soon = { .tv_usec = 10000 };
 
 struct terminal {
 	TAILQ_ENTRY(terminal) link;
 	struct chardev_socket *c;
 	struct bufferevent *bev;
-	uint64_t next;			/* byte to print */
-	bool ended;			/* it types no more: goes when all is taken */
+	uint64_t next;			/* number of the next byte to send */
+	bool ended;			/* freed when its input is taken */
 };
 
 struct chardev_socket {
 	struct loop *loop;
-	struct control_listener listener;
-	struct event *again;		/* timer: offer what is typed */
+	struct unix_listener listener;
+	struct event *again;		/* timer: pass the input again */
 	chardev_input_fn *fn;
 	void *ctx;
 	TAILQ_HEAD(terminal_list, terminal) list;	/* main thread only */
@@ -55,8 +55,8 @@ struct chardev_socket {
 
 	pthread_mutex_t lock;		/* protects all below; innermost */
 	uint8_t ring[RING_SIZE];
-	uint64_t head;			/* bytes ever printed */
-	unsigned posted;		/* calls on their way to the main thread */
+	uint64_t head;			/* bytes ever written */
+	unsigned posted;		/* calls posted to the main thread */
 	bool closed;
 };
 
@@ -68,14 +68,14 @@ static void terminal_free(struct terminal *t)
 	free(t);
 }
 
-static void say_lost(struct evbuffer *out, uint64_t n)
+static void report_lost(struct evbuffer *out, uint64_t n)
 {
 	evbuffer_add_printf(out, "\r\n[ferry: %llu bytes lost]\r\n",
 			    (unsigned long long)n);
 }
 
-/* Give a terminal what it has not had, as long as less than that is waiting */
-static void print(struct terminal *t, size_t ahead)
+/* Send what the terminal lacks, while less than @ahead bytes are buffered */
+static void send_output(struct terminal *t, size_t ahead)
 {
 	struct evbuffer *out = bufferevent_get_output(t->bev);
 	struct chardev_socket *c = t->c;
@@ -85,7 +85,7 @@ static void print(struct terminal *t, size_t ahead)
 		size_t at, n;
 
 		if (c->head - t->next > RING_SIZE) {
-			say_lost(out, c->head - RING_SIZE - t->next);
+			report_lost(out, c->head - RING_SIZE - t->next);
 			t->next = c->head - RING_SIZE;
 		}
 		at = t->next % RING_SIZE;
@@ -101,8 +101,8 @@ static void print(struct terminal *t, size_t ahead)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Return: false if the terminal is gone */
-static bool offer(struct terminal *t)
+/* Return: false if the terminal was freed */
+static bool pass_input(struct terminal *t)
 {
 	struct evbuffer *in = bufferevent_get_input(t->bev);
 	struct chardev_socket *c = t->c;
@@ -129,20 +129,20 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (t = TAILQ_FIRST(&c->list); t; t = next) {
 		next = TAILQ_NEXT(t, link);
-		offer(t);
+		pass_input(t);
 	}
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
 	(void)bev;
-	offer(arg);
+	pass_input(arg);
 }
 
 static void on_write(struct bufferevent *bev, void *arg)
 {
 	(void)bev;
-	print(arg, AHEAD_MAX);
+	send_output(arg, AHEAD_MAX);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -150,11 +150,11 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	struct terminal *t = arg;
 
 	(void)bev;
-	/* One that reads no more may have typed: its own end comes behind that */
+	/* A terminal that reads no more may still send input */
 	if (!(what & BEV_EVENT_READING))
 		return;
 	t->ended = true;
-	offer(t);
+	pass_input(t);
 }
 
 static void on_accept(void *ctx, int fd)
@@ -178,7 +178,7 @@ static void on_accept(void *ctx, int fd)
 	}
 	t->c = c;
 	TAILQ_INSERT_TAIL(&c->list, t, link);
-	/* First counted, then looked: what is printed between is not missed */
+	/* Count it before reading @head: a write in between posts a call */
 	c->count++;
 	pthread_mutex_lock(&c->lock);
 	t->next = c->head > TERMINAL_SHOWN ? c->head - TERMINAL_SHOWN : 0;
@@ -186,17 +186,17 @@ static void on_accept(void *ctx, int fd)
 	bufferevent_setcb(t->bev, on_read, on_write, on_event, t);
 	bufferevent_setwatermark(t->bev, EV_READ, 0, TYPED_MAX);
 	bufferevent_enable(t->bev, EV_READ | EV_WRITE);
-	print(t, AHEAD_MAX);
+	send_output(t, AHEAD_MAX);
 }
 
-/* With all that their sockets take at once */
+/* First send all that their sockets take at once */
 static void disconnect_all(struct chardev_socket *c)
 {
 	struct terminal *t;
 
 	while ((t = TAILQ_FIRST(&c->list))) {
-		print(t, SIZE_MAX);
-		control_flush(t->bev);
+		send_output(t, SIZE_MAX);
+		unix_flush(t->bev);
 		terminal_free(t);
 	}
 }
@@ -223,7 +223,7 @@ static void on_posted(void *arg)
 		return;
 	}
 	for (t = TAILQ_FIRST(&c->list); t; t = TAILQ_NEXT(t, link))
-		print(t, AHEAD_MAX);
+		send_output(t, AHEAD_MAX);
 	if (c->leaving)
 		disconnect_all(c);
 }
@@ -280,7 +280,7 @@ struct chardev_socket *chardev_socket_open(struct loop *loop,
 	c->again = evtimer_new(loop_base(loop), on_again, c);
 	if (!c->again) {
 		error_set(err, ENOMEM, "out of memory for a console socket");
-	} else if (!control_listener_open(&c->listener, loop, path, on_accept,
+	} else if (!unix_listener_open(&c->listener, loop, path, on_accept,
 					  c, err)) {
 		return c;
 	} else {
@@ -308,14 +308,14 @@ void chardev_socket_close(struct chardev_socket *c)
 
 	if (!c)
 		return;
-	control_listener_close(&c->listener);
+	unix_listener_close(&c->listener);
 	disconnect_all(c);
 	event_free(c->again);
 	pthread_mutex_lock(&c->lock);
 	c->closed = true;
 	last = !c->posted;
 	pthread_mutex_unlock(&c->lock);
-	/* Else the last posted call does it */
+	/* Else the last posted call frees it */
 	if (last)
 		destroy(c);
 }

@@ -3,18 +3,23 @@
  * control.c - QMP on a Unix socket
  *
  * The socket and its clients (control_client.c) belong to the main thread.
- * Events come from any thread. They are turned to text there, with the time,
- * and queued under a mutex; the main thread hands them to the clients. The
- * queue is the control's own and not just the loop's, so that control_close()
- * can deliver the last events of a machine after its loop has ended. A call
- * posted to the loop holds a reference, because it may run after the close.
+ * Events come from any thread, which turns them into text with a timestamp and
+ * puts them into a queue; the main thread sends them to the clients. The queue
+ * is the control's own, not the loop's, so that control_close() can send the
+ * last events of a machine after its loop ended. At most one call is posted to
+ * the loop at a time; it holds a reference, because it may run after the close.
  *
- * SIGPIPE must be ignored by the program: libevent writes with writev(2).
+ * A call sends EVENTS_PER_TURN events and posts itself again for the rest. In
+ * between the loop writes to the sockets, so that a burst of events does not
+ * fill the output buffer of a client that reads.
+ *
+ * The program must ignore SIGPIPE: libevent writes with writev(2).
  */
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/time.h>
@@ -23,34 +28,36 @@
 #include "control_client.h"
 #include "control_dispatch.h"
 #include "qmp.h"
-#include "vmm/base/control_listener.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
+#include "vmm/base/thread.h"
+#include "vmm/base/unix_listener.h"
 
-/* One event, on its way to the main thread */
+#define EVENTS_PER_TURN 256
+
+/* @lost: events that were dropped just before this one */
 struct event_text {
 	STAILQ_ENTRY(event_text) link;
 	char *text;
+	unsigned lost;
 };
 
 STAILQ_HEAD(event_queue, event_text);
 
 struct control {
-	atomic_uint refs;	/* the owner's, and one a posted call */
+	atomic_uint refs;	/* the owner's, and one for a posted call */
 	struct loop *loop;
-	struct control_listener listener;
+	struct unix_listener listener;
 	struct dispatch dispatch;
 	struct clients clients;
 
-	pthread_mutex_t lock;	/* guards the queue; innermost */
+	pthread_mutex_t lock;	/* protects all below; innermost */
 	struct event_queue events;
+	unsigned count;		/* of @events */
+	unsigned lost;		/* dropped since the last of @events */
+	bool posted;		/* a call is posted to the loop */
 };
 
-/**
- * on_accept() - Somebody connected
- * @ctx:	the control
- * @fd:		the connection
- */
 static void on_accept(void *ctx, int fd)
 {
 	struct control *c = ctx;
@@ -58,14 +65,8 @@ static void on_accept(void *ctx, int fd)
 	clients_add(&c->clients, fd);
 }
 
-/**
- * control_unref() - Give up a reference
- * @arg:	the control
- */
-static void control_unref(void *arg)
+static void control_unref(struct control *c)
 {
-	struct control *c = arg;
-
 	if (atomic_fetch_sub(&c->refs, 1) > 1)
 		return;
 	pthread_mutex_destroy(&c->lock);
@@ -78,17 +79,16 @@ struct control *control_open(struct loop *loop, const char *path,
 	struct control *c = calloc(1, sizeof(*c));
 
 	if (!c) {
-		error_set(err, ENOMEM, "no memory for the control socket");
+		error_set(err, ENOMEM, "out of memory for the control socket");
 		return NULL;
 	}
 	c->refs = 1;
 	c->loop = loop;
 	clients_init(&c->clients, loop, &c->dispatch);
 	STAILQ_INIT(&c->events);
-	pthread_mutex_init(&c->lock, NULL);
+	thread_mutex_init(&c->lock);
 
-	if (control_listener_open(&c->listener, loop, path, on_accept, c,
-				  err)) {
+	if (unix_listener_open(&c->listener, loop, path, on_accept, c, err)) {
 		control_unref(c);
 		return NULL;
 	}
@@ -101,67 +101,133 @@ void control_add(struct control *c, const struct control_command *table,
 	dispatch_add(&c->dispatch, table, ctx);
 }
 
-/**
- * control_drain() - Tell the clients all events that are queued
- * @c:		the control
- */
-static void control_drain(struct control *c)
+void control_answer(struct control_later *later, json_t *ret,
+		    const struct error *err)
 {
-	struct event_queue taken = STAILQ_HEAD_INITIALIZER(taken);
+	later->ret = ret;
+	if (err)
+		later->err = *err;
+	if (loop_post(later->loop, later->done, later))
+		log_line("out of memory: an answer to a client is lost");
+}
+
+static char *event_format(const char *name, json_t *data)
+{
+	struct timeval now;
+	json_t *event;
+	char *text;
+
+	gettimeofday(&now, NULL);
+	event = qmp_event(name, data, &now);
+	text = qmp_text(event);
+	json_decref(event);
+	return text;
+}
+
+static void send_lost(struct control *c, unsigned lost)
+{
+	char *text = lost ? event_format("FERRY_EVENTS_LOST",
+					 json_pack("{s:I}", "count",
+						   (json_int_t)lost)) : NULL;
+
+	if (text)
+		clients_tell(&c->clients, text);
+	free(text);
+}
+
+/* Send @max events to the clients. Return: false if the queue is empty */
+static bool send_events(struct control *c, unsigned max)
+{
 	struct event_text *e;
+	unsigned lost;
 
-	pthread_mutex_lock(&c->lock);
-	STAILQ_CONCAT(&taken, &c->events);
-	pthread_mutex_unlock(&c->lock);
+	for (; max; max--) {
+		pthread_mutex_lock(&c->lock);
+		e = STAILQ_FIRST(&c->events);
+		lost = e ? e->lost : c->lost;
+		if (e) {
+			STAILQ_REMOVE_HEAD(&c->events, link);
+			c->count--;
+		} else {
+			c->lost = 0;
+			c->posted = false;
+		}
+		pthread_mutex_unlock(&c->lock);
 
-	while ((e = STAILQ_FIRST(&taken))) {
-		STAILQ_REMOVE_HEAD(&taken, link);
+		send_lost(c, lost);
+		if (!e)
+			return false;
 		clients_tell(&c->clients, e->text);
 		free(e->text);
 		free(e);
 	}
+	return true;
 }
 
-/**
- * control_posted() - Events were queued
- * @arg:	the control, with a reference
- */
-static void control_posted(void *arg)
+static void on_posted(void *arg);
+
+/* Takes over a reference. If it fails, the next event or the close posts */
+static void post_call(struct control *c)
 {
-	control_drain(arg);
-	control_unref(arg);
+	if (!loop_post(c->loop, on_posted, c))
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->posted = false;
+	pthread_mutex_unlock(&c->lock);
+	control_unref(c);
+}
+
+static void on_posted(void *arg)
+{
+	struct control *c = arg;
+
+	if (send_events(c, EVENTS_PER_TURN))
+		post_call(c);
+	else
+		control_unref(c);
 }
 
 void control_event(struct control *c, const char *name, json_t *data)
 {
 	struct event_text *e;
-	struct timeval now;
-	json_t *event;
+	bool full, post;
 
 	if (!c) {
 		json_decref(data);
 		return;
 	}
-	gettimeofday(&now, NULL);
-	event = qmp_event(name, data, &now);
 	e = calloc(1, sizeof(*e));
 	if (e)
-		e->text = qmp_text(event);
-	json_decref(event);
+		e->text = event_format(name, data);
+	else
+		json_decref(data);
 	if (!e || !e->text) {
-		log_line("no memory: event %s is lost", name);
+		log_line("out of memory: event %s is lost", name);
 		free(e);
 		return;
 	}
 
 	pthread_mutex_lock(&c->lock);
-	STAILQ_INSERT_TAIL(&c->events, e, link);
+	full = c->count == CONTROL_EVENTS_MAX;
+	if (full) {
+		c->lost++;
+	} else {
+		e->lost = c->lost;
+		c->lost = 0;
+		c->count++;
+		STAILQ_INSERT_TAIL(&c->events, e, link);
+	}
+	post = !c->posted;
+	c->posted = true;
 	pthread_mutex_unlock(&c->lock);
-
-	/* Should this fail, the next event or the close delivers this one */
-	atomic_fetch_add(&c->refs, 1);
-	if (loop_post(c->loop, control_posted, c))
-		control_unref(c);
+	if (full) {
+		free(e->text);
+		free(e);
+	}
+	if (post) {
+		atomic_fetch_add(&c->refs, 1);
+		post_call(c);
+	}
 }
 
 void control_close(struct control *c)
@@ -169,14 +235,14 @@ void control_close(struct control *c)
 	if (!c)
 		return;
 
-	/* Gone before the clients see the end, so that they can look for it */
-	control_listener_close(&c->listener);
-	/* The answers that were owed, and then the last events. Who would carry
-	 * out commands that wait behind them is gone
+	/* A client may look for the socket as soon as it is disconnected */
+	unix_listener_close(&c->listener);
+	/* Send the answers that are owed, then the last events. Commands that
+	 * came after those are not run: their modules are freed already
 	 */
 	c->clients.last = true;
 	loop_drain(c->loop);
-	control_drain(c);
+	send_events(c, 2 * CONTROL_EVENTS_MAX);
 	clients_close(&c->clients);
 	control_unref(c);
 }

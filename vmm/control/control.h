@@ -2,9 +2,9 @@
 /*
  * control.h - QMP on a Unix socket
  *
- * The server half of QEMU's monitor protocol: greeting, qmp_capabilities,
- * execute/arguments/id, return, error, event. What the commands do is not
- * known here: whoever has commands registers a table of them.
+ * The server side of QEMU's monitor protocol: greeting, qmp_capabilities,
+ * execute/arguments/id, return, error, event. The commands themselves are
+ * registered by the modules that implement them, as tables.
  */
 #ifndef FERRY_CONTROL_H
 #define FERRY_CONTROL_H
@@ -13,15 +13,18 @@
 
 #include "vmm/base/error.h"
 
+/* Events that wait for the main thread, at most */
+#define CONTROL_EVENTS_MAX 16384
+
 struct control;
 struct loop;
 
 /**
- * control_fn - What a command does
+ * control_fn - Runs a command
  * @ctx:	the context registered with the table
  * @args:	"arguments" object, never NULL (empty if there were none)
- * @ret:	where to put the answer (a new reference); left alone means {}
- * @err:	the reason, shown to the client as the error's "desc"
+ * @ret:	receives the answer (a new reference); unchanged means {}
+ * @err:	the cause of a failure, sent to the client as the error's "desc"
  *
  * Runs on the main thread, and must be short.
  *
@@ -30,33 +33,33 @@ struct loop;
 typedef int control_fn(void *ctx, json_t *args, json_t **ret,
 		       struct error *err);
 
-/* An answer that a command still owes to its client */
+/* An answer that a command owes to its client */
 struct control_later;
 
 /**
- * control_start_fn - Begins what takes longer than the main thread may wait
+ * control_start_fn - Starts a command that takes too long for the main thread
  * @ctx:	the context registered with the table
  * @args:	as for control_fn
- * @later:	the answer that is owed from then on: see control_answer()
- * @err:	why it can't begin
+ * @later:	the answer that is owed from now on: see control_answer()
+ * @err:	the cause why it can't start
  *
- * Runs on the main thread, and must be short. Until it was answered no further
- * command of that client is looked at; the other clients notice nothing.
+ * Runs on the main thread, and must be short. Until the answer is given, no
+ * further command of that client is run; other clients are served.
  *
- * Return: 0, or -errno with @err set: then nothing is owed
+ * Return: 0, or -errno with @err set: then no answer is owed
  */
 typedef int control_start_fn(void *ctx, json_t *args,
 			     struct control_later *later, struct error *err);
 
 /**
  * struct control_command - One command
- * @name:	as the client says it, e.g. "query-status"
+ * @name:	e.g. "query-status"
  * @args:	the arguments it takes: "name:s", "count:i", "x:b", "o:o"
- *		(string, integer, boolean, object/array), space separated, a '?' in front if
- *		optional, e.g. "uri:s ?detach:b"; anything else that a
- *		client sends is refused by name, before anything runs
- * @fn:		what it does; or
- * @start:	what begins it, if it is answered later
+ *		(string, integer, boolean, object or array), separated by
+ *		spaces, with '?' in front if optional: "uri:s ?detach:b". Any other
+ *		argument is refused by name, before the command runs
+ * @fn:		runs it; or
+ * @start:	starts it, if it is answered later
  */
 struct control_command {
 	const char *name;
@@ -68,10 +71,8 @@ struct control_command {
 /**
  * control_open() - Listen on a control socket
  * @loop:	the loop that runs it
- * @path:	of the socket; a stale socket there (nobody listening) is
- *		replaced, a live one is refused as "in use". Made with mode 0600, its parent
- *		directory (only the last component) with 0700 if missing.
- * @err:	why not
+ * @path:	of the socket, as for unix_socket_open()
+ * @err:	the cause of a failure
  *
  * Return: the control, or NULL
  */
@@ -82,36 +83,41 @@ struct control *control_open(struct loop *loop, const char *path,
  * control_add() - Register commands
  * @c:		the control
  * @table:	ends with a NULL name; must live as long as @c
- * @ctx:	handed to each
+ * @ctx:	passed to each command
  */
 void control_add(struct control *c, const struct control_command *table,
 		 void *ctx);
 
 /**
  * control_answer() - Give the answer that is owed; exactly once
- * @later:	which; not to be touched again
+ * @later:	the answer owed; not to be used again
  * @ret:	the answer, whose reference is taken over; NULL means {}
- * @err:	with a code: it failed, for this reason; copied
+ * @err:	with a code set: the command failed for this reason; copied
  *
- * Safe from any thread. A client that has gone meanwhile is no error.
+ * Any thread. If the client disconnected meanwhile, the answer is dropped.
  */
 void control_answer(struct control_later *later, json_t *ret,
 		    const struct error *err);
 
 /**
- * control_event() - Tell every connected client
- * @c:		the control, or NULL (nothing is told)
+ * control_event() - Send an event to every client
+ * @c:		the control, or NULL: then nothing is sent
  * @name:	QMP event name, a literal
  * @data:	its data object, whose reference is taken over; or NULL
  *
- * Safe from any thread. Clients see the events of one thread in order, with
- * the time of this call as the timestamp.
+ * Any thread; never waits for a client or for the main thread. Clients receive
+ * the events of one thread in order, with the time of this call as the
+ * timestamp. An event that finds CONTROL_EVENTS_MAX others waiting for the main
+ * thread is dropped; the clients receive an event FERRY_EVENTS_LOST in its
+ * place.
  */
 void control_event(struct control *c, const char *name, json_t *data);
 
 /**
- * control_close() - Flush what clients can still take, disconnect them, remove the socket
+ * control_close() - Disconnect all clients, and remove the socket
  * @c:		the control, or NULL
+ *
+ * Sends what the sockets of the clients take without blocking.
  */
 void control_close(struct control *c);
 

@@ -2,13 +2,13 @@
 /*
  * control_client.c - The connections of a control socket
  *
- * What comes in is cut into messages (qmp.c), each is answered
- * (control_dispatch.c), and the answers queue in the client's output buffer:
- * a client may send many commands before it reads. While an answer is owed
- * (control_answer()) the messages behind it wait in the input buffer.
+ * Input is split into messages (qmp.c), each is answered (control_dispatch.c),
+ * and the answers queue in the client's output buffer: a client may send many
+ * commands before it reads. While an answer is owed (control_answer()), further
+ * messages wait in the input buffer.
  *
- * A client is freed only at the end of the callback that worked on it, or by
- * whoever walks the list; functions below that only mark it @dead.
+ * Only the callback that works on a client, at its end, or the function that
+ * walks the list frees the client; the functions they call set @dead.
  */
 
 #include <stdlib.h>
@@ -22,14 +22,14 @@
 
 #include "control_client.h"
 #include "qmp.h"
-#include "vmm/base/control_listener.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
+#include "vmm/base/unix_listener.h"
 
 #define MESSAGE_MAX	(64 * 1024)
 #define BACKLOG_MAX	(4 * 1024 * 1024)
 
-/* How long a client that is being disconnected may take to read the reason */
+/* Time that a client may take to read its last answer before the disconnect */
 static const struct timeval closing_time = { .tv_sec = 10 };
 
 /**
@@ -37,11 +37,11 @@ static const struct timeval closing_time = { .tv_sec = 10 };
  * @link:	in the set's list
  * @set:	all clients
  * @bev:	the connection
- * @frame:	how far the next message has been looked through
- * @from:	what the dispatcher knows of it
- * @ended:	it sends no more, and an answer is still owed
- * @closing:	it goes as soon as its output is out
- * @dead:	it goes as soon as nobody works on it
+ * @frame:	parser's position in the next message
+ * @from:	the dispatcher's state of this client
+ * @ended:	the client shut down its writing side while an answer was owed
+ * @closing:	disconnected when its output is written
+ * @dead:	disconnected when no function works on it any more
  */
 struct client {
 	TAILQ_ENTRY(client) link;
@@ -54,10 +54,6 @@ struct client {
 	bool dead;
 };
 
-/**
- * client_free() - Disconnect a client
- * @cl:		the client, not to be touched again
- */
 static void client_free(struct client *cl)
 {
 	if (cl->from.owed)
@@ -68,13 +64,10 @@ static void client_free(struct client *cl)
 	free(cl);
 }
 
-/**
- * client_send() - Queue text for a client, or give it up
- * @cl:		the client; @dead is set if it does not read
- * @text:	whole lines, or NULL if there was no memory for it
- *
- * The limit is on what lay there before, so that a long answer is no reason
- * to lose a client that reads.
+/*
+ * Queue text, or set @dead if the client does not read. Output that was queued
+ * before counts, and not @text, so that one long answer disconnects no client.
+ * @text is NULL if memory ran out.
  */
 static void client_send(struct client *cl, const char *text)
 {
@@ -83,20 +76,16 @@ static void client_send(struct client *cl, const char *text)
 	if (cl->dead)
 		return;
 	if (evbuffer_get_length(out) > BACKLOG_MAX) {
-		log_line("a control client does not read what it asked for: "
-			 "disconnected");
+		log_line("a control client does not read its answers and "
+			 "events: disconnected");
 		cl->dead = true;
 	} else if (!text || evbuffer_add(out, text, strlen(text))) {
-		log_line("no memory to answer a control client: disconnected");
+		log_line("out of memory for a control client: disconnected");
 		cl->dead = true;
 	}
 }
 
-/**
- * client_reply() - Send a message
- * @cl:		the client
- * @reply:	whose reference is taken over; NULL if there was no memory
- */
+/* Takes over the reference; @reply is NULL if memory ran out */
 static void client_reply(struct client *cl, json_t *reply)
 {
 	char *text = qmp_text(reply);
@@ -106,10 +95,7 @@ static void client_reply(struct client *cl, json_t *reply)
 	json_decref(reply);
 }
 
-/**
- * client_finish() - Disconnect a client once its output is out
- * @cl:		the client
- */
+/* Disconnect the client once its output is written */
 static void client_finish(struct client *cl)
 {
 	struct evbuffer *out = bufferevent_get_output(cl->bev);
@@ -121,12 +107,7 @@ static void client_finish(struct client *cl)
 	bufferevent_set_timeouts(cl->bev, NULL, &closing_time);
 }
 
-/**
- * client_message() - Answer the first message in the input, if it is whole
- * @cl:		the client
- *
- * Return: true if there was one
- */
+/* Run the first message. Return: false if none is complete */
 static bool client_message(struct client *cl)
 {
 	struct evbuffer *in = bufferevent_get_input(cl->bev);
@@ -155,10 +136,7 @@ static bool client_message(struct client *cl)
 	return true;
 }
 
-/**
- * client_work() - Answer what has come in, as far as that can be done now
- * @cl:		the client, not to be touched again
- */
+/* Run all complete messages, unless an answer is owed. May free @cl */
 static void client_work(struct client *cl)
 {
 	while (!cl->dead && !cl->closing && !cl->from.owed && !cl->set->last &&
@@ -170,21 +148,12 @@ static void client_work(struct client *cl)
 		client_free(cl);
 }
 
-/**
- * client_on_read() - Something came in
- * @bev:	the connection
- * @arg:	the client
- */
 static void client_on_read(struct bufferevent *bev, void *arg)
 {
 	(void)bev;
 	client_work(arg);
 }
 
-/**
- * client_on_answer() - The answer that was owed is there
- * @arg:	struct control_later
- */
 static void client_on_answer(void *arg)
 {
 	struct control_later *l = arg;
@@ -200,22 +169,7 @@ static void client_on_answer(void *arg)
 	client_work(cl);
 }
 
-void control_answer(struct control_later *later, json_t *ret,
-		    const struct error *err)
-{
-	later->ret = ret;
-	if (err)
-		later->err = *err;
-	/* Without memory to post it nobody can be told anything any more */
-	if (loop_post(later->loop, later->done, later))
-		log_line("no memory: an answer is lost");
-}
-
-/**
- * client_on_write() - Everything went out
- * @bev:	the connection
- * @arg:	the client
- */
+/* All output was written */
 static void client_on_write(struct bufferevent *bev, void *arg)
 {
 	struct client *cl = arg;
@@ -225,18 +179,12 @@ static void client_on_write(struct bufferevent *bev, void *arg)
 		client_free(cl);
 }
 
-/**
- * client_on_event() - The connection ended one way or another
- * @bev:	the connection
- * @what:	how
- * @arg:	the client
- */
 static void client_on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct client *cl = arg;
 
 	(void)bev;
-	/* At its end of input a client may still read, as in a pipe to nc */
+	/* It shut down its writing side, and may still read: a pipe to nc */
 	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING)) {
 		cl->ended = true;
 		if (!cl->from.owed)
@@ -248,13 +196,6 @@ static void client_on_event(struct bufferevent *bev, short what, void *arg)
 		client_free(cl);
 }
 
-/**
- * client_new() - Make a client of an accepted connection
- * @set:	the clients
- * @fd:		the connection, taken over
- *
- * Return: the client, or NULL with @fd closed
- */
 static struct client *client_new(struct clients *set, int fd)
 {
 	struct client *cl = calloc(1, sizeof(*cl));
@@ -288,8 +229,8 @@ void clients_add(struct clients *set, int fd)
 	struct client *cl;
 
 	if (set->count >= CLIENTS_MAX) {
-		log_line("%d control clients are connected: one more was "
-			 "turned away", CLIENTS_MAX);
+		log_line("%d control clients are connected: a further "
+			 "connection was closed", CLIENTS_MAX);
 		evutil_closesocket(fd);
 		return;
 	}
@@ -299,7 +240,7 @@ void clients_add(struct clients *set, int fd)
 
 	bufferevent_setcb(cl->bev, client_on_read, client_on_write,
 			  client_on_event, cl);
-	/* Above MESSAGE_MAX, or a message that is too long is never seen */
+	/* More than MESSAGE_MAX, to detect a message that is too long */
 	bufferevent_setwatermark(cl->bev, EV_READ, 0, 2 * MESSAGE_MAX);
 	bufferevent_enable(cl->bev, EV_READ | EV_WRITE);
 	client_reply(cl, qmp_greeting());
@@ -325,7 +266,7 @@ void clients_close(struct clients *set)
 	struct client *cl;
 
 	while ((cl = TAILQ_FIRST(&set->list))) {
-		control_flush(cl->bev);
+		unix_flush(cl->bev);
 		client_free(cl);
 	}
 }

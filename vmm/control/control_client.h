@@ -2,10 +2,10 @@
 /*
  * control_client.h - The connections of a control socket
  *
- * Nothing a client does costs the others anything. A message longer than
- * 64 KiB is refused and the client disconnected; a client that lets more than
- * 4 MiB of answers and events pile up is disconnected; one client more than
- * CLIENTS_MAX is not let in. Main thread only.
+ * No client can delay another. A message longer than 64 KiB is refused, and its
+ * client disconnected; a client with more than 4 MiB of unread answers and
+ * events is disconnected; while CLIENTS_MAX clients are connected, a further
+ * connection is closed. Main thread only.
  */
 #ifndef FERRY_CONTROL_CLIENT_H
 #define FERRY_CONTROL_CLIENT_H
@@ -20,12 +20,12 @@ struct client;
 struct loop;
 
 /**
- * struct clients - All of them
+ * struct clients - All connections of a control socket
  * @list:	the clients
- * @count:	how many
- * @loop:	that runs them
- * @dispatch:	what answers them
- * @last:	no further command is taken, what is owed is still answered
+ * @count:	of @list
+ * @loop:	runs them
+ * @dispatch:	answers them
+ * @last:	no further command is run; answers that are owed are still sent
  */
 struct clients {
 	TAILQ_HEAD(client_list, client) list;
@@ -36,25 +36,25 @@ struct clients {
 };
 
 /**
- * clients_init() - Start with none
+ * clients_init() - Start without connections
  * @set:	filled in
- * @loop:	that is to run them
- * @dispatch:	what is to answer them; must live as long as @set
+ * @loop:	runs the clients
+ * @dispatch:	answers them; must live as long as @set
  */
 void clients_init(struct clients *set, struct loop *loop,
 		  const struct dispatch *dispatch);
 
 /**
- * clients_add() - Greet a new client, or turn it away
+ * clients_add() - Greet a new client, or close the connection
  * @set:	the clients
  * @fd:		accepted connection, non-blocking, taken over
  */
 void clients_add(struct clients *set, int fd);
 
 /**
- * clients_tell() - Give one event to every client that wants events
+ * clients_tell() - Send an event to every client past qmp_capabilities
  * @set:	the clients; those that do not read are disconnected
- * @text:	whole line
+ * @text:	a whole line
  */
 void clients_tell(struct clients *set, const char *text);
 

@@ -2,46 +2,42 @@
 /*
  * control_dispatch.c - From the text of a QMP command to its answer
  *
- * A client starts in negotiation, where qmp_capabilities is the only command
- * that exists; every other is CommandNotFound, as in QEMU. From then on it is
- * the other way round. Whatever a client sends gets exactly one answer, and
- * none of it ends the connection.
+ * A client starts in negotiation mode, where qmp_capabilities is the only
+ * command; any other is CommandNotFound, as in QEMU. Afterwards
+ * qmp_capabilities is CommandNotFound, and the others exist. Each message gets
+ * exactly one answer, and no message ends the connection.
  */
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "control_args.h"
 #include "control_dispatch.h"
 #include "qmp.h"
 
-/**
- * struct session - What the built-in commands get as their context
- * @d:		all commands
- * @from:	the client that asks
- */
+/* Context of the built-in commands */
 struct session {
 	const struct dispatch *d;
 	struct dispatch_client *from;
 };
 
-static int do_capabilities(void *ctx, json_t *args, json_t **ret,
-			   struct error *err)
+static int cmd_capabilities(void *ctx, json_t *args, json_t **ret,
+			    struct error *err)
 {
 	struct session *s = ctx;
 
 	(void)ret;
 	if (json_array_size(json_object_get(args, "enable")))
-		return error_set(err, EINVAL, "'enable' asks for capabilities "
+		return error_set(err, EINVAL, "'enable' names capabilities "
 				 "that the greeting did not offer");
 	s->from->ready = true;
 	return 0;
 }
 
-static int do_query_version(void *ctx, json_t *args, json_t **ret,
-			    struct error *err)
+static int cmd_query_version(void *ctx, json_t *args, json_t **ret,
+			     struct error *err)
 {
 	(void)ctx;
 	(void)args;
@@ -50,21 +46,16 @@ static int do_query_version(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
-static int do_query_commands(void *ctx, json_t *args, json_t **ret,
-			     struct error *err);
+static int cmd_query_commands(void *ctx, json_t *args, json_t **ret,
+			      struct error *err);
 
 static const struct control_command builtins[] = {
-	{ "qmp_capabilities",	"?enable:o",	.fn = do_capabilities },
-	{ "query-commands",	NULL,		.fn = do_query_commands },
-	{ "query-version",	NULL,		.fn = do_query_version },
+	{ "qmp_capabilities",	"?enable:o",	.fn = cmd_capabilities },
+	{ "query-commands",	NULL,		.fn = cmd_query_commands },
+	{ "query-version",	NULL,		.fn = cmd_query_version },
 	{ 0 }
 };
 
-/**
- * list_names() - Append the names of a table
- * @list:	JSON array
- * @c:		the table
- */
 static void list_names(json_t *list, const struct control_command *c)
 {
 	for (; c->name; c++)
@@ -72,17 +63,16 @@ static void list_names(json_t *list, const struct control_command *c)
 						      c->name));
 }
 
-static int do_query_commands(void *ctx, json_t *args, json_t **ret,
-			     struct error *err)
+static int cmd_query_commands(void *ctx, json_t *args, json_t **ret,
+			      struct error *err)
 {
 	const struct session *s = ctx;
-	unsigned i;
 
 	(void)args;
 	(void)err;
 	*ret = json_array();
 	list_names(*ret, builtins);
-	for (i = 0; i < s->d->count; i++)
+	for (unsigned i = 0; i < s->d->count; i++)
 		list_names(*ret, s->d->tables[i].list);
 	return 0;
 }
@@ -96,13 +86,6 @@ void dispatch_add(struct dispatch *d, const struct control_command *table,
 	d->count++;
 }
 
-/**
- * table_find() - Look a command up in one table
- * @c:		the table
- * @name:	what the client asks for
- *
- * Return: the command, or NULL
- */
 static const struct control_command *
 table_find(const struct control_command *c, const char *name)
 {
@@ -112,22 +95,13 @@ table_find(const struct control_command *c, const char *name)
 	return NULL;
 }
 
-/**
- * command_find() - Look a command up
- * @s:		the session
- * @name:	what the client asks for
- * @ctx:	set to what is to be handed to it
- *
- * Return: the command, or NULL
- */
 static const struct control_command *
 command_find(struct session *s, const char *name, void **ctx)
 {
 	const struct control_command *c = table_find(builtins, name);
-	unsigned i;
 
 	*ctx = s;
-	for (i = 0; !c && i < s->d->count; i++) {
+	for (unsigned i = 0; !c && i < s->d->count; i++) {
 		c = table_find(s->d->tables[i].list, name);
 		*ctx = s->d->tables[i].ctx;
 	}
@@ -135,16 +109,133 @@ command_find(struct session *s, const char *name, void **ctx)
 }
 
 /**
- * command_start() - Begin a command that is answered later
- * @from:	the client
- * @c:		the command
- * @ctx:	handed to it
- * @args:	its arguments, an object
- * @id:		its id, or NULL
- * @err:	why not
- *
- * Return: 0, -errno
+ * struct arg - One argument of a specification
+ * @name:	start of its name, not terminated
+ * @len:	of the name
+ * @type:	's', 'i', 'b' or 'o'
+ * @optional:	may be missing
  */
+struct arg {
+	const char *name;
+	size_t len;
+	char type;
+	bool optional;
+};
+
+/* Take the first argument off a specification. Return: false at its end */
+static bool arg_next(const char **spec, struct arg *arg)
+{
+	const char *p = *spec + strspn(*spec, " ");
+
+	if (!*p)
+		return false;
+
+	arg->optional = *p == '?';
+	arg->name = p + arg->optional;
+	arg->len = strcspn(arg->name, ":");
+	arg->type = arg->name[arg->len] ? arg->name[arg->len + 1] : '\0';
+	*spec = p + strcspn(p, " ");
+	return true;
+}
+
+static bool arg_known(const char *spec, const char *name)
+{
+	struct arg arg;
+
+	while (arg_next(&spec, &arg))
+		if (strlen(name) == arg.len && !memcmp(name, arg.name, arg.len))
+			return true;
+	return false;
+}
+
+static int arg_unknown(const char *spec, const char *name, struct error *err)
+{
+	char list[200] = "";
+	struct arg arg;
+	size_t n = 0;
+
+	while (arg_next(&spec, &arg) && n < sizeof(list))
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s'%.*s'",
+				      n ? ", " : "", (int)arg.len, arg.name);
+
+	if (!n)
+		return error_set(err, EINVAL, "unknown argument '%.64s': "
+				 "this command takes none", name);
+	return error_set(err, EINVAL, "unknown argument '%.64s': "
+			 "this command takes %s", name, list);
+}
+
+static bool arg_fits(char type, const json_t *value)
+{
+	switch (type) {
+	case 's':
+		return json_is_string(value);
+	case 'i':
+		return json_is_integer(value);
+	case 'b':
+		return json_is_boolean(value);
+	case 'o':
+		return json_is_object(value) || json_is_array(value);
+	default:
+		return false;
+	}
+}
+
+static const char *arg_type_name(char type)
+{
+	switch (type) {
+	case 's':
+		return "a string";
+	case 'i':
+		return "an integer";
+	case 'b':
+		return "true or false";
+	default:
+		return "an object or an array";
+	}
+}
+
+static int arg_check(const struct arg *arg, json_t *args, struct error *err)
+{
+	char name[64];
+	json_t *value;
+
+	snprintf(name, sizeof(name), "%.*s", (int)arg->len, arg->name);
+	value = json_object_get(args, name);
+	if (!value && arg->optional)
+		return 0;
+	if (!value)
+		return error_set(err, EINVAL, "argument '%s' is missing "
+				 "(%s)", name, arg_type_name(arg->type));
+	if (!arg_fits(arg->type, value))
+		return error_set(err, EINVAL, "argument '%s' must be %s", name,
+				 arg_type_name(arg->type));
+	return 0;
+}
+
+int dispatch_check_args(const char *spec, json_t *args, struct error *err)
+{
+	const char *rest, *name;
+	struct arg arg;
+	json_t *value;
+	int rc;
+
+	if (!spec)
+		spec = "";
+
+	json_object_foreach(args, name, value)
+		if (!arg_known(spec, name))
+			return arg_unknown(spec, name, err);
+
+	for (rest = spec; arg_next(&rest, &arg); ) {
+		rc = arg_check(&arg, args, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Start a command that is answered later. Return: 0, -errno */
 static int command_start(struct dispatch_client *from,
 			 const struct control_command *c, void *ctx,
 			 json_t *args, json_t *id, struct error *err)
@@ -153,9 +244,9 @@ static int command_start(struct dispatch_client *from,
 	int rc;
 
 	if (!l)
-		return error_set(err, ENOMEM, "no memory for the command");
+		return error_set(err, ENOMEM, "out of memory for the command");
 	*l = from->later;
-	/* Its own: the worker's thread must not share it with the message */
+	/* A copy: another thread must not share a reference with the message */
 	l->id = id ? json_deep_copy(id) : NULL;
 	rc = c->start(ctx, args, l, err);
 	if (rc) {
@@ -167,15 +258,7 @@ static int command_start(struct dispatch_client *from,
 	return 0;
 }
 
-/**
- * command_run() - Run one command
- * @s:		the session
- * @name:	what the client asks for
- * @args:	its arguments, an object
- * @id:		its id, or NULL
- *
- * Return: the answer; NULL if it comes later
- */
+/* Return: the answer; NULL if it follows later */
 static json_t *command_run(struct session *s, const char *name, json_t *args,
 			   json_t *id)
 {
@@ -185,12 +268,12 @@ static json_t *command_run(struct session *s, const char *name, json_t *args,
 	json_t *ret = NULL;
 
 	if (!c) {
-		error_set(&err, ENOENT, "there is no command '%.64s'; "
-			  "query-commands lists those there are", name);
+		error_set(&err, ENOENT, "unknown command '%.64s'; "
+			  "query-commands lists the commands", name);
 		return qmp_error(QMP_COMMAND_NOT_FOUND, err.text, id);
 	}
 
-	if (!control_args_check(c->args, args, &err)) {
+	if (!dispatch_check_args(c->args, args, &err)) {
 		if (c->start &&
 		    !command_start(s->from, c, ctx, args, id, &err))
 			return NULL;
@@ -215,36 +298,22 @@ json_t *dispatch_late(struct control_later *l)
 	return reply;
 }
 
-/**
- * session_allows() - Is this the time for a command?
- * @s:		the session
- * @name:	the command
- * @err:	why not
- *
- * Return: 0, -EPERM
- */
-static int session_allows(const struct session *s, const char *name,
-			  struct error *err)
+/* Does the negotiation allow this command now? Return: 0, -EPERM */
+static int check_mode(const struct session *s, const char *name,
+		      struct error *err)
 {
 	bool negotiates = !strcmp(name, "qmp_capabilities");
 
 	if (!s->from->ready && !negotiates)
-		return error_set(err, EPERM, "say qmp_capabilities before any "
-				 "other command");
+		return error_set(err, EPERM, "the first command must be "
+				 "qmp_capabilities");
 	if (s->from->ready && negotiates)
-		return error_set(err, EPERM, "qmp_capabilities was said "
+		return error_set(err, EPERM, "qmp_capabilities was sent "
 				 "already");
 	return 0;
 }
 
-/**
- * message_check() - Check the form of a message
- * @msg:	parsed JSON of any kind
- * @err:	what is wrong with it
- *
- * Return: 0, -EINVAL
- */
-static int message_check(json_t *msg, struct error *err)
+static int check_message(json_t *msg, struct error *err)
 {
 	json_t *args = json_object_get(msg, "arguments");
 	const char *key;
@@ -265,13 +334,6 @@ static int message_check(json_t *msg, struct error *err)
 	return 0;
 }
 
-/**
- * message_run() - Check a message, and run it
- * @s:		the session
- * @msg:	parsed JSON of any kind
- *
- * Return: the answer
- */
 static json_t *message_run(struct session *s, json_t *msg)
 {
 	json_t *id = json_object_get(msg, "id");
@@ -279,11 +341,11 @@ static json_t *message_run(struct session *s, json_t *msg)
 	struct error err = { 0 };
 	const char *name;
 
-	if (message_check(msg, &err))
+	if (check_message(msg, &err))
 		return qmp_error(QMP_GENERIC_ERROR, err.text, id);
 
 	name = json_string_value(json_object_get(msg, "execute"));
-	if (session_allows(s, name, &err))
+	if (check_mode(s, name, &err))
 		return qmp_error(QMP_COMMAND_NOT_FOUND, err.text, id);
 
 	args = json_object_get(msg, "arguments");

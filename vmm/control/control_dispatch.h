@@ -2,7 +2,7 @@
 /*
  * control_dispatch.h - From the text of a QMP command to its answer
  *
- * No I/O: what it does to the machine is up to the commands registered.
+ * No I/O: the effects are those of the registered commands.
  */
 #ifndef FERRY_CONTROL_DISPATCH_H
 #define FERRY_CONTROL_DISPATCH_H
@@ -17,10 +17,10 @@
 #define DISPATCH_TABLES 8
 
 /**
- * struct dispatch - The commands there are
- * @tables:	as registered, in the order of registration
+ * struct dispatch - The registered commands
+ * @tables:	in the order of registration
  * @tables.list: ends with a NULL name
- * @tables.ctx:	handed to each command of it
+ * @tables.ctx:	passed to each command of it
  * @count:	of @tables
  */
 struct dispatch {
@@ -32,12 +32,13 @@ struct dispatch {
 };
 
 /**
- * struct control_later - An answer that is owed
+ * struct control_later - An answer that is owed to a client
  * @loop:	the main thread's
- * @client:	who it is for; NULL once it has gone. The main thread's
- * @done:	what takes the answer, in the main thread
+ * @client:	receives the answer; NULL once it disconnected. Main thread only
+ * @done:	sends the answer, called in the main thread
  * @id:		of the command, or NULL
- * @ret, @err:	the answer
+ * @ret:	the answer, or
+ * @err:	the error
  */
 struct control_later {
 	struct loop *loop;
@@ -49,10 +50,10 @@ struct control_later {
 };
 
 /**
- * struct dispatch_client - What is to be known of who asks
- * @ready:	it has been through qmp_capabilities
+ * struct dispatch_client - The dispatcher's state of one client
+ * @ready:	the client sent qmp_capabilities
  * @later:	template for answers that are owed
- * @owed:	the answer that is owed to it now, or NULL
+ * @owed:	the answer that is owed to the client now, or NULL
  */
 struct dispatch_client {
 	bool ready;
@@ -64,33 +65,44 @@ struct dispatch_client {
  * dispatch_add() - Register commands
  * @d:		the commands so far
  * @table:	ends with a NULL name; not copied
- * @ctx:	handed to each
+ * @ctx:	passed to each command
  *
- * More than DISPATCH_TABLES are a mistake in the program, caught by assert().
+ * More than DISPATCH_TABLES tables fail an assert().
  */
 void dispatch_add(struct dispatch *d, const struct control_command *table,
 		  void *ctx);
 
 /**
- * dispatch_message() - Do what a client asks
+ * dispatch_message() - Run the command in a message
  * @d:		the commands
- * @from:	the client; changed by it
+ * @from:	the client that sent it; updated
  * @text:	the message
- * @len:	of it
+ * @len:	of @text
  *
- * Return: the answer (a new reference), or NULL: with @from->owed set it will
- *	   come, else there is no memory for one
+ * Return: the answer (a new reference), or NULL: with @from->owed set the
+ *	   answer follows later, else memory ran out
  */
 json_t *dispatch_message(const struct dispatch *d,
 			 struct dispatch_client *from, const char *text,
 			 size_t len);
 
 /**
- * dispatch_late() - The answer that was owed, as a message
+ * dispatch_late() - Turn an answer that was owed into a message
  * @l:		from control_answer(); freed
  *
- * Return: the answer (a new reference), or NULL if there is no memory for it
+ * Return: the answer (a new reference), or NULL if memory ran out
  */
 json_t *dispatch_late(struct control_later *l);
+
+/**
+ * dispatch_check_args() - Check an "arguments" object
+ * @spec:	as in struct control_command: "uri:s ?detach:b"; NULL or "" for
+ *		none
+ * @args:	an object
+ * @err:	names the argument that is unknown, missing or of the wrong type
+ *
+ * Return: 0, -EINVAL
+ */
+int dispatch_check_args(const char *spec, json_t *args, struct error *err);
 
 #endif /* FERRY_CONTROL_DISPATCH_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* qmp.c - QMP messages, as both ends see them */
+/* qmp.c - QMP messages, for both ends */
 
 #include <ctype.h>
 #include <stdio.h>
@@ -9,13 +9,7 @@
 #include "qmp.h"
 #include "vmm/base/version.h"
 
-/**
- * frame_byte() - Look at one more byte
- * @f:		state
- * @c:		the byte
- *
- * Return: true if the message ends with it
- */
+/* Return: true if the message ends with this byte */
 static bool frame_byte(struct qmp_frame *f, char c)
 {
 	if (c == '\n')		/* not allowed in a string either */
@@ -68,12 +62,6 @@ bool qmp_blank(const char *buf, size_t len)
 	return !len;
 }
 
-/**
- * version_triple() - Version numbers under a name
- * @name:	"qemu" for clients that were written for QEMU, or "ferry"
- *
- * Return: new object with these and the package, or NULL
- */
 static json_t *version_triple(const char *name)
 {
 	return json_pack("{s:{s:i, s:i, s:i}, s:s}", name,
@@ -94,13 +82,6 @@ json_t *qmp_version(void)
 	return version_triple("ferry");
 }
 
-/**
- * with_id() - Add the command's id to its answer
- * @reply:	new answer, or NULL
- * @id:		the id, or NULL
- *
- * Return: @reply
- */
 static json_t *with_id(json_t *reply, json_t *id)
 {
 	if (reply && id)
@@ -114,12 +95,7 @@ json_t *qmp_return(json_t *ret, json_t *id)
 				 ret ? ret : json_object()), id);
 }
 
-/**
- * text_value() - A JSON string from text of any origin
- * @text:	maybe cut in the middle of a character, maybe not UTF-8
- *
- * Return: new string, or NULL if there is no memory
- */
+/* @text may be cut in the middle of a character, or not be UTF-8 */
 static json_t *text_value(const char *text)
 {
 	json_t *value = json_string(text);
@@ -162,7 +138,7 @@ json_t *qmp_event(const char *name, json_t *data, const struct timeval *when)
 
 char *qmp_text(const json_t *message)
 {
-	/* 12 digits: microseconds in a day's worth of milliseconds */
+	/* 12 digits: a day in milliseconds, to the microsecond */
 	size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(12);
 	size_t len = message ? json_dumpb(message, NULL, 0, flags) : 0;
 	char *text = len ? malloc(len + 3) : NULL;

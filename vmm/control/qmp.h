@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qmp.h - QMP messages, as both ends see them
+ * qmp.h - QMP messages, for both ends
  *
- * Pure: where a message ends in a stream of bytes, and what the four kinds
- * that a server sends look like. No I/O.
+ * Pure: finds the end of a message in a stream of bytes, and builds the four
+ * kinds of message that a server sends. No I/O.
  */
 #ifndef FERRY_QMP_H
 #define FERRY_QMP_H
@@ -14,13 +14,13 @@
 
 #include <jansson.h>
 
-/* Error classes; QEMU's clients know these two */
+/* Error classes, as in QEMU */
 #define QMP_GENERIC_ERROR "GenericError"
 #define QMP_COMMAND_NOT_FOUND "CommandNotFound"
 
 /**
- * struct qmp_frame - How far a message has been looked through
- * @pos:	bytes of the buffer that were seen
+ * struct qmp_frame - A parser's position in a message
+ * @pos:	bytes of the buffer that were parsed
  * @depth:	braces and brackets open at @pos
  * @string:	@pos is inside a string
  * @escape:	the byte before @pos was a backslash inside a string
@@ -37,57 +37,56 @@ struct qmp_frame {
 /**
  * qmp_frame_next() - Find the end of the first message in a buffer
  * @f:		state between calls; zeroed again when a message was found
- * @buf:	what was received and not consumed; starts where it started at
- *		the last call
+ * @buf:	bytes received and not consumed; same start as at the last call
  * @len:	bytes in @buf, never fewer than at the last call
  *
- * A message ends with the brace that closes it, as QEMU has it, or with a
- * newline, so that a broken line does not swallow the next one. What is found
- * may be blank, or no JSON at all.
+ * A message ends with its closing brace, as in QEMU, or with a newline, so that
+ * an incomplete line does not absorb the next one. The message may be blank, or
+ * not JSON.
  *
  * Return: length of the message, or 0 if its end is not in @buf
  */
 size_t qmp_frame_next(struct qmp_frame *f, const char *buf, size_t len);
 
 /**
- * qmp_blank() - Tell an empty line
+ * qmp_blank() - Test whether a message is white space only
  * @buf:	message found by qmp_frame_next()
  * @len:	its length
  *
- * Return: true if there is nothing but white space in it
+ * Return: true if so
  */
 bool qmp_blank(const char *buf, size_t len);
 
 /**
- * qmp_greeting() - What the server says first
+ * qmp_greeting() - The server's first message
  *
- * Return: new object, or NULL if there is no memory
+ * Return: new object, or NULL if memory ran out
  */
 json_t *qmp_greeting(void);
 
 /**
- * qmp_version() - What query-version returns
+ * qmp_version() - The result of query-version
  *
- * Return: new object, or NULL if there is no memory
+ * Return: new object, or NULL if memory ran out
  */
 json_t *qmp_version(void);
 
 /**
- * qmp_return() - The answer to a command that worked
- * @ret:	what it returns, whose reference is taken over; NULL means {}
+ * qmp_return() - The answer to a command that succeeded
+ * @ret:	its result, whose reference is taken over; NULL means {}
  * @id:		the command's id, or NULL; not taken over
  *
- * Return: new object, or NULL if there is no memory
+ * Return: new object, or NULL if memory ran out
  */
 json_t *qmp_return(json_t *ret, json_t *id);
 
 /**
- * qmp_error() - The answer to a command that did not
+ * qmp_error() - The answer to a command that failed
  * @class:	QMP_GENERIC_ERROR or QMP_COMMAND_NOT_FOUND
- * @desc:	text for a person; bytes that are not UTF-8 become '?'
+ * @desc:	text for the user; bytes that are not UTF-8 become '?'
  * @id:		the command's id, or NULL; not taken over
  *
- * Return: new object, or NULL if there is no memory
+ * Return: new object, or NULL if memory ran out
  */
 json_t *qmp_error(const char *class, const char *desc, json_t *id);
 
@@ -97,12 +96,12 @@ json_t *qmp_error(const char *class, const char *desc, json_t *id);
  * @data:	its data, whose reference is taken over, or NULL for none
  * @when:	wall clock time
  *
- * Return: new object, or NULL if there is no memory
+ * Return: new object, or NULL if memory ran out
  */
 json_t *qmp_event(const char *name, json_t *data, const struct timeval *when);
 
 /**
- * qmp_text() - A message as it goes on the socket
+ * qmp_text() - Format a message for the socket
  * @message:	any of the above, or a command; may be NULL
  *
  * Return: one line ending in CR LF, to be freed with free(), or NULL

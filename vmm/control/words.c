@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * words.c - What Ferry's states are called in QEMU and in libvirt
+ * words.c - QEMU's and libvirt's names for Ferry's states
  *
- * libvirt's reasons only mean something together with a state, and some pairs
- * of ours are another state in libvirt: a source that still has pages to give
- * after the hand-over is "postmigrate" in QEMU, and in libvirt paused for
- * postcopy until it is shut off. So the table has a row for each state with a
- * cell for each reason. A pair that should not occur has an empty cell, and
- * is called by its state alone, with the reason unknown: it must not hide
- * what the machine is doing.
+ * A reason of libvirt's belongs to one state, and some of our pairs are another
+ * state in libvirt: a source that still has pages to send after the hand-over
+ * is "postmigrate" in QEMU, and in libvirt paused for postcopy until it is shut
+ * off. So the table has a row for each state with a cell for each reason. A
+ * pair that should not occur has an empty cell, and is named by its state
+ * alone, with the reason unknown, so that the state is never hidden.
  */
 
 #include <assert.h>
@@ -17,10 +16,9 @@
 #include <libvirt/libvirt.h>
 
 #include "words.h"
+#include "vmm/base/units.h"
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
-/* One libvirt state with its reason: names without VIR_DOMAIN_ in front */
+/* A libvirt state with its reason: names without VIR_DOMAIN_ */
 #define CELL(s, r)                                                           \
 	{ "VIR_DOMAIN_" #s, "VIR_DOMAIN_" #s "_" #r,                         \
 	  VIR_DOMAIN_##s, VIR_DOMAIN_##s##_##r }
@@ -76,7 +74,7 @@ static const struct row rows[] = {
 			[WHY_USER] = CELL(PAUSED, USER),
 			[WHY_STARTING_UP] = CELL(PAUSED, STARTING_UP),
 			[WHY_MIGRATION] = CELL(PAUSED, MIGRATION),
-			/* Paused by its user before it set out, and still so */
+			/* Paused by its user before the migration, and still */
 			[WHY_MIGRATED] = CELL(PAUSED, USER),
 			[WHY_MIGRATION_CANCELED] = CELL(PAUSED, USER),
 			[WHY_POSTCOPY] = CELL(PAUSED, POSTCOPY),

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * words.h - What Ferry's states are called in QEMU and in libvirt
+ * words.h - QEMU's and libvirt's names for Ferry's states
  *
- * The one file behind this that includes libvirt's headers; nothing links
- * with libvirt. Names are spelled once, as the constants that they are, so a
- * name that libvirt does not have fails to compile. Pure.
+ * Only words.c includes libvirt's headers; nothing links with libvirt. Each
+ * name is written once, as the constant itself, so that a name that libvirt
+ * does not have fails to compile. Pure.
  */
 #ifndef FERRY_WORDS_H
 #define FERRY_WORDS_H
 
 #include <stdbool.h>
 
-#include "vmm/machine/runstate.h"
+#include "vmm/base/runstate.h"
 
 /**
  * struct domain_words - A run state, in both vocabularies
@@ -39,24 +39,24 @@ struct domain_words {
  */
 struct domain_words words_domain(struct run_status status);
 
-/* Who has to do with a memory failure */
+/* Recipient of a memory failure */
 enum mf_recipient {
-	MF_RECIPIENT_HYPERVISOR,	/* the VMM's own use of the page */
+	MF_RECIPIENT_HYPERVISOR,	/* found by Ferry, not by the guest */
 	MF_RECIPIENT_GUEST,
 	MF_RECIPIENTS
 };
 
-/* What was done about it */
+/* Action taken on a memory failure */
 enum mf_action {
-	MF_ACTION_IGNORE,	/* nothing: noted, nobody has touched it */
-	MF_ACTION_INJECT,	/* the guest got a machine check */
-	MF_ACTION_FATAL,	/* the guest could not take one, and ended */
+	MF_ACTION_IGNORE,	/* recorded: no access to the page was seen */
+	MF_ACTION_INJECT,	/* the guest received a machine check */
+	MF_ACTION_FATAL,	/* it can't receive one: it was stopped */
 	MF_ACTION_RESET,	/* the guest was reset */
 	MF_ACTIONS
 };
 
 /**
- * struct memory_failure_word - One half of a memory failure
+ * struct memory_failure_word - Recipient or action in both vocabularies
  * @qemu:	QEMU's word in the MEMORY_FAILURE event
  * @libvirt:	name of libvirt's constant
  * @value:	value of that constant
@@ -76,7 +76,7 @@ struct memory_failure_word {
 struct memory_failure_word words_mf_recipient(enum mf_recipient recipient);
 
 /**
- * words_mf_action() - Name what was done about a memory failure
+ * words_mf_action() - Name the action taken on a memory failure
  * @action:	below MF_ACTIONS
  *
  * Return: the words; @qemu is NULL if @action is out of range
@@ -84,15 +84,15 @@ struct memory_failure_word words_mf_recipient(enum mf_recipient recipient);
 struct memory_failure_word words_mf_action(enum mf_action action);
 
 /**
- * words_mf_flags() - The flags of a memory failure, as libvirt has them
- * @action_required: a vCPU consumed the page, the guest cannot go on without
- * @recursive:	it happened while the guest handled another
+ * words_mf_flags() - libvirt's flags of a memory failure
+ * @action_required: a vCPU accessed the page
+ * @recursive:	the guest was handling another memory failure
  *
  * Return: VIR_DOMAIN_MEMORY_FAILURE_ACTION_REQUIRED and _RECURSIVE, or'ed
  */
 unsigned words_mf_flags(bool action_required, bool recursive);
 
-/* Fields of libvirt's job statistics that Ferry has figures for */
+/* Fields of libvirt's job statistics that Ferry fills in */
 enum job_word {
 	JOB_OPERATION,		/* see words_job_operation() */
 	JOB_TIME_ELAPSED,	/* ms since the start */
@@ -125,8 +125,8 @@ enum job_word {
 const char *words_job(enum job_word word);
 
 /**
- * words_job_operation() - libvirt's number for what a job does
- * @outgoing:	the guest leaves; else it arrives
+ * words_job_operation() - libvirt's number of a job's operation
+ * @outgoing:	this machine is the source; else the destination
  *
  * Return: VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT or _IN
  */

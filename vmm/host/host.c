@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* host.c - What one ferry process has: a machine, or the hope of one */
+/* host.c - The observer and the control commands of this process's machine */
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host.h"
+#include "host_reset.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/boot/boot.h"
@@ -24,7 +25,7 @@ static void on_status(void *ctx, struct run_status s)
 	if (s.state == RUN_POSTMIGRATE ||
 	    (s.state == RUN_FINISH_MIGRATE && s.reason == WHY_POSTCOPY))
 		chardev_socket_leave(h->terminals);
-	/* A new reason for the same state is no event: query-status has it */
+	/* No event for a new reason alone: query-status reports it */
 	if (atomic_exchange(&h->shown, w.running) == w.running)
 		return;
 	control_event(h->control, w.running ? "RESUME" : "STOP",
@@ -34,7 +35,7 @@ static void on_status(void *ctx, struct run_status s)
 			  "reason", w.reason, "reason-value", w.reason_value));
 }
 
-static enum mf_action action_word(const struct memory_failure *f)
+static enum mf_action mf_action(const struct memory_failure *f)
 {
 	switch (f->action) {
 	case MF_INJECTED:
@@ -48,7 +49,7 @@ static enum mf_action action_word(const struct memory_failure *f)
 
 static void on_failure(void *ctx, const struct memory_failure *f)
 {
-	struct memory_failure_word a = words_mf_action(action_word(f)), r;
+	struct memory_failure_word a = words_mf_action(mf_action(f)), r;
 	struct host *h = ctx;
 
 	r = words_mf_recipient(f->action == MF_NOTED ? MF_RECIPIENT_HYPERVISOR
@@ -79,13 +80,13 @@ static void on_exit_status(void *ctx, int status)
 	loop_stop(h->loop, status);
 }
 
-/* QEMU's: what a guest tells of its panic beyond that (info) has no place in pvpanic */
+/* QEMU's events, without QEMU's "info", which pvpanic can't carry */
 static void on_panic(void *ctx, bool paused)
 {
 	struct host *h = ctx;
 
-	log_line("the guest's kernel panicked%s", paused ? "; it is paused" :
-		 ", and deals with it itself (kdump)");
+	log_line("the guest's kernel panicked%s", paused ?
+		 "; the guest is paused" : ", and handles it itself (kdump)");
 	control_event(h->control,
 		      paused ? "GUEST_PANICKED" : "GUEST_CRASHLOADED",
 		      json_pack("{s:s}", "action", paused ? "pause" : "run"));
@@ -168,7 +169,7 @@ static int need_machine(struct host *h, struct error *err)
 		"no guest has arrived at this machine yet");
 }
 
-/* Who may be stopped and started by hand: a guest that lives here */
+/* stop and cont are for a guest that runs on this machine */
 static int need_own_guest(struct host *h, struct error *err)
 {
 	struct run_status s;
@@ -182,7 +183,7 @@ static int need_own_guest(struct host *h, struct error *err)
 	    !machine_held(h->machine))
 		return 0;
 	return error_set(err, EBUSY,
-		"the guest can't be stopped or continued here now: it is in state '%s'",
+		"the guest can't be stopped or resumed here now: it is in state '%s'",
 		words_domain(s).qemu);
 }
 
@@ -270,7 +271,7 @@ static int cmd_name(struct host *h, json_t *args, json_t **ret,
 	return 0;
 }
 
-/* As in QEMU: where the serial port's other end is */
+/* As in QEMU: the path of the console socket */
 static int cmd_chardev(struct host *h, json_t *args, json_t **ret,
 		       struct error *err)
 {
@@ -303,7 +304,7 @@ static int cmd_cpus(struct host *h, json_t *args, json_t **ret,
 	return 0;
 }
 
-/* Commands hold the lock, so that the machine stays while they look at it */
+/* Commands hold the lock, so that the machine is not freed while they use it */
 #define LOCKED(fn) \
 static int locked_##fn(void *ctx, json_t *args, json_t **ret, \
 		       struct error *err) \
@@ -336,7 +337,8 @@ static const struct control_command commands[] = {
 	{ "cont", "", .fn = locked_cmd_cont },
 	{ "system_reset", "", .fn = locked_cmd_system_reset },
 	{ "quit", "", .fn = locked_cmd_quit },
-	{ "ferry-poison", "address:i ?count:i ?method:s", .fn = locked_cmd_poison },
+	{ "ferry-poison", "address:i ?count:i ?method:s",
+	  .fn = locked_cmd_poison },
 	{ 0 }
 };
 

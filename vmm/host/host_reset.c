@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * host_reset.c - What becomes of a guest that wants a reset, or is given one
+ * host_reset.c - Reset of the guest
  *
- * Asked for on a vCPU's thread or by a client, carried out on the main thread.
- * With --no-reboot, or without a kernel to start from, the machine ends.
+ * A vCPU thread or a control client requests it, the main thread executes it.
+ * With --no-reboot, or without a kernel to boot, the machine ends instead.
  */
 
 #include <errno.h>
 
 #include "host.h"
+#include "host_reset.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/control/control.h"
@@ -30,10 +31,10 @@ void host_was_reset(void *ctx, enum reset_cause cause)
 		      "reason", cause_name(cause)));
 }
 
-static void end_instead(struct host *h, enum reset_cause cause)
+static void end_machine(struct host *h, enum reset_cause cause)
 {
 	if (!h->no_reboot)
-		log_line("the guest wants a reset, and there is no kernel here to start it from: the machine ends");
+		log_line("the guest requested a reset, but this machine has no kernel to boot: the machine ends");
 	machine_set_status(h->machine, (struct run_status){ RUN_SHUTDOWN,
 							    WHY_SHUTDOWN });
 	control_event(h->control, "SHUTDOWN", json_pack("{s:b, s:s, s:i}",
@@ -42,7 +43,7 @@ static void end_instead(struct host *h, enum reset_cause cause)
 	loop_stop(h->loop, 0);
 }
 
-/* Under the host's lock. What can't be done now is tried again when it can be */
+/* Called with h->lock. The observer's reset() repeats a reset that must wait */
 static int reset_now(struct host *h, struct error *err)
 {
 	struct machine *m = h->machine;
@@ -51,7 +52,7 @@ static int reset_now(struct host *h, struct error *err)
 	if (!cause || machine_held(m))
 		return 0;
 	if (h->no_reboot || !machine_can_restart(m)) {
-		end_instead(h, cause);
+		end_machine(h, cause);
 		return 0;
 	}
 	return machine_reset(m, err);
@@ -61,13 +62,12 @@ static void on_posted(void *arg)
 {
 	struct error err = { 0 };
 	struct host *h = arg;
-
 	int rc;
 
 	pthread_mutex_lock(&h->lock);
 	rc = reset_now(h, &err);
 	if (rc == -EBUSY)
-		log_line("the reset waits until all of the guest's memory has arrived");
+		log_line("the reset waits until all pages of the guest have arrived");
 	else if (rc)
 		log_line("%s", err.text);
 	pthread_mutex_unlock(&h->lock);
@@ -78,7 +78,7 @@ void host_reset_asked(void *ctx)
 	struct host *h = ctx;
 
 	if (loop_post(h->loop, on_posted, h))
-		log_line("out of memory for a reset: the guest stands still");
+		log_line("out of memory for a reset: the guest stays stopped");
 }
 
 int host_system_reset(struct host *h, struct error *err)
@@ -90,8 +90,8 @@ int host_system_reset(struct host *h, struct error *err)
 	if (machine_held(h->machine) || s.state == RUN_FINISH_MIGRATE ||
 	    s.state == RUN_POSTMIGRATE || s.state == RUN_SHUTDOWN)
 		return error_set(err, EBUSY,
-			"the guest can't be reset here now: it is being dumped, is leaving, has left, or has ended");
-	/* It stops at once. What else that posts finds nothing left to do */
+			"the guest can't be reset here now: it is being dumped, migrates, was handed over, or ended");
+	/* The vCPUs stop at once. The call that this posts finds no request */
 	machine_ask_reset(h->machine, RESET_HOST);
 	rc = reset_now(h, &why);
 	return rc && rc != -EBUSY ? error_set(err, -rc, "%s", why.text) : 0;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runstate.h"
+#include "vmm/base/runstate.h"
 
 enum memory_failure_action {
 	MF_NOTED,	/* the page is lost; no vCPU has touched it yet */

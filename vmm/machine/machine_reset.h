@@ -10,7 +10,7 @@
 #ifndef FERRY_MACHINE_RESET_H
 #define FERRY_MACHINE_RESET_H
 
-#include "runstate.h"
+#include "vmm/base/runstate.h"
 #include "vmm/base/error.h"
 
 struct machine;

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "runstate.h"
+#include "vmm/base/runstate.h"
 #include "vmm/base/error.h"
 
 struct machine;

@@ -21,13 +21,11 @@
 #include <stdint.h>
 
 #include "vmm/base/error.h"
+#include "vmm/base/limits.h"
+#include "vmm/base/units.h"
 
-#define MIB			(1ull << 20)
-#define GIB			(1ull << 30)
 #define RAM_LOW_MAX		(3 * GIB)
 #define RAM_HIGH_GPA		(4 * GIB)
-#define RAM_SIZE_MIN		(16 * MIB)
-#define RAM_SIZE_MAX		(16ull << 40)
 #define RAM_REGIONS		2
 #define RAM_HUGE		(2 * MIB)
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* test_control_listener.c - Who lets clients in, also without descriptors */
+/* test_unix_listener.c - Accepting clients, also without free descriptors */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,13 +18,13 @@
 #include <cmocka.h>
 
 #include "server.h"
-#include "vmm/base/control_listener.h"
+#include "vmm/base/unix_listener.h"
 #include "vmm/base/loop.h"
 
 struct setup {
 	char dir[40], path[80];
 	struct loop *loop;
-	struct control_listener listener;
+	struct unix_listener listener;
 	pthread_t thread;
 	atomic_uint let_in;
 };
@@ -56,7 +56,7 @@ static void begin(struct setup *t)
 	snprintf(t->path, sizeof(t->path), "%s/s", t->dir);
 	t->loop = loop_new(&err);
 	assert_non_null(t->loop);
-	assert_int_equal(control_listener_open(&t->listener, t->loop, t->path,
+	assert_int_equal(unix_listener_open(&t->listener, t->loop, t->path,
 					       let_in, t, &err), 0);
 	assert_int_equal(pthread_create(&t->thread, NULL, run, t), 0);
 }
@@ -65,15 +65,15 @@ static void end(struct setup *t)
 {
 	loop_stop(t->loop, 0);
 	pthread_join(t->thread, NULL);
-	control_listener_close(&t->listener);
+	unix_listener_close(&t->listener);
 	assert_int_equal(access(t->path, F_OK), -1);
-	control_listener_close(&t->listener);
+	unix_listener_close(&t->listener);
 	loop_free(t->loop);
 	rmdir(t->dir);
 }
 
-/* accept(2) fails at once, again and again, as long as none is free */
-static void without_descriptors_it_waits(void **state)
+/* Without a free descriptor, each accept(2) fails at once */
+static void without_descriptors_it_pauses(void **state)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct rlimit before, none;
@@ -102,7 +102,7 @@ static void without_descriptors_it_waits(void **state)
 	end(&t);
 }
 
-static void many_come_in(void **state)
+static void many_clients_are_accepted(void **state)
 {
 	struct setup t;
 
@@ -122,8 +122,8 @@ static void many_come_in(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(without_descriptors_it_waits),
-		cmocka_unit_test(many_come_in),
+		cmocka_unit_test(without_descriptors_it_pauses),
+		cmocka_unit_test(many_clients_are_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

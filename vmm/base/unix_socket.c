@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * control_socket.c - Where the control socket comes from
+ * unix_socket.c - A listening Unix socket that replaces a stale one
  *
- * A socket's name outlives a process that was killed. To tell such a stale
- * name from a live one we connect to it; to replace it we remove it and bind
- * anew. Two processes that did so at once could remove each other's, so the
- * whole is done under a lock on the directory (flock(2), which needs no file
- * of its own), up to and including listen(2): before that, connect(2) is
+ * The name of a socket remains when its process is killed. A connect(2) tells
+ * such a stale name from a live one; a stale name is removed and bound anew.
+ * Two processes that do so at the same time could remove each other's name, so
+ * all of it is done under a lock on the directory (flock(2), which needs no
+ * file of its own), up to and including listen(2): before that, connect(2) is
  * refused as if the name were stale.
  */
 
@@ -23,19 +23,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control_socket.h"
+#include "unix_socket.h"
 
 #define LOCK_TRIES	100
 #define LOCK_WAIT_NS	(20 * 1000 * 1000)
 #define BACKLOG		16
 
-/**
- * lock_directory() - Lock the directory of the socket, made if missing
- * @path:	of the socket
- * @err:	why not
- *
- * Return: descriptor that holds the lock, or -errno
- */
+/* Return: a descriptor that holds the lock, or -errno */
 static int lock_directory(const char *path, struct error *err)
 {
 	const struct timespec wait = { .tv_nsec = LOCK_WAIT_NS };
@@ -46,13 +40,13 @@ static int lock_directory(const char *path, struct error *err)
 	snprintf(copy, sizeof(copy), "%s", path);
 	dir = dirname(copy);
 	if (mkdir(dir, 0700) && errno != EEXIST)
-		return error_set(err, errno, "cannot make the directory %s for "
-				 "the control socket: %m", dir);
+		return error_set(err, errno, "cannot create the directory %s "
+				 "for a socket: %m", dir);
 
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return error_set(err, errno, "cannot open %s, where the "
-				 "control socket shall be: %m", dir);
+		return error_set(err, errno, "cannot open %s, the directory "
+				 "of a socket: %m", dir);
 
 	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
 		if (errno == EWOULDBLOCK && tries < LOCK_TRIES) {
@@ -66,65 +60,45 @@ static int lock_directory(const char *path, struct error *err)
 	return fd;
 }
 
-/**
- * make_address() - Put a path in a socket address
- * @path:	the path
- * @sa:		filled in
- * @err:	why not
- *
- * Return: 0, -ENAMETOOLONG
- */
 static int make_address(const char *path, struct sockaddr_un *sa,
 			struct error *err)
 {
 	size_t len = strlen(path);
 
 	if (!len || len >= sizeof(sa->sun_path))
-		return error_set(err, ENAMETOOLONG, "the control socket's path "
-				 "must have 1 to %zu bytes, and '%s' has %zu",
+		return error_set(err, ENAMETOOLONG, "the path of a socket "
+				 "must have 1 to %zu bytes; '%s' has %zu",
 				 sizeof(sa->sun_path) - 1, path, len);
 	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	memcpy(sa->sun_path, path, len);
 	return 0;
 }
 
-/**
- * probe_stale() - Find out whether anybody listens
- * @sa:		where
- * @err:	says so if somebody does
- *
- * Return: 0 if nobody does, -EADDRINUSE, or -errno
- */
+/* Return: 0 if no process listens there, -EADDRINUSE, or -errno */
 static int probe_stale(const struct sockaddr_un *sa, struct error *err)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int rc = 0;
 
 	if (fd < 0)
-		return error_set(err, errno, "cannot make a socket: %m");
+		return error_set(err, errno, "cannot create a socket: %m");
 
 	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa))) {
+		/* EAGAIN: its queue is full, so a process listens there */
 		if (errno != ECONNREFUSED && errno != ENOENT)
-			/* EAGAIN among them: it lives, and is busy */
-			rc = error_set(err, errno == EAGAIN ? EADDRINUSE : errno,
-				       "control socket %s is in use or cannot "
-				       "be reached: %m", sa->sun_path);
+			rc = error_set(err,
+				       errno == EAGAIN ? EADDRINUSE : errno,
+				       "socket %s is in use or cannot be "
+				       "reached: %m", sa->sun_path);
 	} else {
-		rc = error_set(err, EADDRINUSE, "control socket %s is in use: "
-			       "a machine of this name runs already "
+		rc = error_set(err, EADDRINUSE, "socket %s is in use: a "
+			       "machine of this name is running already "
 			       "(`ferry list` shows it)", sa->sun_path);
 	}
 	close(fd);
 	return rc;
 }
 
-/**
- * clear_path() - Make way for the socket
- * @sa:		where
- * @err:	why not
- *
- * Return: 0, -EADDRINUSE, -EEXIST, or -errno
- */
 static int clear_path(const struct sockaddr_un *sa, struct error *err)
 {
 	struct stat st;
@@ -133,11 +107,11 @@ static int clear_path(const struct sockaddr_un *sa, struct error *err)
 	if (lstat(sa->sun_path, &st)) {
 		if (errno == ENOENT)
 			return 0;
-		return error_set(err, errno, "cannot look at %s: %m",
+		return error_set(err, errno, "cannot look up %s: %m",
 				 sa->sun_path);
 	}
 	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, EEXIST, "%s is there and is no socket: "
+		return error_set(err, EEXIST, "%s exists and is not a socket: "
 				 "remove it, or choose another path with "
 				 "--control", sa->sun_path);
 
@@ -145,34 +119,26 @@ static int clear_path(const struct sockaddr_un *sa, struct error *err)
 	if (rc)
 		return rc;
 	if (unlink(sa->sun_path) && errno != ENOENT)
-		return error_set(err, errno, "cannot remove the stale control "
-				 "socket %s: %m", sa->sun_path);
+		return error_set(err, errno, "cannot remove the stale socket "
+				 "%s: %m", sa->sun_path);
 	return 0;
 }
 
-/**
- * bind_listen() - Bind and listen, for the owner only
- * @s:		its @fd is a socket; the rest is filled in
- * @sa:		where
- * @err:	why not
- *
- * Return: 0, or -errno
- */
-static int bind_listen(struct control_socket *s, const struct sockaddr_un *sa,
+static int bind_listen(struct unix_socket *s, const struct sockaddr_un *sa,
 		       struct error *err)
 {
 	struct stat st;
 
-	/* Linux takes the mode of the name from the socket's own, so that it
-	 * is never open to others, not even for a moment
+	/* Linux takes the mode of the name from the socket's own, so that the
+	 * name is never accessible to other users, not even for a moment
 	 */
 	if (fchmod(s->fd, 0600) ||
 	    bind(s->fd, (const struct sockaddr *)sa, sizeof(*sa)))
-		return error_set(err, errno, "cannot make the control socket "
-				 "%s: %m", sa->sun_path);
+		return error_set(err, errno, "cannot create the socket %s: %m",
+				 sa->sun_path);
 	if (listen(s->fd, BACKLOG) || lstat(sa->sun_path, &st)) {
-		error_set(err, errno, "cannot listen on the control socket "
-			  "%s: %m", sa->sun_path);
+		error_set(err, errno, "cannot listen on the socket %s: %m",
+			  sa->sun_path);
 		unlink(sa->sun_path);
 		return -err->code;
 	}
@@ -181,8 +147,8 @@ static int bind_listen(struct control_socket *s, const struct sockaddr_un *sa,
 	return 0;
 }
 
-int control_socket_open(struct control_socket *s, const char *path,
-			struct error *err)
+int unix_socket_open(struct unix_socket *s, const char *path,
+		     struct error *err)
 {
 	struct error local = { 0 };
 	struct sockaddr_un sa;
@@ -203,7 +169,7 @@ int control_socket_open(struct control_socket *s, const char *path,
 
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0) {
-		rc = error_set(err, errno, "cannot make a socket: %m");
+		rc = error_set(err, errno, "cannot create a socket: %m");
 		goto out;
 	}
 	rc = bind_listen(s, &sa, err);
@@ -214,11 +180,11 @@ out:
 	return rc;
 }
 
-void control_socket_unlink(const struct control_socket *s, const char *path)
+void unix_socket_unlink(const struct unix_socket *s, const char *path)
 {
 	struct stat st;
 
-	/* Somebody may have removed ours, and another machine made its own */
+	/* The name may have been removed, and bound by another machine */
 	if (!lstat(path, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
 		unlink(path);
 }

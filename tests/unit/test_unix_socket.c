@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_control_socket.c - What is at the path when a control socket opens
+ * test_unix_socket.c - Opening a control socket where a file exists
  *
- * No thread runs the loop, because no client here wants an answer.
+ * No thread runs the loop, because no client here needs an answer.
  */
 
 #include <errno.h>
@@ -23,7 +23,7 @@
 
 #include "server.h"
 
-/* A path in a directory that is not there yet */
+/* A path in a directory that does not exist yet */
 struct opening {
 	char dir[40], path[80];
 	struct loop *loop;
@@ -64,7 +64,7 @@ static mode_t mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
-static void it_is_the_owners_alone(void **state)
+static void only_the_owner_has_access(void **state)
 {
 	struct opening *o = *state;
 	struct control *c;
@@ -87,7 +87,7 @@ static void a_stale_socket_is_replaced(void **state)
 	struct control *c;
 	int fd;
 
-	/* To make the directory, as its owner would have */
+	/* Create the directory first */
 	control_close(control_open(o->loop, o->path, &o->err));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", o->path);
@@ -114,7 +114,7 @@ static void a_live_socket_is_refused(void **state)
 	control_close(c);
 }
 
-static void another_file_is_left_alone(void **state)
+static void another_file_is_not_replaced(void **state)
 {
 	struct opening *o = *state;
 	int fd;
@@ -128,7 +128,7 @@ static void another_file_is_left_alone(void **state)
 	assert_int_equal(access(o->path, F_OK), 0);
 }
 
-static void anothers_socket_outlives_ours(void **state)
+static void anothers_socket_is_not_removed(void **state)
 {
 	struct opening *o = *state;
 	struct control *old = control_open(o->loop, o->path, &o->err), *new;
@@ -152,7 +152,7 @@ static void bad_paths_are_refused(void **state)
 	assert_null(control_open(o->loop, path, &o->err));
 	assert_int_equal(o->err.code, ENAMETOOLONG);
 
-	/* Only the last component is made */
+	/* Only the last component is created */
 	error_clear(&o->err);
 	snprintf(path, sizeof(path), "%s/a/b/c.sock", o->dir);
 	assert_null(control_open(o->loop, path, &o->err));
@@ -166,11 +166,11 @@ static void bad_paths_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		OPENING_TEST(it_is_the_owners_alone),
+		OPENING_TEST(only_the_owner_has_access),
 		OPENING_TEST(a_stale_socket_is_replaced),
 		OPENING_TEST(a_live_socket_is_refused),
-		OPENING_TEST(another_file_is_left_alone),
-		OPENING_TEST(anothers_socket_outlives_ours),
+		OPENING_TEST(another_file_is_not_replaced),
+		OPENING_TEST(anothers_socket_is_not_removed),
 		OPENING_TEST(bad_paths_are_refused),
 	};
 
