@@ -224,9 +224,14 @@ class Vmm:
                   f"{self.name} is {self.state()}, not {state}")
             time.sleep(0.02)
 
-    def poisoned(self):
-        """Addresses of all pages that query-status lists as poisoned."""
+    def poisoned(self, delivered=None):
+        """Addresses of all pages that query-status lists as poisoned.
+
+        With a value for delivered: only those with that flag. An entry of the
+        list is a run of pages.
+        """
         return {gpa for p in self.status()["poisoned"]
+                if delivered in (None, p["delivered"])
                 for gpa in range(p["address"], p["address"] + p["size"], PAGE)}
 
     def poison(self, gpa, count=1, method="simulate"):

@@ -30,8 +30,7 @@ def touched(vmm, pages, vendor=None):
           f"{vmm.name}: addresses in the guest's machine checks")
     for x in consumed if vendor else []:
         equal((x["status"], x["mcgstatus"]), CONSUMED[vendor], x.text)
-    delivered = {p["address"] for p in vmm.status()["poisoned"]
-                 if p["delivered"]}
+    delivered = vmm.poisoned(delivered=True)
     check(pages <= delivered, "not marked as delivered:",
           [hex(p) for p in pages - delivered])
 

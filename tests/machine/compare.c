@@ -4,7 +4,7 @@
 #include "compare.h"
 #include "rig.h"
 
-/* vcpu_state.c: what each part of a vCPU's state takes, in its order */
+/* x86_vcpu_state.c: what each part of a vCPU's state takes, in its order */
 #define MP_BYTES	4
 #define REGS_BYTES	(18 * 8)
 #define SEGMENT_BYTES	23

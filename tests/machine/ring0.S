@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: MIT
 /*
- * ring0.S - A guest that meets lost memory in ring 0
+ * ring0.S - A guest that touches lost memory in ring 0
  *
- * guest.elf does its work in ring 3, and ends when ring 0 is hit. Here is the
- * other half: 32-bit protected mode without paging, one vCPU, so that where
- * KVM emulates ring 0 the emulator is what meets the poison. The first letter
- * of the command line says what to do:
+ * guest.elf does its work in ring 3, and ends when ring 0 touches lost memory.
+ * This guest runs in 32-bit protected mode without paging, on one vCPU, so that
+ * where KVM emulates ring 0 the emulator touches the poison. The first letter
+ * of the command line is the mode:
  *
- *	r	switch machine checks on; read the word at LOST
- *	w	the same, but write it
+ *	r	enable machine checks; read the word at LOST
+ *	s	the same by LODSL, which changes ESI, too
+ *	d	the same into DS: a null selector if zeroes were read
+ *	w	the same, but write the word
  *	n	read it with machine checks switched off
  *	c	read MCG_CAP
  *	t	a triple fault: an exception for which there is no gate
  *
- * The machine-check handler puts MCG_STATUS, and STATUS, ADDR and MISC of bank
- * 9, at RESULT and ends the machine with 42. It doesn't return. An access that
- * works puts what was read at RESULT and ends the machine with 1, as MCG_CAP's
- * does.
+ * Before the access the guest stores its registers at BEFORE, with the address
+ * of the instruction as EIP. The machine-check handler stores the registers that
+ * it finds at AFTER, in the same order: EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI,
+ * EIP, DS. It stores MCG_STATUS, and STATUS, ADDR and MISC of bank 9, at RESULT
+ * and ends the machine with 42. It does not return. An access that succeeds
+ * stores the value at RESULT and ends the machine with 1, as MCG_CAP's does.
  */
 #define LOST	0x400000
 #define RESULT	0x600000
+#define BEFORE	0x600100
+#define AFTER	0x600200
 
 #define CODE	8
 #define DATA	16
@@ -67,7 +73,38 @@ _start:
 
 touch:	cmp	$'w', %edi
 	je	write
-	mov	LOST, %eax
+	mov	$0x22222222, %ecx
+	mov	$0x33333333, %edx
+	mov	$0x44444444, %ebx
+	mov	$0x55555555, %ebp
+	mov	$LOST, %esi
+	mov	$read, %eax
+	cmp	$'s', %edi
+	jne	1f
+	mov	$read_string, %eax
+1:	cmp	$'d', %edi
+	jne	1f
+	mov	$read_segment, %eax
+1:	mov	%eax, BEFORE + 32	// EIP
+	mov	%ecx, BEFORE + 4
+	mov	%edx, BEFORE + 8
+	mov	%ebx, BEFORE + 12
+	mov	%esp, BEFORE + 16
+	mov	%ebp, BEFORE + 20
+	mov	%esi, BEFORE + 24
+	mov	%edi, BEFORE + 28
+	movl	$DATA, BEFORE + 36
+	movl	$0x11111111, BEFORE
+	mov	$0x11111111, %eax
+	cld
+	jmp	*BEFORE + 32
+read:	mov	LOST, %eax
+	jmp	survived
+read_string:
+	lodsl
+	jmp	survived
+read_segment:
+	mov	LOST, %ds
 	jmp	survived
 write:	movl	$0x55aa55aa, LOST
 survived:
@@ -84,6 +121,22 @@ fault:	lidt	no_idt
 	mov	%eax, %cr4
 
 machine_check:
+	mov	%eax, %ss:AFTER
+	mov	%ds, %eax
+	movzwl	%ax, %eax
+	mov	%eax, %ss:AFTER + 36
+	mov	$DATA, %eax		// DS may be null
+	mov	%eax, %ds
+	mov	%ecx, AFTER + 4
+	mov	%edx, AFTER + 8
+	mov	%ebx, AFTER + 12
+	lea	12(%esp), %eax		// EIP, CS, EFLAGS were pushed
+	mov	%eax, AFTER + 16
+	mov	%ebp, AFTER + 20
+	mov	%esi, AFTER + 24
+	mov	%edi, AFTER + 28
+	mov	(%esp), %eax
+	mov	%eax, AFTER + 32
 	mov	$0x17a, %ecx		// MCG_STATUS
 	rdmsr
 	mov	%eax, RESULT

@@ -26,6 +26,8 @@
 /* ring0.S */
 #define LOST	0x400000
 #define RESULT	0x600000
+#define BEFORE		0x600100
+#define AFTER		0x600200
 
 /* cmocka puts handlers of its own around each test: so in each test */
 static void take_sigbus(void)
@@ -464,6 +466,22 @@ static void an_intel_guest_is_promised_recovery(void **state)
 	rig_free(r);
 }
 
+/* A read that can't be done must leave no trace: the guest may repeat it */
+static void check_unchanged(struct rig *r, const char *mode)
+{
+	static const char *const name[] = { "EAX", "ECX", "EDX", "EBX", "ESP",
+		"EBP", "ESI", "EDI", "EIP", "DS" };
+	uint32_t before[ARRAY_SIZE(name)], after[ARRAY_SIZE(name)];
+
+	assert_int_equal(ram_read(&r->m->ram, BEFORE, before, sizeof(before)),
+			 0);
+	assert_int_equal(ram_read(&r->m->ram, AFTER, after, sizeof(after)), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(name); i++)
+		if (before[i] != after[i])
+			fail_msg("mode %s: %s is 0x%x in the machine check, was 0x%x",
+				 mode, name[i], after[i], before[i]);
+}
+
 static void hit_in_ring0(const char *vendor, enum ram_backing backing,
 			 const char *mode, uint64_t status)
 {
@@ -481,6 +499,8 @@ static void hit_in_ring0(const char *vendor, enum ram_backing backing,
 	assert_true(got[1] == status);
 	assert_int_equal(got[2] & ~0xfffull, LOST);
 	assert_int_equal(got[3], 0x8c);
+	if (*mode != 'w')
+		check_unchanged(r, mode);
 	rig_free(r);
 }
 
@@ -491,6 +511,16 @@ static void ring0_reads(void **state)
 	hit_in_ring0("intel", RAM_MEMFD, "r", INTEL_REQUIRED);
 	hit_in_ring0("amd", RAM_ANON, "r", AMD_REQUIRED);
 	hit_in_ring0("amd", RAM_MEMFD, "r", AMD_REQUIRED);
+}
+
+/* More than one register, and a segment */
+static void ring0_reads_of_other_kinds(void **state)
+{
+	(void)state;
+	hit_in_ring0("intel", RAM_ANON, "s", INTEL_REQUIRED);
+	hit_in_ring0("amd", RAM_MEMFD, "s", AMD_REQUIRED);
+	hit_in_ring0("intel", RAM_ANON, "d", INTEL_REQUIRED);
+	hit_in_ring0("amd", RAM_MEMFD, "d", AMD_REQUIRED);
 }
 
 static void ring0_writes(void **state)
@@ -541,6 +571,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ring0_works_without_poison),
 		cmocka_unit_test(an_intel_guest_is_promised_recovery),
 		cmocka_unit_test(ring0_reads),
+		cmocka_unit_test(ring0_reads_of_other_kinds),
 		cmocka_unit_test(ring0_writes),
 		cmocka_unit_test(a_guest_without_mce_ends),
 	};

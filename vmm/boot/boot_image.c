@@ -42,7 +42,8 @@ int image_read(struct image *im, struct error *err)
 	if (fd < 0 || fstat(fd, &st)) {
 		rc = error_set(err, errno, "cannot open %s %s: %s", im->what,
 			       im->path, strerrordesc_np(errno));
-	} else if (!S_ISREG(st.st_mode) || st.st_size > (off_t)MACHINE_IMAGE_MAX) {
+	} else if (!S_ISREG(st.st_mode) ||
+		   st.st_size > (off_t)MACHINE_IMAGE_MAX) {
 		rc = image_bad(im, err,
 			       "not a regular file of at most 512 MiB");
 	} else {

@@ -55,7 +55,8 @@
 #define PTE_LARGE	0x83ull	/* and 2 MiB at once */
 #define MAPPED_GIB	4u
 
-static uint64_t header_field(const struct image *im, unsigned at, unsigned bytes)
+static uint64_t header_field(const struct image *im, unsigned at,
+			     unsigned bytes)
 {
 	uint64_t v = 0;
 
@@ -75,7 +76,8 @@ static int check_header(struct machine *m, const struct image *im,
 	    !(header_field(im, HDR_XLOADFLAGS, 2) & XLF_KERNEL_64))
 		return image_bad(im, err,
 			"it has no 64-bit entry (boot protocol 2.12, XLF_KERNEL_64)");
-	if (strlen(machine_config(m)->bootargs) > header_field(im, HDR_CMDLINE_MAX, 4))
+	if (strlen(machine_config(m)->bootargs) >
+	    header_field(im, HDR_CMDLINE_MAX, 4))
 		return image_bad(im, err,
 			"--append is longer than this kernel takes");
 	return 0;
@@ -160,7 +162,8 @@ static int write_tables(struct machine *m)
 	for (unsigned i = 0; i < MAPPED_GIB; i++)
 		table[i] = PAGE_TABLES_GPA + (2 + i) * PAGE + PTE_TABLE;
 	if (!rc)
-		rc = ram_write(machine_ram(m), PAGE_TABLES_GPA + PAGE, table, PAGE);
+		rc = ram_write(machine_ram(m), PAGE_TABLES_GPA + PAGE, table,
+			       PAGE);
 	for (unsigned i = 0; i < MAPPED_GIB && !rc; i++) {
 		for (unsigned j = 0; j < PAGE / 8; j++)
 			table[j] = i * GIB + j * 2 * MIB + PTE_LARGE;

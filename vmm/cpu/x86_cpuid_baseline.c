@@ -7,7 +7,7 @@
  * microcode or kernel may disable, and no XSAVE: x87 and SSE are saved by
  * FXSAVE, whose area is the same everywhere. Family and model are the oldest of
  * each vendor for which Linux knows the speculation bugs, so that a guest takes
- * every precaution that does not need the host's help. docs/cpu.md describes it.
+ * every precaution that does not need the host's help. See docs/cpu.md.
  */
 
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* x86_cpuid_compare.c - Find what a guest's processor has and a host's has not */
+/* x86_cpuid_compare.c - Find what a guest's processor has and a host lacks */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,8 +66,8 @@ static uint32_t value(const struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
 }
 
 /* The text before a register's bits: "; CPUID 0x7 EBX: " */
-static void lack_head(const struct lack_list *l, const struct cpuid_word *w, char *text,
-		 size_t size)
+static void lack_head(const struct lack_list *l, const struct cpuid_word *w,
+		      char *text, size_t size)
 {
 	static const char reg[CPUID_REGS][4] = { "EAX", "EBX", "ECX", "EDX" };
 	char index[16] = "";

@@ -3,8 +3,8 @@
  * x86_cpuid_topology.c - Arrange a guest's vCPUs as cores of one package
  *
  * One thread in each core, APIC IDs from 0. KVM leaves these leaves empty or
- * with the host's values, which contradict the guest's APIC IDs. All leaves that
- * describe the topology must agree: Linux logs a warning where two do not.
+ * with the host's values, which contradict the guest's APIC IDs. All leaves
+ * that describe the topology must agree: Linux logs a warning where two do not.
  */
 
 #include <errno.h>

@@ -7,8 +7,8 @@
  * format for an error that it cannot recover from.
  *
  * Sources: Intel SDM vol. 3, chapter "Machine-Check Architecture" (recoverable
- * errors: S, AR, MCACOD 0x134 data load, 0xC0 memory scrubbing); AMD APM vol. 2,
- * "Machine Check Architecture" (Deferred, Poison).
+ * errors: S, AR, MCACOD 0x134 data load, 0xC0 memory scrubbing); AMD APM
+ * vol. 2, "Machine Check Architecture" (Deferred, Poison).
  */
 #ifndef FERRY_X86_MCE_H
 #define FERRY_X86_MCE_H
@@ -21,7 +21,7 @@
 enum cpu_vendor { VENDOR_AMD, VENDOR_INTEL, VENDORS };
 
 enum mce_kind {
-	MCE_REQUIRED,	/* a vCPU consumed it and can't complete its instruction */
+	MCE_REQUIRED,	/* a vCPU consumed it: action required */
 	MCE_OPTIONAL,	/* the host found it before a vCPU consumed it */
 	MCE_BROADCAST,	/* another vCPU's: Intel informs all vCPUs */
 	MCE_KINDS
@@ -47,7 +47,7 @@ enum mce_kind {
 #define MCI_STATUS_DEFERRED	(1ull << 44)	/* AMD */
 #define MCI_STATUS_POISON	(1ull << 43)	/* AMD */
 
-/* MISC: the address is physical (mode 2 in bits 8:6), and its lowest valid bit */
+/* MISC: physical address (mode 2 in bits 8:6); bits 5:0: lowest valid bit */
 #define MCI_MISC_PHYSICAL	(2ull << 6)
 
 #define MSR_MCG_CAP		0x179
@@ -58,7 +58,7 @@ enum mce_kind {
 #define MSR_MC_STATUS(bank)	(0x401u + MCE_BANK_MSRS * (bank))
 
 #define MCE_BANKS		10	/* of a vCPU */
-#define MCE_BANK		9	/* for memory errors; an arbitrary choice */
+#define MCE_BANK		9	/* for memory errors: arbitrary */
 #define MCE_BANK_BROADCAST	1
 
 /**

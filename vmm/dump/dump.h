@@ -17,7 +17,7 @@ enum dump_kind {
  * @s:		what to save: all zero except @m, @file, @from, @to, @stop and
  *		@completed. @file is open, and is closed on return. The caller
  *		frees @s with ram_save_fini()
- * @kind:	the format; DUMP_CORE holds the machine until the file is written
+ * @kind:	the format; DUMP_CORE holds the machine meanwhile
  * @err:	the reason on failure
  *
  * Return: 0, -errno

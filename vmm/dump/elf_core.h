@@ -9,8 +9,8 @@
  * lost.
  *
  * Lost memory is in no PT_LOAD: a tool that reads it gets an error instead of
- * zeroes. FERRY/NT_FERRY_LOST lists it: pairs of 64 bits, guest-physical address
- * and bytes.
+ * zeroes. FERRY/NT_FERRY_LOST lists it: pairs of 64 bits, guest-physical
+ * address and bytes.
  */
 #ifndef FERRY_ELF_CORE_H
 #define FERRY_ELF_CORE_H

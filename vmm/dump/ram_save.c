@@ -42,7 +42,7 @@ static int add_lost(struct ram_save *s, size_t i, struct ram_extent e)
 	return 0;
 }
 
-static int refuse(const struct ram_save *s, uint64_t offset,
+static int set_lost_error(const struct ram_save *s, uint64_t offset,
 		  struct error *err)
 {
 	return error_set(err, EHWPOISON,
@@ -97,7 +97,7 @@ static int found_lost(struct ram_save *s, size_t i, uint64_t page,
 
 	machine_lost(s->m, ram_gpa(machine_ram(s->m), page), GUEST_PAGE_SIZE);
 	if (s->strict)
-		return refuse(s, page, err);
+		return set_lost_error(s, page, err);
 	return add_lost(s, i, e) ? error_set(err, ENOMEM,
 				"out of memory for lost pages") : 0;
 }
@@ -188,7 +188,7 @@ int ram_save(struct ram_save *s, struct error *err)
 
 	*s->completed = 0;
 	if (!rc && s->strict && s->lost_n)
-		rc = refuse(s, s->lost[0].offset > s->from
+		rc = set_lost_error(s, s->lost[0].offset > s->from
 			       ? s->lost[0].offset : page_down(s->from),
 			    err);
 	if (!rc) {

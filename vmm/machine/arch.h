@@ -2,7 +2,7 @@
 /*
  * arch.h - What an architecture provides to vmm/machine/ (private)
  *
- * The common files of vmm/machine/ know no register and no instruction set.
+ * The common files of vmm/machine/ use no register and no instruction set.
  * Each architecture implements the functions below in files named for it
  * (x86_*.c), and provides beside them:
  *
@@ -135,7 +135,7 @@ int arch_vcpu_undo_end(struct vcpu *v, const struct arch_undo *u);
 /* What is reported to the guest */
 enum arch_report {
 	ARCH_REPORT_CONSUMED,	/* this vCPU touched the page */
-	ARCH_REPORT_FOUND,	/* the host found the page; nothing touched it */
+	ARCH_REPORT_FOUND,	/* the host found it before a touch */
 	ARCH_REPORT_BROADCAST,	/* another vCPU has received a report */
 };
 

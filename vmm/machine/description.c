@@ -19,12 +19,12 @@
 #define COMPATIBLE	"ferry,machine-v1"
 #define CPUID_CELLS	7	/* leaf, subleaf, flags, eax, ebx, ecx, edx */
 #define FDT_HEAD	sizeof(struct fdt_header)
-/* The version that libfdt writes. Its check of older ones isn't safe: 1.6.1
- * follows a null pointer for some
+/* The version that libfdt writes. libfdt 1.6.1 follows a null pointer when it
+ * checks some trees of older versions
  */
 #define FDT_WRITTEN	17
 
-/* libfdt calls in a row: the first failure ends it */
+/* Returns from the caller at the first libfdt call that fails */
 #define TRY(call) do { int rc_ = (call); if (rc_ < 0) return rc_; } while (0)
 
 static int put_reg(void *fdt, uint64_t start, uint64_t size)
@@ -102,7 +102,7 @@ static int put_cpus(void *fdt, const struct machine_config *cfg)
 	return fdt_end_node(fdt);
 }
 
-/* Devices at I/O ports; those in the kernel are in every machine */
+/* Devices at I/O ports; every machine has those in the kernel */
 static const struct {
 	const char *path, *compatible;
 	uint16_t port, ports, irq;
@@ -165,7 +165,7 @@ int description_build(const struct machine_config *cfg, void **fdt,
 			 fdt_strerror(rc));
 }
 
-/* Where the parser is, for its error texts */
+/* The position of the parser, for its messages */
 struct walk {
 	const void *fdt;
 	struct error *err;
@@ -173,122 +173,123 @@ struct walk {
 	int node;
 };
 
-static int refuse(struct walk *w, const char *prop, const char *why)
+static int walk_refuse(struct walk *w, const char *prop, const char *why)
 {
 	return error_set(w->err, ENOTSUP, "machine description: %s%s%s: %s",
 			 w->path, prop ? ", property " : "",
 			 prop ? prop : "", why);
 }
 
-static int enter(struct walk *w, const char *path)
+static int walk_enter(struct walk *w, const char *path)
 {
 	w->path = path;
 	w->node = fdt_path_offset(w->fdt, path);
-	return w->node < 0 ? refuse(w, NULL, "the node is missing") : 0;
+	return w->node < 0 ? walk_refuse(w, NULL, "the node is missing") : 0;
 }
 
-static const void *get(struct walk *w, const char *prop, int *len)
+static const void *walk_get(struct walk *w, const char *prop, int *len)
 {
 	const void *p = fdt_getprop(w->fdt, w->node, prop, len);
 
 	if (!p)
-		refuse(w, prop, "it is missing");
+		walk_refuse(w, prop, "it is missing");
 	return p;
 }
 
-static const char *get_string(struct walk *w, const char *prop)
+static const char *walk_get_string(struct walk *w, const char *prop)
 {
 	int len;
-	const char *s = get(w, prop, &len);
+	const char *s = walk_get(w, prop, &len);
 
 	if (!s)
 		return NULL;
 	if (len > 0 && strnlen(s, (size_t)len) == (size_t)len - 1)
 		return s;
-	refuse(w, prop, "it is not one string");
+	walk_refuse(w, prop, "it is not one string");
 	return NULL;
 }
 
-static int expect_string(struct walk *w, const char *prop, const char *want)
+static int walk_expect_string(struct walk *w, const char *prop,
+			      const char *want)
 {
-	const char *s = get_string(w, prop);
+	const char *s = walk_get_string(w, prop);
 
 	if (s && strcmp(s, want))
-		return refuse(w, prop, "this version can't build that");
+		return walk_refuse(w, prop, "this version can't build that");
 	return s ? 0 : -ENOTSUP;
 }
 
-static int expect_reg(struct walk *w, uint64_t start, uint64_t size)
+static int walk_expect_reg(struct walk *w, uint64_t start, uint64_t size)
 {
 	uint64_t want[] = { cpu_to_fdt64(start), cpu_to_fdt64(size) };
 	int len;
-	const void *p = get(w, "reg", &len);
+	const void *p = walk_get(w, "reg", &len);
 
 	if (!p)
 		return -ENOTSUP;
 	if (len != sizeof(want) || memcmp(p, want, sizeof(want)))
-		return refuse(w, "reg", "this version has it elsewhere");
+		return walk_refuse(w, "reg", "this version has it elsewhere");
 	return 0;
 }
 
-static int get_u32_cell(struct walk *w, const char *prop, uint32_t *v)
+static int walk_get_cell(struct walk *w, const char *prop, uint32_t *v)
 {
 	int len;
-	const fdt32_t *p = get(w, prop, &len);
+	const fdt32_t *p = walk_get(w, prop, &len);
 
 	if (!p)
 		return -ENOTSUP;
 	if (len != 4)
-		return refuse(w, prop, "it is not one cell");
+		return walk_refuse(w, prop, "it is not one cell");
 	*v = fdt32_to_cpu(*p);
 	return 0;
 }
 
 static int parse_root(struct walk *w)
 {
-	int rc = enter(w, "/");
+	int rc = walk_enter(w, "/");
 
-	return rc ? rc : expect_string(w, "compatible", COMPATIBLE);
+	return rc ? rc : walk_expect_string(w, "compatible", COMPATIBLE);
 }
 
 static int parse_chosen(struct walk *w, struct machine_config *cfg)
 {
 	const char *s;
-	int rc = enter(w, "/chosen");
+	int rc = walk_enter(w, "/chosen");
 
 	if (rc)
 		return rc;
-	s = get_string(w, "bootargs");
+	s = walk_get_string(w, "bootargs");
 	if (!s)
 		return -ENOTSUP;
 	if (strlen(s) >= sizeof(cfg->bootargs))
-		return refuse(w, "bootargs", "it is too long");
+		return walk_refuse(w, "bootargs", "it is too long");
 	strcpy(cfg->bootargs, s);
 	return 0;
 }
 
-/* Our layout only: low RAM from 0, the rest, if any, from 4 GiB */
+/* Only the layout of ram_layout(): low RAM from 0, the rest from 4 GiB */
 static int parse_memory_reg(struct walk *w, struct machine_config *cfg)
 {
 	int len;
-	const fdt64_t *p = get(w, "reg", &len);	/* aligned to 4 only */
+	const fdt64_t *p = walk_get(w, "reg", &len);	/* aligned to 4 only */
 	uint64_t low, high = 0;
 
 	if (!p)
 		return -ENOTSUP;
 	if (len != 16 && len != 32)
-		return refuse(w, "reg", "one or two regions are possible");
+		return walk_refuse(w, "reg", "one or two regions are possible");
 	low = fdt64_ld(p + 1);
 	if (len == 32)
 		high = fdt64_ld(p + 3);
 	if (fdt64_ld(p) || low > RAM_LOW_MAX || high > RAM_SIZE_MAX - low ||
 	    (len == 32 && (fdt64_ld(p + 2) != RAM_HIGH_GPA || !high ||
 			   low != RAM_LOW_MAX)))
-		return refuse(w, "reg",
+		return walk_refuse(w, "reg",
 			"RAM must be 0 to 3 GiB at most, the rest from 4 GiB");
 	cfg->memory = low + high;
 	if (cfg->memory < RAM_SIZE_MIN || cfg->memory % MIB)
-		return refuse(w, "reg",
+		return walk_refuse(w, "reg",
 			"RAM must be 16 MiB to 16 TiB, in whole MiB");
 	return 0;
 }
@@ -296,17 +297,17 @@ static int parse_memory_reg(struct walk *w, struct machine_config *cfg)
 static int parse_memory(struct walk *w, struct machine_config *cfg)
 {
 	const char *s;
-	int rc = enter(w, "/memory@0");
+	int rc = walk_enter(w, "/memory@0");
 
 	if (!rc)
 		rc = parse_memory_reg(w, cfg);
 	if (rc)
 		return rc;
-	s = get_string(w, "ferry,backing");
+	s = walk_get_string(w, "ferry,backing");
 	if (!s)
 		return -ENOTSUP;
 	if (ram_backing_find(s, &cfg->backing))
-		return refuse(w, "ferry,backing",
+		return walk_refuse(w, "ferry,backing",
 			      "this version knows no such kind of RAM");
 	return 0;
 }
@@ -314,13 +315,13 @@ static int parse_memory(struct walk *w, struct machine_config *cfg)
 static int parse_cpuid(struct walk *w, struct kvm_cpuid_table *t)
 {
 	int len;
-	const fdt32_t *c = get(w, "ferry,cpuid", &len);
+	const fdt32_t *c = walk_get(w, "ferry,cpuid", &len);
 
 	if (!c)
 		return -ENOTSUP;
 	if (!len || len % (4 * CPUID_CELLS) ||
 	    len / (4 * CPUID_CELLS) > KVM_CPUID_MAX)
-		return refuse(w, "ferry,cpuid", "it is not a list of leaves");
+		return walk_refuse(w, "ferry,cpuid", "it is not a list of leaves");
 
 	t->nent = (uint32_t)len / (4 * CPUID_CELLS);
 	for (uint32_t i = 0; i < t->nent; i++, c += CPUID_CELLS)
@@ -345,27 +346,27 @@ static int count_cpus(struct walk *w, unsigned *cpus)
 		const fdt32_t *reg = fdt_getprop(fdt, node, "reg", &len);
 
 		if (!reg || len != 4 || fdt32_to_cpu(*reg) != *cpus)
-			return refuse(w, "reg",
+			return walk_refuse(w, "reg",
 				"vCPUs must be numbered from 0 without gaps");
 		if (++*cpus > MACHINE_CPUS_MAX)
-			return refuse(w, NULL, "more than 64 vCPUs");
+			return walk_refuse(w, NULL, "more than 64 vCPUs");
 	}
-	return *cpus ? 0 : refuse(w, NULL, "there is no vCPU");
+	return *cpus ? 0 : walk_refuse(w, NULL, "there is no vCPU");
 }
 
-/* Shown to people as it is */
+/* Messages show it unchanged, so it must be printable */
 static int parse_host_id(struct walk *w, char id[CPU_VENDOR_ID + 1])
 {
-	const char *s = get_string(w, "ferry,host-cpuid-vendor");
+	const char *s = walk_get_string(w, "ferry,host-cpuid-vendor");
 
 	if (!s)
 		return -ENOTSUP;
 	if (strlen(s) != CPU_VENDOR_ID)
-		return refuse(w, "ferry,host-cpuid-vendor",
+		return walk_refuse(w, "ferry,host-cpuid-vendor",
 			      "it has not 12 characters");
 	for (unsigned i = 0; i < CPU_VENDOR_ID; i++)
 		if (s[i] < ' ' || s[i] > '~')
-			return refuse(w, "ferry,host-cpuid-vendor",
+			return walk_refuse(w, "ferry,host-cpuid-vendor",
 				      "it is not printable");
 	strcpy(id, s);
 	return 0;
@@ -374,20 +375,20 @@ static int parse_host_id(struct walk *w, char id[CPU_VENDOR_ID + 1])
 static int parse_cpus(struct walk *w, struct machine_config *cfg)
 {
 	const char *s;
-	int rc = enter(w, "/cpus");
+	int rc = walk_enter(w, "/cpus");
 
 	if (rc)
 		return rc;
-	s = get_string(w, "ferry,cpuid-vendor");
+	s = walk_get_string(w, "ferry,cpuid-vendor");
 	if (!s)
 		return -ENOTSUP;
 	if (!vendor_find(s, &cfg->arch.vendor))
-		return refuse(w, "ferry,cpuid-vendor",
+		return walk_refuse(w, "ferry,cpuid-vendor",
 			      "the machine checks of that vendor are unknown");
 	rc = parse_host_id(w, cfg->arch.host_id);
 	if (rc)
 		return rc;
-	rc = get_u32_cell(w, "ferry,tsc-khz", &cfg->arch.tsc_khz);
+	rc = walk_get_cell(w, "ferry,tsc-khz", &cfg->arch.tsc_khz);
 	if (!rc)
 		rc = parse_cpuid(w, &cfg->arch.cpuid);
 	return rc ? rc : count_cpus(w, &cfg->cpus);
@@ -398,17 +399,18 @@ static int parse_devices(struct walk *w)
 	int rc = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(devices) && !rc; i++) {
-		rc = enter(w, devices[i].path);
+		rc = walk_enter(w, devices[i].path);
 		if (!rc)
-			rc = expect_string(w, "compatible",
+			rc = walk_expect_string(w, "compatible",
 					   devices[i].compatible);
 		if (!rc)
-			rc = expect_reg(w, devices[i].port, devices[i].ports);
+			rc = walk_expect_reg(w, devices[i].port,
+					     devices[i].ports);
 	}
 	return rc;
 }
 
-static bool known(const char *name)
+static bool is_known_node(const char *name)
 {
 	static const char *const others[] = { "chosen", "memory@0", "cpus" };
 	bool found = false;
@@ -420,18 +422,18 @@ static bool known(const char *name)
 	return found;
 }
 
-/* What is in the tree and not known here would be lost: refuse it by name */
+/* A node that this version can't build is refused by name, not ignored */
 static int check_nodes(struct walk *w)
 {
 	const void *fdt = w->fdt;
-	int node, rc = enter(w, "/");
+	int node, rc = walk_enter(w, "/");
 
 	if (rc)
 		return rc;
 	fdt_for_each_subnode(node, fdt, w->node) {
 		const char *name = fdt_get_name(fdt, node, NULL);
 
-		if (!name || !known(name))
+		if (!name || !is_known_node(name))
 			return error_set(w->err, ENOTSUP,
 				"machine description: /%.60s: this version can't build it",
 				name ? name : "?");

@@ -2,10 +2,10 @@
 /*
  * description.h - A machine as a flattened device tree
  *
- * One tree serves three readers: the guest finds its vCPUs and boot
- * arguments in it, a destination builds its machine from it, and a person can
- * read it with dtc. Format: Devicetree Specification 0.4; properties of our
- * own begin with "ferry,".
+ * One tree has three readers: the guest finds its vCPUs and boot arguments in
+ * it, a destination builds its machine from it, and a person can read it with
+ * dtc. Format: Devicetree Specification 0.4; Ferry's own properties begin with
+ * "ferry,".
  */
 #ifndef FERRY_DESCRIPTION_H
 #define FERRY_DESCRIPTION_H
@@ -23,7 +23,7 @@ struct machine_config;
  * @cfg:	the machine
  * @fdt:	set to the tree, to be freed
  * @size:	its bytes, at most DESCRIPTION_MAX
- * @err:	why not
+ * @err:	the reason on failure
  *
  * Return: 0, -errno
  */
@@ -31,13 +31,13 @@ int description_build(const struct machine_config *cfg, void **fdt,
 		      size_t *size, struct error *err);
 
 /**
- * description_parse() - A configuration from a tree that somebody sent
+ * description_parse() - Read the configuration from a tree that a peer sent
  * @fdt:	the tree; not trusted
  * @size:	its bytes
  * @cfg:	filled in
- * @err:	why it can't be built, naming the node and the property
+ * @err:	the reason on failure; names the node and the property
  *
- * Return: 0, -EBADMSG (no such tree), -ENOTSUP (a machine that this version
+ * Return: 0, -EBADMSG (not a tree), -ENOTSUP (a machine that this version
  *	   can't build)
  */
 int description_parse(const void *fdt, size_t size,

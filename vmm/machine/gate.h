@@ -3,8 +3,8 @@
  * gate.h - Stop the vCPU threads and let them run (private)
  *
  * Each vCPU thread passes the gate before it enters the guest (vcpu.c). These
- * functions change the gate and wait for the threads; they know nothing of run
- * states.
+ * functions change the gate and wait for the threads; they do not
+ * depend on the run status.
  */
 #ifndef FERRY_GATE_H
 #define FERRY_GATE_H

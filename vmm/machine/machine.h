@@ -9,7 +9,7 @@
  * migration (ram_hook.h). Beside these, machine_reset.h, machine_images.h,
  * inject.h, hot.h and description.h are public.
  *
- * A machine knows nothing of migration.
+ * vmm/machine/ does not depend on migration/.
  */
 #ifndef FERRY_MACHINE_H
 #define FERRY_MACHINE_H

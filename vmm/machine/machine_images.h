@@ -3,8 +3,9 @@
  * machine_images.h - The files that a machine is restarted from
  *
  * The machine keeps them as byte strings and does not interpret them; boot/
- * registers the function that starts a machine from them. A reset calls that function. A migration sends
- * the images to the destination, so that the guest can be reset there.
+ * registers the function that starts a machine from them. A reset calls that
+ * function. A migration sends the images to the destination, so that the guest
+ * can be reset there.
  *
  * The images are set before the machine first runs and do not change then.
  */

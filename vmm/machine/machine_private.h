@@ -39,7 +39,7 @@ enum gate_state {
  * @observer:	receives notifications
  * @image:	what a reset starts it from; @restart does so
  * @initial:	its state when it was built, which a reset loads
- * @device_lock: protects what @device points to, and the two members behind it
+ * @device_lock: protects what @device points to, @tsc_shifts, @tsc_shift
  * @tsc_shifts:	loading state moves each vCPU's TSC offset by @tsc_shift
  *		(kernel_devices.c)
  * @notify_lock: held while the status changes and its observer is called, so

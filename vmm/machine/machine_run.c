@@ -173,7 +173,7 @@ static void drop_hold(struct machine *m)
 	machine_notify_reset(m);
 }
 
-static int hold(struct machine *m, struct run_status s,
+static int hold_machine(struct machine *m, struct run_status s,
 		struct run_status *before, struct error *err)
 {
 	int rc;
@@ -206,8 +206,9 @@ static int hold(struct machine *m, struct run_status s,
 int machine_hold(struct machine *m, struct run_status *before,
 		 struct error *err)
 {
-	return hold(m, (struct run_status){ RUN_FINISH_MIGRATE,
-					    WHY_MIGRATION }, before, err);
+	return hold_machine(m, (struct run_status){ RUN_FINISH_MIGRATE,
+						    WHY_MIGRATION },
+			    before, err);
 }
 
 int machine_freeze(struct machine *m, struct run_status *before,
@@ -216,8 +217,9 @@ int machine_freeze(struct machine *m, struct run_status *before,
 	bool held;
 
 	if (!machine_ended(m))
-		return hold(m, (struct run_status){ RUN_SAVE_VM, WHY_DUMP },
-			    before, err);
+		return hold_machine(m, (struct run_status){ RUN_SAVE_VM,
+							    WHY_DUMP },
+				    before, err);
 	pthread_mutex_lock(&m->lock);
 	held = m->held || m->resetting;
 	m->held |= !held;
@@ -232,7 +234,7 @@ int machine_freeze(struct machine *m, struct run_status *before,
 		"a vCPU of a guest that has ended does not stop");
 }
 
-/* One critical section, so that no thread sees the hold ended with the old status */
+/* In one critical section, so that no thread sees half of the change */
 void machine_thaw(struct machine *m, const struct run_status *before)
 {
 	bool frozen;

@@ -23,7 +23,7 @@
 
 /* Bits of @asked */
 #define VCPU_ASK_BROADCAST	1u	/* another vCPU had a machine check */
-#define VCPU_ASK_OPTIONAL	2u	/* report to the guest what the host found */
+#define VCPU_ASK_OPTIONAL	2u	/* report what the host found */
 
 /**
  * struct vcpu - One virtual processor

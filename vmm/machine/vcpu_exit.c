@@ -197,7 +197,7 @@ bool vcpu_try_again(struct vcpu *v)
 	return v->retries++ < RETRIES_MAX && arch_vcpu_retry(v);
 }
 
-/* KVM_EXIT_MEMORY_FAULT accompanies EFAULT where KVM knows the address */
+/* KVM_EXIT_MEMORY_FAULT accompanies EFAULT where KVM has the address */
 static void efault_exit(struct vcpu *v)
 {
 	uint64_t gpa = ~0ull;

@@ -9,7 +9,10 @@
 
 struct vcpu;
 
-/** vcpu_step() - Enter the guest once and handle the exit; this thread's vCPU */
+/**
+ * vcpu_step() - Enter the guest once and handle the exit
+ * @v:		this thread's vCPU
+ */
 void vcpu_step(struct vcpu *v);
 
 /**

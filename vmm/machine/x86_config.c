@@ -46,7 +46,8 @@ static int pick_vendor(struct machine_config *cfg, const char *name,
 static int check_recovery(const struct kvm *k, struct machine_config *cfg,
 			  struct error *err)
 {
-	if (cfg->arch.vendor == VENDOR_AMD && cpuid_add_recovery(&cfg->arch.cpuid))
+	if (cfg->arch.vendor == VENDOR_AMD &&
+	    cpuid_add_recovery(&cfg->arch.cpuid))
 		return error_set(err, ENOTSUP,
 			"KVM offers no extended CPUID leaves for an AMD guest");
 	if (cfg->arch.vendor == VENDOR_INTEL && !(k->mce_cap & MCG_SER_P))
@@ -111,7 +112,8 @@ int machine_config_host(struct machine_config *cfg, const char *model,
 		cpuid_no_hypercalls(&cfg->arch.cpuid);
 	if (!strcmp(model, "baseline"))
 		rc = take_baseline(cfg, err);
-	if (!rc && cpuid_topology(&cfg->arch.cpuid, cfg->arch.vendor, cfg->cpus))
+	if (!rc && cpuid_topology(&cfg->arch.cpuid, cfg->arch.vendor,
+				  cfg->cpus))
 		rc = error_set(err, ENOTSUP, "KVM offers too many CPUID leaves");
 	if (!rc)
 		rc = get_tsc(&k, &cfg->arch.tsc_khz, err);
@@ -150,8 +152,7 @@ int machine_config_check(const struct machine_config *cfg, struct error *err)
 	rc = machine_config_host(host, "host", vendor_name(cfg->arch.vendor), err);
 	if (!rc)
 		rc = check_cpuid(cfg, host, err);
-	diff = host->arch.tsc_khz > cfg->arch.tsc_khz ? host->arch.tsc_khz - cfg->arch.tsc_khz
-					    : cfg->arch.tsc_khz - host->arch.tsc_khz;
+	diff = (uint32_t)abs((int)(host->arch.tsc_khz - cfg->arch.tsc_khz));
 	/* KVM treats frequencies within 250 ppm as the same */
 	if (!rc && diff > cfg->arch.tsc_khz / TSC_TOLERANCE)
 		rc = error_set(err, ENOTSUP,

@@ -41,7 +41,8 @@ static void add_linear(struct hot_list *l, const struct kvm_sregs *s,
 		return;		/* 32-bit paging: guests leave it early */
 	for (; level; level--) {
 		uint64_t table = entry & PTE_ADDR;
-		unsigned shift = GUEST_PAGE_SHIFT + PT_BITS * (unsigned)(level - 1);
+		unsigned shift = GUEST_PAGE_SHIFT +
+				 PT_BITS * (unsigned)(level - 1);
 
 		hot_list_add(l, table);
 		if (ram_read(&l->m->ram, table +
@@ -51,7 +52,8 @@ static void add_linear(struct hot_list *l, const struct kvm_sregs *s,
 		if (level > 1 && level < 4 && (entry & PTE_LARGE)) {
 			uint64_t in = (1ull << shift) - 1;
 
-			hot_list_add(l, (entry & PTE_ADDR & ~in) | (linear & in));
+			hot_list_add(l, (entry & PTE_ADDR & ~in) |
+					(linear & in));
 			return;
 		}
 	}

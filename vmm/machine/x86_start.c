@@ -22,7 +22,9 @@ int x86_start_pvh(struct machine *m, uint32_t entry, uint32_t info,
 	};
 	struct kvm_segment data = code;
 	struct kvm_segment tss = { .limit = 0x67, .type = 0xb, .present = 1 };
-	struct kvm_regs regs = { .rip = entry, .rbx = info, .rflags = RFLAGS_FIXED };
+	struct kvm_regs regs = {
+		.rip = entry, .rbx = info, .rflags = RFLAGS_FIXED,
+	};
 	struct kvm_sregs s;
 	int rc;
 

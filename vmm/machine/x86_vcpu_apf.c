@@ -35,7 +35,7 @@
 /* While the vCPU is in KVM_RUN, its thread takes only this signal */
 static int set_mask(struct vcpu *v, int sig, struct error *err)
 {
-	const uint64_t set = ~(1ull << (sig - 1));	/* the kernel's sigset_t */
+	const uint64_t set = ~(1ull << (sig - 1));	/* kernel's sigset_t */
 	_Alignas(struct kvm_signal_mask)
 	uint8_t raw[sizeof(struct kvm_signal_mask) + sizeof(set)];
 	struct kvm_signal_mask *mask = (struct kvm_signal_mask *)raw;
@@ -83,7 +83,7 @@ int x86_apf_wake(struct vcpu *v, struct error *err)
 	if (v->index)
 		return 0;
 	rc = KVM_CALL(v->m->kvm.vm, KVM_SIGNAL_MSI, &msi, err);
-	if (!rc)	/* not delivered: the vCPU would stay halted unnoticed */
+	if (!rc)	/* not delivered: the vCPU would stay halted */
 		rc = error_set(err, EIO, "vCPU 0 could not be woken");
 	return rc < 0 ? rc : 0;
 }

@@ -59,7 +59,7 @@ void poison_fini(struct poison_list *l);
  */
 int poison_add(struct poison_list *l, const struct poison *p);
 
-/** poison_clear() - Empty the list: for a reset, with fresh RAM (invariant 2) */
+/** poison_clear() - Empty the list, for a reset with fresh RAM (invariant 2) */
 void poison_clear(struct poison_list *l);
 
 /**

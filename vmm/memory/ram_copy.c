@@ -4,12 +4,12 @@
  *
  * Theory of operation
  *
- * process_vm_readv() on this process copies as memcpy() does, but returns EFAULT
- * where a load would raise SIGBUS. EFAULT is no proof of poison: the kernel also
- * returns it when it can't get memory to bring a page in. So a page that can't
- * be read is looked at by ram_probe(); unless it is lost, the copy is repeated,
- * with growing pauses, for a quarter of a second. What can't be read then is an
- * error, but it is not entered into the poison list.
+ * process_vm_readv() on this process copies as memcpy() does, but returns
+ * EFAULT where a load would raise SIGBUS. EFAULT is no proof of poison: the
+ * kernel also returns it when it has no memory for a page. So ram_probe() tests
+ * a page that can't be read; unless it is lost, the copy is repeated, with
+ * growing pauses, for a quarter of a second. If that fails, the caller gets an
+ * error that does not say "lost".
  */
 
 #include <errno.h>

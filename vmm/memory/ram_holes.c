@@ -8,8 +8,8 @@
  * gaps between the runs are zeroes. Poison counts as in use: its marker is a
  * swap entry.
  *
- * Page tables: ioctl PAGEMAP_SCAN (Linux 6.7), else reads of /proc/self/pagemap;
- * see the kernel's Documentation/admin-guide/mm/pagemap.rst.
+ * Page tables: ioctl PAGEMAP_SCAN (Linux 6.7), else reads of
+ * /proc/self/pagemap; source: Documentation/admin-guide/mm/pagemap.rst.
  */
 
 #include <errno.h>

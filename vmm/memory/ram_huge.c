@@ -13,15 +13,14 @@
 #include "ram_huge.h"
 #include "uffd.h"
 
-#define PAGE	4096u
 #define POOL	"/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
-/* memfd_create(2): the size is encoded as its logarithm */
+/* memfd_create(2): the logarithm of the size */
 #ifndef MFD_HUGE_2MB
 #define MFD_HUGE_2MB	(21u << 26)
 #endif
 
-static unsigned long long pool(const char *name)
+static unsigned long long read_pool(const char *name)
 {
 	char path[sizeof(POOL) + 32];
 	unsigned long long n = 0;
@@ -37,12 +36,12 @@ static unsigned long long pool(const char *name)
 	return n;
 }
 
-static int refuse_pool(const struct ram *ram, struct error *err)
+static int set_pool_error(const struct ram *ram, struct error *err)
 {
 	unsigned long long need = ram->size / RAM_HUGE;
-	unsigned long long all = pool("nr_hugepages");
-	unsigned long long spare = pool("free_hugepages");
-	unsigned long long taken = pool("resv_hugepages");
+	unsigned long long all = read_pool("nr_hugepages");
+	unsigned long long spare = read_pool("free_hugepages");
+	unsigned long long taken = read_pool("resv_hugepages");
 
 	spare = spare > taken ? spare - taken : 0;
 	return error_set(err, ENOMEM,
@@ -65,22 +64,22 @@ int ram_map_huge(struct ram *ram, struct error *err)
 		return error_set(err, errno,
 			"this kernel has no huge pages of 2 MiB (%s): take another --ram",
 			strerrordesc_np(errno));
-	/* Not MAP_NORESERVE: a page that can't be had would be a SIGBUS later */
+	/* Not MAP_NORESERVE: a missing page would raise SIGBUS later */
 	ram->base = mmap(NULL, ram->size, PROT_READ | PROT_WRITE, MAP_SHARED,
 			 ram->memfd, 0);
 	if (ram->base != MAP_FAILED)
 		return 0;
 	ram->base = NULL;
-	return errno == ENOMEM ? refuse_pool(ram, err)
+	return errno == ENOMEM ? set_pool_error(ram, err)
 		: error_set(err, errno, "cannot map %llu MiB of huge pages: %s",
 			    (unsigned long long)(ram->size / MIB),
 			    strerrordesc_np(errno));
 }
 
 /*
- * The file gives up its pages, and with them what was reserved; mapping it
- * again reserves anew, and replaces small pages and what the kernel left in the
- * place of lost ones.
+ * Punching the file frees its pages and their reservation. Mapping it again
+ * reserves pages and replaces the small pages and the kernel's entries for lost
+ * ones.
  */
 int ram_renew_huge(struct ram *ram, struct error *err)
 {
@@ -90,7 +89,7 @@ int ram_renew_huge(struct ram *ram, struct error *err)
 				 strerrordesc_np(errno));
 	if (mmap(ram->base, ram->size, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, ram->memfd, 0) == MAP_FAILED)
-		return errno == ENOMEM ? refuse_pool(ram, err)
+		return errno == ENOMEM ? set_pool_error(ram, err)
 			: error_set(err, errno, "cannot map RAM: %s",
 				    strerrordesc_np(errno));
 	for (uint64_t i = 0; i < ram->size / RAM_HUGE; i++)
@@ -106,9 +105,9 @@ bool ram_is_huge(const struct ram *ram, uint64_t offset)
 
 /*
  * Linux 6.6, "hugetlbfs: improve read HWPOISON hugepage". Before 6.1 a lost huge
- * page left the file, which then read as zeroes there: so it must be known.
+ * page was removed from the file, which then read as zeroes there.
  */
-static bool file_knows_what_is_lost(void)
+static bool file_knows_lost_pages(void)
 {
 	unsigned major = 0, minor = 0;
 	struct utsname u;
@@ -123,14 +122,14 @@ ssize_t ram_read_around(const struct ram *ram, uint64_t offset, void *to,
 	uint64_t left = RAM_HUGE - offset % RAM_HUGE;
 	ssize_t n;
 
-	/* The file knows nothing of what was walled off */
+	/* The file can still read what ram_wall() protects */
 	if (!ram_is_huge(ram, offset) || ram->walled ||
-	    !file_knows_what_is_lost())
+	    !file_knows_lost_pages())
 		return -1;
 	n = pread(ram->memfd, to, len < left ? len : left, (off_t)offset);
 	if (n < 0 && errno == EIO)
 		n = 0;
-	/* Small pages took its place meanwhile: the file is not it any more */
+	/* If small pages replaced it meanwhile, the file is out of date */
 	return ram_is_huge(ram, offset) ? n : -1;
 }
 
@@ -144,12 +143,13 @@ static int poison_small(uint8_t *at, const bool *lost, int uffd,
 
 		if (!lost[i])
 			continue;
-		rc = uffd_poison(uffd, at + i * PAGE, PAGE, &done);
+		rc = uffd_poison(uffd, at + i * GUEST_PAGE_SIZE,
+				 GUEST_PAGE_SIZE, &done);
 		if (rc)
 			error_set(err, -rc, "UFFDIO_POISON: %s",
 				  uffd_cause(rc));
 	}
-	/* The whole: what is registered in parts would be several mappings */
+	/* The whole: registering parts would divide the mapping */
 	if (!rc)
 		rc = uffd_unregister(uffd, at, RAM_HUGE);
 	return rc;
@@ -158,14 +158,15 @@ static int poison_small(uint8_t *at, const bool *lost, int uffd,
 static int fill_small(uint8_t *at, const uint8_t *data, const bool *lost,
 		      int uffd, struct error *err)
 {
-	static const uint8_t zeroes[PAGE];
+	static const uint8_t zeroes[GUEST_PAGE_SIZE];
 
 	if (madvise(at, RAM_HUGE, MADV_NOHUGEPAGE) && errno != EINVAL)
 		return error_set(err, errno, "MADV_NOHUGEPAGE: %s",
 				 strerrordesc_np(errno));
-	for (size_t i = 0; i < HUGE_PAGES; i++)
-		if (!lost[i] && memcmp(data + i * PAGE, zeroes, PAGE))
-			memcpy(at + i * PAGE, data + i * PAGE, PAGE);
+	for (uint64_t o = 0; o < RAM_HUGE; o += GUEST_PAGE_SIZE)
+		if (!lost[o / GUEST_PAGE_SIZE] &&
+		    memcmp(data + o, zeroes, GUEST_PAGE_SIZE))
+			memcpy(at + o, data + o, GUEST_PAGE_SIZE);
 	return poison_small(at, lost, uffd, err);
 }
 
@@ -185,7 +186,7 @@ int ram_split(struct ram *ram, uint64_t offset, const uint8_t *data,
 		return error_set(err, -rc, "cannot split a huge page: %s",
 				 strerrordesc_np(-rc));
 	}
-	/* Before they are there, so that nobody reads the file for them */
+	/* Before mremap(), so that no thread reads the file instead of them */
 	ram->small[offset / RAM_HUGE] = 1;
 	if (mremap(at, RAM_HUGE, RAM_HUGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		   ram->base + offset) == MAP_FAILED) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* sigbus.c - How the kernel tells this process of bad memory */
+/* sigbus.c - SIGBUS: the kernel's notification of lost memory */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,30 +11,31 @@
 #include <unistd.h>
 
 #include "sigbus.h"
+#include "vmm/base/page.h"
 
 static _Thread_local struct sigbus *watch;
 
-/* Where sigbus_copy() goes on in this thread if it can't */
+/* Where sigbus_copy() continues in this thread after a SIGBUS */
 static _Thread_local sigjmp_buf *escape;
 
 /* Written by sigbus_install() before any thread that could get a SIGBUS */
 static int pipe_in = -1;
 
-static void handle(int sig, siginfo_t *info, void *uc)
+static void on_sigbus(int sig, siginfo_t *info, void *uc)
 {
 	struct sigbus s = {
 		.addr = (uintptr_t)info->si_addr,
-		.lsb = 12,
+		.lsb = GUEST_PAGE_SHIFT,
 		.seen = true,
 	};
 	int saved = errno;
 
 	/* si_addr_lsb is not what was lost: 0 without CONFIG_MEMORY_FAILURE,
-	 * 21 for a small page of a huge one, whose address is in si_addr
+	 * 21 for a small page of a huge one, whose address si_addr has
 	 */
 	(void)uc;
 	if (info->si_code == BUS_MCEERR_AO) {
-		/* A full pipe loses one: its page says so again on touch */
+		/* Lost if the pipe is full: the page raises SIGBUS on touch */
 		if (write(pipe_in, &s, sizeof(s)) < 0)
 			errno = saved;
 	} else if (escape && info->si_code > 0) {
@@ -52,7 +53,7 @@ static void handle(int sig, siginfo_t *info, void *uc)
 int sigbus_install(struct error *err)
 {
 	struct sigaction sa = {
-		.sa_sigaction = handle, .sa_flags = SA_SIGINFO,
+		.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO,
 	};
 	int fd[2];
 
@@ -63,8 +64,8 @@ int sigbus_install(struct error *err)
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGBUS, &sa, NULL);
 
-	/* EINVAL where the kernel has no CONFIG_MEMORY_FAILURE: nothing will
-	 * be found early there, and nothing is lost by not asking
+	/* EINVAL where the kernel has no CONFIG_MEMORY_FAILURE, which reports
+	 * no errors early
 	 */
 	prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
 	return fd[0];
@@ -85,7 +86,7 @@ bool sigbus_copy(void *to, const void *from, size_t len)
 
 	if (pipe_in < 0)
 		return false;
-	/* Without the mask, which costs a system call: see below */
+	/* Without saving the mask, which costs a system call */
 	if (sigsetjmp(here, 0)) {
 		escape = NULL;
 		sigemptyset(&bus);

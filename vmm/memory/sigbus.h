@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sigbus.h - How the kernel tells this process of bad memory
+ * sigbus.h - SIGBUS: the kernel's notification of lost memory
  *
- * A vCPU thread that touched poison comes back from KVM_RUN with EINTR and a
- * SIGBUS behind it: the handler leaves what it said in the thread's own
- * struct sigbus. An error that the host found by itself (action optional,
- * prctl PR_MCE_KILL_EARLY) goes into a pipe that the main loop reads. The kernel
- * drops one that comes while another is pending (SIGBUS is not queued): of
- * that page the guest is told when it touches it. Reads of guest RAM go through
- * sigbus_copy(). Any other SIGBUS is a bug, and ends the process as if there
+ * When a vCPU's thread touches poison, KVM_RUN returns EINTR and the thread
+ * receives SIGBUS: the handler stores the details in the thread's own struct
+ * sigbus. The details of an error that the host found (action optional, prctl
+ * PR_MCE_KILL_EARLY) go into a pipe that the main loop reads. The kernel drops
+ * such a signal while another one is pending (SIGBUS is not queued): the guest
+ * then learns of that page when it touches it. Reads of guest RAM go through
+ * sigbus_copy(). Any other SIGBUS is a bug and ends the process as if there
  * were no handler.
  */
 #ifndef FERRY_SIGBUS_H
@@ -21,10 +21,11 @@
 #include "vmm/base/error.h"
 
 /**
- * struct sigbus - What a SIGBUS said
+ * struct sigbus - The details of a SIGBUS
  * @addr:	host virtual address
  * @lsb:	log2 of the bytes that are lost
- * @seen:	there was one; whoever deals with it sets this to false
+ * @seen:	a SIGBUS was received; the code that handles it sets this to
+ *		false
  */
 struct sigbus {
 	uint64_t addr;
@@ -33,34 +34,34 @@ struct sigbus {
 };
 
 /**
- * sigbus_install() - Handle SIGBUS from now on
- * @err:	why not
+ * sigbus_install() - Install the handler for this process
+ * @err:	the reason on failure
  *
- * Return: the pipe to read struct sigbus records of action-optional errors
- *	   from, or -errno
+ * Return: a pipe that delivers a struct sigbus for each action-optional error,
+ *	   or -errno
  */
 int sigbus_install(struct error *err);
 
 /**
- * sigbus_watch() - Give this thread a place for what its SIGBUS says
- * @s:		the place, or NULL to have none any more
+ * sigbus_watch() - Set where this thread's SIGBUS stores its details
+ * @s:		the place, or NULL for none
  *
- * Return: the place before
+ * Return: the place that was set before
  */
 struct sigbus *sigbus_watch(struct sigbus *s);
 
 /**
- * sigbus_copy() - memcpy() out of memory that may turn out to be lost
+ * sigbus_copy() - memcpy() from memory that may be lost
  * @to:		where to
- * @from:	from where
+ * @from:	where from
  * @len:	bytes
  *
- * Half the price of process_vm_readv(), which pins each page, and safer: a
- * load by a user's instruction is what the kernel recovers from (SIGBUS) when
- * it is the first to meet an error of the hardware's.
+ * Costs half as much as process_vm_readv(), which pins each page. It is also
+ * safer: if the load is the first to find an error of the hardware, the kernel
+ * recovers from a user-mode instruction (SIGBUS), but not always from its own.
  *
- * Return: true; false if some of @from can't be read, or nobody called
- *	   sigbus_install(): what is at @to then is of no use
+ * Return: true; false if part of @from can't be read, or sigbus_install() was
+ *	   not called: then the contents of @to are undefined
  */
 bool sigbus_copy(void *to, const void *from, size_t len);
 

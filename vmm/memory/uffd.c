@@ -32,12 +32,12 @@ struct uffdio_poison {
 _Static_assert(UFFD_MISSING == UFFDIO_REGISTER_MODE_MISSING &&
 	      UFFD_MINOR == UFFDIO_REGISTER_MODE_MINOR, "modes pass as is");
 
-/* Which way in failed, and how: both are worth telling */
-struct way_in {
+/* The errors of both ways to open a userfaultfd, for the message */
+struct open_errors {
 	int dev_errno, sys_errno;
 };
 
-static int raw_open(struct way_in *w)
+static int raw_open(struct open_errors *w)
 {
 	int dev, fd = -1;
 
@@ -55,7 +55,7 @@ static int raw_open(struct way_in *w)
 	return fd;
 }
 
-static int refuse_open(const struct way_in *w, struct error *err)
+static int set_open_error(const struct open_errors *w, struct error *err)
 {
 	if (w->sys_errno == ENOSYS)
 		return error_set(err, ENOSYS,
@@ -65,11 +65,11 @@ static int refuse_open(const struct way_in *w, struct error *err)
 		strerrordesc_np(w->dev_errno), strerrordesc_np(w->sys_errno));
 }
 
-/* UFFDIO_API may be called once only with features: ask on a spare one */
+/* UFFDIO_API works once on each descriptor: ask on a separate one */
 static int ask_features(uint64_t *features)
 {
 	struct uffdio_api api = { .api = UFFD_API };
-	struct way_in w = { 0 };
+	struct open_errors w = { 0 };
 	int fd, rc = 0;
 
 	fd = raw_open(&w);
@@ -121,12 +121,12 @@ static int negotiate(int fd, bool need_poison, struct error *err)
 
 int uffd_open(bool need_poison, struct error *err)
 {
-	struct way_in w = { 0 };
+	struct open_errors w = { 0 };
 	int fd, rc;
 
 	fd = raw_open(&w);
 	if (fd < 0)
-		return refuse_open(&w, err);
+		return set_open_error(&w, err);
 	rc = negotiate(fd, need_poison, err);
 	if (rc) {
 		close(fd);
@@ -158,15 +158,15 @@ int uffd_unregister(int fd, void *addr, size_t len)
 }
 
 /*
- * What the three placing operations share: the kernel stops where a page is
- * there already, or where it was interrupted, and says how far it came. With
- * something done the errno is EAGAIN whatever stopped it, so going on from
- * there is what tells the two apart.
+ * Common to the three placing operations: the kernel stops at a page that is
+ * there already, or when it is interrupted, and tells how many bytes are done.
+ * If any are, the errno is EAGAIN in both cases; continuing from there tells
+ * the two apart.
  */
 typedef int place_fn(int fd, uint64_t dst, uint64_t src, size_t len,
 		     int64_t *done);
 
-static int place(place_fn *fn, int fd, void *dst, const void *src,
+static int place_range(place_fn *fn, int fd, void *dst, const void *src,
 		 size_t len, size_t *done)
 {
 	int rc = 0;
@@ -219,24 +219,24 @@ static int poison_once(int fd, uint64_t dst, uint64_t src, size_t len,
 
 int uffd_copy(int fd, void *dst, const void *src, size_t len, size_t *done)
 {
-	return place(copy_once, fd, dst, src, len, done);
+	return place_range(copy_once, fd, dst, src, len, done);
 }
 
 int uffd_zero(int fd, void *dst, size_t len, size_t *done)
 {
-	return place(zero_once, fd, dst, NULL, len, done);
+	return place_range(zero_once, fd, dst, NULL, len, done);
 }
 
 int uffd_poison(int fd, void *dst, size_t len, size_t *done)
 {
-	return place(poison_once, fd, dst, NULL, len, done);
+	return place_range(poison_once, fd, dst, NULL, len, done);
 }
 
 void uffd_wake(int fd, void *addr, size_t len)
 {
 	struct uffdio_range range = { (uintptr_t)addr, len };
 
-	/* Can only fail for a range that isn't ours: nobody waits there */
+	/* Fails only for a range that is not registered: no thread waits */
 	ioctl(fd, UFFDIO_WAKE, &range);
 }
 
@@ -269,7 +269,7 @@ const char *uffd_cause(int rc)
 	case ENOENT:
 		return "the range is not registered (memory layout changed)";
 	case ESRCH:
-		return "the process that owned the memory is gone";
+		return "the process that owned the memory has exited";
 	case ENOMEM:
 		return "out of memory for pages or page tables";
 	case EINVAL:

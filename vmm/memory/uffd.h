@@ -2,10 +2,10 @@
 /*
  * uffd.h - userfaultfd, typed
  *
- * The one place that knows <linux/userfaultfd.h>. Sources: the kernel's
- * Documentation/admin-guide/mm/userfaultfd.rst, ioctl_userfaultfd(2), and
- * for the poison operation the text that its author sent for the latter.
- * What the code relies on beyond them is proved by tests/kernel/.
+ * The only file that includes <linux/userfaultfd.h>. Sources: the kernel's
+ * Documentation/admin-guide/mm/userfaultfd.rst, ioctl_userfaultfd(2), and for
+ * UFFDIO_POISON the text that its author sent for that page. tests/kernel/
+ * proves what the code relies on beyond them.
  */
 #ifndef FERRY_UFFD_H
 #define FERRY_UFFD_H
@@ -17,16 +17,16 @@
 
 #include "vmm/base/error.h"
 
-/* What a registered range reports; combined with | */
+/* Faults that a registered range reports; combined with | */
 enum uffd_mode {
-	UFFD_MISSING	= 1,	/* a touch of a page that isn't there */
-	UFFD_MINOR	= 4,	/* memfd: there in the file, not mapped here */
+	UFFD_MISSING	= 1,	/* a touch of a page that is missing */
+	UFFD_MINOR	= 4,	/* memfd: only the file has the page */
 };
 
 /**
- * struct uffd_fault - One thread waits for one page
+ * struct uffd_fault - A thread waits for a page
  * @addr:	host virtual address, rounded down to the host's page
- * @tid:	thread that touched it; 0 if the kernel doesn't say
+ * @tid:	thread that touched it; 0 if the kernel does not tell
  */
 struct uffd_fault {
 	uint64_t addr;
@@ -34,9 +34,9 @@ struct uffd_fault {
 };
 
 /**
- * uffd_open() - Get a userfaultfd that handles faults of KVM, too
+ * uffd_open() - Open a userfaultfd that handles KVM's faults too
  * @need_poison: fail if the kernel has no UFFDIO_POISON
- * @err:	why not, with the cure
+ * @err:	the reason on failure, with the remedy
  *
  * Tries /dev/userfaultfd first (file permissions decide), then the system
  * call (vm.unprivileged_userfaultfd or CAP_SYS_PTRACE decides). The
@@ -49,7 +49,7 @@ int uffd_open(bool need_poison, struct error *err);
 /**
  * uffd_has_poison() - Does this kernel have UFFDIO_POISON?
  *
- * Return: 1, 0, or -errno if no userfaultfd can be had at all
+ * Return: 1, 0, or -errno if no userfaultfd can be opened
  */
 int uffd_has_poison(void);
 
@@ -59,7 +59,7 @@ int uffd_has_poison(void);
  * @addr:	start, multiple of the page size
  * @len:	bytes, multiple of the page size
  * @mode:	enum uffd_mode values
- * @err:	why not
+ * @err:	the reason on failure
  *
  * Return: 0, -errno
  */
@@ -67,27 +67,27 @@ int uffd_register(int fd, void *addr, size_t len, int mode,
 		  struct error *err);
 
 /**
- * uffd_unregister() - Let the kernel handle a range again
+ * uffd_unregister() - Have the kernel handle the faults of a range again
  * @fd:		userfaultfd
  * @addr:	start
  * @len:	bytes
  *
- * Pages still missing become zero pages on touch, poison stays, whoever
- * waited goes on.
+ * Missing pages become zero pages on touch, poison stays, and waiting threads
+ * continue.
  *
  * Return: 0, -errno
  */
 int uffd_unregister(int fd, void *addr, size_t len);
 
 /**
- * uffd_copy() - Place pages with these contents, and wake who waits for them
+ * uffd_copy() - Place pages and wake the threads that wait for them
  * @fd:		userfaultfd
- * @dst:	where, multiple of the page size
+ * @dst:	where to, multiple of the page size
  * @src:	contents; must not be in a registered range
  * @len:	bytes, multiple of the page size
  * @done:	bytes placed, also on failure
  *
- * Return: 0, -EEXIST (a page is there already, at @dst + @done), -ENOENT
+ * Return: 0, -EEXIST (@dst + @done has a page already), -ENOENT
  *	   (range not registered), -ESRCH (process gone), -ENOMEM, -EINVAL,
  *	   -EFAULT
  */
@@ -96,7 +96,7 @@ int uffd_copy(int fd, void *dst, const void *src, size_t len, size_t *done);
 /**
  * uffd_zero() - Place zero pages
  * @fd:		userfaultfd
- * @dst:	where
+ * @dst:	where to
  * @len:	bytes
  * @done:	bytes placed, also on failure
  *
@@ -107,19 +107,19 @@ int uffd_zero(int fd, void *dst, size_t len, size_t *done);
 /**
  * uffd_poison() - Make pages raise SIGBUS on touch (UFFDIO_POISON)
  * @fd:		userfaultfd
- * @dst:	where
+ * @dst:	where to
  * @len:	bytes
  * @done:	bytes poisoned, also on failure
  *
- * Goes on by itself where the kernel stops with EAGAIN part of the way.
+ * Continues where the kernel stops with EAGAIN part of the way.
  *
- * Return: as uffd_copy(); -EEXIST at @dst + @done means a page, or poison,
- *	   is there already: nothing is ever overwritten
+ * Return: as uffd_copy(); -EEXIST: @dst + @done has a page or poison already;
+ *	   nothing is overwritten
  */
 int uffd_poison(int fd, void *dst, size_t len, size_t *done);
 
 /**
- * uffd_wake() - Let whoever waits for a range look again
+ * uffd_wake() - Have the threads that wait for a range repeat their access
  * @fd:		userfaultfd
  * @addr:	start
  * @len:	bytes
@@ -127,17 +127,17 @@ int uffd_poison(int fd, void *dst, size_t len, size_t *done);
 void uffd_wake(int fd, void *addr, size_t len);
 
 /**
- * uffd_read() - Take waiting faults off the descriptor
+ * uffd_read() - Read faults from the descriptor
  * @fd:		userfaultfd
- * @out:	where to
- * @max:	room there, at most 64 are taken
+ * @out:	filled in
+ * @max:	room there; at most 64 are read
  *
- * Return: number of faults, 0 if none waits, -errno
+ * Return: number of faults, 0 if there is none, -errno
  */
 int uffd_read(int fd, struct uffd_fault *out, int max);
 
 /**
- * uffd_cause() - A placing error as a person will read it
+ * uffd_cause() - The text for an error of uffd_copy() and the like
  * @rc:		what uffd_copy(), uffd_zero() or uffd_poison() returned
  *
  * Return: literal text
