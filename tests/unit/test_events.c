@@ -22,6 +22,7 @@ static void expect_event(int fd, json_int_t n)
 {
 	json_t *msg = raw_read(fd);
 
+	assert_non_null(msg);
 	assert_string_equal(json_string_value(json_object_get(msg, "event")),
 			    "TEST");
 	assert_int_equal(raw_number(msg, "data", "n"), n);
@@ -141,8 +142,8 @@ static void a_client_that_never_reads_is_disconnected(void **state)
 	assert_non_null(big);
 	memset(big, 'x', 60000);
 	big[60000] = '\0';
-	/* 6 MB: more than the limit and the buffer of a socket */
-	for (i = 0; i < 100; i++) {
+	/* 12 MB: more than the limit and the buffer of a socket */
+	for (i = 0; i < 200; i++) {
 		control_event(s->control, "BIG", json_pack("{s:s}", "x", big));
 		msg = raw_read(fd);
 		assert_non_null(json_object_get(msg, "event"));
@@ -187,13 +188,17 @@ static void a_burst_is_bounded_and_never_blocks(void **state)
 	enum { MORE = 1000 };
 	struct server *s = *state;
 	int fd = raw_ready(s->path), n;
+	char more[300] = "";
 	json_t *msg;
 	sem_t busy;
 
 	sem_init(&busy, 0, 0);
 	assert_int_equal(loop_post(s->loop, wait_sem, &busy), 0);
+	/* 6 MiB: more than a client may have in its output buffer */
+	memset(more, 'x', sizeof(more) - 1);
 	for (n = 0; n < CONTROL_EVENTS_MAX + MORE; n++)
-		emit(s, n);
+		control_event(s->control, "TEST", json_pack("{s:i, s:s}",
+							    "n", n, "x", more));
 	sem_post(&busy);
 	for (n = 0; n < CONTROL_EVENTS_MAX; n++)
 		expect_event(fd, n);

@@ -10,8 +10,7 @@
  * the loop at a time; it holds a reference, because it may run after the close.
  *
  * A call sends EVENTS_PER_TURN events and posts itself again for the rest. In
- * between the loop writes to the sockets, so that a burst of events does not
- * fill the output buffer of a client that reads.
+ * between the loop writes to the sockets and runs commands.
  *
  * The program must ignore SIGPIPE: libevent writes with writev(2).
  */
@@ -132,7 +131,6 @@ static void send_lost(struct control *c, unsigned lost)
 
 	if (text)
 		clients_tell(&c->clients, text);
-	free(text);
 }
 
 /* Send @max events to the clients. Return: false if the queue is empty */
@@ -158,7 +156,6 @@ static bool send_events(struct control *c, unsigned max)
 		if (!e)
 			return false;
 		clients_tell(&c->clients, e->text);
-		free(e->text);
 		free(e);
 	}
 	return true;

@@ -7,6 +7,12 @@
  * commands before it reads. While an answer is owed (control_answer()), further
  * messages wait in the input buffer.
  *
+ * Events are kept in one list for all clients. Each client has a pointer to the
+ * next event that it lacks, and takes events only while little of its output is
+ * unwritten. So a burst of events reaches a client as fast as the client reads;
+ * the list is bounded, and a client that needs its oldest event when the list is
+ * full is disconnected.
+ *
  * Only the callback that works on a client, at its end, or the function that
  * walks the list frees the client; the functions they call set @dead.
  */
@@ -28,9 +34,18 @@
 
 #define MESSAGE_MAX	(64 * 1024)
 #define BACKLOG_MAX	(4 * 1024 * 1024)
+#define EVENT_BYTES_MAX	(8 * 1024 * 1024)
+#define AHEAD_MAX	(256 * 1024)	/* unwritten output that delays events */
 
 /* Time that a client may take to read its last answer before the disconnect */
 static const struct timeval closing_time = { .tv_sec = 10 };
+
+/* An event that a client lacks; @text is a whole line */
+struct sent_event {
+	TAILQ_ENTRY(sent_event) link;
+	size_t len;
+	char *text;
+};
 
 /**
  * struct client - One connection
@@ -39,6 +54,7 @@ static const struct timeval closing_time = { .tv_sec = 10 };
  * @bev:	the connection
  * @frame:	parser's position in the next message
  * @from:	the dispatcher's state of this client
+ * @next:	first event that it lacks, or NULL
  * @ended:	the client shut down its writing side while an answer was owed
  * @closing:	disconnected when its output is written
  * @dead:	disconnected when no function works on it any more
@@ -49,6 +65,7 @@ struct client {
 	struct bufferevent *bev;
 	struct qmp_frame frame;
 	struct dispatch_client from;
+	struct sent_event *next;
 	bool ended;
 	bool closing;
 	bool dead;
@@ -64,35 +81,42 @@ static void client_free(struct client *cl)
 	free(cl);
 }
 
+static void client_give_up(struct client *cl, const char *why)
+{
+	if (!cl->dead)
+		log_line("a control client was disconnected: %s", why);
+	cl->dead = true;
+}
+
 /*
- * Queue text, or set @dead if the client does not read. Output that was queued
- * before counts, and not @text, so that one long answer disconnects no client.
- * @text is NULL if memory ran out.
+ * Queue an answer. Output that was queued before is limited, and not the answer,
+ * so that one long answer disconnects no client. Takes over the reference;
+ * @reply is NULL if memory ran out.
  */
-static void client_send(struct client *cl, const char *text)
+static void client_reply(struct client *cl, json_t *reply)
+{
+	struct evbuffer *out = bufferevent_get_output(cl->bev);
+	char *text = qmp_text(reply);
+
+	if (evbuffer_get_length(out) > BACKLOG_MAX)
+		client_give_up(cl, "it does not read its answers");
+	else if (!text || evbuffer_add(out, text, strlen(text)))
+		client_give_up(cl, "out of memory");
+	free(text);
+	json_decref(reply);
+}
+
+/* Queue the events that the client lacks, up to @ahead bytes of output */
+static void client_take_events(struct client *cl, size_t ahead)
 {
 	struct evbuffer *out = bufferevent_get_output(cl->bev);
 
-	if (cl->dead)
-		return;
-	if (evbuffer_get_length(out) > BACKLOG_MAX) {
-		log_line("a control client does not read its answers and "
-			 "events: disconnected");
-		cl->dead = true;
-	} else if (!text || evbuffer_add(out, text, strlen(text))) {
-		log_line("out of memory for a control client: disconnected");
-		cl->dead = true;
+	while (cl->next && !cl->dead && !cl->closing &&
+	       evbuffer_get_length(out) < ahead) {
+		if (evbuffer_add(out, cl->next->text, cl->next->len))
+			client_give_up(cl, "out of memory");
+		cl->next = TAILQ_NEXT(cl->next, link);
 	}
-}
-
-/* Takes over the reference; @reply is NULL if memory ran out */
-static void client_reply(struct client *cl, json_t *reply)
-{
-	char *text = qmp_text(reply);
-
-	client_send(cl, text);
-	free(text);
-	json_decref(reply);
 }
 
 /* Disconnect the client once its output is written */
@@ -101,6 +125,7 @@ static void client_finish(struct client *cl)
 	struct evbuffer *out = bufferevent_get_output(cl->bev);
 
 	cl->closing = true;
+	cl->next = NULL;
 	if (!evbuffer_get_length(out))
 		cl->dead = true;
 	bufferevent_disable(cl->bev, EV_READ);
@@ -175,7 +200,8 @@ static void client_on_write(struct bufferevent *bev, void *arg)
 	struct client *cl = arg;
 
 	(void)bev;
-	if (cl->closing)
+	client_take_events(cl, AHEAD_MAX);
+	if (cl->closing || cl->dead)
 		client_free(cl);
 }
 
@@ -222,6 +248,7 @@ void clients_init(struct clients *set, struct loop *loop,
 {
 	*set = (struct clients){ .loop = loop, .dispatch = dispatch };
 	TAILQ_INIT(&set->list);
+	TAILQ_INIT(&set->events);
 }
 
 void clients_add(struct clients *set, int fd)
@@ -248,17 +275,60 @@ void clients_add(struct clients *set, int fd)
 		client_free(cl);
 }
 
-void clients_tell(struct clients *set, const char *text)
+static void free_oldest_event(struct clients *set)
 {
-	struct client *cl, *next;
+	struct sent_event *e = TAILQ_FIRST(&set->events);
 
-	for (cl = TAILQ_FIRST(&set->list); cl; cl = next) {
-		next = TAILQ_NEXT(cl, link);
-		if (cl->from.ready && !cl->closing)
-			client_send(cl, text);
-		if (cl->dead)
-			client_free(cl);
+	TAILQ_REMOVE(&set->events, e, link);
+	set->event_bytes -= e->len;
+	free(e->text);
+	free(e);
+}
+
+/* Free the events that no client lacks, and clients that exceed the limit */
+static void trim_events(struct clients *set)
+{
+	struct client *cl, *after;
+	struct sent_event *oldest;
+
+	while ((oldest = TAILQ_FIRST(&set->events))) {
+		bool full = set->event_bytes > EVENT_BYTES_MAX, used = false;
+
+		for (cl = TAILQ_FIRST(&set->list); cl; cl = after) {
+			after = TAILQ_NEXT(cl, link);
+			if (cl->next == oldest && full)
+				client_give_up(cl, "it does not read its "
+					       "events");
+			if (cl->dead)
+				client_free(cl);
+			else if (cl->next == oldest)
+				used = true;
+		}
+		if (used)
+			return;
+		free_oldest_event(set);
 	}
+}
+
+void clients_tell(struct clients *set, char *text)
+{
+	struct sent_event *e = malloc(sizeof(*e));
+	struct client *cl;
+
+	if (!e) {
+		log_line("out of memory: an event is lost");
+		free(text);
+		return;
+	}
+	*e = (struct sent_event){ .text = text, .len = strlen(text) };
+	set->event_bytes += e->len;
+	TAILQ_INSERT_TAIL(&set->events, e, link);
+	TAILQ_FOREACH(cl, &set->list, link) {
+		if (!cl->next && cl->from.ready && !cl->closing)
+			cl->next = e;
+		client_take_events(cl, AHEAD_MAX);
+	}
+	trim_events(set);
 }
 
 void clients_close(struct clients *set)
@@ -266,7 +336,10 @@ void clients_close(struct clients *set)
 	struct client *cl;
 
 	while ((cl = TAILQ_FIRST(&set->list))) {
+		client_take_events(cl, SIZE_MAX);
 		unix_flush(cl->bev);
 		client_free(cl);
 	}
+	while (!TAILQ_EMPTY(&set->events))
+		free_oldest_event(set);
 }

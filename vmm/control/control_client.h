@@ -3,8 +3,8 @@
  * control_client.h - The connections of a control socket
  *
  * No client can delay another. A message longer than 64 KiB is refused, and its
- * client disconnected; a client with more than 4 MiB of unread answers and
- * events is disconnected; while CLIENTS_MAX clients are connected, a further
+ * client disconnected; so is a client that leaves more than 4 MiB of answers or
+ * 8 MiB of events unread. While CLIENTS_MAX clients are connected, a further
  * connection is closed. Main thread only.
  */
 #ifndef FERRY_CONTROL_CLIENT_H
@@ -18,11 +18,14 @@
 
 struct client;
 struct loop;
+struct sent_event;
 
 /**
  * struct clients - All connections of a control socket
  * @list:	the clients
  * @count:	of @list
+ * @events:	events that a client has not taken yet, oldest first
+ * @event_bytes: of @events
  * @loop:	runs them
  * @dispatch:	answers them
  * @last:	no further command is run; answers that are owed are still sent
@@ -30,6 +33,8 @@ struct loop;
 struct clients {
 	TAILQ_HEAD(client_list, client) list;
 	unsigned count;
+	TAILQ_HEAD(sent_event_list, sent_event) events;
+	size_t event_bytes;
 	struct loop *loop;
 	const struct dispatch *dispatch;
 	bool last;
@@ -54,9 +59,9 @@ void clients_add(struct clients *set, int fd);
 /**
  * clients_tell() - Send an event to every client past qmp_capabilities
  * @set:	the clients; those that do not read are disconnected
- * @text:	a whole line
+ * @text:	a whole line, from malloc(3); taken over
  */
-void clients_tell(struct clients *set, const char *text);
+void clients_tell(struct clients *set, char *text);
 
 /**
  * clients_close() - Write what the sockets take at once, and disconnect all
