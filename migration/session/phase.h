@@ -35,8 +35,8 @@
  *	EVENT_COMMIT is possible. It is the point of no return.
  * @SOURCE_COMMITTED: COMMIT may have been sent. The guest never runs here
  *	again, and its RAM does not change again. RUNNING is awaited.
- * @SOURCE_COMMITTED_CUT: As COMMITTED, and a push connection was lost. The
- *	main connection still decides the hand-over.
+ * @SOURCE_COMMITTED_CUT: As COMMITTED, and the demand connection or a push
+ *	connection was lost. The main connection still decides the hand-over.
  * @SOURCE_POSTCOPY: RUNNING was received. Pages are pushed and requests are
  *	answered.
  * @SOURCE_FINISHING: Every page was sent. COMPLETE is awaited on the main

@@ -213,19 +213,18 @@ static void a_lost_link_has_one_outcome(void **state)
 	}
 }
 
-/* Main decides the hand-over: a lost push connection does not put it in doubt */
-static void a_lost_push_is_no_doubt(void **state)
+/* Main decides the hand-over: a loss of another connection is no doubt */
+static void check_no_doubt(enum phase_event event)
 {
-	struct phase_step s = source_step(SOURCE_COMMITTED, EVENT_PUSH_LOST);
+	struct phase_step s = source_step(SOURCE_COMMITTED, event);
 
-	(void)state;
 	assert_int_equal(s.next, SOURCE_COMMITTED_CUT);
 	assert_false(s.actions & (PHASE_SHUT | PHASE_HANG_UP));
 	s = source_step(s.next, WIRE_MSG_RUNNING);
 	assert_int_equal(s.next, SOURCE_LOST);
 	assert_true(s.actions & PHASE_SHUT && s.actions & PHASE_SHOW);
 
-	s = target_step(TARGET_PREPARED, EVENT_PUSH_LOST);
+	s = target_step(TARGET_PREPARED, event);
 	assert_int_equal(s.next, TARGET_PREPARED_CUT);
 	assert_false(s.actions & (PHASE_SHUT | PHASE_HANG_UP));
 	s = target_step(s.next, WIRE_MSG_COMMIT);
@@ -233,6 +232,13 @@ static void a_lost_push_is_no_doubt(void **state)
 	assert_true(s.actions & PHASE_RUN);
 	/* RUNNING is still sent: the link is shut when the stages were left */
 	assert_false(s.actions & (PHASE_SHUT | PHASE_HANG_UP));
+}
+
+static void only_main_puts_it_in_doubt(void **state)
+{
+	(void)state;
+	check_no_doubt(EVENT_PUSH_LOST);
+	check_no_doubt(EVENT_DEMAND_LOST);
 }
 
 /* Cancel: possible in each phase before the point of no return, in none after */
@@ -495,7 +501,7 @@ int main(void)
 		cmocka_unit_test(only_commit_lets_the_destination_run),
 		cmocka_unit_test(a_promise_is_kept),
 		cmocka_unit_test(a_lost_link_has_one_outcome),
-		cmocka_unit_test(a_lost_push_is_no_doubt),
+		cmocka_unit_test(only_main_puts_it_in_doubt),
 		cmocka_unit_test(cancel_ends_at_the_point_of_no_return),
 		cmocka_unit_test(a_rejected_event_has_no_effect),
 		cmocka_unit_test(a_violation_is_a_loss),
