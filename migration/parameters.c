@@ -14,7 +14,6 @@
 #define CONNECTIONS	"multifd-channels"
 #define CONNECTIONS_AT_FIRST 2		/* as in QEMU */
 static_assert(CONNECTIONS_MAX == WIRE_PUSH_MAX, "the option says so");
-#define LIMIT_MS_MAX	2000000		/* as QEMU's downtime-limit */
 
 /* Limits, in ms */
 static const struct {
@@ -50,10 +49,10 @@ static int check_limits(json_t *args, struct error *err)
 		json_t *v = json_object_get(args, limits[i].name);
 		json_int_t ms = json_integer_value(v);
 
-		if (v && (ms < 1 || ms > LIMIT_MS_MAX))
+		if (v && (ms < 1 || ms > DOWNTIME_LIMIT_MAX))
 			return error_set(err, EINVAL,
 				"%s is in milliseconds: 1 to %d",
-				limits[i].name, LIMIT_MS_MAX);
+				limits[i].name, DOWNTIME_LIMIT_MAX);
 	}
 	return 0;
 }

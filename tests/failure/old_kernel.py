@@ -115,9 +115,10 @@ def test_refused_lost_meanwhile(world):
 
 
 def addresses(vmm, action):
-    """What events MEMORY_FAILURE have told so far, with an action."""
-    return sorted(e["address"] for e in vmm.qmp.seen("MEMORY_FAILURE",
-                                                     action=action))
+    """Pages that events MEMORY_FAILURE have named so far, with an action."""
+    return sorted(gpa for e in vmm.qmp.seen("MEMORY_FAILURE", action=action)
+                  for gpa in range(e["address"], e["address"] + e["size"],
+                                   PAGE))
 
 
 def liar(world, edit):

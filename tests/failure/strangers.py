@@ -230,6 +230,19 @@ def test_downtime_limit(world, trickle):
 test_downtime_limit.cases = {"trickle": [False, True]}
 
 
+def test_downtime_limit_option(world):
+    """`ferry migrate --downtime-limit` sets the same limit."""
+    a = world.run("work=idle period_us=1000").ready()
+    with FakeTarget(world.uri()) as fake:
+        t = threading.Thread(target=fake.prepare, daemon=True)
+        t.start()
+        _, err = world.ferry("migrate", "a", fake.uri, "--downtime-limit",
+                             "400", status=1)
+        t.join(wire.WAIT)
+    check("400 ms" in err, err)
+    a.wait_state("running")
+
+
 def test_quit_while_waiting(world, stage):
     """`quit` in the midst of a migration ends the process, at once."""
     a = world.run(BUSY).ready()
