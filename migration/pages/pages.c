@@ -59,8 +59,8 @@ typedef bool page_step(uint8_t *b);
 
 static bool step_request(uint8_t *b)
 {
-	if (*b & ASKED || is_here(*b) || (*b & WORK) > WORK_COPY ||
-	    (!(*b & WORK) && *b != BASE_MISSING))
+	if ((*b & BASE) != BASE_MISSING || *b & ASKED ||
+	    (*b & WORK) > WORK_COPY)
 		return false;
 	*b |= ASKED;
 	return true;
@@ -76,7 +76,8 @@ static bool step_claim(uint8_t *b)
 
 static bool step_claim_demanded(uint8_t *b)
 {
-	if (is_here(*b) || (*b & WORK) > WORK_COPY)
+	if ((*b & WORK) > WORK_COPY ||
+	    (*b & WORK ? (*b & BASE) != BASE_MISSING : is_here(*b)))
 		return false;
 	*b += WORK_COPY;
 	return true;

@@ -126,7 +126,8 @@ size_t pages_claim(struct pages *t, size_t i, size_t n);
  * @i:		the page
  *
  * For the fault thread only. As pages_claim(), but joins a thread that copies
- * the page. UFFDIO_COPY then returns EEXIST to one of the two.
+ * the page, unless the page is known to be zeroes. UFFDIO_COPY then returns
+ * EEXIST to one of the two.
  *
  * Return: true if the caller is a copier
  */

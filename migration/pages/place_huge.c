@@ -9,7 +9,8 @@
  * poison. A staged page is COPYING, or POISONING if it is lost: it counts as
  * what it was.
  *
- * Any thread may bring pages, and none waits for another:
+ * Any thread may bring pages, and none waits for another. (But a vCPU waits for
+ * the thread that brings the last page, while it places the huge page.)
  *
  *	- A page's claim decides which thread stages it. The fault thread may
  *	  join a claim (pages.h) and stage the page as well. Both store the same
@@ -225,7 +226,7 @@ static int claim_zeroes(struct page_store *s, struct huge_page *h,
 			return -ENOMEM;
 		}
 		staging_store(data, k, zero_page);
-		bit_set(h->in, k);
+		bit_set(h->in, k);	/* none joins a page known to be zeroes */
 	}
 	return 0;
 }

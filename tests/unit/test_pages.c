@@ -227,6 +227,20 @@ static void a_request_does_not_rely_on_a_copier(void **state)
 	assert_int_equal(pages_get(t, 0), PAGE_REQUESTED);
 }
 
+/* Nobody joins the copier of a page that is known to be zeroes */
+static void known_zeroes_have_one_copier(void **state)
+{
+	struct pages *t = *state;
+
+	bring(t, 0, PAGE_ZERO);
+	assert_int_equal(pages_claim(t, 0, 1), 1);
+	assert_false(pages_claim_demanded(t, 0));
+	assert_false(pages_request(t, 0));
+	pages_released(t, 0, 1);
+	assert_true(pages_claim_demanded(t, 0));
+	assert_int_equal(pages_get(t, 0), PAGE_COPYING);
+}
+
 /* Poison may follow a copy only when its last copier has left */
 static void poison_waits_for_both_copiers(void **state)
 {
@@ -331,7 +345,14 @@ static void at_the_end_nothing_is_missing(void **state)
 	for (size_t i = 0; i < N; i++) {
 		if (i % 3 == 0)
 			pages_request(t, i);
-		bring(t, i, i % 5 ? PAGE_PRESENT : PAGE_POISONED);
+		if (i % 5) {
+			assert_int_equal(pages_claim(t, i, 1), 1);
+			check_sum(t);
+			pages_placed(t, i, 1);
+		} else {
+			bring(t, i, PAGE_POISONED);
+		}
+		check_sum(t);
 	}
 	assert_int_equal(t->missing, 0);
 	assert_int_equal(t->zero, 0);
@@ -530,6 +551,7 @@ int main(void)
 		CASE(the_whole_state_machine),
 		CASE(a_release_restores),
 		CASE(a_request_does_not_rely_on_a_copier),
+		CASE(known_zeroes_have_one_copier),
 		CASE(poison_waits_for_both_copiers),
 		CASE(poison_is_terminal),
 		CASE(runs_stop_at_what_is_not_free),

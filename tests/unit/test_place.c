@@ -721,6 +721,9 @@ static void huge_only_zeroes_and_poison(struct fixture *x)
 	assert_adds_up(x);
 }
 
+/* Pages of small pages that the machine would poison by itself */
+static _Atomic bool left_to_machine[16 * 512];
+
 /* Bulk threads, the fault thread and poison by hand on the same huge pages */
 static void *huge_race(void *arg)
 {
@@ -728,8 +731,9 @@ static void *huge_race(void *arg)
 	struct error err = { 0 }, no = { 0 };
 	uint64_t seed = r->role + 1;
 
-	pthread_barrier_wait(r->start);
 	for (unsigned i = 0; i < 16 * 512; i++) {
+		if (i % 4 == 0)		/* keep them at the same pages */
+			pthread_barrier_wait(r->start);
 		uint64_t page = r->role == 1 ? i : dice(&seed) % (16 * 512);
 
 		if (r->role == 0)
@@ -742,8 +746,8 @@ static void *huge_race(void *arg)
 			put_message(r->x, WIRE_MSG_POISON, page * WIRE_PAGE,
 				    1, false, &err);
 		else if (r->role == 3 && i % 64 == 0)
-			page_store_inject(&r->x->s, page * WIRE_PAGE, true,
-					  &no);
+			left_to_machine[page] |= page_store_inject(&r->x->s,
+				page * WIRE_PAGE, true, &no) == 1;
 	}
 	if (err.code)
 		fail_msg("%s", err.text);
@@ -767,10 +771,55 @@ static void huge_threads_at_once(struct fixture *x)
 	pthread_barrier_destroy(&start);
 	assert_int_equal(x->s.table.present + x->s.table.poisoned, 16 * 512);
 	for (uint64_t i = 0; i < 16 * 512; i++)
-		if (pages_get(&x->s.table, i) == PAGE_POISONED)
-			assert_lost(x, i * WIRE_PAGE);
-		else
+		if (pages_get(&x->s.table, i) == PAGE_PRESENT)
 			assert_holds(x, i * WIRE_PAGE, 0x5a);
+		else if (pages_get(&x->s.table, i) != PAGE_POISONED)
+			fail_msg("page %llu has a copier left",
+				 (unsigned long long)i);
+		else if (!left_to_machine[i])
+			assert_lost(x, i * WIRE_PAGE);
+	assert_adds_up(x);
+}
+
+/*
+ * The last contents of a huge page complete it, while poison by hand takes one
+ * of its zero pages: the thread that places it must withdraw, and the poison
+ * must complete it
+ */
+static void *inject_last(void *arg)
+{
+	struct racer *r = arg;
+	struct error no = { 0 };
+
+	for (unsigned i = 0; i < RAM_BYTES / RAM_HUGE; i++) {
+		pthread_barrier_wait(r->start);
+		for (volatile unsigned n = 0; n < i * 300; n++)
+			;
+		page_store_inject(&r->x->s, i * RAM_HUGE + 511 * WIRE_PAGE,
+				  true, &no);
+	}
+	return NULL;
+}
+
+static void huge_zeroes_against_poison(struct fixture *x)
+{
+	pthread_barrier_t start;
+	struct racer r = { x, &start, 0 };
+	pthread_t thread;
+
+	pthread_barrier_init(&start, NULL, 2);
+	assert_int_equal(pthread_create(&thread, NULL, inject_last, &r), 0);
+	for (unsigned i = 0; i < RAM_BYTES / RAM_HUGE; i++) {
+		page_store_set_zero(&x->s, i * 512 + 1, 511);
+		pthread_barrier_wait(&start);
+		put(x, WIRE_MSG_PAGES, i * RAM_HUGE, 1);
+	}
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&start);
+	assert_int_equal(x->s.table.missing + x->s.table.zero, 0);
+	for (unsigned i = 0; i < RAM_BYTES / RAM_HUGE; i++)
+		if (pages_get(&x->s.table, i * 512 + 511) == PAGE_POISONED)
+			assert_lost(x, i * RAM_HUGE + 511 * WIRE_PAGE);
 	assert_adds_up(x);
 }
 
@@ -831,6 +880,7 @@ WITH(huge_is_placed_whole, HUGETLB)
 WITH(huge_keeps_poison, HUGETLB)
 WITH(huge_only_zeroes_and_poison, HUGETLB)
 WITH(huge_threads_at_once, HUGETLB)
+WITH(huge_zeroes_against_poison, HUGETLB)
 WITH(huge_is_placed_without_a_slow_thread, HUGETLB)
 WITH(huge_out_of_memory_is_repeated, HUGETLB)
 
@@ -857,6 +907,7 @@ int main(void)
 		cmocka_unit_test(huge_keeps_poison_HUGETLB),
 		cmocka_unit_test(huge_only_zeroes_and_poison_HUGETLB),
 		cmocka_unit_test(huge_threads_at_once_HUGETLB),
+		cmocka_unit_test(huge_zeroes_against_poison_HUGETLB),
 		cmocka_unit_test(huge_is_placed_without_a_slow_thread_HUGETLB),
 		cmocka_unit_test(huge_out_of_memory_is_repeated_HUGETLB),
 		cmocka_unit_test(every_errno_has_its_words),
