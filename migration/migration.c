@@ -2,20 +2,19 @@
 /*
  * migration.c - The control commands, with QEMU's names
  *
- * All of it runs on the main thread and only starts or stops what source.c and target.c
- * do in theirs.
+ * All of it runs on the main thread, and only starts or stops what the threads
+ * of a session do.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "job.h"
 #include "migration.h"
 #include "migration/session/source.h"
 #include "migration/session/target.h"
-#include "vmm/base/limits.h"
+#include "parameters.h"
+#include "query.h"
 #include "vmm/base/uri.h"
 #include "vmm/control/control.h"
 #include "vmm/control/words.h"
@@ -23,34 +22,54 @@
 
 /**
  * struct migration - Of a process, one at a time
- * @host:	whose
- * @job:	how the current or last one goes
+ * @host:	the process
+ * @env:	the same, as a session sees it
+ * @progress:	how the current or last session goes
  * @source:	the guest leaves, or has left, or tried to
  * @target:	a guest arrives, or has arrived
- * @bandwidth:	limit of the push, bytes per second; 0 for none
+ * @parameters:	of sessions
  * @no_poison:	a guest without lost memory may go where poison can't
- * @connections: that push, the main one among them
  */
 struct migration {
 	struct host *host;
-	struct job job;
+	struct session_env env;
+	struct progress progress;
 	struct source *source;
 	struct target *target;
-	uint64_t bandwidth;
+	struct parameters parameters;
 	bool no_poison;
-	unsigned connections;
 };
+
+static void notify_status(void *ctx, enum progress_status status)
+{
+	struct migration *mig = ctx;
+
+	control_event(mig->host->control, "MIGRATION",
+		json_pack("{s:s}", "status", query_status_name(status)));
+}
+
+static void adopt_machine(void *ctx, struct machine *m)
+{
+	host_set_machine(ctx, m);
+}
+
+static void set_side(void *ctx, const char *side)
+{
+	struct host *h = ctx;
+
+	h->side = side;
+}
 
 static int may_leave(struct migration *mig, struct error *err)
 {
 	struct machine *m = mig->host->machine;
-	enum job_status s = job_get(&mig->job);
+	enum progress_status s = progress_get(&mig->progress);
 	struct run_status rs;
 
 	if (!m)
 		return error_set(err, ENODEV,
 				 "no guest has arrived at this machine yet");
-	if (!job_ended(s))
+	if (!progress_ended(s))
 		return error_set(err, EBUSY,
 			"a migration is under way already");
 	rs = machine_status(m);
@@ -73,12 +92,13 @@ static int start_leaving(struct migration *mig, const char *text,
 	if (rc)
 		return rc;
 	source_free(mig->source);
-	mig->source = source_new(mig->host, &mig->job, &uri, err);
+	mig->source = source_new(mig->host->machine, &uri, &mig->env,
+				 &mig->parameters.limits, &mig->progress, err);
 	if (!mig->source)
 		return -err->code;
-	mig->source->bandwidth = mig->bandwidth;
+	pacer_set_limit(&mig->source->pages.pacer, mig->parameters.bandwidth);
 	mig->source->no_poison = mig->no_poison;
-	mig->source->pushers = mig->connections - 1;
+	mig->source->connections = mig->parameters.connections;
 	return source_start(mig->source, err);
 }
 
@@ -106,7 +126,7 @@ static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
 	(void)args;
 	(void)ret;
 	/* As QEMU: nothing to cancel is no error */
-	if (!mig->source || job_ended(job_get(&mig->job)))
+	if (!mig->source || progress_ended(progress_get(&mig->progress)))
 		return 0;
 	return source_cancel(mig->source, err);
 }
@@ -126,7 +146,7 @@ static int cmd_query(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)err;
-	*ret = job_json(&mig->job);
+	*ret = query_migrate(&mig->progress);
 	return 0;
 }
 
@@ -137,14 +157,12 @@ static int cmd_pause(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)ret;
-	if (job_get(&mig->job) != JOB_POSTCOPY)
+	/* The one that is or was active: status tells which */
+	if (progress_get(&mig->progress) != PROGRESS_POSTCOPY)
 		return error_set(err, EINVAL,
 			"only a migration in postcopy can be paused");
-	if (mig->job.outgoing)
-		source_disconnect(mig->source);
-	else
-		target_disconnect(mig->target);
-	return 0;
+	return mig->progress.outgoing ? source_pause(mig->source, err)
+				      : target_pause(mig->target, err);
 }
 
 static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
@@ -155,7 +173,7 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 	(void)args;
 	(void)ret;
 	/* Every migration here is postcopy from the start */
-	if (mig->source && !job_ended(job_get(&mig->job)))
+	if (mig->source && !progress_ended(progress_get(&mig->progress)))
 		return 0;
 	return error_set(err, EINVAL,
 		"no migration is under way: 'migrate' starts one, which is postcopy from the start");
@@ -241,50 +259,17 @@ static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
-/* QEMU's names; what else it has there makes no sense here */
-#define BANDWIDTH	"max-postcopy-bandwidth"
-#define BANDWIDTH_MIN	(1u << 20)	/* slower looks like a dead peer */
-#define CONNECTIONS	"multifd-channels"
-#define CONNECTIONS_AT_FIRST 2		/* as in QEMU */
-static_assert(CONNECTIONS_MAX == 1 + WIRE_PUSH_MAX, "main pushes, too");
-
-static int check_parameters(json_t *args, struct error *err)
-{
-	json_t *rate = json_object_get(args, BANDWIDTH);
-	json_t *conns = json_object_get(args, CONNECTIONS);
-	json_int_t bytes = json_integer_value(rate);
-	json_int_t n = json_integer_value(conns);
-
-	if (rate && (bytes < 0 || (bytes && bytes < BANDWIDTH_MIN)))
-		return error_set(err, EINVAL,
-			BANDWIDTH " is in bytes per second: at least %u, or 0 for no limit",
-			BANDWIDTH_MIN);
-	if (conns && (n < 1 || n > CONNECTIONS_MAX))
-		return error_set(err, EINVAL,
-			CONNECTIONS " is the number of connections that push: 1 to %d",
-			CONNECTIONS_MAX);
-	return 0;
-}
-
-/* The rate counts at once, the number from the next migration on */
 static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 			      struct error *err)
 {
-	json_t *rate = json_object_get(args, BANDWIDTH);
-	json_t *conns = json_object_get(args, CONNECTIONS);
 	struct migration *mig = ctx;
-	int rc = check_parameters(args, err);
+	int rc = parameters_set(&mig->parameters, args, err);
 
 	(void)ret;
-	if (rc)
-		return rc;
-	if (conns)
-		mig->connections = (unsigned)json_integer_value(conns);
-	if (rate)
-		mig->bandwidth = (uint64_t)json_integer_value(rate);
-	if (mig->source)
-		mig->source->bandwidth = mig->bandwidth;
-	return 0;
+	if (!rc && mig->source)
+		pacer_set_limit(&mig->source->pages.pacer,
+				mig->parameters.bandwidth);
+	return rc;
 }
 
 static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
@@ -294,9 +279,7 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)err;
-	*ret = json_pack("{s:I, s:I}",
-			 BANDWIDTH, (json_int_t)mig->bandwidth,
-			 CONNECTIONS, (json_int_t)mig->connections);
+	*ret = parameters_json(&mig->parameters);
 	return 0;
 }
 
@@ -309,7 +292,7 @@ static const struct control_command commands[] = {
 	{ "migrate-set-capabilities", "capabilities:o",
 	  .fn = cmd_set_capabilities },
 	{ "query-migrate-capabilities", "", .fn = cmd_query_capabilities },
-	{ "migrate-set-parameters", "?" BANDWIDTH ":i ?" CONNECTIONS ":i",
+	{ "migrate-set-parameters", PARAMETERS_ARGS,
 	  .fn = cmd_set_parameters },
 	{ "query-migrate-parameters", "", .fn = cmd_query_parameters },
 	{ "query-migrate", "", .fn = cmd_query },
@@ -325,8 +308,12 @@ struct migration *migration_new(struct host *h, struct error *err)
 		return NULL;
 	}
 	mig->host = h;
-	mig->connections = CONNECTIONS_AT_FIRST;
-	job_init(&mig->job, h->control);
+	mig->env = (struct session_env){
+		.ctx = h, .observer = host_observer(h), .backing = h->ram,
+		.adopt = adopt_machine, .set_side = set_side,
+	};
+	parameters_init(&mig->parameters);
+	progress_init(&mig->progress, notify_status, mig);
 	control_add(h->control, commands, mig);
 	return mig;
 }
@@ -342,7 +329,9 @@ int migration_receive(struct migration *mig, const char *text,
 	if (mig->host->machine || mig->target)
 		return error_set(err, EBUSY,
 			"this machine has a guest, or waits for one already");
-	mig->target = target_new(mig->host, &mig->job, &uri, err);
+	mig->env.backing = mig->host->ram;
+	mig->target = target_new(&uri, &mig->env, &mig->parameters.limits,
+				 &mig->progress, err);
 	return mig->target ? 0 : -err->code;
 }
 

@@ -1,331 +1,172 @@
 // SPDX-License-Identifier: MIT
-/* channel.c - A connection to the other side, blocking, with deadlines */
+/* channel.c - What all channels have in common: buffers, messages, deadlines */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "channel.h"
-#include "vmm/base/uri.h"
 
-#define CONNECT_LOOK_MS	100
+#define WATCH_MS	100	/* a wait looks at @end_ns this often */
 
-/* How long to try to connect, and whether to go on */
-struct attempt {
-	unsigned ms;
-	const _Atomic bool *cancel;
-};
-
-static int lost(int code, struct error *err)
+uint64_t channel_now_ns(void)
 {
-	if (code == EAGAIN || code == EWOULDBLOCK)
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static int explain(ssize_t rc, struct error *err)
+{
+	switch (rc) {
+	case -ETIMEDOUT:
 		return error_set(err, ETIMEDOUT,
 			"the other side has not answered in time");
-	if (!code || code == EPIPE || code == ECONNRESET)
+	case -EPIPE:
+	case -ECONNRESET:
 		return error_set(err, EPIPE,
 				 "the other side closed the connection");
-	return error_set(err, code, "connection: %s", strerrordesc_np(code));
-}
-
-void channel_deadline(struct channel *c, unsigned ms)
-{
-	struct timeval t = { .tv_sec = ms / 1000,
-			     .tv_usec = (long)(ms % 1000) * 1000 };
-
-	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
-}
-
-/* Fails on Unix sockets, which have no delay to turn off */
-static void no_delay(int fd)
-{
-	int one = 1;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-}
-
-static int unix_socket(const struct uri *u, struct sockaddr_un *a,
-		       struct error *err)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(a->sun_path, u->path, strlen(u->path));
-	return fd >= 0 ? fd : error_set(err, errno, "socket: %s",
-					strerrordesc_np(errno));
-}
-
-/* Return: 0, or a positive errno value */
-static int finish_connect(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	socklen_t n = sizeof(int);
-	int why = EINPROGRESS;
-
-	if (poll(&p, 1, CONNECT_LOOK_MS) > 0)
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &n);
-	return why;
-}
-
-/*
- * Connect, looking now and then whether that is still wanted. A Unix socket
- * whose backlog is full has nothing to wait for: it is tried again.
- *
- * Return: 0, or a positive errno value
- */
-static int try_connect(int fd, const struct sockaddr *a, socklen_t len,
-		       const struct attempt *t)
-{
-	int flags = fcntl(fd, F_GETFL), why = EINPROGRESS;
-
-	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-	if (!connect(fd, a, len))
-		why = 0;
-	else if (errno != EINPROGRESS && errno != EAGAIN)
-		why = errno;
-	for (unsigned ms = 0; why == EINPROGRESS && ms < t->ms &&
-	     !*t->cancel; ms += CONNECT_LOOK_MS) {
-		if (a->sa_family != AF_UNIX)
-			why = finish_connect(fd);
-		else if (!connect(fd, a, len))
-			why = 0;
-		else
-			usleep(CONNECT_LOOK_MS * 1000);
+	default:
+		return error_set(err, (int)-rc, "connection: %s",
+				 strerrordesc_np((int)-rc));
 	}
-	fcntl(fd, F_SETFL, flags);
-	if (why == EINPROGRESS)
-		why = *t->cancel ? ECANCELED : ETIMEDOUT;
-	return why;
 }
 
-static int connect_unix(const struct uri *u, const struct attempt *t,
-			struct error *err)
+void channel_set_silence(struct channel *c, unsigned ms)
 {
-	struct sockaddr_un a;
-	int fd = unix_socket(u, &a, err), why;
-
-	if (fd < 0)
-		return fd;
-	why = try_connect(fd, (struct sockaddr *)&a, sizeof(a), t);
-	if (!why)
-		return fd;
-	close(fd);
-	return error_set(err, why,
-		"cannot connect to unix:%s: %s (is 'ferry receive' running there?)",
-		u->path, strerrordesc_np(why));
+	c->silence_ms = ms;
+	c->ops->timeout(c, ms);
 }
 
-static int resolve(const struct uri *u, int flags, struct addrinfo **ai,
-		   struct error *err)
+void channel_set_end(struct channel *c, uint64_t ns)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-				  .ai_flags = flags };
-	int rc;
-
-	if (!u->host[0] && !(flags & AI_PASSIVE))
-		return error_set(err, EINVAL,
-				 "tcp::%s names no host to connect to",
-				 u->port);
-	rc = getaddrinfo(u->host[0] ? u->host : NULL, u->port, &hints, ai);
-	return rc ? error_set(err, EHOSTUNREACH, "tcp:%s:%s: %s", u->host,
-			      u->port, gai_strerror(rc)) : 0;
+	c->end_ns = ns;
 }
 
-static int connect_tcp(const struct uri *u, const struct attempt *t,
-		       struct error *err)
+int channel_poll_fd(const struct channel *c)
 {
-	struct addrinfo *all, *a;
-	int rc = resolve(u, 0, &all, err), why = ECONNREFUSED, fd = -1;
-
-	if (rc)
-		return rc;
-	for (a = all; a && fd < 0; a = a->ai_next) {
-		fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		why = fd < 0 ? errno
-			     : try_connect(fd, a->ai_addr, a->ai_addrlen, t);
-		if (why && fd >= 0) {
-			close(fd);
-			fd = -1;
-		}
-	}
-	freeaddrinfo(all);
-	return fd >= 0 ? fd : error_set(err, why,
-		"cannot connect to tcp:%s:%s: %s (is 'ferry receive' running there?)",
-		u->host, u->port, strerrordesc_np(why));
+	return c->ops ? c->fd : -1;
 }
 
-int channel_connect(struct channel *c, const struct uri *u, unsigned ms,
-		    const _Atomic bool *cancel, struct error *err)
+bool channel_pending(const struct channel *c)
 {
-	const struct attempt t = { .ms = ms, .cancel = cancel };
-	int fd = u->kind == URI_UNIX ? connect_unix(u, &t, err)
-				     : connect_tcp(u, &t, err);
-
-	/* @c gets the socket when it's good: others may shut what is there */
-	c->fd = fd < 0 ? -1 : fd;
-	if (fd < 0)
-		return fd;
-	no_delay(fd);
-	channel_deadline(c, ms);
-	return 0;
+	return c->ops && c->ops->pending && c->ops->pending(c);
 }
 
-/* A socket that nobody listens behind is left from an earlier run */
-static bool is_stale(const struct sockaddr_un *a)
+int channel_poll_ms(const struct channel *c, int ms)
 {
-	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			   0);
-	struct stat st;
-	bool refused;
-
-	refused = connect(probe, (const struct sockaddr *)a, sizeof(*a)) &&
-		  errno == ECONNREFUSED;
-	close(probe);
-	/* A regular file refuses, too, and is somebody's */
-	return refused && !lstat(a->sun_path, &st) && S_ISSOCK(st.st_mode);
-}
-
-static int listen_unix(const struct uri *u, struct error *err)
-{
-	struct sockaddr_un a;
-	int fd = unix_socket(u, &a, err);
-
-	if (fd < 0)
-		return fd;
-	if (is_stale(&a))
-		unlink(u->path);
-	if (!bind(fd, (struct sockaddr *)&a, sizeof(a)))
-		return fd;
-	error_set(err, errno, "cannot listen at unix:%s: %s", u->path,
-		  strerrordesc_np(errno));
-	close(fd);
-	return -err->code;
-}
-
-static int listen_tcp(const struct uri *u, struct error *err)
-{
-	struct addrinfo *ai;
-	int one = 1, fd, rc = resolve(u, AI_PASSIVE, &ai, err);
-
-	if (rc)
-		return rc;
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, ai->ai_addr, ai->ai_addrlen)) {
-		rc = error_set(err, errno, "cannot listen at tcp:%s:%s: %s",
-			       u->host, u->port, strerrordesc_np(errno));
-		if (fd >= 0)
-			close(fd);
-		fd = rc;
-	}
-	freeaddrinfo(ai);
-	return fd;
-}
-
-int channel_listen(const struct uri *u, struct error *err)
-{
-	int fd = u->kind == URI_UNIX ? listen_unix(u, err)
-				     : listen_tcp(u, err);
-
-	if (fd >= 0 && listen(fd, 8)) {
-		error_set(err, errno, "listen: %s", strerrordesc_np(errno));
-		close(fd);
-		return -err->code;
-	}
-	return fd;
-}
-
-int channel_accept(struct channel *c, int fd, int watch, int wait_ms,
-		   unsigned ms, struct error *err)
-{
-	struct pollfd p[2] = {
-		{ .fd = fd, .events = POLLIN },
-		{ .fd = watch, .events = POLLRDHUP },
-	};
-	int rc;
-
-	c->fd = -1;
-	do
-		rc = poll(p, 2, wait_ms);
-	while (rc < 0 && errno == EINTR);
-	if (!rc)
-		return error_set(err, ETIMEDOUT,
-				 "the other side did not connect in time");
-	if (p[1].revents)
-		return lost(0, err);
-	c->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-	if (c->fd < 0)
-		return error_set(err, errno == EINVAL ? ECANCELED : errno,
-				 "accept: %s", strerrordesc_np(errno));
-	no_delay(c->fd);
-	channel_deadline(c, ms);
-	return 0;
+	return channel_pending(c) ? 0 : ms;
 }
 
 bool channel_ended(const struct channel *c)
 {
-	struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
-
-	return poll(&p, 1, 0) > 0;
+	return !c->ops || c->ops->ended(c);
 }
 
 void channel_shut(struct channel *c)
 {
-	if (c->fd >= 0)
-		shutdown(c->fd, SHUT_RDWR);
+	if (c->ops)
+		c->ops->shut(c);
 }
 
 void channel_shut_in(struct channel *c)
 {
-	if (c->fd >= 0)
-		shutdown(c->fd, SHUT_RD);
+	if (c->ops)
+		c->ops->shut_in(c);
 }
 
 void channel_close(struct channel *c)
 {
-	if (c->fd >= 0)
-		close(c->fd);
-	c->fd = -1;
+	if (c->ops)
+		c->ops->close(c);
+	*c = (struct channel){ .fd = -1 };
 }
 
-/* Step over what a send took */
-static void advance(struct msghdr *mh, size_t n)
+/*
+ * Wait until a watched channel can make progress. Return: 0, -ETIMEDOUT
+ */
+static int watch(const struct channel *c, short events, uint64_t start)
 {
-	while (mh->msg_iovlen && n >= mh->msg_iov->iov_len) {
-		n -= mh->msg_iov->iov_len;
-		mh->msg_iov++;
-		mh->msg_iovlen--;
+	const uint64_t silence = c->silence_ms * 1000000ull;
+
+	for (;;) {
+		struct pollfd p = { .fd = c->fd, .events = events };
+		uint64_t now = channel_now_ns(), end = c->end_ns;
+		uint64_t left = WATCH_MS * 1000000ull;
+
+		if ((end && now >= end) || (silence && now - start >= silence))
+			return -ETIMEDOUT;
+		if (end && end - now < left)
+			left = end - now;
+		if (silence && start + silence - now < left)
+			left = start + silence - now;
+		/* One more, since poll() counts whole ms */
+		if (poll(&p, 1, (int)(left / 1000000) + 1) > 0)
+			return 0;
 	}
-	if (mh->msg_iovlen) {
-		mh->msg_iov->iov_base = (char *)mh->msg_iov->iov_base + n;
-		mh->msg_iov->iov_len -= n;
+}
+
+static ssize_t recv_once(struct channel *c, void *data, size_t max, bool wait)
+{
+	uint64_t start;
+	ssize_t n;
+
+	if (!wait || !c->watched)
+		return c->ops->recv(c, data, max, wait);
+	start = channel_now_ns();
+	while (!(n = c->ops->recv(c, data, max, false))) {
+		n = watch(c, POLLIN, start);
+		if (n)
+			break;
+	}
+	return n;
+}
+
+static ssize_t send_once(struct channel *c, const struct iovec *iov, size_t n,
+			 bool wait)
+{
+	uint64_t start;
+	ssize_t done;
+
+	if (!wait || !c->watched)
+		return c->ops->sendv(c, iov, n, wait);
+	start = channel_now_ns();
+	while (!(done = c->ops->sendv(c, iov, n, false))) {
+		done = watch(c, POLLOUT, start);
+		if (done)
+			break;
+	}
+	return done;
+}
+
+/* Step over what was sent */
+static void advance(struct iovec **iov, size_t *left, size_t n)
+{
+	while (*left && n >= (*iov)->iov_len) {
+		n -= (*iov)->iov_len;
+		(*iov)++;
+		(*left)--;
+	}
+	if (*left) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + n;
+		(*iov)->iov_len -= n;
 	}
 }
 
 int channel_sendv(struct channel *c, struct iovec *iov, size_t n,
 		  struct error *err)
 {
-	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = n };
+	advance(&iov, &n, 0);
+	while (n) {
+		ssize_t done = send_once(c, iov, n, true);
 
-	advance(&mh, 0);
-	while (mh.msg_iovlen) {
-		ssize_t done = sendmsg(c->fd, &mh, MSG_NOSIGNAL);
-
-		if (done < 0 && errno == EINTR)
-			continue;
 		if (done < 0)
-			return lost(errno, err);
-		advance(&mh, (size_t)done);
+			return explain(done, err);
+		advance(&iov, &n, (size_t)done);
 	}
 	return 0;
 }
@@ -338,20 +179,21 @@ int channel_send(struct channel *c, const void *data, size_t n,
 	return channel_sendv(c, &iov, 1, err);
 }
 
+long channel_send_some(struct channel *c, const void *data, size_t n,
+		       struct error *err)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, n };
+	ssize_t done = n ? send_once(c, &iov, 1, false) : 0;
+
+	return done < 0 ? explain(done, err) : done;
+}
+
 long channel_recv_some(struct channel *c, void *data, size_t max, bool wait,
 		       struct error *err)
 {
-	for (;;) {
-		ssize_t n = recv(c->fd, data, max, wait ? 0 : MSG_DONTWAIT);
+	ssize_t n = recv_once(c, data, max, wait);
 
-		if (n > 0)
-			return n;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && !wait && errno == EAGAIN)
-			return 0;
-		return lost(n ? errno : 0, err);
-	}
+	return n < 0 ? explain(n, err) : n;
 }
 
 int channel_recv(struct channel *c, void *data, size_t n, struct error *err)
@@ -359,10 +201,10 @@ int channel_recv(struct channel *c, void *data, size_t n, struct error *err)
 	char *p = data;
 
 	while (n) {
-		long got = channel_recv_some(c, p, n, true, err);
+		ssize_t got = recv_once(c, p, n, true);
 
 		if (got < 0)
-			return (int)got;
+			return explain(got, err);
 		p += got;
 		n -= (size_t)got;
 	}
@@ -390,12 +232,45 @@ int channel_hear(struct channel *c, struct wire_msg *m, struct error *err)
 	return rc ? rc : wire_get(header, m, err);
 }
 
+int channel_hear_payload(struct channel *c, const struct wire_msg *m,
+			 uint8_t **payload, struct error *err)
+{
+	uint8_t *data = malloc(m->length + 1);
+	int rc = data ? channel_recv(c, data, m->length, err)
+		      : error_set(err, ENOMEM, "out of memory for %s",
+				  wire_name(m->type));
+
+	if (rc) {
+		free(data);
+		data = NULL;
+	} else {
+		data[m->length] = 0;
+	}
+	*payload = data;
+	return rc;
+}
+
 /* The peer's text is shown to a person: keep it one line of printable ASCII */
 static void make_printable(uint8_t *text, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (text[i] < ' ' || text[i] > '~')
 			text[i] = '?';
+}
+
+int channel_hear_refusal(struct channel *c, const struct wire_msg *m,
+			 struct error *err)
+{
+	uint8_t *text;
+	int rc = channel_hear_payload(c, m, &text, err);
+
+	if (rc)
+		return rc;
+	make_printable(text, m->length);
+	rc = error_set(err, ECONNREFUSED, "the other side refused: %s",
+		       (char *)text);
+	free(text);
+	return rc;
 }
 
 int channel_expect(struct channel *c, enum wire_type type, uint8_t **payload,
@@ -405,29 +280,23 @@ int channel_expect(struct channel *c, enum wire_type type, uint8_t **payload,
 	uint8_t *data;
 	int rc = channel_hear(c, &m, err);
 
-	if (rc)
-		return rc;
-	if (m.type != type && m.type != WIRE_MSG_REFUSE)
-		return error_set(err, EBADMSG,
+	if (!rc && m.type == WIRE_MSG_REFUSE)
+		return channel_hear_refusal(c, &m, err);
+	if (!rc && m.type != type)
+		rc = error_set(err, EBADMSG,
 			"the peer sent %s where %s belongs",
 			wire_name(m.type), wire_name(type));
-	data = malloc(m.length + 1);
-	if (!data)
-		return error_set(err, ENOMEM, "out of memory");
-	rc = channel_recv(c, data, m.length, err);
-	data[m.length] = 0;
-	if (!rc && m.type == WIRE_MSG_REFUSE) {
-		make_printable(data, m.length);
-		rc = error_set(err, ECONNREFUSED,
-			       "the other side refused: %s", (char *)data);
-	}
+	if (!rc)
+		rc = channel_hear_payload(c, &m, &data, err);
+	if (rc)
+		return rc;
 	if (length)
 		*length = m.length;
-	if (payload && !rc)
+	if (payload)
 		*payload = data;
 	else
 		free(data);
-	return rc;
+	return 0;
 }
 
 void channel_refuse(struct channel *c, const struct error *why)
@@ -435,6 +304,6 @@ void channel_refuse(struct channel *c, const struct error *why)
 	struct wire_msg m = { .type = WIRE_MSG_REFUSE };
 
 	m.length = (uint32_t)strnlen(why->text, WIRE_TEXT_MAX);
-	if (c->fd >= 0 && m.length)
+	if (c->ops && m.length)
 		channel_say(c, &m, why->text, NULL);
 }

@@ -1,102 +1,455 @@
 // SPDX-License-Identifier: MIT
-/* pages.c - What each page of a destination's RAM is */
+/* pages.c - State of each page of a destination's RAM */
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "pages.h"
 
+/*
+ * A page's byte: what it counts as (2 bits), the work under way (2 bits), and
+ * whether it was requested. Work of 1 and 2 is the number of copiers.
+ */
+enum {
+	BASE_MISSING, BASE_ZERO, BASE_PRESENT, BASE_POISONED, BASES,
+	BASE		= 3,
+
+	WORK_COPY	= 1 << 2,
+	WORK_COPY_TWICE	= 2 << 2,
+	WORK_POISON	= 3 << 2,
+	WORK		= 3 << 2,
+
+	ASKED		= 1 << 4,
+};
+
+#define LANES		8u		/* page bytes in a word */
+#define ALL_LANES	0x0101010101010101ull
+
+enum chunk { CHUNK_FRESH, CHUNK_MIXED, CHUNK_ZERO };
+
 int pages_init(struct pages *t, size_t n)
 {
-	*t = (struct pages){ .n = n };
-	t->state = calloc(n, 1);
-	t->missing = n;
-	return t->state ? 0 : -ENOMEM;
+	*t = (struct pages){ .n = n, .missing = n };
+	t->word = calloc(n / LANES + 1, sizeof(*t->word));
+	t->chunk = calloc(n / CHUNK_PAGES + 1, 1);
+	if (t->word && t->chunk)
+		return 0;
+	pages_fini(t);
+	return -ENOMEM;
 }
 
 void pages_fini(struct pages *t)
 {
-	free(t->state);
-	t->state = NULL;
+	free(t->word);
+	free(t->chunk);
+	t->word = NULL;
+	t->chunk = NULL;
+}
+
+static bool is_here(uint8_t b)
+{
+	return (b & BASE) >= BASE_PRESENT;
+}
+
+/*
+ * The transitions. Each takes a page's byte, and changes it if the page is in
+ * a state that allows the transition. Return: whether it is
+ */
+typedef bool page_step(uint8_t *b);
+
+static bool step_request(uint8_t *b)
+{
+	if ((*b & BASE) != BASE_MISSING || *b & ASKED ||
+	    (*b & WORK) > WORK_COPY)
+		return false;
+	*b |= ASKED;
+	return true;
+}
+
+static bool step_claim(uint8_t *b)
+{
+	if (is_here(*b) || *b & WORK)
+		return false;
+	*b |= WORK_COPY;
+	return true;
+}
+
+static bool step_claim_demanded(uint8_t *b)
+{
+	if ((*b & WORK) > WORK_COPY ||
+	    (*b & WORK ? (*b & BASE) != BASE_MISSING : is_here(*b)))
+		return false;
+	*b += WORK_COPY;
+	return true;
+}
+
+/* A page that was lost meanwhile, with all of its huge page, stays so */
+static bool step_placed(uint8_t *b)
+{
+	if ((*b & BASE) == BASE_POISONED)
+		return false;
+	*b = (uint8_t)(BASE_PRESENT | ((*b & WORK) - WORK_COPY));
+	return true;
+}
+
+static bool step_released(uint8_t *b)
+{
+	if ((*b & BASE) == BASE_POISONED)
+		return false;
+	*b = (uint8_t)(*b - WORK_COPY);
+	return true;
+}
+
+static bool step_claim_poison(uint8_t *b)
+{
+	if (is_here(*b) || *b & WORK)
+		return false;
+	*b |= WORK_POISON;
+	return true;
+}
+
+static bool step_poisoned(uint8_t *b)
+{
+	*b = BASE_POISONED;
+	return true;
+}
+
+static bool step_poison_refused(uint8_t *b)
+{
+	*b = BASE_PRESENT;
+	return true;
+}
+
+static bool step_poison_released(uint8_t *b)
+{
+	*b &= (uint8_t)~WORK;
+	return true;
+}
+
+static bool step_zero(uint8_t *b)
+{
+	if (*b != BASE_MISSING)
+		return false;
+	*b = BASE_ZERO;
+	return true;
+}
+
+static bool step_missing(uint8_t *b)
+{
+	if (*b != BASE_ZERO)
+		return false;
+	*b = BASE_MISSING;
+	return true;
+}
+
+static bool step_lose(uint8_t *b)
+{
+	if (*b != BASE_PRESENT)
+		return false;
+	*b = BASE_POISONED;
+	return true;
+}
+
+/* How the counters change: pages that came to count as each base, or ceased */
+struct tally {
+	size_t to[BASES], from[BASES];
+};
+
+static void pages_count(struct pages *t, const struct tally *y)
+{
+	_Atomic size_t *counter[BASES] = {
+		&t->missing, &t->zero, &t->present, &t->poisoned,
+	};
+
+	for (unsigned i = 0; i < BASES; i++)
+		if (y->to[i])
+			atomic_fetch_add(counter[i], y->to[i]);
+	for (unsigned i = 0; i < BASES; i++)
+		if (y->from[i])
+			atomic_fetch_sub(counter[i], y->from[i]);
+}
+
+static uint8_t lane_get(uint64_t word, unsigned lane)
+{
+	return (uint8_t)(word >> 8 * lane);
+}
+
+/* From now on bytes of 0 in the page's chunk have one meaning; return it */
+static uint8_t chunk_decide(struct pages *t, size_t page)
+{
+	_Atomic uint8_t *c = &t->chunk[page / CHUNK_PAGES];
+	uint8_t is = *c;
+
+	if (is == CHUNK_FRESH && atomic_compare_exchange_strong(c, &is,
+							CHUNK_MIXED))
+		return BASE_MISSING;
+	return is == CHUNK_ZERO ? BASE_ZERO : BASE_MISSING;
+}
+
+/* A run of pages within one word */
+struct span {
+	unsigned lane, n;
+	uint8_t base;		/* meaning of a byte of 0 */
+};
+
+/*
+ * Step the pages of a span in a copy of their word. Return: pages stepped; if
+ * @run, only those before the first that could not be
+ */
+static inline unsigned word_step(uint64_t *word, const struct span *s,
+				 page_step *step, bool run, struct tally *y)
+{
+	unsigned done = 0;
+
+	for (unsigned k = s->lane; k < s->lane + s->n; k++) {
+		uint8_t b = lane_get(*word, k), was;
+
+		if (!b)
+			b = s->base;
+		was = b;
+		if (!step(&b)) {
+			if (run)
+				break;
+			continue;
+		}
+		*word = (*word & ~(0xffull << 8 * k)) | (uint64_t)b << 8 * k;
+		if ((was & BASE) != (b & BASE)) {
+			y->from[was & BASE]++;
+			y->to[b & BASE]++;
+		}
+		done++;
+	}
+	return done;
+}
+
+static inline unsigned span_step(struct pages *t, size_t word,
+				 const struct span *s, page_step *step,
+				 bool run, struct tally *total)
+{
+	uint64_t old = t->word[word], new;
+	struct tally y;
+	unsigned done;
+
+	do {
+		y = *total;
+		new = old;
+		done = word_step(&new, s, step, run, &y);
+	} while (done && !atomic_compare_exchange_weak(&t->word[word], &old,
+						       new));
+	if (done)
+		*total = y;
+	return done;
+}
+
+/* As word_step(), for any number of pages */
+static inline size_t pages_step(struct pages *t, size_t i, size_t n,
+				page_step *step, bool run)
+{
+	struct tally y = { { 0 }, { 0 } };
+	size_t done = 0;
+
+	while (n) {
+		struct span s = { .lane = i % LANES, .n = LANES - i % LANES };
+		unsigned got;
+
+		if (s.n > n)
+			s.n = (unsigned)n;
+		s.base = chunk_decide(t, i);
+		got = span_step(t, i / LANES, &s, step, run, &y);
+		done += got;
+		if (run && got < s.n)
+			break;
+		i += s.n;
+		n -= s.n;
+	}
+	pages_count(t, &y);
+	return done;
 }
 
 enum page_state pages_get(const struct pages *t, size_t i)
 {
-	return (enum page_state)t->state[i];
-}
+	uint8_t b = lane_get(t->word[i / LANES], i % LANES);
 
-static bool move(struct pages *t, size_t i, enum page_state from,
-		 enum page_state to)
-{
-	uint8_t want = (uint8_t)from;
-
-	return atomic_compare_exchange_strong(&t->state[i], &want,
-					      (uint8_t)to);
+	if (!b)
+		return t->chunk[i / CHUNK_PAGES] == CHUNK_ZERO ? PAGE_ZERO
+							       : PAGE_MISSING;
+	if ((b & WORK) == WORK_POISON)
+		return PAGE_POISONING;
+	if (b & WORK)
+		return is_here(b) ? PAGE_HELD
+		       : (b & WORK) == WORK_COPY ? PAGE_COPYING
+						 : PAGE_COPYING_TWICE;
+	switch (b & BASE) {
+	case BASE_ZERO:
+		return PAGE_ZERO;
+	case BASE_PRESENT:
+		return PAGE_PRESENT;
+	case BASE_POISONED:
+		return PAGE_POISONED;
+	default:
+		return b & ASKED ? PAGE_REQUESTED : PAGE_MISSING;
+	}
 }
 
 bool pages_request(struct pages *t, size_t i)
 {
-	return move(t, i, PAGE_MISSING, PAGE_REQUESTED);
+	return pages_step(t, i, 1, step_request, true);
 }
 
-bool pages_claim(struct pages *t, size_t i, enum page_state *was)
+size_t pages_claim(struct pages *t, size_t i, size_t n)
 {
-	/* It may become REQUESTED between two looks, but never goes back */
-	static const enum page_state free_states[] = {
-		PAGE_MISSING, PAGE_REQUESTED, PAGE_ZERO,
-	};
+	return pages_step(t, i, n, step_claim, true);
+}
 
-	for (unsigned k = 0; k < 3; k++) {
-		*was = free_states[k];
-		if (move(t, i, *was, PAGE_PLACING))
-			return true;
+bool pages_claim_demanded(struct pages *t, size_t i)
+{
+	return pages_step(t, i, 1, step_claim_demanded, true);
+}
+
+void pages_placed(struct pages *t, size_t i, size_t n)
+{
+	pages_step(t, i, n, step_placed, false);
+}
+
+void pages_released(struct pages *t, size_t i, size_t n)
+{
+	pages_step(t, i, n, step_released, false);
+}
+
+size_t pages_claim_poison(struct pages *t, size_t i, size_t n)
+{
+	return pages_step(t, i, n, step_claim_poison, true);
+}
+
+void pages_poisoned(struct pages *t, size_t i, size_t n)
+{
+	pages_step(t, i, n, step_poisoned, true);
+}
+
+void pages_poison_refused(struct pages *t, size_t i, size_t n)
+{
+	pages_step(t, i, n, step_poison_refused, true);
+}
+
+void pages_poison_released(struct pages *t, size_t i, size_t n)
+{
+	pages_step(t, i, n, step_poison_released, true);
+}
+
+bool pages_lose(struct pages *t, size_t i)
+{
+	return pages_step(t, i, 1, step_lose, true);
+}
+
+/* Mark the missing pages of a part of a MIXED chunk */
+static void words_set_zero(struct pages *t, size_t i, size_t n,
+			   struct tally *y)
+{
+	while (n) {
+		struct span s = { .lane = i % LANES, .n = LANES - i % LANES };
+		uint64_t untouched = 0;
+
+		if (s.n > n)
+			s.n = (unsigned)n;
+		if (s.n == LANES && atomic_compare_exchange_strong(
+				&t->word[i / LANES], &untouched,
+				BASE_ZERO * ALL_LANES)) {
+			y->to[BASE_ZERO] += LANES;
+			y->from[BASE_MISSING] += LANES;
+		} else {
+			span_step(t, i / LANES, &s, step_zero, false, y);
+		}
+		i += s.n;
+		n -= s.n;
 	}
-	return false;
 }
 
-static _Atomic size_t *counter(struct pages *t, enum page_state s)
+/* Mark a whole chunk whose pages were never touched. Return: whether it was */
+static bool chunk_set_zero(struct pages *t, size_t i, size_t n)
 {
-	switch (s) {
-	case PAGE_ZERO:
-		return &t->zero;
-	case PAGE_PRESENT:
-		return &t->present;
-	case PAGE_POISONED:
-		return &t->poisoned;
-	default:
-		return &t->missing;
-	}
-}
+	uint8_t fresh = CHUNK_FRESH;
 
-void pages_settle(struct pages *t, size_t i, enum page_state was,
-		  enum page_state now)
-{
-	t->state[i] = (uint8_t)now;
-	atomic_fetch_add(counter(t, now), 1);
-	atomic_fetch_sub(counter(t, was), 1);
-}
-
-void pages_release(struct pages *t, size_t i, enum page_state was)
-{
-	t->state[i] = (uint8_t)was;
+	return i % CHUNK_PAGES == 0 && (n >= CHUNK_PAGES || i + n == t->n) &&
+	       atomic_compare_exchange_strong(&t->chunk[i / CHUNK_PAGES],
+					      &fresh, CHUNK_ZERO);
 }
 
 size_t pages_set_zero(struct pages *t, size_t i, size_t n)
 {
+	struct tally y = { { 0 }, { 0 } };
+
+	while (n) {
+		size_t now = CHUNK_PAGES - i % CHUNK_PAGES;
+
+		if (now > n)
+			now = n;
+		if (chunk_set_zero(t, i, n)) {
+			y.to[BASE_ZERO] += now;
+			y.from[BASE_MISSING] += now;
+		} else if (chunk_decide(t, i) == BASE_MISSING) {
+			words_set_zero(t, i, now, &y);
+		}
+		i += now;
+		n -= now;
+	}
+	pages_count(t, &y);
+	return y.to[BASE_ZERO];
+}
+
+/* Bytes of 0 mean ZERO in such a chunk: store what they mean */
+static void chunk_spell_out(struct pages *t, size_t i)
+{
+	size_t first = i - i % CHUNK_PAGES, end = first + CHUNK_PAGES;
+
+	if (t->chunk[i / CHUNK_PAGES] != CHUNK_ZERO)
+		return;
+	for (size_t w = first / LANES; w < end / LANES && w <= t->n / LANES;
+	     w++) {
+		uint64_t word = t->word[w];
+
+		for (unsigned k = 0; k < LANES; k++)
+			if (!lane_get(word, k))
+				word |= (uint64_t)BASE_ZERO << 8 * k;
+		t->word[w] = word;
+	}
+	t->chunk[i / CHUNK_PAGES] = CHUNK_MIXED;
+}
+
+size_t pages_set_missing(struct pages *t, size_t i, size_t n)
+{
 	size_t done = 0;
 
-	for (; n--; i++)
-		done += move(t, i, PAGE_MISSING, PAGE_ZERO);
-	atomic_fetch_add(&t->zero, done);
-	atomic_fetch_sub(&t->missing, done);
+	while (n) {
+		size_t now = CHUNK_PAGES - i % CHUNK_PAGES;
+
+		if (now > n)
+			now = n;
+		chunk_spell_out(t, i);
+		done += pages_step(t, i, now, step_missing, false);
+		i += now;
+		n -= now;
+	}
 	return done;
 }
 
-bool pages_poison_present(struct pages *t, size_t i)
+size_t pages_next_requested(const struct pages *t, size_t i, size_t end)
 {
-	if (!move(t, i, PAGE_PRESENT, PAGE_POISONED))
-		return false;
-	atomic_fetch_add(&t->poisoned, 1);
-	atomic_fetch_sub(&t->present, 1);
-	return true;
+	while (i < end) {
+		if (!t->word[i / LANES])
+			i = (i / LANES + 1) * LANES;
+		else if (pages_get(t, i) == PAGE_REQUESTED)
+			return i;
+		else
+			i++;
+	}
+	return end;
+}
+
+uint64_t pages_zero_bits(const struct pages *t, size_t i)
+{
+	uint64_t bits = 0;
+
+	for (unsigned k = 0; k < 64; k++)
+		bits |= (uint64_t)(pages_get(t, i + k) == PAGE_ZERO) << k;
+	return bits;
 }

@@ -1,17 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pages.h - What each page of a destination's RAM is (pure)
+ * pages.h - State of each page of a destination's RAM (pure)
  *
- *	MISSING ──► REQUESTED ──► PLACING ──► PRESENT
- *	   │                        ▲  └────► POISONED, terminal
- *	   └──► ZERO (known, not yet touched) ┘
+ *	MISSING ──► REQUESTED ─┐
+ *	   │                   ├──► COPYING ──────────────────────► PRESENT
+ *	   └──► ZERO ──────────┤       └──► COPYING_TWICE ─► HELD ─────┘ │
+ *	                       └──► POISONING ─────────────────► POISONED, terminal
  *
- * One atomic byte a page. Whoever moves a page to PLACING, and nobody else,
- * does the ioctl, and settles it. That is what keeps a late copy away from poison:
- * the kernel itself would let UFFDIO_COPY erase a marker (tests/kernel/poison-overwrite.c).
+ * The table is what makes poison terminal (invariant 2): the kernel lets
+ * UFFDIO_COPY and UFFDIO_ZEROPAGE replace a poison marker
+ * (tests/kernel/poison-overwrite.c). A thread calls such an ioctl for a page
+ * only while the page counts that thread as one of its copiers.
  *
- * missing + zero + present + poisoned = all pages, at all times (invariant
- * 10): pages being placed still count as what they were.
+ * Two threads may copy the same page. The fault thread runs at real-time
+ * priority and must not wait for a bulk thread that holds a claim and is
+ * preempted. So the fault thread joins the claim (COPYING_TWICE) and copies,
+ * too; the kernel gives EEXIST to the second. The page accepts poison only
+ * when the last copier has left:
+ *
+ *	(a) COPYING, COPYING_TWICE and HELD have 1, 2 and 1 copiers. Claim and
+ *	    join add one before the ioctl, pages_placed() and pages_released()
+ *	    subtract one after it, each by one compare-and-exchange.
+ *	(b) pages_claim_poison() takes only MISSING, REQUESTED and ZERO, and
+ *	    pages_lose() takes only PRESENT: states with 0 copiers.
+ *	(c) POISONING and POISONED can't be claimed or joined.
+ *
+ * By (a) and (b) no copy is under way when a poison ioctl begins; by (c) none
+ * begins afterwards. No state leads out of POISONED.
+ *
+ * missing + zero + present + poisoned = all pages (invariant 10). A page that
+ * is being placed counts as what it was; HELD counts as present.
+ *
+ * Representation: one byte a page, eight bytes to an atomic word, so that a
+ * run of 64 pages costs eight atomic operations. A chunk of 512 pages has one
+ * byte that is decided once: FRESH becomes MIXED when the first page of the
+ * chunk changes, or ZERO when the whole chunk is reported to be zeroes before
+ * that. Page bytes of 0 mean MISSING, in a ZERO chunk they mean ZERO. So one
+ * store marks 2 MiB, and a table of 64 GiB is filled in well under 1 ms.
  */
 #ifndef FERRY_PAGES_H
 #define FERRY_PAGES_H
@@ -21,26 +46,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Pages to a chunk: 2 MiB */
+#define CHUNK_PAGES	512u
+
 enum page_state {
-	PAGE_MISSING,		/* not here, not asked for */
-	PAGE_REQUESTED,		/* a vCPU waits, the source was asked */
-	PAGE_ZERO,		/* not here, but known to be zeroes */
-	PAGE_PLACING,		/* somebody's ioctl is under way */
+	PAGE_MISSING,		/* not here, not requested */
+	PAGE_REQUESTED,		/* not here, the source was asked for it */
+	PAGE_ZERO,		/* not here, known to be zeroes */
+	PAGE_COPYING,		/* one thread copies it */
+	PAGE_COPYING_TWICE,	/* a bulk thread and the fault thread do */
+	PAGE_HELD,		/* here, the second copier has not returned */
+	PAGE_POISONING,		/* one thread poisons it */
 	PAGE_PRESENT,
 	PAGE_POISONED,
+	PAGE_STATES
 };
 
 /**
  * struct pages - The table
- * @state:	enum page_state, one a page
+ * @word:	eight page bytes each
+ * @chunk:	one byte a chunk
  * @n:		pages
- * @missing:	of them neither here nor known
- * @zero:	known to be zeroes
- * @present:	here
- * @poisoned:	lost
+ * @missing:	pages that are neither here nor known
+ * @zero:	pages known to be zeroes
+ * @present:	pages here
+ * @poisoned:	pages lost
  */
 struct pages {
-	_Atomic uint8_t *state;
+	_Atomic uint64_t *word;
+	_Atomic uint8_t *chunk;
 	size_t n;
 	_Atomic size_t missing, zero, present, poisoned;
 };
@@ -54,66 +88,144 @@ struct pages {
  */
 int pages_init(struct pages *t, size_t n);
 
-/** pages_fini() - Free it */
+/** pages_fini() - Free it; the counters stay */
 void pages_fini(struct pages *t);
 
-/** pages_get() - What a page is now */
+/** pages_get() - State of a page */
 enum page_state pages_get(const struct pages *t, size_t i);
 
 /**
- * pages_request() - Note that a page will be asked for
+ * pages_request() - Mark a page as requested
  * @t:		the table
  * @i:		the page
  *
- * Return: true if the caller shall ask; false if it's not missing, or
- *	   somebody asked before
+ * A page in state COPYING is marked, too, and keeps its state: the caller
+ * does not rely on the thread that copies it.
+ *
+ * Return: true if the caller must request the page; false if it is not
+ *	   missing, or was requested before
  */
 bool pages_request(struct pages *t, size_t i);
 
 /**
- * pages_claim() - Become the one who places a page
- * @t:		the table
- * @i:		the page
- * @was:	set to what it was, for pages_settle() and pages_release()
- *
- * Return: true if the caller is the one; then it must settle or release it
- */
-bool pages_claim(struct pages *t, size_t i, enum page_state *was);
-
-/**
- * pages_settle() - A claimed page is in place
- * @t:		the table
- * @i:		the page
- * @was:	from pages_claim()
- * @now:	PAGE_PRESENT or PAGE_POISONED
- */
-void pages_settle(struct pages *t, size_t i, enum page_state was,
-		  enum page_state now);
-
-/** pages_release() - A claimed page could not be placed: as before */
-void pages_release(struct pages *t, size_t i, enum page_state was);
-
-/**
- * pages_set_zero() - Missing pages of a stretch are known to be zeroes
+ * pages_claim() - Become the copier of a run of pages
  * @t:		the table
  * @i:		first page
  * @n:		pages
  *
- * Pages that were asked for, are being placed or are in place stay what they are.
+ * Claims pages that are MISSING, REQUESTED or ZERO, up to the first that is
+ * not. The caller must end each with pages_placed() or pages_released().
  *
- * Return: how many it was true of
+ * Return: pages claimed, from @i on
+ */
+size_t pages_claim(struct pages *t, size_t i, size_t n);
+
+/**
+ * pages_claim_demanded() - Become the copier of one page, or the second one
+ * @t:		the table
+ * @i:		the page
+ *
+ * For the fault thread only. As pages_claim(), but joins a thread that copies
+ * the page, unless the page is known to be zeroes. UFFDIO_COPY then returns
+ * EEXIST to one of the two.
+ *
+ * Return: true if the caller is a copier
+ */
+bool pages_claim_demanded(struct pages *t, size_t i);
+
+/**
+ * pages_placed() - A copier leaves: the pages are in place
+ * @t:		the table
+ * @i:		first page
+ * @n:		pages, each claimed or joined by the caller
+ */
+void pages_placed(struct pages *t, size_t i, size_t n);
+
+/**
+ * pages_released() - A copier leaves without having placed the pages
+ * @t:		the table
+ * @i:		first page
+ * @n:		pages, each claimed or joined by the caller
+ *
+ * A page becomes what it was, unless the other copier has placed it.
+ */
+void pages_released(struct pages *t, size_t i, size_t n);
+
+/**
+ * pages_claim_poison() - Become the thread that poisons a run of pages
+ * @t:		the table
+ * @i:		first page
+ * @n:		pages
+ *
+ * Takes the same states as pages_claim(). The caller must end each page with
+ * one of the three functions below.
+ *
+ * Return: pages claimed, from @i on
+ */
+size_t pages_claim_poison(struct pages *t, size_t i, size_t n);
+
+/** pages_poisoned() - Claimed pages are poisoned */
+void pages_poisoned(struct pages *t, size_t i, size_t n);
+
+/** pages_poison_refused() - Claimed pages hold contents: they are PRESENT */
+void pages_poison_refused(struct pages *t, size_t i, size_t n);
+
+/** pages_poison_released() - Claimed pages become what they were */
+void pages_poison_released(struct pages *t, size_t i, size_t n);
+
+/**
+ * pages_set_zero() - Mark the missing pages of a run as zeroes
+ * @t:		the table
+ * @i:		first page
+ * @n:		pages
+ *
+ * Pages in any other state than MISSING keep it.
+ *
+ * Return: pages marked
  */
 size_t pages_set_zero(struct pages *t, size_t i, size_t n);
 
 /**
- * pages_poison_present() - Take a present page for poisoning
+ * pages_set_missing() - Pages that were marked as zeroes are not, after all
+ * @t:		the table
+ * @i:		first page
+ * @n:		pages
+ *
+ * Only while no other thread changes the table: before the guest can touch RAM.
+ * Pages in any other state than ZERO keep it.
+ *
+ * Return: pages that are MISSING now and were ZERO
+ */
+size_t pages_set_missing(struct pages *t, size_t i, size_t n);
+
+/**
+ * pages_lose() - Mark a PRESENT page as POISONED, before it is dropped
  * @t:		the table
  * @i:		the page
  *
- * For poison made here on purpose. From then on no copy can come over it.
+ * For poison made here on purpose. No copy can replace it from now on.
  *
- * Return: true if it was present (and is poisoned now), false if not
+ * Return: true if the page was PRESENT
  */
-bool pages_poison_present(struct pages *t, size_t i);
+bool pages_lose(struct pages *t, size_t i);
+
+/**
+ * pages_next_requested() - Find a page in state REQUESTED
+ * @t:		the table
+ * @i:		where to start
+ * @end:	where to stop
+ *
+ * Return: the page, or @end
+ */
+size_t pages_next_requested(const struct pages *t, size_t i, size_t end);
+
+/**
+ * pages_zero_bits() - Which of 64 pages are ZERO
+ * @t:		the table
+ * @i:		first page, a multiple of 64; 64 pages must exist
+ *
+ * Return: one bit a page, lowest first
+ */
+uint64_t pages_zero_bits(const struct pages *t, size_t i);
 
 #endif /* FERRY_PAGES_H */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* readahead.c - How many pages to send behind one that was asked for */
+/* readahead.c - How many pages to send after a requested one */
 
 #include "readahead.h"
 
-static struct stream *find(struct readahead *r, size_t page)
+static struct stream *stream_find(struct readahead *r, size_t page)
 {
 	for (unsigned i = 0; i < READAHEAD_STREAMS; i++) {
 		struct stream *s = &r->stream[i];
@@ -15,7 +15,7 @@ static struct stream *find(struct readahead *r, size_t page)
 	return NULL;
 }
 
-static struct stream *oldest(struct readahead *r)
+static struct stream *stream_oldest(struct readahead *r)
 {
 	struct stream *o = &r->stream[0];
 
@@ -27,17 +27,17 @@ static struct stream *oldest(struct readahead *r)
 
 size_t readahead_pages(struct readahead *r, size_t page)
 {
-	struct stream *s = find(r, page);
+	struct stream *s = stream_find(r, page);
 
 	if (s) {
 		s->n = s->n ? 2 * s->n : 4;
 		if (s->n > READAHEAD_MAX)
 			s->n = READAHEAD_MAX;
 	} else {
-		s = oldest(r);
+		s = stream_oldest(r);
 		s->n = 0;
 	}
 	s->next = page + 1 + s->n;
-	s->used = ++r->clock;
+	s->used = ++r->requests;
 	return s->n;
 }

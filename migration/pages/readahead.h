@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * readahead.h - How many pages to send behind one that was asked for (pure)
+ * readahead.h - How many pages to send after a requested one (pure)
  *
- * Neighbours save a guest that walks its memory a wait for each page, and
- * cost one that jumps about time on every page, since they stand in front
- * of the next answer. So a stream of requests has to show that it walks: the
- * first answer comes alone, and as long as requests follow each other the number
- * behind each doubles.
+ * Neighbours save a guest that walks through its memory a fault for each page.
+ * They cost a guest that jumps time on every fault, because they stand before
+ * the next answer in the socket. So a sequence of requests must first show that
+ * it walks: the first answer is sent alone; while requests follow each other,
+ * the number of pages after each answer doubles.
  */
 #ifndef FERRY_READAHEAD_H
 #define FERRY_READAHEAD_H
@@ -15,14 +15,14 @@
 #include <stdint.h>
 
 #define READAHEAD_STREAMS	16
-#define READAHEAD_MAX		32	/* pages behind one */
-#define READAHEAD_GAP		8	/* pages a walk may leave out */
+#define READAHEAD_MAX		32	/* pages after one */
+#define READAHEAD_GAP		8	/* pages that a walk may leave out */
 
 /**
  * struct stream - Requests that follow each other
  * @next:	page that would follow
- * @n:		pages sent behind the last one
- * @used:	when that was
+ * @n:		pages sent after the last one
+ * @used:	number of the last request of this stream
  */
 struct stream {
 	size_t next, n;
@@ -32,13 +32,13 @@ struct stream {
 /** struct readahead - All streams; zeroed at the start */
 struct readahead {
 	struct stream stream[READAHEAD_STREAMS];
-	uint64_t clock;
+	uint64_t requests;
 };
 
 /**
- * readahead_pages() - A page was asked for: how many shall follow it?
+ * readahead_pages() - A page was requested: how many shall follow it?
  * @r:		the streams
- * @page:	which
+ * @page:	the page
  *
  * Return: 0 to READAHEAD_MAX
  */

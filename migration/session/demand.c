@@ -1,170 +1,141 @@
 // SPDX-License-Identifier: MIT
-/*
- * demand.c - The source's thread that answers what is asked for
- *
- * A vCPU waits for every answer, so nothing else is in its way: its own
- * connection, its own thread, one page in the answer. Only when no further
- * request waits does it send pages behind the last one, if the guest seems to
- * walk that way (readahead.h). A page that was pushed already is sent again: it may still stand in a queue behind
- * megabytes of others, and the destination drops the second copy.
- */
+/* demand.c - The source's thread that answers requests */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "migration/pages/readahead.h"
+#include "demand.h"
 #include "priority.h"
-#include "source.h"
-#include "vmm/base/log.h"
-
-#define BACKLOG		64	/* requests taken at once */
-
-/* What one pass works on */
-struct server {
-	struct source *s;
-	struct batch batch;
-	struct readahead readahead;
-	uint8_t in[BACKLOG * WIRE_HEADER];
-	size_t have;		/* bytes in @in */
-	size_t ahead, ahead_n;	/* pages to send when nothing else waits */
-};
+#include "push.h"
+#include "vmm/base/clock.h"
 
 /*
- * A page that left before and can't be read any more is not reported: the
- * copy that is on its way is good, and poison that was met then is, too.
+ * A page that was pushed is sent again: it may still stand behind megabytes in
+ * a push connection, and the destination drops the second copy. If it can't be
+ * read any more, nothing is sent: what is under way is right, whether contents
+ * or poison.
  */
-static int send_page(struct server *sv, size_t page, struct error *err)
+static int answer_page(struct demand_server *d, size_t page,
+		       struct error *err)
 {
-	struct source *s = sv->s;
-	bool first, busy;
-	int rc;
+	struct page_source *p = d->pages;
+	bool first = ledger_take_demanded(&p->ledger, page);
+	int rc = batch_fill(&d->batch, page, 1, err);
 
-	/* A page that is being poisoned on purpose is either, but not yet: it
-	 * may have been while it could not be claimed, and be free now
-	 */
-	for (;;) {
-		busy = s->injecting == page + 1;
-		first = sent_claim(&s->sent, page, 1);
-		if (first || (!busy && s->injecting != page + 1))
-			break;
-		usleep(20);
-	}
-	rc = batch_fill(s, &sv->batch, page, 1, err);
 	if (rc)
 		return rc;
 	if (!first) {
-		s->job->duplicates++;
-		if (sv->batch.poison_pages)
+		p->stats->duplicates++;
+		if (d->batch.lost_pages)
 			return 0;
 	}
-	return batch_send(s, &sv->batch, &s->demand,
-			  first ? PAGE_DEMAND : PAGE_KINDS, err);
+	return push_batch(p, &d->batch, d->c,
+			  first ? COUNT_DEMAND : PAGE_COUNTS, err);
 }
 
 /*
- * Pages that somebody waits for together: a destination with huge pages asks
- * for many. Return: how many were sent, or -errno
+ * A destination with huge pages requests many pages at once. Return: pages
+ * answered, from @page on, or -errno
  */
-static long send_some(struct server *sv, size_t page, size_t max,
-		      struct error *err)
+static long answer_run(struct demand_server *d, size_t page, size_t max,
+		       struct error *err)
 {
-	struct source *s = sv->s;
-	size_t n = max > 1 ? sent_claim(&s->sent, page, max) : 0;
+	struct page_source *p = d->pages;
+	size_t n = max > 1 ? ledger_take(&p->ledger, page, max) : 0;
 	int rc;
 
 	if (!n) {
-		rc = send_page(sv, page, err);
+		rc = answer_page(d, page, err);
 		return rc ? rc : 1;
 	}
-	rc = batch_fill(s, &sv->batch, page, n, err);
+	rc = batch_fill(&d->batch, page, n, err);
 	if (!rc)
-		rc = batch_send(s, &sv->batch, &s->demand, PAGE_DEMAND, err);
+		rc = push_batch(p, &d->batch, d->c, COUNT_DEMAND, err);
 	return rc ? rc : (long)n;
 }
 
-static int answer(struct server *sv, const struct wire_msg *m,
-		  struct error *err)
+static int answer_request(struct demand_server *d, const struct wire_msg *m,
+			  struct error *err)
 {
-	struct source *s = sv->s;
+	struct page_source *p = d->pages;
 	uint64_t offset;
 	size_t page;
 	long n = 0;
 
 	if (m->type != WIRE_MSG_REQUEST || m->b > WIRE_RUN_PAGES ||
-	    !ram_offset(machine_ram(s->m), m->a, m->b * WIRE_PAGE, &offset))
+	    !ram_offset(p->ram, m->a, m->b * WIRE_PAGE, &offset))
 		return error_set(err, EBADMSG,
 			"the peer asked for what is no RAM: %s, %llu pages at 0x%llx",
 			wire_name(m->type), (unsigned long long)m->b,
 			(unsigned long long)m->a);
 	page = (size_t)(offset / WIRE_PAGE);
-	s->job->requests += m->b;
-	s->asked = now_ns();
+	p->stats->requests += m->b;
+	p->asked = now_ns();
 	for (size_t i = 0; i < m->b && n >= 0; i += (size_t)n)
-		n = send_some(sv, page + i, m->b - i, err);
-	sv->ahead = page + m->b;
-	sv->ahead_n = readahead_pages(&sv->readahead, page + m->b - 1);
-	pthread_mutex_lock(&s->policy_lock);
-	policy_fault(&s->policy, page);
-	pthread_mutex_unlock(&s->policy_lock);
+		n = answer_run(d, page + i, m->b - i, err);
+	d->ahead = page + m->b;
+	d->ahead_n = readahead_pages(&d->readahead, page + m->b - 1);
+	cursor_fault(&p->cursor, page);
 	return n < 0 ? (int)n : 0;
 }
 
-static int send_ahead(struct server *sv, struct error *err)
+/* Not if the bandwidth limit would hold it back: this thread never sleeps */
+static int send_readahead(struct demand_server *d, struct error *err)
 {
-	struct source *s = sv->s;
+	struct page_source *p = d->pages;
+	const uint64_t now = now_ns();
 	size_t n = 0;
 	int rc;
 
-	if (sv->ahead_n && sv->ahead < s->sent.n)
-		n = sent_claim(&s->sent, sv->ahead, sv->ahead_n);
-	sv->ahead_n = 0;
+	if (d->ahead_n && d->ahead < p->ledger.n &&
+	    !pacer_wait_ns(&p->pacer, now))
+		n = ledger_take(&p->ledger, d->ahead, d->ahead_n);
+	d->ahead_n = 0;
 	if (!n)
 		return 0;
-	rc = batch_fill(s, &sv->batch, sv->ahead, n, err);
-	return rc ? rc : batch_send(s, &sv->batch, &s->demand, PAGE_PUSH,
-				    err);
+	rc = batch_fill(&d->batch, d->ahead, n, err);
+	if (rc)
+		return rc;
+	pacer_spend(&p->pacer, now, d->batch.bytes);
+	return push_batch(p, &d->batch, d->c, COUNT_PUSH, err);
 }
 
 /* Answer all whole requests in the buffer */
-static int answer_all(struct server *sv, struct error *err)
+static int answer_all(struct demand_server *d, struct error *err)
 {
 	size_t used = 0;
 	int rc = 0;
 
-	while (!rc && sv->have - used >= WIRE_HEADER) {
+	while (!rc && d->have - used >= WIRE_HEADER) {
 		struct wire_msg m;
 
-		rc = wire_get(sv->in + used, &m, err);
+		rc = wire_get(d->in + used, &m, err);
 		if (!rc)
-			rc = answer(sv, &m, err);
+			rc = answer_request(d, &m, err);
 		used += WIRE_HEADER;
 	}
-	sv->have -= used;
-	memmove(sv->in, sv->in + used, sv->have);
+	d->have -= used;
+	memmove(d->in, d->in + used, d->have);
 	return rc;
 }
 
-static int serve(struct server *sv, struct error *err)
+static int serve_requests(struct demand_server *d, struct error *err)
 {
-	struct source *s = sv->s;
 	bool idle = false;
 
 	for (;;) {
-		long n = channel_recv_some(&s->demand, sv->in + sv->have,
-					   sizeof(sv->in) - sv->have, idle,
-					   err);
+		long n = channel_recv_some(d->c, d->in + d->have,
+					   sizeof(d->in) - d->have, idle, err);
 		int rc;
 
 		if (n < 0)
 			return (int)n;
 		if (!n) {
-			rc = send_ahead(sv, err);
+			rc = send_readahead(d, err);
 			idle = true;
 		} else {
-			sv->have += (size_t)n;
-			rc = answer_all(sv, err);
+			d->have += (size_t)n;
+			rc = answer_all(d, err);
 			idle = false;
 		}
 		if (rc)
@@ -172,26 +143,45 @@ static int serve(struct server *sv, struct error *err)
 	}
 }
 
-void *source_demand_main(void *arg)
+static void *demand_main(void *arg)
 {
-	struct source *s = arg;
-	struct server *sv = calloc(1, sizeof(*sv));
+	struct demand_server *d = arg;
 	struct error err = { 0 };
 
 	priority_raise();
-	if (!sv || batch_init(&sv->batch)) {
-		error_set(&err, ENOMEM, "out of memory for the demand thread");
-	} else {
-		sv->s = s;
-		serve(sv, &err);
-	}
-	/* At the end it's the push's connection that tells how it went */
-	if (s->finishing)
-		channel_shut(&s->demand);
-	else
-		source_lost(s, &err);
-	if (sv)
-		batch_fini(&sv->batch);
-	free(sv);
+	serve_requests(d, &err);
+	d->lost(d->ctx, &err);
 	return NULL;
+}
+
+int demand_prepare(struct demand_server *d, struct page_source *pages,
+		   struct channel *c,
+		   void (*lost)(void *ctx, const struct error *why), void *ctx,
+		   struct error *err)
+{
+	*d = (struct demand_server){ .pages = pages, .c = c, .lost = lost,
+				     .ctx = ctx };
+	return page_source_batch(pages, &d->batch)
+		? error_set(err, ENOMEM, "out of memory for the demand thread")
+		: 0;
+}
+
+int demand_start(struct demand_server *d, struct error *err)
+{
+	int rc = pthread_create(&d->thread, NULL, demand_main, d);
+
+	if (rc)
+		return error_set(err, rc, "cannot start the demand thread: %s",
+				 strerrordesc_np(rc));
+	pthread_setname_np(d->thread, "demand");
+	d->started = true;
+	return 0;
+}
+
+void demand_end(struct demand_server *d)
+{
+	if (d->started)
+		pthread_join(d->thread, NULL);
+	d->started = false;
+	batch_fini(&d->batch);
 }

@@ -29,12 +29,12 @@ static int send_image(struct source *s, const struct machine_image *im,
 		if (n > WIRE_IMAGE_MAX)
 			n = WIRE_IMAGE_MAX;
 		m.length = (uint32_t)n;
-		rc = channel_say(&s->main, &m, im->data + at, err);
-		s->job->bytes += WIRE_HEADER + n;
-		s->pace.bytes += WIRE_HEADER + n;
+		rc = channel_say(&s->se.link.main, &m, im->data + at, err);
+		s->se.progress->stats.bytes += WIRE_HEADER + n;
+		pacer_spend(&s->pages.pacer, now_ns(), WIRE_HEADER + n);
 		at += n;
-		source_throttle(s);
-		if (!rc && s->cancelled)
+		page_source_throttle(&s->pages);
+		if (!rc && session_phase(&s->se) != SOURCE_SETUP)
 			rc = error_set(err, ECANCELED, "cancelled");
 	}
 	return rc;
@@ -50,7 +50,7 @@ int source_images(struct source *s, struct error *err)
 		put_u64(&w, machine_image(s->m, i)->size);
 	m.length = (uint32_t)w.len;
 	rc = w.failed ? error_set(err, ENOMEM, "out of memory for images")
-		      : channel_say(&s->main, &m, w.data, err);
+		      : channel_say(&s->se.link.main, &m, w.data, err);
 	writer_free(&w);
 	for (unsigned i = 0; i < MACHINE_IMAGES && !rc; i++)
 		rc = send_image(s, machine_image(s->m, i), err);
@@ -61,7 +61,7 @@ int source_images(struct source *s, struct error *err)
 static long hear_piece(struct target *t, size_t left, struct error *err)
 {
 	struct wire_msg m;
-	int rc = channel_hear(&t->main, &m, err);
+	int rc = session_hear(&t->se, &m, "IMAGE", err);
 
 	if (rc)
 		return rc;
@@ -91,8 +91,8 @@ static int receive_image(struct target *t, unsigned index, uint64_t size,
 	while (got < size && !rc) {
 		long n = hear_piece(t, size - got, err);
 
-		rc = n < 0 ? (int)n : channel_recv(&t->main, data + got,
-						   (size_t)n, err);
+		rc = n < 0 ? (int)n : channel_recv(&t->se.link.main,
+						   data + got, (size_t)n, err);
 		got += n < 0 ? 0 : (size_t)n;
 	}
 	if (rc)
@@ -106,7 +106,7 @@ int target_images(struct target *t, struct error *err)
 {
 	uint8_t *sizes = NULL;
 	struct reader r;
-	int rc = channel_expect(&t->main, WIRE_MSG_BOOT, &sizes, NULL, err);
+	int rc = session_expect(&t->se, WIRE_MSG_BOOT, &sizes, NULL, err);
 
 	if (rc)
 		return rc;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* priority.c - Who goes first where threads share a core */
+/* priority.c - Scheduling policy of the migration threads */
 
 #include <sched.h>
 #include <stdint.h>
@@ -37,6 +37,6 @@ void priority_bulk(void)
 		.runtime = SLICE_BULK_NS,
 	};
 
-	/* Only a hint: where it isn't taken, all is as it was */
+	/* A hint: where the kernel refuses it, the policy stays as it was */
 	syscall(SYS_sched_setattr, 0, &a, 0);
 }

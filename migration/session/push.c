@@ -1,87 +1,73 @@
 // SPDX-License-Identifier: MIT
-/*
- * push.c - The source's threads that send what nobody has asked for yet
- *
- * Each has a connection of its own and takes the next run from the one
- * policy. A single stream leaves a core idle on either side while the other end copies.
- */
+/* push.c - The source's threads that send pages unasked */
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "priority.h"
-#include "source.h"
-#include "stages.h"
+#include "push.h"
+#include "vmm/base/clock.h"
 
-#define NAP_MAX_US	10000	/* a change of the limit is seen after it */
-#define QUIET_NS	1000000	/* no request for so long: the guest is on its feet */
-#define HEAD_START_NS	5000000	/* nor longer than this: some never get there */
+#define QUIET_NS	1000000	/* the guest's first burst of faults is over */
+#define HEAD_START_NS	5000000	/* some guests never pause for QUIET_NS */
+#define HELD_US		100	/* a page is being poisoned: look again */
 
-/* How long the push must rest for its limit, us; 0 for not at all */
-static useconds_t ahead_us(struct source *s)
+void push_init(struct push_group *g, struct page_source *pages,
+	       void (*lost)(void *ctx, const struct error *why), void *ctx)
 {
-	uint64_t limit = s->bandwidth;
-	double ahead = 0;
-
-	pthread_mutex_lock(&s->policy_lock);
-	/* A new limit is for what comes, not for what has gone */
-	if (s->pace.limit != limit)
-		s->pace = (struct pace){ .limit = limit, .start = now_ns() };
-	if (limit)
-		ahead = (double)s->pace.bytes / (double)limit * 1e6 -
-			(double)(now_ns() - s->pace.start) / 1e3;
-	pthread_mutex_unlock(&s->policy_lock);
-	if (ahead <= 0)
-		return 0;
-	return ahead > NAP_MAX_US ? NAP_MAX_US : (useconds_t)ahead + 1;
+	*g = (struct push_group){ .pages = pages, .lost = lost, .ctx = ctx };
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
+		g->pusher[i].group = g;
+	start_gate_init(&g->gate);
 }
 
-/* Demand is never held back */
-void source_throttle(struct source *s)
+void push_fini(struct push_group *g)
 {
-	useconds_t us;
-
-	while (s->bandwidth && !s->failed && !s->ending && !s->cancelled &&
-	       (us = ahead_us(s)))
-		usleep(us);
+	start_gate_fini(&g->gate);
 }
 
-static size_t next_run(struct source *s, const struct batch *sent,
-		       size_t *first)
+int push_batch(struct page_source *p, struct batch *b, struct channel *c,
+	       enum page_count kind, struct error *err)
 {
-	size_t n;
+	int rc = channel_sendv(c, b->iov, b->iovs, err);
 
-	pthread_mutex_lock(&s->policy_lock);
-	s->pace.bytes += sent->bytes;
-	n = policy_next(&s->policy, &s->sent, first);
-	pthread_mutex_unlock(&s->policy_lock);
-	return n;
+	if (!rc)
+		page_source_sent(p, b, kind);
+	return rc;
 }
 
-/* Until nothing is left that another thread has not claimed */
-static int push(struct source *s, struct channel *c, struct batch *b,
-		struct error *err)
+static int push_run(struct page_source *p, struct pusher *me, size_t first,
+		    size_t n, struct error *err)
 {
+	int rc = batch_fill(&me->batch, first, n, err);
+
+	if (rc)
+		return rc;
+	pacer_spend(&p->pacer, now_ns(), me->batch.bytes);
+	return push_batch(p, &me->batch, me->c, COUNT_PUSH, err);
+}
+
+/* Until every page was taken by this or another thread */
+static int push_pages(struct pusher *me, struct error *err)
+{
+	struct page_source *p = me->group->pages;
+	struct cursor_chunk chunk = { 0 };
 	int rc = 0;
 
-	priority_bulk();
-	b->bytes = 0;
 	while (!rc) {
 		size_t first, n;
 
-		source_throttle(s);
-		n = next_run(s, b, &first);
-		b->bytes = 0;
-		if (!n && !s->injecting && !s->sent.left)
+		page_source_throttle(p);
+		if (p->stop)
+			return error_set(err, ECANCELED, "the push was ended");
+		n = cursor_take(&p->cursor, &p->ledger, &chunk, &first);
+		if (n)
+			rc = push_run(p, me, first, n, err);
+		else if (!ledger_left(&p->ledger))
 			break;
-		if (!n) {
-			usleep(100);
-			continue;
-		}
-		rc = batch_fill(s, b, first, n, err);
-		if (!rc)
-			rc = batch_send(s, b, c, PAGE_PUSH, err);
+		else
+			usleep(HELD_US);
 	}
 	return rc;
 }
@@ -89,78 +75,75 @@ static int push(struct source *s, struct channel *c, struct batch *b,
 static void *pusher_main(void *arg)
 {
 	const struct wire_msg done = { .type = WIRE_MSG_DONE };
-	struct pusher *p = arg;
+	struct pusher *me = arg;
 	struct error err = { 0 };
+	int rc;
 
-	if (push(p->s, &p->c, &p->batch, &err) ||
-	    channel_say(&p->c, &done, NULL, &err))
-		source_lost(p->s, &err);
-	return NULL;
+	priority_bulk();
+	if (!start_gate_wait(&me->group->gate))
+		return NULL;
+	rc = push_pages(me, &err);
+	if (!rc)
+		rc = channel_say(me->c, &done, NULL, &err);
+	if (rc)
+		me->group->lost(me->group->ctx, &err);
+	return rc ? NULL : me;
 }
 
-static int start_pushers(struct source *s, struct error *err)
+int push_prepare(struct push_group *g, struct error *err)
 {
-	for (unsigned i = 0; i < s->pushers; i++) {
-		struct pusher *p = &s->pusher[i];
-		int rc;
+	start_gate_set(&g->gate, START_WAIT);
+	for (unsigned i = 0; i < g->n; i++) {
+		struct pusher *me = &g->pusher[i];
+		int rc = page_source_batch(g->pages, &me->batch) ? ENOMEM
+			 : pthread_create(&me->thread, NULL, pusher_main, me);
 
-		p->s = s;
-		rc = batch_init(&p->batch) ? ENOMEM
-		     : pthread_create(&p->thread, NULL, pusher_main, p);
 		if (rc)
 			return error_set(err, rc,
 				"cannot start a push thread: %s",
 				strerrordesc_np(rc));
-		p->started = true;
-		pthread_setname_np(p->thread, "push");
+		me->started = true;
+		pthread_setname_np(me->thread, "push");
 	}
 	return 0;
 }
 
-/* One that has failed has shut all connections: DONE can't be said any more */
-static void end_pushers(struct source *s)
-{
-	for (unsigned i = 0; i < s->pushers; i++) {
-		struct pusher *p = &s->pusher[i];
-
-		if (p->started)
-			pthread_join(p->thread, NULL);
-		p->started = false;
-		batch_fini(&p->batch);
-	}
-}
-
-/*
- * A guest that has just been started asks for what it needs to be awake at all,
- * one page after the other. The push would stand before each answer in the
- * host's queues, and take the cores of a small host: it comes a moment later.
- */
-static void head_start(struct source *s)
+static void head_start(const struct page_source *p)
 {
 	const uint64_t start = now_ns();
 
 	for (;;) {
-		/* In this order: what was asked lies behind now */
-		uint64_t asked = s->asked, now = now_ns();
+		/* In this order, so that @asked is not later than @now */
+		uint64_t asked = p->asked, now = now_ns();
 
-		if (now - start >= HEAD_START_NS || s->failed || s->ending ||
+		if (p->stop || now - start >= HEAD_START_NS ||
 		    now - (asked > start ? asked : start) > QUIET_NS)
 			return;
 		usleep(QUIET_NS / 1000 / 5);
 	}
 }
 
-int source_push(struct source *s, struct error *err)
+void push_start(struct push_group *g)
 {
-	int rc;
+	head_start(g->pages);
+	start_gate_set(&g->gate, START_GO);
+}
 
-	head_start(s);
-	rc = start_pushers(s, err);
-	if (!rc)
-		rc = push(s, &s->main, &s->batch, err);
-	/* Said first, then their connections are shut: the cause is this one */
-	if (rc)
-		source_lost(s, err);
-	end_pushers(s);
-	return rc;
+bool push_end(struct push_group *g)
+{
+	bool all = true;
+
+	if (g->gate.state == START_WAIT)
+		start_gate_set(&g->gate, START_QUIT);
+	for (unsigned i = 0; i < g->n; i++) {
+		struct pusher *me = &g->pusher[i];
+		void *done = NULL;
+
+		if (me->started)
+			pthread_join(me->thread, &done);
+		all &= done != NULL;
+		me->started = false;
+		batch_fini(&me->batch);
+	}
+	return all;
 }

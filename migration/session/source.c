@@ -2,9 +2,10 @@
 /*
  * source.c - The side that a guest leaves
  *
- * Walks through the stages in a thread of its own. Up to source_commit() any
- * failure brings the guest back to life here; behind it the guest's RAM does
- * not change any more and its vCPUs never run (invariant 4).
+ * The session thread walks through the stages (stages.c). Before the point of
+ * no return (source_stages.c:point_of_no_return()) any failure ends with the
+ * guest running here; after it the guest's RAM does not change and its vCPUs
+ * never run here (invariant 4). phase.c decides which of the two applies.
  */
 
 #include <errno.h>
@@ -16,93 +17,154 @@
 #include "stages.h"
 #include "vmm/base/log.h"
 
-#define GOODBYE_MS	500	/* for a last word that need not arrive */
+#define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
 
-static void show_lost(struct source *s)
+static struct source *source_of(struct session *se)
 {
-	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
-						      WHY_POSTCOPY_FAILED });
-	job_set(s->job, JOB_PAUSED, NULL);
+	return (struct source *)((char *)se - offsetof(struct source, se));
 }
 
-/*
- * A connection was lost, or the peer makes no sense. Return: true if this is
- * the first one to tell of behind the point of no return
- */
-static bool cut(struct source *s, const struct error *why, bool by_demand)
-{
-	bool first;
-
-	pthread_mutex_lock(&s->lock);
-	s->broken |= !s->committed;
-	first = s->committed && !s->failed && !(by_demand && s->committing);
-	s->failed |= first;
-	if (first)
-		job_blame(s->job, why);
-	pthread_mutex_unlock(&s->lock);
-
-	/* The other threads' waits end with their connections */
-	source_disconnect(s);
-	return first;
-}
-
-static void fail(struct source *s, const struct error *why, bool by_demand)
-{
-	if (s->ending || !cut(s, why, by_demand))
-		return;
-	log_line("migration paused: %s; the guest's memory is kept here",
-		 why->text);
-	show_lost(s);
-}
-
-void source_lost(struct source *s, const struct error *why)
-{
-	fail(s, why, true);
-}
-
-static void end_demand(struct source *s)
-{
-	s->ending = true;
-	channel_shut(&s->demand);
-	if (s->demand_started)
-		pthread_join(s->demand_thread, NULL);
-	s->demand_started = false;
-}
-
-/*
- * Back as it was: every failure before the point of no return ends here. The
- * guest first, then the peer, which may not be listening.
- */
-static void come_home(struct source *s, struct error *why)
+static void resume_guest(struct source *s)
 {
 	machine_set_ram_hook(s->m, NULL);
+	if (!s->held)
+		return;
 	if (s->before.state == RUN_RUNNING)
 		s->before.reason = WHY_MIGRATION_CANCELED;
-	if (s->paused)
-		machine_thaw(s->m, &s->before);
-	/* Said before any connection ends: it leaves the peer no doubt */
-	if (s->cancelled) {
-		error_clear(why);
-		error_set(why, ECANCELED, "cancelled");
-	}
-	channel_deadline(&s->main, GOODBYE_MS);
-	channel_refuse(&s->main, why);
-	end_demand(s);
-	source_disconnect(s);
-	s->host->side = "none";
-	if (!s->cancelled)
-		log_line("migration failed: %s; the guest goes on here",
-			 why->text);
-	job_set(s->job, s->cancelled ? JOB_CANCELLED : JOB_FAILED, why);
+	machine_thaw(s->m, &s->before);
+	s->held = false;
 }
 
-static void complete(struct source *s)
+/* A bare close would leave the destination unsure whether COMMIT was sent */
+static void refuse(struct source *s)
 {
-	end_demand(s);
-	source_disconnect(s);
-	machine_set_status(s->m, (struct run_status){ RUN_POSTMIGRATE,
-						      WHY_MIGRATED });
-	job_set(s->job, JOB_COMPLETED, NULL);
+	struct error why = progress_why(s->se.progress);
+	struct channel *main = &s->se.link.main;
+
+	if (channel_is_open(main)) {
+		channel_set_end(main, channel_now_ns() +
+				      GOODBYE_MS * 1000000ull);
+		channel_refuse(main, &why);
+	}
+	link_shut(&s->se.link);
+}
+
+/* Nothing is sent or requested any more */
+static void close_link(struct source *s)
+{
+	s->pages.stop = true;
+	link_shut(&s->se.link);
+	demand_end(&s->answers);
+	push_end(&s->push);
+	link_close(&s->se.link);
+}
+
+static void source_perform(struct session *se, unsigned actions)
+{
+	struct source *s = source_of(se);
+
+	/* Push threads that wait for the bandwidth limit end, too */
+	if (actions & (PHASE_HANG_UP | PHASE_SHUT))
+		s->pages.stop = true;
+	if (actions & PHASE_HANG_UP)
+		link_hang_up(&se->link, GOODBYE_MS);
+	if (actions & PHASE_SHUT)
+		link_shut(&se->link);
+	/* The guest first, then the peer, which may not be reading */
+	if (actions & PHASE_RESUME)
+		resume_guest(s);
+	if (actions & PHASE_REFUSE)
+		refuse(s);
+	if (actions & PHASE_CLOSE)
+		close_link(s);
+}
+
+static enum progress_status show_lost(struct source *s)
+{
+	struct error why = progress_why(s->se.progress);
+
+	log_line("migration paused: %s; the guest's memory is kept here",
+		 why.text);
+	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
+						      WHY_POSTCOPY_FAILED });
+	return PROGRESS_PAUSED;
+}
+
+static enum progress_status show_failed(struct source *s)
+{
+	struct error why = progress_why(s->se.progress);
+
+	log_line("migration failed: %s; the guest goes on here", why.text);
+	s->se.env->set_side(s->se.env->ctx, "none");
+	return PROGRESS_FAILED;
+}
+
+static enum progress_status source_show(struct session *se, unsigned phase)
+{
+	struct source *s = source_of(se);
+
+	switch (phase) {
+	case SOURCE_SETUP:
+		return PROGRESS_SETUP;
+	case SOURCE_POSTCOPY:
+	case SOURCE_FINISHING:
+		if (!se->progress->run)
+			se->progress->run = now_ns();
+		machine_set_status(s->m, (struct run_status){
+			RUN_FINISH_MIGRATE, WHY_POSTCOPY });
+		return PROGRESS_POSTCOPY;
+	case SOURCE_COMPLETED:
+		machine_set_status(s->m, (struct run_status){
+			RUN_POSTMIGRATE, WHY_MIGRATED });
+		return PROGRESS_COMPLETED;
+	case SOURCE_DOUBT:
+	case SOURCE_LOST:
+		return show_lost(s);
+	case SOURCE_FAILED:
+		return show_failed(s);
+	case SOURCE_CANCELLED:
+		se->env->set_side(se->env->ctx, "none");
+		return PROGRESS_CANCELLED;
+	case SOURCE_ENDED:
+		return progress_get(se->progress);
+	default:
+		return PROGRESS_DEVICE;
+	}
+}
+
+static const struct session_ops source_ops = {
+	.step		= source_step,
+	.perform	= source_perform,
+	.show		= source_show,
+};
+
+static void source_push_lost(void *ctx, const struct error *why)
+{
+	struct source *s = ctx;
+
+	session_event(&s->se, EVENT_PUSH_LOST, why);
+}
+
+static void source_demand_lost(void *ctx, const struct error *why)
+{
+	struct source *s = ctx;
+
+	session_event(&s->se, EVENT_DEMAND_LOST, why);
+}
+
+/* A page that is to be sent can't be read: invariant 3 */
+static void source_note_poison(void *ctx, uint64_t gpa)
+{
+	struct source *s = ctx;
+	struct memory_failure f = { .gpa = gpa, .size = WIRE_PAGE,
+				    .action = MF_NOTED };
+	struct poison p = { .gpa = gpa, .size = WIRE_PAGE };
+	int rc = poison_add(machine_poison(s->m), &p);
+
+	if (rc > 0)
+		machine_failure(s->m, &f);
+	else if (rc < 0)
+		log_line("out of memory for the poison list");
 }
 
 static void *source_main(void *arg)
@@ -112,65 +174,53 @@ static void *source_main(void *arg)
 	int rc = 0;
 
 	for (const struct stage *st = stages; st->name && !rc; st++) {
-		job_stage(s->job, st->name);
-		if (s->cancelled)
-			rc = error_set(&err, ECANCELED, "cancelled");
-		else if (st->source)
+		progress_stage(s->se.progress, st->name);
+		if (st->source)
 			rc = st->source(s, &err);
 	}
-	if (!rc) {
-		complete(s);
-	} else if (s->committed) {
-		fail(s, &err, false);
-		/* The demand thread may have said so before, and this thread
-		 * something else after it
-		 */
-		if (s->failed)
-			show_lost(s);
-	} else {
-		come_home(s, &err);
-	}
+	if (rc)
+		session_event(&s->se, phase_event_of(rc), &err);
+	session_event(&s->se, EVENT_LEFT, NULL);
 	return NULL;
 }
 
 /*
  * Poison made on purpose during a migration: not on what has left, and not
- * while the lists are sent. The page is kept from both sending threads until
- * that is over, so that they meet it either whole or lost.
+ * while the lists are sent. The page is kept from the sending threads until
+ * that is over, so that they read it either whole or lost.
  */
-static int source_pager(void *ctx, uint64_t offset, bool simulate,
-			struct error *err)
+static int source_hook(void *ctx, uint64_t offset, bool simulate,
+		       struct error *err)
 {
 	struct source *s = ctx;
 	size_t page = (size_t)(offset / WIRE_PAGE);
+	unsigned phase = session_phase(&s->se);
 
 	(void)simulate;
-	if (!s->paused)
+	if (phase == SOURCE_SETUP)
 		return 1;
-	if (!s->committed)
+	if (!source_has_committed(phase))
 		return error_set(err, EAGAIN,
 			"the guest is being handed over just now: try again");
-	s->injecting = page + 1;
-	if (sent_claim(&s->sent, page, 1))
+	if (ledger_hold(&s->pages.ledger, page))
 		return 1;
-	s->injecting = 0;
 	return error_set(err, EALREADY,
 		"0x%llx was already handed over to the destination: poison it there",
 		(unsigned long long)ram_gpa(machine_ram(s->m), offset));
 }
 
-static void source_pager_done(void *ctx, uint64_t offset)
+static void source_hook_done(void *ctx, uint64_t offset)
 {
 	struct source *s = ctx;
 
-	if (!s->injecting)
-		return;
-	sent_release(&s->sent, (size_t)(offset / WIRE_PAGE));
-	s->injecting = 0;
+	(void)offset;
+	ledger_unhold(&s->pages.ledger);
 }
 
-struct source *source_new(struct host *h, struct job *job,
-			  const struct uri *uri, struct error *err)
+struct source *source_new(struct machine *m, const struct uri *uri,
+			  const struct session_env *env,
+			  const struct session_limits *limits,
+			  struct progress *progress, struct error *err)
 {
 	struct source *s = calloc(1, sizeof(*s));
 
@@ -178,94 +228,87 @@ struct source *source_new(struct host *h, struct job *job,
 		error_set(err, ENOMEM, "out of memory for a migration");
 		return NULL;
 	}
-	s->host = h;
-	s->m = h->machine;
-	s->job = job;
+	session_init(&s->se, &source_ops, env, limits, progress);
+	s->m = m;
 	s->uri = *uri;
-	s->main.fd = s->demand.fd = -1;
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_mutex_init(&s->policy_lock, NULL);
-	policy_init(&s->policy);
-	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
-		s->pusher[i].c.fd = -1;
-	if (batch_init(&s->batch) ||
-	    sent_init(&s->sent, machine_ram(s->m)->size / WIRE_PAGE) ||
-	    getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id)) {
-		error_set(err, ENOMEM, "out of memory for a migration");
-		source_free(s);
-		return NULL;
-	}
-	return s;
+	s->connections = 1;
+	push_init(&s->push, &s->pages, source_push_lost, s);
+	if (!page_source_init(&s->pages, machine_ram(m), &progress->stats,
+			      source_note_poison, s) &&
+	    !page_source_batch(&s->pages, &s->batch) &&
+	    getrandom(s->se.id, WIRE_ID, 0) == WIRE_ID &&
+	    !demand_prepare(&s->answers, &s->pages, &s->se.link.demand,
+			    source_demand_lost, s, err))
+		return s;
+	error_set(err, ENOMEM, "out of memory for a migration");
+	source_free(s);
+	return NULL;
 }
 
 int source_start(struct source *s, struct error *err)
 {
-	struct ram_hook p = { .ctx = s, .poison = source_pager,
-			   .done = source_pager_done };
+	struct ram_hook p = { .ctx = s, .poison = source_hook,
+			   .done = source_hook_done };
+	struct progress *progress = s->se.progress;
 	int rc;
 
-	job_begin(s->job, true);
-	job_name(s->job, s->id, &s->uri);
-	job_machine(s->job, s->m);
-	s->host->side = "source";
+	progress_begin(progress, true);
+	progress_name(progress, s->se.id, &s->uri);
+	progress_machine(progress, machine_ram(s->m)->size, machine_ram(s->m)->page_size,
+			 machine_config(s->m)->cpus);
+	s->se.env->set_side(s->se.env->ctx, "source");
 	machine_set_ram_hook(s->m, &p);
+	link_begin(&s->se.link);
 	rc = pthread_create(&s->thread, NULL, source_main, s);
 	if (!rc) {
 		s->started = true;
 		pthread_setname_np(s->thread, "migration");
 		return 0;
 	}
-	machine_set_ram_hook(s->m, NULL);
 	error_set(err, rc, "cannot start the migration thread: %s",
 		  strerrordesc_np(rc));
-	job_set(s->job, JOB_FAILED, err);
+	session_event(&s->se, EVENT_FAILURE, err);
+	session_event(&s->se, EVENT_LEFT, NULL);
 	return -rc;
 }
 
 int source_cancel(struct source *s, struct error *err)
 {
-	bool late;
+	struct error why = { 0 };
 
-	pthread_mutex_lock(&s->lock);
-	late = s->committed;
-	s->cancelled |= !late;
-	pthread_mutex_unlock(&s->lock);
-	if (late)
-		return error_set(err, EBUSY,
-			"the guest was handed over already: a postcopy migration can't be cancelled");
-	/* What it waits to hear never comes; saying goodbye still works */
-	channel_shut_in(&s->main);
-	return 0;
+	error_set(&why, ECANCELED, "cancelled");
+	if (!session_event(&s->se, EVENT_CANCEL, &why))
+		return 0;
+	return error_set(err, EBUSY,
+		"the guest was handed over already: a postcopy migration can't be cancelled");
 }
 
-void source_disconnect(struct source *s)
+int source_pause(struct source *s, struct error *err)
 {
-	channel_shut(&s->main);
-	channel_shut(&s->demand);
-	for (unsigned i = 0; i < s->pushers; i++)
-		channel_shut(&s->pusher[i].c);
+	struct error why = { 0 };
+
+	error_set(&why, ECANCELED, "migrate-pause has shut the connections");
+	if (!session_event(&s->se, EVENT_PAUSE, &why))
+		return 0;
+	return error_set(err, EINVAL,
+			 "only a migration in postcopy can be paused");
 }
 
 void source_free(struct source *s)
 {
+	struct error why = { 0 };
+
 	if (!s)
 		return;
-	pthread_mutex_lock(&s->lock);
-	s->cancelled |= !s->committed;
-	pthread_mutex_unlock(&s->lock);
-	s->ending = s->committed;
-	source_disconnect(s);
+	error_set(&why, ECANCELED, "cancelled");
+	session_event(&s->se, EVENT_QUIT, &why);
 	if (s->started)
 		pthread_join(s->thread, NULL);
-	end_demand(s);
-	channel_close(&s->main);
-	channel_close(&s->demand);
-	for (unsigned i = 0; i < s->pushers; i++)
-		channel_close(&s->pusher[i].c);
-	sent_fini(&s->sent);
+	close_link(s);
+	session_fini(&s->se);
+	push_fini(&s->push);
 	batch_fini(&s->batch);
-	free(s->holes);
-	pthread_mutex_destroy(&s->lock);
-	pthread_mutex_destroy(&s->policy_lock);
+	page_source_fini(&s->pages);
+	free(s->zero.at);
 	free(s);
 }

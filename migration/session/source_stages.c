@@ -6,10 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "mutant.h"
-#include "priority.h"
+#include "migration/pages/mutant.h"
 #include "source.h"
 #include "stages.h"
 #include "vmm/base/log.h"
@@ -18,55 +16,47 @@
 #include "vmm/memory/ram_holes.h"
 #include "vmm/memory/uffd.h"
 
-#define CONNECT_MS	10000	/* for a connection and for a first answer */
-#define BUILD_MS	30000	/* the destination maps and registers RAM */
-#define SILENCE_MS	20000	/* no byte taken or given: the peer is gone */
-
-static int say(struct source *s, enum wire_type type, const struct writer *w,
-	       struct error *err)
-{
-	struct wire_msg m = { .type = type,
-			      .length = w ? (uint32_t)w->len : 0 };
-
-	s->job->bytes += WIRE_HEADER + m.length;
-	return channel_say(&s->main, &m, w ? w->data : NULL, err);
-}
-
-/* Connect once more, say who it is, and hear who is there */
-static int greet(struct source *s, struct channel *c, enum wire_role role,
+/* Send HELLO on a new connection, and receive WELCOME */
+static int greet(struct source *s, enum wire_role role, unsigned i,
 		 struct error *err)
 {
+	struct link *l = &s->se.link;
+	struct channel *c = link_channel(l, role, i);
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role,
 		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
 		.page_size = WIRE_PAGE,
-		.push = role == WIRE_MAIN ? (uint16_t)s->pushers : 0,
+		.push = role == WIRE_MAIN ? (uint16_t)s->connections : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
 	uint8_t out[WIRE_HELLO], *in = NULL;
-	int rc;
+	int rc = link_connect(l, role, i, s->se.limits->connect_ms, err);
 
-	memcpy(h.id, s->id, WIRE_ID);
+	memcpy(h.id, s->se.id, WIRE_ID);
 	wire_put_hello(out, &h);
-	rc = channel_connect(c, &s->uri, CONNECT_MS, &s->cancelled, err);
-	/* Who cancelled while there was no socket had nothing to shut */
-	if (!rc && s->cancelled)
-		channel_shut_in(c);
 	if (!rc)
 		rc = channel_say(c, &m, out, err);
 	if (!rc)
-		rc = channel_expect(c, WIRE_MSG_WELCOME, &in, NULL, err);
+		rc = role == WIRE_MAIN
+			? session_expect(&s->se, WIRE_MSG_WELCOME, &in, NULL,
+					 err)
+			: channel_expect(c, WIRE_MSG_WELCOME, &in, NULL, err);
 	if (!rc)
 		rc = wire_get_hello(in, &h, err);
-	if (!rc && (h.page_size != WIRE_PAGE || memcmp(h.id, s->id, WIRE_ID)))
+	if (!rc && (h.page_size != WIRE_PAGE ||
+		    memcmp(h.id, s->se.id, WIRE_ID)))
 		rc = error_set(err, EBADMSG,
 			"the destination's WELCOME does not fit our HELLO");
-	if (!rc)
-		s->peer_poison = h.features & WIRE_POISON;
-	if (!rc && role == WIRE_MAIN && h.push < s->pushers)
-		s->pushers = h.push;
 	free(in);
-	return rc;
+	if (rc || role != WIRE_MAIN)
+		return rc;
+	s->peer_poison = h.features & WIRE_POISON;
+	if (!h.push || h.push > s->connections)
+		return error_set(err, EBADMSG,
+			"the destination takes %u push connections of %u",
+			h.push, s->connections);
+	l->pushes = h.push;
+	return 0;
 }
 
 /* Where poison can't go, only a guest without any may, if the user says so */
@@ -93,19 +83,30 @@ static size_t lost_pages(const struct poison *p, int n)
 	return lost;
 }
 
+static int count_lost(struct source *s, size_t *lost, struct error *err)
+{
+	struct poison *p;
+	int n = poison_copy(machine_poison(s->m), &p);
+
+	if (n < 0)
+		return error_set(err, ENOMEM, "out of memory for poison");
+	*lost = lost_pages(p, n);
+	if (n)
+		free(p);
+	return 0;
+}
+
 int source_hello(struct source *s, struct error *err)
 {
-	int rc = greet(s, &s->main, WIRE_MAIN, err), n;
-	struct poison *p;
+	size_t lost = 0;
+	int rc = link_resolve(&s->se.link, &s->uri, s->se.limits->connect_ms,
+			      err);
 
-	if (rc || s->peer_poison)
-		return rc;
-	n = poison_copy(machine_poison(s->m), &p);
-	rc = n < 0 ? error_set(err, ENOMEM, "out of memory for poison")
-		   : check_lost(s, lost_pages(p, n), err);
-	if (n > 0)
-		free(p);
-	return rc;
+	if (!rc)
+		rc = greet(s, WIRE_MAIN, 0, err);
+	if (!rc)
+		rc = count_lost(s, &lost, err);
+	return rc ? rc : check_lost(s, lost, err);
 }
 
 int source_describe(struct source *s, struct error *err)
@@ -113,89 +114,133 @@ int source_describe(struct source *s, struct error *err)
 	size_t size;
 	const void *fdt = machine_description(s->m, &size);
 	struct writer w = { .data = (uint8_t *)(uintptr_t)fdt, .len = size };
-	int rc = say(s, WIRE_MSG_DESCRIPTION, &w, err);
+	int rc = session_say(&s->se, WIRE_MSG_DESCRIPTION, &w, err);
 
-	channel_deadline(&s->main, BUILD_MS);
-	return rc ? rc : channel_expect(&s->main, WIRE_MSG_BUILT, NULL, NULL,
+	channel_set_silence(&s->se.link.main, s->se.limits->build_ms);
+	return rc ? rc : session_expect(&s->se, WIRE_MSG_BUILT, NULL, NULL,
 					err);
 }
 
+/* The threads are created here, where failing still costs nothing */
 int source_attach(struct source *s, struct error *err)
 {
-	int rc = greet(s, &s->demand, WIRE_DEMAND, err);
+	struct link *l = &s->se.link;
+	int rc = greet(s, WIRE_DEMAND, 0, err);
 
-	for (unsigned i = 0; i < s->pushers && !rc; i++) {
-		rc = greet(s, &s->pusher[i].c, WIRE_PUSH, err);
+	for (unsigned i = 0; i < l->pushes && !rc; i++) {
+		rc = greet(s, WIRE_PUSH, i, err);
 		if (!rc)
-			channel_deadline(&s->pusher[i].c, SILENCE_MS);
+			channel_set_silence(&l->push[i],
+					    s->se.limits->silence_ms);
 	}
-	channel_deadline(&s->main, SILENCE_MS);
-	/* It waits for requests, of which there may be none for long */
-	if (!rc)
-		channel_deadline(&s->demand, 0);
-	return rc;
+	if (rc)
+		return rc;
+	/* Requests may stay away for long */
+	channel_set_silence(&l->demand, 0);
+	s->push.n = l->pushes;
+	for (unsigned i = 0; i < l->pushes; i++)
+		s->push.pusher[i].c = &l->push[i];
+	return push_prepare(&s->push, err);
 }
 
-static int keep_hole(void *ctx, uint64_t offset, uint64_t len)
+static int add_extent(struct extents *x, uint64_t offset, uint64_t len)
+{
+	if (x->n == x->cap) {
+		size_t cap = x->cap ? 2 * x->cap : 64;
+		struct ram_extent *at = reallocarray(x->at, cap, sizeof(*at));
+
+		if (!at)
+			return -ENOMEM;
+		x->at = at;
+		x->cap = cap;
+	}
+	x->at[x->n++] = (struct ram_extent){ offset, len };
+	return 0;
+}
+
+#define ZERO_LIST_MAX	((WIRE_LIST_MAX - 4) / 16)
+
+/* What does not fit in the list is found again when it is read */
+static int announce_hole(void *ctx, uint64_t offset, uint64_t len)
 {
 	struct source *s = ctx;
 
-	if (s->holes_n == s->holes_cap) {
-		size_t cap = s->holes_cap ? 2 * s->holes_cap : 64;
-		struct ram_extent *e = reallocarray(s->holes, cap, sizeof(*e));
+	if (s->zero.n == ZERO_LIST_MAX)
+		return 0;
+	if (session_phase(&s->se) != SOURCE_SETUP)
+		return -ECANCELED;
+	s->se.progress->stats.pages[COUNT_ZERO] +=
+		ledger_take(&s->pages.ledger, offset / WIRE_PAGE,
+			    len / WIRE_PAGE);
+	return add_extent(&s->zero, offset, len);
+}
 
-		if (!e)
-			return -ENOMEM;
-		s->holes = e;
-		s->holes_cap = cap;
+static int say_extents(struct source *s, enum wire_type type,
+		       const struct extents *x, struct error *err)
+{
+	struct writer w = { 0 };
+	int rc;
+
+	put_u32(&w, (uint32_t)x->n);
+	for (size_t i = 0; i < x->n; i++) {
+		put_u64(&w, x->at[i].offset);
+		put_u64(&w, x->at[i].len);
 	}
-	s->holes[s->holes_n++] = (struct ram_extent){ offset, len };
-	return 0;
+	rc = session_say(&s->se, type, &w, err);
+	writer_free(&w);
+	return rc;
 }
 
 /*
- * Find RAM that was never written while the guest still runs, so that little
- * needs to be looked at while it is paused. A kernel that can't tell costs
- * time, not truth: zero pages are found again when they are read.
+ * Announce RAM that was never written as zeroes, while the guest still runs:
+ * all that depends on the size of RAM is done before the guest is held. What
+ * the guest writes meanwhile is corrected by source_zero(). A kernel that can't
+ * tell costs time, not truth: zero pages are found again when they are read.
  */
 int source_scan(struct source *s, struct error *err)
 {
-	int rc = ram_holes(machine_ram(s->m), 0, machine_ram(s->m)->size, keep_hole, s);
+	int rc = ram_holes(machine_ram(s->m), 0, machine_ram(s->m)->size, announce_hole, s);
 
-	if (rc == -ENOMEM)
-		return error_set(err, ENOMEM, "out of memory for zero pages");
-	if (rc)
-		s->holes_n = 0;
-	return 0;
+	if (rc == -ENOMEM || rc == -ECANCELED)
+		return error_set(err, -rc, "cannot list the zero pages: %s",
+				 strerrordesc_np(-rc));
+	rc = say_extents(s, WIRE_MSG_ZERO_LIST, &s->zero, err);
+	/* The destination has applied the list, and has all that it needs */
+	return rc ? rc : session_expect(&s->se, WIRE_MSG_READY, NULL, NULL,
+					err);
 }
 
-static int start_demand(struct source *s, struct error *err)
+/* From here on RAM does not change, so it may be read and requested */
+int source_hold(struct source *s, struct error *err)
 {
-	int rc = pthread_create(&s->demand_thread, NULL, source_demand_main,
-				s);
-
-	if (rc)
-		return error_set(err, rc, "cannot start the demand thread: %s",
-				 strerrordesc_np(rc));
-	pthread_setname_np(s->demand_thread, "demand");
-	s->demand_started = true;
-	return 0;
-}
-
-/* From here on RAM does not change, so it may be read and asked for */
-int source_pause(struct source *s, struct error *err)
-{
+	struct progress *p = s->se.progress;
+	struct channel *main = &s->se.link.main;
 	int rc;
 
-	s->job->pause = now_ns();
-	job_set(s->job, JOB_DEVICE, NULL);
+	p->pause = now_ns();
+	s->deadline = p->pause + s->se.limits->downtime_ms * 1000000ull;
 	rc = machine_hold(s->m, &s->before, err);
 	if (rc)
 		return rc;
-	s->paused = true;
-	/* A poisoning that began before is in the list, later ones see @paused */
+	s->held = true;
+	channel_set_silence(main, s->se.limits->silence_ms);
+	channel_set_end(main, s->deadline);
+	if (session_event(&s->se, EVENT_HOLD, NULL))
+		return error_set(err, ECANCELED, "cancelled");
+	/* A poisoning that began before is in the list, later ones see the phase */
 	inject_drain(s->m);
-	return start_demand(s, err);
+	return demand_start(&s->answers, err);
+}
+
+/* A wait of the hand-over that took too long: say which limit it was */
+static int explain_downtime(struct source *s, int rc, struct error *err)
+{
+	if (rc != -ETIMEDOUT || channel_now_ns() < s->deadline)
+		return rc;
+	error_clear(err);
+	return error_set(err, ETIMEDOUT,
+		"the destination was not prepared in time: the downtime limit is %u ms",
+		s->se.limits->downtime_ms);
 }
 
 int source_state(struct source *s, struct error *err)
@@ -207,19 +252,102 @@ int source_state(struct source *s, struct error *err)
 	put_u8(&w, s->before.state == RUN_RUNNING);
 	rc = machine_save(s->m, &w, err);
 	if (!rc)
-		rc = say(s, WIRE_MSG_STATE, &w, err);
+		rc = session_say(&s->se, WIRE_MSG_STATE, &w, err);
 	writer_free(&w);
+	return explain_downtime(s, rc, err);
+}
+
+/*
+ * What was written of the announced ranges: all of them but the holes that are
+ * left. Both ascend.
+ */
+struct written {
+	struct source *s;
+	struct extents x;
+	size_t range;		/* of @s->zero that is being looked at */
+	uint64_t at;		/* all of it below was looked at */
+};
+
+static int add_written(struct written *wr, uint64_t to)
+{
+	struct source *s = wr->s;
+	uint64_t from = wr->at;
+
+	wr->at = to;
+	if (from == to)
+		return 0;
+	if (wr->x.n == ZERO_LIST_MAX)
+		return -ENOSPC;
+	s->se.progress->stats.pages[COUNT_ZERO] -=
+		ledger_give_back(&s->pages.ledger, (size_t)(from / WIRE_PAGE),
+				 (size_t)((to - from) / WIRE_PAGE));
+	return add_extent(&wr->x, from, to - from);
+}
+
+/* The rest of the ranges that end at or below an offset was written */
+static int finish_ranges(struct written *wr, uint64_t offset)
+{
+	const struct extents *z = &wr->s->zero;
+	int rc = 0;
+
+	while (!rc && wr->range < z->n) {
+		const struct ram_extent *e = &z->at[wr->range];
+
+		if (wr->at < e->offset)
+			wr->at = e->offset;
+		if (e->offset + e->len > offset)
+			break;
+		rc = add_written(wr, e->offset + e->len);
+		wr->range++;
+	}
 	return rc;
 }
 
+/* A hole is within one range */
+static int skip_hole(void *ctx, uint64_t offset, uint64_t len)
+{
+	struct written *wr = ctx;
+	int rc = finish_ranges(wr, offset);
+
+	if (!rc)
+		rc = add_written(wr, offset);
+	wr->at = offset + len;
+	return rc;
+}
+
+/*
+ * The guest is held: what is a hole now was never written, whatever was
+ * announced. So only pages that were announced and are no holes are corrected.
+ */
+int source_zero(struct source *s, struct error *err)
+{
+	struct written wr = { .s = s };
+	int rc = ram_holes_left(machine_ram(s->m), s->zero.at, s->zero.n,
+				skip_hole, &wr);
+
+	if (!rc)
+		rc = finish_ranges(&wr, UINT64_MAX);
+	rc = rc ? error_set(err, -rc, "cannot list the written pages: %s",
+			    strerrordesc_np(-rc))
+		: say_extents(s, WIRE_MSG_WRITTEN_LIST, &wr.x, err);
+	free(wr.x.at);
+	return explain_downtime(s, rc, err);
+}
+
+/* Pages that were announced as zeroes are taken already: they change kind */
 static void claim_poison(struct source *s, const struct poison *p)
 {
+	_Atomic uint64_t *pages = s->se.progress->stats.pages;
+	size_t n = p->size / WIRE_PAGE, page;
 	uint64_t offset;
 
-	if (ram_offset(machine_ram(s->m), p->gpa, p->size, &offset))
-		s->job->pages[PAGE_POISON] +=
-			sent_claim(&s->sent, offset / WIRE_PAGE,
-				   p->size / WIRE_PAGE);
+	if (!ram_offset(machine_ram(s->m), p->gpa, p->size, &offset))
+		return;
+	page = (size_t)(offset / WIRE_PAGE);
+	for (size_t i = 0; i < n; i++)
+		if (!ledger_take(&s->pages.ledger, page + i, 1))
+			pages[COUNT_ZERO]--;
+	pages[COUNT_POISON] += n;
 }
 
 /* What is listed is claimed, and nothing else: both from one copy */
@@ -238,63 +366,10 @@ int source_poison(struct source *s, struct error *err)
 		? error_set(err, ENOMEM, "out of memory for poison")
 		: check_lost(s, lost_pages(p, n), err);
 	if (!rc)
-		rc = say(s, WIRE_MSG_POISON_LIST, &w, err);
+		rc = session_say(&s->se, WIRE_MSG_POISON_LIST, &w, err);
 	writer_free(&w);
 	free(p);
-	return rc;
-}
-
-#define ZERO_LIST_MAX	((WIRE_LIST_MAX - 4) / 16)
-
-/* What a second look, with the guest paused, still finds empty */
-struct zero_list {
-	struct source *s;
-	struct writer w;
-	uint32_t n;
-};
-
-static int put_hole(void *ctx, uint64_t offset, uint64_t len)
-{
-	struct zero_list *z = ctx;
-	struct source *s = z->s;
-	size_t page = (size_t)(offset / WIRE_PAGE), n = (size_t)(len / WIRE_PAGE);
-
-	/* What doesn't fit in the list is found again when it is read */
-	while (n && z->n < ZERO_LIST_MAX) {
-		size_t free = sent_claim(&s->sent, page, n);
-
-		if (free) {
-			put_u64(&z->w, (uint64_t)page * WIRE_PAGE);
-			put_u64(&z->w, (uint64_t)free * WIRE_PAGE);
-			s->job->pages[PAGE_KIND_ZERO] += free;
-			z->n++;
-		}
-		/* A page that somebody asked for already was answered */
-		free += free < n;
-		page += free;
-		n -= free;
-	}
-	return 0;
-}
-
-int source_zero(struct source *s, struct error *err)
-{
-	struct zero_list z = { .s = s };
-	int rc = 0;
-
-	put_u32(&z.w, 0);
-	rc = ram_holes_left(machine_ram(s->m), s->holes, s->holes_n, put_hole,
-			    &z);
-	if (z.w.failed || rc)
-		rc = error_set(err, rc ? -rc : ENOMEM,
-			       "cannot list the zero pages: %s",
-			       strerrordesc_np(rc ? -rc : ENOMEM));
-	for (unsigned i = 0; !rc && i < 4; i++)
-		z.w.data[i] = (uint8_t)(z.n >> 8 * i);
-	if (!rc)
-		rc = say(s, WIRE_MSG_ZERO_LIST, &z.w, err);
-	writer_free(&z.w);
-	return rc;
+	return explain_downtime(s, rc, err);
 }
 
 /* What the vCPUs touch first goes ahead, so that they needn't ask for it */
@@ -308,14 +383,14 @@ static int send_hot(struct source *s, struct error *err)
 		uint64_t offset;
 
 		if (!ram_offset(machine_ram(s->m), gpa[i], WIRE_PAGE, &offset) ||
-		    !sent_claim(&s->sent, offset / WIRE_PAGE, 1))
+		    !ledger_take(&s->pages.ledger, offset / WIRE_PAGE, 1))
 			continue;
-		rc = batch_fill(s, &s->batch, offset / WIRE_PAGE, 1, err);
+		rc = batch_fill(&s->batch, offset / WIRE_PAGE, 1, err);
 		if (!rc)
-			rc = check_lost(s, s->batch.poison_pages, err);
+			rc = check_lost(s, s->batch.lost_pages, err);
 		if (!rc)
-			rc = batch_send(s, &s->batch, &s->main, PAGE_PUSH,
-					err);
+			rc = push_batch(&s->pages, &s->batch, &s->se.link.main,
+					COUNT_PUSH, err);
 	}
 	return rc;
 }
@@ -325,35 +400,28 @@ int source_prepare(struct source *s, struct error *err)
 	int rc = send_hot(s, err);
 
 	if (!rc)
-		rc = say(s, WIRE_MSG_PREPARE, NULL, err);
-	return rc ? rc : channel_expect(&s->main, WIRE_MSG_PREPARED, NULL,
-					NULL, err);
+		rc = session_say(&s->se, WIRE_MSG_PREPARE, NULL, err);
+	if (!rc)
+		rc = session_expect(&s->se, WIRE_MSG_PREPARED, NULL, NULL,
+				    err);
+	return explain_downtime(s, rc, err);
 }
 
-/* Nobody has listened to these yet, so nobody knows */
-static bool pushers_alive(struct source *s)
-{
-	for (unsigned i = 0; i < s->pushers; i++)
-		if (channel_ended(&s->pusher[i].c))
-			return false;
-	return true;
-}
-
-/* The point of no return: nothing behind this brings the guest back here */
+/*
+ * The point of no return: nothing after this resumes the guest here. The push
+ * threads do not use their connections yet, so a connection that the peer has
+ * closed is only found by asking.
+ */
 static int point_of_no_return(struct source *s, struct error *err)
 {
-	int rc = 0;
+	struct error why = { 0 };
 
-	pthread_mutex_lock(&s->lock);
-	if (s->cancelled)
-		rc = error_set(err, ECANCELED, "cancelled");
-	else if (s->broken || !pushers_alive(s))
-		rc = error_set(err, EPIPE,
-			"the connection was lost before the hand-over");
-	else
-		s->committed = s->committing = true;
-	pthread_mutex_unlock(&s->lock);
-	return rc;
+	error_set(&why, EPIPE,
+		  "a connection was lost before the hand-over");
+	if (!link_push_alive(&s->se.link))
+		session_event(&s->se, EVENT_PUSH_LOST, &why);
+	return session_event(&s->se, EVENT_COMMIT, NULL)
+		? error_set(err, ECANCELED, "not handed over") : 0;
 }
 
 int source_commit(struct source *s, struct error *err)
@@ -362,38 +430,35 @@ int source_commit(struct source *s, struct error *err)
 
 	if (rc)
 		return rc;
-	rc = say(s, WIRE_MSG_COMMIT, NULL, err);
-	if (!rc)
-		rc = channel_expect(&s->main, WIRE_MSG_RUNNING, NULL, NULL,
-				    err);
-	if (rc)
-		return error_prefix(err, "hand-over in doubt");
-	s->committing = false;
-	s->job->run = now_ns();
-	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
-						      WHY_POSTCOPY });
-	job_set(s->job, JOB_POSTCOPY, NULL);
-	return 0;
+	channel_set_end(&s->se.link.main, 0);
+	rc = session_say(&s->se, WIRE_MSG_COMMIT, NULL, err);
+	return rc ? rc : session_expect(&s->se, WIRE_MSG_RUNNING, NULL, NULL,
+					err);
+}
+
+/* All pages go on the push connections; main is silent meanwhile */
+int source_push(struct source *s, struct error *err)
+{
+	push_start(&s->push);
+	if (!push_end(&s->push))
+		return error_set(err, EPIPE, "a push connection was lost");
+	return session_event(&s->se, EVENT_ALL_SENT, NULL)
+		? error_set(err, EPIPE, "a connection was lost") : 0;
 }
 
 int source_finish(struct source *s, struct error *err)
 {
 	uint8_t *data = NULL;
 	uint32_t n = 0;
-	int rc;
-
-	/* The destination may be gone once it has said COMPLETE */
-	s->finishing = true;
-	rc = say(s, WIRE_MSG_DONE, NULL, err);
+	int rc = session_say(&s->se, WIRE_MSG_DONE, NULL, err);
 
 	if (!rc)
-		rc = channel_expect(&s->main, WIRE_MSG_COMPLETE, &data, &n,
-				    err);
+		rc = session_expect(&s->se, WIRE_MSG_COMPLETE, &data, &n, err);
 	if (!rc) {
 		struct reader r = { .data = data, .len = n };
 
 		/* Figures only: the guest is there, with or without them */
-		if (job_get_latency(s->job, &r))
+		if (progress_get_latency(s->se.progress, &r))
 			log_line("the destination's statistics are garbled");
 	}
 	free(data);

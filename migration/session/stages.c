@@ -6,18 +6,18 @@
 #include "stages.h"
 
 const struct stage stages[] = {
-	/* The guest runs at home; a failure is no more than a refusal */
+	/* The guest runs on the source; a failure ends the session */
 	{ "hello",	source_hello,		target_hello },
 	{ "describe",	source_describe,	target_build },
 	{ "attach",	source_attach,		target_attach },
 	{ "images",	source_images,		target_images },
-	{ "scan",	source_scan,		NULL },
+	{ "scan",	source_scan,		target_zero_list },
 
-	/* The guest is paused; a failure resumes it at home */
-	{ "pause",	source_pause,		NULL },
+	/* The guest is held; a failure resumes it on the source */
+	{ "pause",	source_hold,		NULL },
 	{ "state",	source_state,		target_state },
+	{ "zero",	source_zero,		target_written_list },
 	{ "poison",	source_poison,		target_poison_list },
-	{ "zero",	source_zero,		target_zero_list },
 	{ "prepare",	source_prepare,		target_prepare },
 
 	/* The point of no return is in here: source_commit() */

@@ -2,9 +2,10 @@
 /*
  * stages.h - The one table that both sides of a migration walk through
  *
- * A stage is a conversation: what the source does in it and what the
- * destination does meanwhile stand side by side. A side that has nothing to do in a
- * stage has NULL there. docs/protocol.md tells it as a story.
+ * A row is a stage: what the source does in it, and what the destination does
+ * at the same time. A side that has nothing to do in a stage has NULL there.
+ * The phases (phase.h) say what a failure in a stage means; docs/protocol.md
+ * describes the messages.
  */
 #ifndef FERRY_STAGES_H
 #define FERRY_STAGES_H
@@ -15,12 +16,13 @@ struct source;
 struct target;
 
 /**
- * struct stage - One of them
+ * struct stage - A row of the table
  * @name:	for people
  * @source:	what the source does, or NULL
  * @target:	what the destination does, or NULL
  *
- * Both return 0, or -errno with the reason set, which ends the walk.
+ * Both return 0, or -errno with the reason set, which ends the walk and is
+ * reported as an event.
  */
 struct stage {
 	const char *name;
@@ -37,7 +39,7 @@ int source_describe(struct source *s, struct error *err);
 int source_attach(struct source *s, struct error *err);
 int source_images(struct source *s, struct error *err);
 int source_scan(struct source *s, struct error *err);
-int source_pause(struct source *s, struct error *err);
+int source_hold(struct source *s, struct error *err);
 int source_state(struct source *s, struct error *err);
 int source_poison(struct source *s, struct error *err);
 int source_zero(struct source *s, struct error *err);
@@ -50,9 +52,10 @@ int target_hello(struct target *t, struct error *err);
 int target_build(struct target *t, struct error *err);
 int target_attach(struct target *t, struct error *err);
 int target_images(struct target *t, struct error *err);
-int target_state(struct target *t, struct error *err);
-int target_poison_list(struct target *t, struct error *err);
 int target_zero_list(struct target *t, struct error *err);
+int target_state(struct target *t, struct error *err);
+int target_written_list(struct target *t, struct error *err);
+int target_poison_list(struct target *t, struct error *err);
 int target_prepare(struct target *t, struct error *err);
 int target_commit(struct target *t, struct error *err);
 int target_receive(struct target *t, struct error *err);

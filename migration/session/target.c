@@ -2,211 +2,350 @@
 /*
  * target.c - The side that a guest arrives at
  *
- * Listens in a thread of its own and walks through the stages with whoever
- * connects. Until the source was told that the machine is prepared, a failure throws
- * everything away, and the next source may try. After that it is in doubt whether
- * the source has committed: the machine is kept, and does not run until it has
- * heard so (invariant 5). After the commit a lost connection keeps all there is.
+ * The session thread waits until the listener has received the HELLO of a main
+ * connection, and then walks through the stages with that source. phase.c
+ * decides what a failure means: before PREPARED everything is discarded, and the
+ * next source may try; after it the machine is kept, and does not run before
+ * COMMIT (invariant 5); after COMMIT it runs with what has arrived.
  */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "migration/pages/huge.h"
-#include "mutant.h"
+#include "migration/pages/mutant.h"
 #include "stages.h"
 #include "target.h"
 #include "vmm/base/log.h"
 #include "vmm/memory/uffd.h"
 
-#define HELLO_MS	10000	/* for who connects to say who it is */
-#define ACCEPT_AGAIN_US	100000	/* out of descriptors, say */
+#define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
 
-void target_end_pager(struct target *t)
+static struct target *target_of(struct session *se)
 {
-	t->ending = true;
-	target_wake_pager(t);
-	if (t->pager_started)
-		pthread_join(t->pager, NULL);
-	t->pager_started = false;
-}
-
-void target_close_uffd(struct target *t)
-{
-	pthread_mutex_lock(&t->hook_lock);
-	if (t->uffd >= 0)
-		close(t->uffd);
-	t->uffd = -1;
-	pthread_mutex_unlock(&t->hook_lock);
+	return (struct target *)((char *)se - offsetof(struct target, se));
 }
 
 void target_drop_received(struct target *t)
 {
 	free(t->state);
 	free(t->poison);
-	free(t->zero);
-	t->state = t->poison = t->zero = NULL;
+	free(t->written);
+	t->state = t->poison = t->written = NULL;
 }
 
-static void walk(struct target *t, struct error *err)
+static void refuse(struct target *t)
 {
-	int rc = 0;
+	struct error why = progress_why(t->se.progress);
+	struct channel *main = &t->se.link.main;
 
-	for (const struct stage *st = stages; st->name && !rc; st++) {
-		job_stage(t->job, st->name);
-		if (t->stop && !t->committed)
-			rc = error_set(err, ECANCELED, "this side is ending");
-		else if (st->target)
-			rc = st->target(t, err);
+	if (channel_is_open(main)) {
+		channel_set_end(main, channel_now_ns() +
+				      GOODBYE_MS * 1000000ull);
+		channel_refuse(main, &why);
 	}
 }
 
-/*
- * Loading state may wait for a page that doesn't come any more. Until the
- * source was told that we are prepared, all of it is thrown away, so whoever
- * waits may go on with zeroes: that machine never runs.
- */
-static void let_loader_go(struct target *t)
+static void end_link(struct target *t)
 {
-	pthread_mutex_lock(&t->lock);
-	t->broken |= !t->prepared;
-	pthread_mutex_unlock(&t->lock);
-	pthread_mutex_lock(&t->hook_lock);
-	if (t->broken && t->uffd >= 0)
-		uffd_unregister(t->uffd, machine_ram(t->m)->base, machine_ram(t->m)->size);
-	pthread_mutex_unlock(&t->hook_lock);
+	link_shut(&t->se.link);
+	fault_end(&t->faults);
+	receive_end(&t->receive);
+	link_close(&t->se.link);
 }
 
-static void show_lost(struct target *t)
+/* Free what a session has left; the phase lets no thread use it any more */
+static void discard(struct target *t)
+{
+	end_link(t);
+	/* A thread that waits for a page gets a zero page when RAM is
+	 * unregistered, and no vCPU may run with it. The machine goes last: its
+	 * end waits for such threads
+	 */
+	if (t->m)
+		machine_halt(t->m);
+	page_store_close(&t->store);
+	if (t->adopted)
+		t->se.env->adopt(t->se.env->ctx, NULL);
+	t->adopted = false;
+	machine_free(t->m);
+	t->m = NULL;
+	target_drop_received(t);
+}
+
+/* COMMIT was received: from here on the guest is this machine's */
+static void run_guest(struct target *t)
+{
+	const struct session_env *env = t->se.env;
+
+	env->set_side(env->ctx, "destination");
+	t->adopted = true;
+	env->adopt(env->ctx, t->m);
+	t->se.progress->run = now_ns();
+	if (t->run_it && !machine_panicked(t->m))
+		machine_run(t->m, WHY_POSTCOPY, NULL);
+	else
+		machine_set_status(t->m, (struct run_status){
+			machine_panicked(t->m) ? RUN_GUEST_PANICKED
+					       : RUN_PAUSED, WHY_POSTCOPY });
+}
+
+/* The guest is an ordinary one now: nothing of the migration stays */
+static void close_all(struct target *t)
+{
+	end_link(t);
+	greeter_stop(t->greeter);
+}
+
+static void target_perform(struct session *se, unsigned actions)
+{
+	struct target *t = target_of(se);
+
+	/* Loading state may wait for a page that will not come. What it loads
+	 * then is zeroes, and the machine is discarded
+	 */
+	if (actions & PHASE_RELEASE)
+		page_store_abandon(&t->store);
+	if (actions & (PHASE_HANG_UP | PHASE_SHUT))
+		fault_cut(&t->faults);
+	if (actions & PHASE_HANG_UP)
+		link_hang_up(&se->link, GOODBYE_MS);
+	if (actions & PHASE_SHUT)
+		link_shut(&se->link);
+	if (actions & PHASE_REFUSE)
+		refuse(t);
+	if (actions & PHASE_DISCARD)
+		discard(t);
+	if (actions & PHASE_RUN)
+		run_guest(t);
+	if (actions & PHASE_CLOSE)
+		close_all(t);
+}
+
+static enum progress_status show_lost(struct target *t, unsigned phase)
 {
 	static const enum run_reason from[] = {
 		WHY_POSTCOPY, WHY_USER, WHY_UNPAUSED,
 	};
+	struct error why = progress_why(t->se.progress);
 
-	for (size_t i = 0; t->committed && i < ARRAY_SIZE(from); i++)
-		machine_set_reason(t->m, from[i], WHY_POSTCOPY_FAILED);
-	job_set(t->job, JOB_PAUSED, NULL);
-}
-
-static void shut_all(struct target *t)
-{
-	channel_shut(&t->main);
-	channel_shut(&t->demand);
-	for (unsigned i = 0; i < t->takers; i++)
-		channel_shut(&t->taker[i].c);
-}
-
-void target_fail(struct target *t, const struct error *why)
-{
-	bool first;
-
-	if (t->ending)
-		return;
-	pthread_mutex_lock(&t->lock);
-	first = t->prepared && !t->failed;
-	t->failed |= first;
-	if (first)
-		job_blame(t->job, why);
-	pthread_mutex_unlock(&t->lock);
-	let_loader_go(t);
-
-	shut_all(t);
-	if (!first)
-		return;
 	log_line("migration paused: %s; what has arrived is kept here",
-		 why->text);
-	show_lost(t);
+		 why.text);
+	for (size_t i = 0; phase == TARGET_LOST && i < ARRAY_SIZE(from); i++)
+		machine_set_reason(t->m, from[i], WHY_POSTCOPY_FAILED);
+	return PROGRESS_PAUSED;
 }
 
-/* Throw away what a failed attempt left, to be ready for the next one */
-static void start_over(struct target *t)
+static enum progress_status target_show(struct session *se, unsigned phase)
 {
-	target_end_pager(t);
-	target_end_takers(t);
-	pthread_mutex_lock(&t->lock);
-	channel_close(&t->main);
-	channel_close(&t->demand);
-	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
-		channel_close(&t->taker[i].c);
-	t->takers = 0;
-	pthread_mutex_unlock(&t->lock);
-	/* Whoever waits for a page gets a zero page now, and must not run with
-	 * it. The machine goes last, since its end waits for who waits
-	 */
-	if (t->m)
-		machine_halt(t->m);
-	target_close_uffd(t);		/* from here on nobody else looks at the machine */
-	machine_free(t->m);
-	t->m = NULL;
-	huge_free(t);
-	pages_fini(&t->pages);
-	target_drop_received(t);
-	t->inflight.n = 0;
-	t->prepared = t->broken = t->failed = t->ending = false;
-	error_clear(&t->lost);
+	struct target *t = target_of(se);
+	struct error why;
+
+	switch (phase) {
+	case TARGET_SETUP:
+		return PROGRESS_SETUP;
+	case TARGET_POSTCOPY:
+	case TARGET_WHOLE:
+		return PROGRESS_POSTCOPY;
+	case TARGET_COMPLETED:
+		log_line("the guest has arrived whole");
+		return PROGRESS_COMPLETED;
+	case TARGET_DOUBT:
+	case TARGET_LOST:
+		return show_lost(t, phase);
+	case TARGET_FAILING:
+		why = progress_why(se->progress);
+		log_line("incoming migration failed: %s; waiting for another",
+			 why.text);
+		return PROGRESS_FAILED;
+	case TARGET_LISTENING:
+	case TARGET_QUITTING:
+	case TARGET_ENDED:
+		return progress_get(se->progress);
+	default:
+		return PROGRESS_DEVICE;
+	}
 }
 
-/* Return: true if another source may try */
-static bool serve_one(struct target *t)
+static const struct session_ops target_ops = {
+	.step		= target_step,
+	.perform	= target_perform,
+	.show		= target_show,
+};
+
+static void target_demand_lost(void *ctx, const struct error *why)
+{
+	struct target *t = ctx;
+
+	session_event(&t->se, EVENT_DEMAND_LOST, why);
+}
+
+static void target_push_lost(void *ctx, const struct error *why)
+{
+	struct target *t = ctx;
+
+	session_event(&t->se, EVENT_PUSH_LOST, why);
+}
+
+static unsigned target_vcpu_of(void *ctx, pid_t tid)
+{
+	struct target *t = ctx;
+
+	for (unsigned i = 0; i < machine_config(t->m)->cpus; i++)
+		if (machine_vcpu_tid(t->m, i) == tid)
+			return i;
+	return PAGE_STATS_OTHER;
+}
+
+static bool target_vcpu_blocked(void *ctx, unsigned vcpu)
+{
+	struct target *t = ctx;
+
+	return machine_vcpu_blocking(t->m, vcpu);
+}
+
+int target_start_faults(struct target *t, struct error *err)
+{
+	const struct fault_session fs = {
+		.ctx = t, .vcpus = machine_config(t->m)->cpus, .vcpu_of = target_vcpu_of,
+		.vcpu_blocked = target_vcpu_blocked,
+		.lost = target_demand_lost,
+	};
+
+	t->faults.answer_ms = t->se.limits->answer_ms;
+	return fault_start(&t->faults, &t->store, &t->se.link.demand, &fs,
+			   err);
+}
+
+static int target_poisoned(void *ctx, uint64_t gpa, uint64_t size,
+			   bool delivered)
+{
+	struct target *t = ctx;
+	struct poison p = { .gpa = gpa, .size = size, .delivered = delivered };
+	struct memory_failure f = { .gpa = gpa, .size = size,
+				    .action = MF_NOTED };
+	int rc = poison_add(machine_poison(t->m), &p);
+
+	if (rc > 0 && !t->quiet)
+		machine_failure(t->m, &f);
+	return rc < 0 ? rc : 0;
+}
+
+static void target_crash(void *ctx)
+{
+	struct target *t = ctx;
+
+	machine_crash(t->m);
+}
+
+int target_inject(void *ctx, uint64_t offset, bool simulate,
+		  struct error *err)
+{
+	struct target *t = ctx;
+
+	return page_store_inject(&t->store, offset, simulate, err);
+}
+
+static void walk(struct target *t)
 {
 	struct error err = { 0 };
+	int rc = 0;
 
-	job_begin(t->job, false);
-	walk(t, &err);
-	if (!err.code) {
-		log_line("the guest has arrived whole");
-		shutdown(t->listener, SHUT_RDWR);
-		job_set(t->job, JOB_COMPLETED, NULL);
-		return false;
+	for (const struct stage *st = stages; st->name && !rc; st++) {
+		progress_stage(t->se.progress, st->name);
+		if (st->target)
+			rc = st->target(t, &err);
 	}
-	if (t->prepared) {
-		if (!t->committed)
-			error_prefix(&err, "hand-over in doubt");
-		target_fail(t, &err);
-		/* The pager may have said so before, and this thread
-		 * something else after it
-		 */
-		if (t->failed)
-			show_lost(t);
-		return false;
-	}
-	channel_refuse(&t->main, &err);
-	log_line("incoming migration failed: %s; waiting for another",
-		 err.text);
-	job_set(t->job, JOB_FAILED, &err);
-	start_over(t);
-	return true;
+	if (rc)
+		session_event(&t->se, phase_event_of(rc), &err);
+	session_event(&t->se, EVENT_LEFT, NULL);
+}
+
+static bool is_listening(unsigned phase)
+{
+	return phase == TARGET_LISTENING;
 }
 
 static void *target_main(void *arg)
 {
 	struct target *t = arg;
-	bool again = true;
+	struct session *se = &t->se;
 
-	while (again && !t->stop) {
-		struct error err = { 0 };
-		int rc = channel_accept(&t->main, t->listener, -1, -1,
-					HELLO_MS, &err);
-
-		if (rc == -ECANCELED || t->stop)
+	while (session_wait(se, is_listening) == TARGET_SETUP) {
+		walk(t);
+		/* Only a session that failed before PREPARED makes room */
+		if (session_event(se, EVENT_DISCARDED, NULL))
 			break;
-		if (rc) {
-			log_line("%s", err.text);
-			usleep(ACCEPT_AGAIN_US);
-		} else {
-			again = serve_one(t);
-		}
 	}
+	if (session_phase(se) == TARGET_QUITTING)
+		session_event(se, EVENT_LEFT, NULL);
 	return NULL;
 }
 
+static int refuse_busy(struct error *err)
+{
+	return error_set(err, EBUSY, "another migration is arriving here");
+}
+
+/* A main connection: it begins a session, if none is there */
+static int greet_main(struct target *t, const struct channel *c,
+		      const struct wire_hello *h, struct error *err)
+{
+	struct session *se = &t->se;
+
+	unsigned phase = session_phase(se);
+
+	/* A session that has failed, or is about to notice, makes room */
+	if (phase == TARGET_FAILING ||
+	    (phase != TARGET_LISTENING && !target_has_promised(phase) &&
+	     link_ended(&se->link)))
+		return -EAGAIN;
+	if (phase != TARGET_LISTENING)
+		return refuse_busy(err);
+	link_begin(&se->link);
+	if (link_put(&se->link, WIRE_MAIN, 0, c))
+		return refuse_busy(err);
+	memcpy(se->id, h->id, WIRE_ID);
+	se->link.pushes = h->push < WIRE_PUSH_MAX ? h->push : WIRE_PUSH_MAX;
+	progress_begin(se->progress, false);
+	progress_name(se->progress, se->id, &t->uri);
+	/* Fails only when the process ends: the link is closed then */
+	session_event(se, WIRE_MSG_HELLO, NULL);
+	return 0;
+}
+
+/* A further connection of the session that is being set up */
+static int greet_more(struct target *t, const struct channel *c,
+		      const struct wire_hello *h, struct error *err)
+{
+	struct session *se = &t->se;
+	unsigned i = 0, n = h->role == WIRE_PUSH ? se->link.pushes : 1;
+
+	if (session_phase(se) == TARGET_LISTENING)
+		return error_set(err, EBADMSG,
+			"the peer opened the wrong kind of connection");
+	if (session_phase(se) != TARGET_SETUP ||
+	    memcmp(h->id, se->id, WIRE_ID))
+		return refuse_busy(err);
+	while (i < n && link_has(&se->link, h->role, i))
+		i++;
+	if (i == n || link_put(&se->link, h->role, i, c))
+		return refuse_busy(err);
+	session_notify(se);
+	return 0;
+}
+
+/* The listener's thread: a connection has said HELLO */
+static int target_greeted(void *ctx, const struct channel *c,
+			  const struct wire_hello *h, struct error *err)
+{
+	return h->role == WIRE_MAIN ? greet_main(ctx, c, h, err)
+				    : greet_more(ctx, c, h, err);
+}
+
 /*
- * What the handshake says of this kernel. Who may not open a userfaultfd at all hears
- * of that when it's opened, with the cure.
+ * What WELCOME says of this kernel. A process that may not open a userfaultfd at
+ * all fails when it needs one, with the remedy.
  */
 static bool kernel_can_poison(void)
 {
@@ -216,72 +355,69 @@ static bool kernel_can_poison(void)
 	return false;
 }
 
-struct target *target_new(struct host *h, struct job *job,
-			  const struct uri *uri, struct error *err)
+static int target_start(struct target *t, struct error *err)
+{
+	int rc;
+
+	rc = pthread_create(&t->thread, NULL, target_main, t);
+	if (rc)
+		return error_set(err, rc,
+			"cannot start the incoming migration: %s",
+			strerrordesc_np(rc));
+	t->started = true;
+	pthread_setname_np(t->thread, "migration");
+	t->greeter = greeter_new(&t->uri, &t->se.limits->hello_ms,
+				 target_greeted, t, err);
+	return t->greeter ? 0 : -err->code;
+}
+
+struct target *target_new(const struct uri *uri, const struct session_env *env,
+			  const struct session_limits *limits,
+			  struct progress *progress, struct error *err)
 {
 	struct target *t = calloc(1, sizeof(*t));
-	int rc;
 
 	if (!t) {
 		error_set(err, ENOMEM, "out of memory for a migration");
 		return NULL;
 	}
-	t->host = h;
-	t->job = job;
+	session_init(&t->se, &target_ops, env, limits, progress);
 	t->uri = *uri;
-	t->main.fd = t->demand.fd = -1;
-	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
-		t->taker[i].c.fd = -1;
-	t->uffd = -1;
-	pthread_mutex_init(&t->lock, NULL);
-	pthread_mutex_init(&t->inflight.lock, NULL);
-	t->inflight.job = job;
-	pthread_mutex_init(&t->hook_lock, NULL);
 	t->can_poison = kernel_can_poison();
-	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	t->listener = channel_listen(uri, err);
-	rc = t->listener < 0 ? t->listener
-	     : pthread_create(&t->thread, NULL, target_main, t);
-	if (rc) {
-		error_set(err, rc < 0 ? -rc : rc,
-			  "cannot start the incoming migration");
-		target_free(t);
-		return NULL;
-	}
-	t->started = true;
-	pthread_setname_np(t->thread, "receiver");
-	return t;
+	page_store_init(&t->store, &progress->stats,
+			&(struct page_store_events){
+		.ctx = t, .poisoned = target_poisoned, .crash = target_crash,
+	}, t->can_poison);
+	receive_init(&t->receive, &t->store, target_push_lost, t);
+	if (!target_start(t, err))
+		return t;
+	target_free(t);
+	return NULL;
 }
 
-void target_disconnect(struct target *t)
+int target_pause(struct target *t, struct error *err)
 {
-	pthread_mutex_lock(&t->lock);
-	shut_all(t);
-	pthread_mutex_unlock(&t->lock);
+	struct error why = { 0 };
+
+	error_set(&why, ECANCELED, "migrate-pause has shut the connections");
+	if (!session_event(&t->se, EVENT_PAUSE, &why))
+		return 0;
+	return error_set(err, EINVAL,
+			 "only a migration in postcopy can be paused");
 }
 
 void target_free(struct target *t)
 {
 	if (!t)
 		return;
-	t->stop = t->ending = true;
-	if (t->listener >= 0)
-		shutdown(t->listener, SHUT_RDWR);
-	target_disconnect(t);
-	let_loader_go(t);
-	if (t->started) {
+	session_event(&t->se, EVENT_QUIT, NULL);
+	greeter_free(t->greeter);
+	if (t->started)
 		pthread_join(t->thread, NULL);
-		/* It may have handed its machine over in this moment */
-		host_set_machine(t->host, NULL);
-	}
-	start_over(t);
-	if (t->listener >= 0)
-		close(t->listener);
-	if (t->uri.kind == URI_UNIX && t->listener >= 0)
-		unlink(t->uri.path);
-	close(t->wake);
-	pthread_mutex_destroy(&t->lock);
-	pthread_mutex_destroy(&t->inflight.lock);
-	pthread_mutex_destroy(&t->hook_lock);
+	/* In the phases in which the session thread had ended before */
+	session_event(&t->se, EVENT_LEFT, NULL);
+	session_fini(&t->se);
+	receive_fini(&t->receive);
+	page_store_fini(&t->store);
 	free(t);
 }

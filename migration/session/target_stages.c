@@ -5,103 +5,50 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "migration/pages/huge.h"
 #include "stages.h"
 #include "target.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/description.h"
-#include "vmm/memory/uffd.h"
 
-#define HELLO_MS	10000
-#define SILENCE_MS	20000
-#define LAST_PAGES_MS	20000
+#define POISON_REPORTS_MAX	64	/* events for a list that arrives */
+#define MAIN_LOOK_MS	100	/* until the receive threads have ended */
+#define ATTACH_LOOK_NS	100000000	/* main may be lost meanwhile */
 
-static int say(struct target *t, enum wire_type type, const struct writer *w,
-	       struct error *err)
-{
-	struct wire_msg m = { .type = type,
-			      .length = w ? (uint32_t)w->len : 0 };
-
-	return channel_say(&t->main, &m, w ? w->data : NULL, err);
-}
-
-static int welcome(struct target *t, struct channel *c, enum wire_role role,
+static int welcome(struct target *t, enum wire_role role, unsigned i,
 		   struct error *err)
 {
+	struct link *l = &t->se.link;
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role, .page_size = WIRE_PAGE,
 		.features = t->can_poison ? WIRE_POISON : 0,
-		.push = role == WIRE_MAIN ? (uint16_t)t->takers : 0,
+		.push = role == WIRE_MAIN ? (uint16_t)l->pushes : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_WELCOME,
 			      .length = WIRE_HELLO };
 	uint8_t out[WIRE_HELLO];
 
-	memcpy(h.id, t->id, WIRE_ID);
+	memcpy(h.id, t->se.id, WIRE_ID);
 	wire_put_hello(out, &h);
-	return channel_say(c, &m, out, err);
-}
-
-static int hear_hello(struct channel *c, enum wire_role role,
-		      struct wire_hello *h, struct error *err)
-{
-	uint8_t *in = NULL;
-	int rc = channel_expect(c, WIRE_MSG_HELLO, &in, NULL, err);
-
-	if (!rc)
-		rc = wire_get_hello(in, h, err);
-	if (!rc && h->role != role)
-		rc = error_set(err, EBADMSG,
-			"the peer opened the wrong kind of connection");
-	if (!rc && h->page_size != WIRE_PAGE)
-		rc = error_set(err, ENOTSUP,
-			"the peer's pages have %u bytes, ours %u",
-			h->page_size, WIRE_PAGE);
-	free(in);
-	return rc;
+	return channel_say(link_channel(l, role, i), &m, out, err);
 }
 
 int target_hello(struct target *t, struct error *err)
 {
-	struct wire_hello h;
-	int rc = hear_hello(&t->main, WIRE_MAIN, &h, err);
+	struct channel *main = &t->se.link.main;
 
-	if (rc)
-		return rc;
-	memcpy(t->id, h.id, WIRE_ID);
-	job_name(t->job, t->id, &t->uri);
-	t->takers = h.push < WIRE_PUSH_MAX ? h.push : WIRE_PUSH_MAX;
-	return welcome(t, &t->main, WIRE_MAIN, err);
-}
-
-/* RAM is empty, and stays so until we place something (invariant 11) */
-static int register_ram(struct target *t, struct error *err)
-{
-	struct ram *ram = machine_ram(t->m);
-
-	t->uffd = uffd_open(t->can_poison, err);
-	if (t->uffd < 0)
-		return t->uffd;
-	if (madvise(ram->base, ram->size, MADV_NOHUGEPAGE) && errno != EINVAL)
-		return error_set(err, errno, "MADV_NOHUGEPAGE: %s",
-				 strerrordesc_np(errno));
-	if (pages_init(&t->pages, ram->size / WIRE_PAGE))
-		return error_set(err, ENOMEM, "out of memory for pages");
-	if (ram->unit > WIRE_PAGE && huge_new(t))
-		return error_set(err, ENOMEM, "out of memory for pages");
-	return uffd_register(t->uffd, ram->base, ram->size, UFFD_MISSING,
-			     err);
+	channel_set_silence(main, t->se.limits->hello_ms);
+	return welcome(t, WIRE_MAIN, 0, err);
 }
 
 static int build_machine(struct target *t, const uint8_t *fdt, uint32_t len,
 			 struct error *err)
 {
-	struct machine_observer obs = host_observer(t->host);
+	const struct session_env *env = t->se.env;
 	struct machine_config *cfg = calloc(1, sizeof(*cfg));
 	int rc;
 
@@ -110,10 +57,10 @@ static int build_machine(struct target *t, const uint8_t *fdt, uint32_t len,
 	rc = description_parse(fdt, len, cfg, err);
 	if (!rc)
 		rc = machine_config_check(cfg, err);
-	if (t->host->ram >= 0)
-		cfg->backing = (enum ram_backing)t->host->ram;
+	if (env->backing >= 0)
+		cfg->backing = (enum ram_backing)env->backing;
 	if (!rc) {
-		t->m = machine_new(cfg, &obs, err);
+		t->m = machine_new(cfg, &env->observer, err);
 		rc = t->m ? 0 : -err->code;
 	}
 	free(cfg);
@@ -124,153 +71,214 @@ int target_build(struct target *t, struct error *err)
 {
 	uint8_t *fdt = NULL;
 	uint32_t len;
-	int rc = channel_expect(&t->main, WIRE_MSG_DESCRIPTION, &fdt, &len,
-				err);
+	int rc = session_expect(&t->se, WIRE_MSG_DESCRIPTION, &fdt, &len, err);
 
 	if (!rc)
 		rc = build_machine(t, fdt, len, err);
 	free(fdt);
 	if (!rc) {
-		job_machine(t->job, t->m);
-		rc = register_ram(t, err);
+		progress_machine(t->se.progress, machine_ram(t->m)->size,
+				 machine_ram(t->m)->page_size, machine_config(t->m)->cpus);
+		/* Empty, until something is placed (invariant 11) */
+		t->store.accepted = false;
+		rc = page_store_open(&t->store, machine_ram(t->m), err);
 	}
-	return rc ? rc : say(t, WIRE_MSG_BUILT, NULL, err);
+	return rc ? rc : session_say(&t->se, WIRE_MSG_BUILT, NULL, err);
 }
 
-static int start_pager(struct target *t, struct error *err)
+/* Wait until the source has opened a connection, and answer its HELLO */
+static int await_channel(struct target *t, enum wire_role role, unsigned i,
+			 struct error *err)
 {
-	int rc = pthread_create(&t->pager, NULL, target_pager_main, t);
+	struct link *l = &t->se.link;
+	const uint64_t end = now_ns() + t->se.limits->hello_ms * 1000000ull;
+	int rc = 0;
 
-	if (rc)
-		return error_set(err, rc, "cannot start the pager: %s",
-				 strerrordesc_np(rc));
-	pthread_setname_np(t->pager, "pager");
-	t->pager_started = true;
-	return 0;
-}
+	pthread_mutex_lock(&t->se.lock);
+	while (!link_has(l, role, i) && !rc) {
+		struct timespec slice;
 
-/* Is this the connection that our source opens now? If not, tell it so */
-static bool is_ours(struct target *t, struct channel *c, enum wire_role role)
-{
-	struct error err = { 0 };
-	struct wire_hello h;
-	int rc = hear_hello(c, role, &h, &err);
-
-	if (!rc && !memcmp(h.id, t->id, WIRE_ID))
-		return true;
-	error_clear(&err);
-	error_set(&err, EBUSY, "another migration is arriving here");
-	channel_refuse(c, &err);
-	channel_close(c);
-	return false;
-}
-
-/* Others may knock meanwhile: they are sent away, and the wait goes on */
-static int accept_next(struct target *t, struct channel *next,
-		       enum wire_role role, struct error *err)
-{
-	uint64_t end = now_ns() + HELLO_MS * 1000000ull, now;
-	int rc;
-
-	while ((now = now_ns()) < end) {
-		struct channel c;
-
-		rc = channel_accept(&c, t->listener, t->main.fd,
-				    (int)((end - now) / 1000000) + 1,
-				    HELLO_MS, err);
+		if (t->se.phase != TARGET_SETUP)
+			rc = error_set(err, ECANCELED, "this side is ending");
+		else if (link_ended(l))
+			rc = error_set(err, EPIPE,
+				"the other side closed the connection");
+		else if (now_ns() >= end)
+			rc = error_set(err, ETIMEDOUT,
+				"the source did not connect in time: no %s connection",
+				role == WIRE_PUSH ? "push" : "demand");
 		if (rc)
-			return rc;
-		if (!is_ours(t, &c, role))
-			continue;
-		pthread_mutex_lock(&t->lock);
-		*next = c;
-		pthread_mutex_unlock(&t->lock);
-		return welcome(t, next, role, err);
+			break;
+		clock_gettime(CLOCK_REALTIME, &slice);
+		slice.tv_nsec += ATTACH_LOOK_NS;
+		slice.tv_sec += slice.tv_nsec / 1000000000;
+		slice.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&t->se.changed, &t->se.lock, &slice);
 	}
-	return error_set(err, ETIMEDOUT,
-			 "the source opened no %s connection in time",
-			 role == WIRE_PUSH ? "push" : "demand");
+	pthread_mutex_unlock(&t->se.lock);
+	return rc ? rc : welcome(t, role, i, err);
 }
 
-/* The pager must be there before any state is loaded: loading may fault */
+/*
+ * The fault thread must run before any state is loaded: loading may fault. Here
+ * and not later, like the receive threads: what can fail fails early.
+ */
 int target_attach(struct target *t, struct error *err)
 {
-	int rc = accept_next(t, &t->demand, WIRE_DEMAND, err);
+	struct link *l = &t->se.link;
+	unsigned silence = t->se.limits->silence_ms;
+	int rc = await_channel(t, WIRE_DEMAND, 0, err);
 
-	for (unsigned i = 0; i < t->takers && !rc; i++) {
-		rc = accept_next(t, &t->taker[i].c, WIRE_PUSH, err);
+	for (unsigned i = 0; i < l->pushes && !rc; i++) {
+		rc = await_channel(t, WIRE_PUSH, i, err);
 		if (!rc)
-			channel_deadline(&t->taker[i].c, SILENCE_MS);
+			channel_set_silence(&l->push[i], silence);
 	}
-	channel_deadline(&t->main, SILENCE_MS);
-	return rc ? rc : start_pager(t, err);
+	if (rc)
+		return rc;
+	channel_set_silence(&l->main, silence);
+	channel_set_silence(&l->demand, silence);
+	t->receive.n = l->pushes;
+	for (unsigned i = 0; i < l->pushes; i++)
+		t->receive.receiver[i].c = &l->push[i];
+	rc = target_start_faults(t, err);
+	return rc ? rc : receive_prepare(&t->receive, err);
+}
+
+/* extent_fn - A range of pages from a list; all of it is RAM */
+typedef void extent_fn(struct page_store *s, size_t page, size_t n);
+
+/*
+ * Ranges must ascend and must not overlap, so that the work is bounded by the
+ * size of RAM; the phase is looked at, so that it ends when the process does.
+ */
+static int walk_extents(struct target *t, const uint8_t *data, uint32_t len,
+			const char *what, extent_fn *fn, struct error *err)
+{
+	struct reader r = { .data = data, .len = len };
+	uint64_t pages = t->store.table.n, next = 0;
+	uint32_t n = get_u32(&r);
+
+	for (uint32_t i = 0; i < n && !r.failed; i++) {
+		uint64_t at = get_u64(&r), bytes = get_u64(&r);
+		uint64_t page = at / WIRE_PAGE, count = bytes / WIRE_PAGE;
+
+		if (at % WIRE_PAGE || bytes % WIRE_PAGE || !count ||
+		    page > pages || count > pages - page)
+			return error_set(err, EBADMSG,
+				"%s: entry %u is not whole pages of RAM",
+				what, i);
+		if (page < next)
+			return error_set(err, EBADMSG,
+				"%s: entry %u does not ascend", what, i);
+		if (!target_is_linked(session_phase(&t->se)))
+			return error_set(err, ECANCELED,
+					 "this side is ending");
+		next = page + count;
+		fn(&t->store, page, count);
+	}
+	return reader_done(&r) ? 0 : error_set(err, EBADMSG,
+					       "%s: wrong length", what);
+}
+
+/*
+ * The guest still runs on the source. All that takes long, or may fail for lack
+ * of memory, is done when READY is sent.
+ */
+int target_zero_list(struct target *t, struct error *err)
+{
+	uint8_t *list = NULL;
+	uint32_t len;
+	int rc = session_expect(&t->se, WIRE_MSG_ZERO_LIST, &list, &len, err);
+
+	if (!rc)
+		rc = walk_extents(t, list, len, "zero list",
+				  page_store_set_zero, err);
+	free(list);
+	return rc ? rc : session_say(&t->se, WIRE_MSG_READY, NULL, err);
 }
 
 int target_state(struct target *t, struct error *err)
 {
-	job_set(t->job, JOB_DEVICE, NULL);
-	return channel_expect(&t->main, WIRE_MSG_STATE, &t->state,
+	return session_expect(&t->se, WIRE_MSG_STATE, &t->state,
 			      &t->state_len, err);
+}
+
+int target_written_list(struct target *t, struct error *err)
+{
+	return session_expect(&t->se, WIRE_MSG_WRITTEN_LIST, &t->written,
+			      &t->written_len, err);
 }
 
 int target_poison_list(struct target *t, struct error *err)
 {
-	return channel_expect(&t->main, WIRE_MSG_POISON_LIST, &t->poison,
+	return session_expect(&t->se, WIRE_MSG_POISON_LIST, &t->poison,
 			      &t->poison_len, err);
 }
 
-int target_zero_list(struct target *t, struct error *err)
+/* Entries that follow each other, and are alike, are one run */
+static int next_run(const struct poison *p, int n, struct poison *run)
 {
-	return channel_expect(&t->main, WIRE_MSG_ZERO_LIST, &t->zero,
-			      &t->zero_len, err);
+	int i = 1;
+
+	for (*run = p[0]; i < n && p[i].gpa == run->gpa + run->size &&
+	     p[i].delivered == run->delivered; i++)
+		run->size += p[i].size;
+	return i;
+}
+
+/* One log line and one event for each run, up to a limit, then only a count */
+static int load_poison_runs(struct target *t, const struct poison *p, int n,
+			    struct error *err)
+{
+	unsigned runs = 0;
+	int rc = 0;
+
+	for (int i = 0; i < n && !rc; runs++) {
+		struct poison run;
+
+		i += next_run(p + i, n - i, &run);
+		t->quiet = runs >= POISON_REPORTS_MAX;
+		if (run.gpa % WIRE_PAGE || run.size % WIRE_PAGE)
+			rc = error_set(err, EBADMSG,
+				"poison list: 0x%llx is not whole pages",
+				(unsigned long long)run.gpa);
+		else if (!target_is_linked(session_phase(&t->se)))
+			rc = error_set(err, ECANCELED, "this side is ending");
+		else
+			rc = page_store_poison(&t->store, run.gpa,
+					       run.size / WIRE_PAGE,
+					       run.delivered, err);
+	}
+	t->quiet = false;
+	if (runs > POISON_REPORTS_MAX)
+		log_line("the guest arrives with %u more ranges of lost memory: query-status lists them",
+			 runs - POISON_REPORTS_MAX);
+	return rc;
 }
 
 static int load_poison(struct target *t, struct error *err)
 {
 	struct reader r = { .data = t->poison, .len = t->poison_len };
 	struct poison *p;
-	int n = poison_parse(&r, &p, err), rc = 0;
+	int n = poison_parse(&r, &p, err), rc;
 
 	if (n < 0)
 		return n;
-	for (int i = 0; i < n && !rc; i++) {
-		if (p[i].gpa % WIRE_PAGE || p[i].size % WIRE_PAGE)
-			rc = error_set(err, EBADMSG,
-				"poison list: 0x%llx is not whole pages",
-				(unsigned long long)p[i].gpa);
-		else
-			rc = target_poison(t, p[i].gpa, p[i].size / WIRE_PAGE,
-					   p[i].delivered, err);
-	}
+	rc = load_poison_runs(t, p, n, err);
 	if (!rc && !reader_done(&r))
 		rc = error_set(err, EBADMSG, "poison list: wrong length");
 	free(p);
 	return rc;
 }
 
-static int load_zeroes(struct target *t, struct error *err)
+static int load_written(struct target *t, struct error *err)
 {
-	struct reader r = { .data = t->zero, .len = t->zero_len };
-	uint32_t n = get_u32(&r);
-	uint64_t pages = t->pages.n;
+	int rc = walk_extents(t, t->written, t->written_len, "written list",
+			      page_store_set_missing, err);
 
-	for (uint32_t i = 0; i < n && !r.failed; i++) {
-		uint64_t at = get_u64(&r), len = get_u64(&r);
-
-		if (at % WIRE_PAGE || len % WIRE_PAGE ||
-		    at / WIRE_PAGE > pages ||
-		    len / WIRE_PAGE > pages - at / WIRE_PAGE)
-			return error_set(err, EBADMSG,
-				"zero list: entry %u is not whole pages of RAM",
-				i);
-		t->job->pages[PAGE_KIND_ZERO] +=
-			pages_set_zero(&t->pages, at / WIRE_PAGE,
-				       len / WIRE_PAGE);
-	}
-	if (!reader_done(&r))
-		return error_set(err, EBADMSG, "zero list: wrong length");
-	/* What is lost in the midst of zeroes was learned before */
-	return huge_settle(t, err);
+	/* Huge pages that are zeroes as a whole, or with lost parts */
+	return rc ? rc : page_store_settle(&t->store, err);
 }
 
 static int load_state(struct target *t, struct error *err)
@@ -284,14 +292,14 @@ static int load_state(struct target *t, struct error *err)
 /* What comes before PREPARE are the pages that the guest needs first */
 static int hear_prepare(struct target *t, struct error *err)
 {
-	uint8_t *data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
+	uint8_t *data = receive_buffer();
 	struct wire_msg m;
 	int rc;
 
 	if (!data)
 		return error_set(err, ENOMEM, "out of memory for pages");
 	for (;;) {
-		rc = channel_hear(&t->main, &m, err);
+		rc = session_hear(&t->se, &m, "PREPARE", err);
 		if (rc || m.type == WIRE_MSG_PREPARE)
 			break;
 		if (m.type != WIRE_MSG_PAGES && m.type != WIRE_MSG_ZERO &&
@@ -301,9 +309,10 @@ static int hear_prepare(struct target *t, struct error *err)
 				wire_name(m.type));
 			break;
 		}
-		rc = channel_recv(&t->main, data, m.length, err);
+		rc = channel_recv(&t->se.link.main, data, m.length, err);
 		if (!rc)
-			rc = target_message(t, &m, data, PAGE_PUSH, err);
+			rc = page_store_message(&t->store, &m, data, false,
+						err);
 		if (rc)
 			break;
 	}
@@ -311,30 +320,25 @@ static int hear_prepare(struct target *t, struct error *err)
 	return rc;
 }
 
-/* From here on the machine is kept, whatever happens to the connection */
+/* From here on the machine is kept, whatever happens to the link */
 static int promise(struct target *t, struct error *err)
 {
-	int rc = 0;
-
-	pthread_mutex_lock(&t->lock);
-	if (t->broken)
-		rc = error_set(err, EPIPE,
+	if (session_event(&t->se, EVENT_LOADED, NULL))
+		return error_set(err, EPIPE,
 			"the connection was lost while the state was loaded");
-	else
-		t->prepared = true;
-	pthread_mutex_unlock(&t->lock);
-	return rc;
+	t->store.accepted = true;
+	return 0;
 }
 
 /* All was read: now it is loaded (invariant 6) */
 int target_prepare(struct target *t, struct error *err)
 {
-	struct ram_hook p = { .ctx = t, .poison = target_pager_hook,
+	struct ram_hook p = { .ctx = t, .poison = target_inject,
 			   .missing = true };
 	int rc = load_poison(t, err);
 
 	if (!rc)
-		rc = load_zeroes(t, err);
+		rc = load_written(t, err);
 	if (!rc)
 		rc = hear_prepare(t, err);
 	if (!rc)
@@ -345,71 +349,81 @@ int target_prepare(struct target *t, struct error *err)
 	if (rc)
 		return rc;
 	machine_set_ram_hook(t->m, &p);
-	return say(t, WIRE_MSG_PREPARED, NULL, err);
+	return session_say(&t->se, WIRE_MSG_PREPARED, NULL, err);
 }
 
+/* The vCPUs run as soon as the header of COMMIT was received: PHASE_RUN */
 int target_commit(struct target *t, struct error *err)
 {
-	int rc = channel_expect(&t->main, WIRE_MSG_COMMIT, NULL, NULL, err);
+	int rc = session_expect(&t->se, WIRE_MSG_COMMIT, NULL, NULL, err);
 
-	/* A source that says no has not committed: there is no doubt */
-	if (rc == -ECONNREFUSED)
-		t->prepared = false;
-	if (rc)
-		return rc;
-	pthread_mutex_lock(&t->lock);
-	t->committed = true;
-	pthread_mutex_unlock(&t->lock);
-	t->host->side = "destination";
-	host_set_machine(t->host, t->m);
-	t->job->run = now_ns();
-	job_set(t->job, JOB_POSTCOPY, NULL);
-	if (t->run_it && !machine_panicked(t->m))
-		machine_run(t->m, WHY_POSTCOPY, NULL);
-	else
-		machine_set_status(t->m, (struct run_status){
-			machine_panicked(t->m) ? RUN_GUEST_PANICKED
-					       : RUN_PAUSED, WHY_POSTCOPY });
-	rc = say(t, WIRE_MSG_RUNNING, NULL, err);
-	return !rc && t->lost.code ? error_set(err, t->lost.code, "%s",
-					       t->lost.text) : rc;
+	if (!rc)
+		rc = session_say(&t->se, WIRE_MSG_RUNNING, NULL, err);
+	/* Another connection was lost before COMMIT came (PREPARED_CUT) */
+	if (!rc && session_phase(&t->se) != TARGET_POSTCOPY)
+		rc = error_set(err, EPIPE, "a connection was lost");
+	return rc;
 }
 
-/* The source has sent all; some may still be on the other connection */
+/*
+ * Main is silent until DONE. The receive threads notice a dead source; when
+ * they have ended, DONE is due.
+ */
+static void await_done(struct target *t)
+{
+	struct channel *main = &t->se.link.main;
+	bool due = false;
+
+	while (!due && session_phase(&t->se) == TARGET_POSTCOPY) {
+		struct pollfd p = { .fd = channel_poll_fd(main),
+				    .events = POLLIN };
+
+		due = !t->receive.running;
+		if (poll(&p, 1, channel_poll_ms(main, MAIN_LOOK_MS)) > 0 ||
+		    channel_pending(main))
+			return;
+	}
+}
+
+int target_receive(struct target *t, struct error *err)
+{
+	int rc;
+
+	receive_start(&t->receive);
+	await_done(t);
+	rc = session_expect(&t->se, WIRE_MSG_DONE, NULL, NULL, err);
+	if (rc)
+		return rc;
+	return receive_end(&t->receive) ? 0
+		: error_set(err, EPIPE, "a push connection was lost");
+}
+
+/* The source has sent all; some may still be on the demand connection */
 static int wait_last_pages(struct target *t, struct error *err)
 {
-	const uint64_t end = now_ns() + LAST_PAGES_MS * 1000000ull;
+	const uint64_t end = now_ns() +
+			     t->se.limits->last_pages_ms * 1000000ull;
 
-	while (t->pages.missing) {
-		if (now_ns() > end || t->failed || t->ending)
+	while (t->store.table.missing) {
+		if (now_ns() > end ||
+		    session_phase(&t->se) != TARGET_POSTCOPY)
 			return error_set(err, EPROTO,
 				"the source has finished, but %zu pages are missing",
-				(size_t)t->pages.missing);
+				(size_t)t->store.table.missing);
 		usleep(1000);
 	}
-	return 0;
+	return session_event(&t->se, EVENT_WHOLE, NULL)
+		? error_set(err, EPIPE, "a connection was lost") : 0;
 }
 
 /*
  * Every page is there, or known to be zeroes. Those need no page of their
- * own: unregistered memory that was never written reads as zeroes. Poison
- * stays (tests/kernel/poison-survives.c).
+ * own: unregistered memory that was never written reads as zeroes.
  */
-static void let_go(struct target *t)
+static void unregister_ram(struct target *t)
 {
-	struct ram *ram = machine_ram(t->m);
-	int rc;
-
-	target_end_pager(t);
-	pthread_mutex_lock(&t->hook_lock);
-	rc = uffd_unregister(t->uffd, ram->base, ram->size);
-	/* Closing does the same, and can't fail */
-	if (rc)
-		log_line("UFFDIO_UNREGISTER: %s", strerrordesc_np(-rc));
-	close(t->uffd);
-	t->uffd = -1;
-	huge_free(t);
-	pthread_mutex_unlock(&t->hook_lock);
+	fault_end(&t->faults);
+	page_store_close(&t->store);
 	machine_set_reason(t->m, WHY_POSTCOPY, WHY_MIGRATED);
 	/* Last: from here on it may be dumped; and a reset that has waited for
 	 * it drops RAM, and loads a kernel
@@ -424,10 +438,10 @@ int target_finish(struct target *t, struct error *err)
 
 	if (rc)
 		return rc;
-	let_go(t);
-	job_put_latency(t->job, &w);
-	/* The guest is whole: a source that can't be told doesn't change it */
-	if (w.failed || say(t, WIRE_MSG_COMPLETE, &w, NULL))
+	unregister_ram(t);
+	progress_put_latency(t->se.progress, &w);
+	/* The guest is whole: whether the source knows does not change it */
+	if (session_say(&t->se, WIRE_MSG_COMPLETE, &w, NULL))
 		log_line("the source could not be told that all pages arrived");
 	writer_free(&w);
 	return 0;

@@ -37,6 +37,8 @@ static const struct {
 	[WIRE_MSG_COMPLETE]	= { "COMPLETE", 4, 64u << 10, false },
 	[WIRE_MSG_BOOT]		= { "BOOT", WIRE_BOOT, WIRE_BOOT, false },
 	[WIRE_MSG_IMAGE]	= { "IMAGE", 1, WIRE_IMAGE_MAX, false },
+	[WIRE_MSG_READY]	= { "READY", 0, 0, false },
+	[WIRE_MSG_WRITTEN_LIST]	= { "WRITTEN_LIST", 4, WIRE_LIST_MAX, false },
 };
 
 static void put_le(uint8_t *to, uint64_t v, unsigned size)

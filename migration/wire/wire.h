@@ -22,7 +22,7 @@
 
 #include "vmm/base/error.h"
 
-#define WIRE_VERSION		2
+#define WIRE_VERSION		3
 #define WIRE_HEADER		32
 #define WIRE_ID			16
 #define WIRE_HELLO		44
@@ -58,13 +58,15 @@ enum wire_type {
 	WIRE_MSG_COMPLETE,	/* every page is in place; statistics */
 	WIRE_MSG_BOOT,		/* sizes of kernel and initrd, 64 bits each */
 	WIRE_MSG_IMAGE,		/* bytes of them, in this order */
+	WIRE_MSG_READY,		/* the guest may be held: nothing else to do */
+	WIRE_MSG_WRITTEN_LIST,	/* ZERO_LIST's pages that were written since */
 	WIRE_MSG_TYPES
 };
 
 enum wire_role { WIRE_MAIN, WIRE_DEMAND, WIRE_PUSH, WIRE_ROLES };
 
-/* Push connections beside main that a destination takes at most */
-#define WIRE_PUSH_MAX		7
+/* Push connections that a destination takes at most */
+#define WIRE_PUSH_MAX		8
 
 /**
  * struct wire_msg - A message's header

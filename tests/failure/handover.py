@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The connection fails at each message: one side runs the guest, never two.
 
-Before COMMIT the guest is at home again; from then on neither side may bring
-it back, and what there is is kept.
+Before COMMIT the guest runs on the source again; from then on neither side may
+bring it back, and what there is is kept. The guest prints a report every 30 ms,
+unasked: a vCPU that runs where it must not is heard.
 """
+
+import time
 
 import wire
 from ferry import check, equal
@@ -12,13 +15,16 @@ from relay import SOURCE, TARGET, Relay
 
 SANITIZERS = {"address", "thread"}
 
-BUSY = "work=verify mib=16 seed=5"
+TALKS = "interval_ms=30"
+BUSY = "work=verify mib=16 seed=5 " + TALKS
 
 BEFORE = {
     "HELLO": (SOURCE, wire.HELLO), "WELCOME": (TARGET, wire.WELCOME),
     "DESCRIPTION": (SOURCE, wire.DESCRIPTION), "BUILT": (TARGET, wire.BUILT),
-    "STATE": (SOURCE, wire.STATE), "POISON_LIST": (SOURCE, wire.POISON_LIST),
-    "ZERO_LIST": (SOURCE, wire.ZERO_LIST), "PREPARE": (SOURCE, wire.PREPARE),
+    "ZERO_LIST": (SOURCE, wire.ZERO_LIST), "READY": (TARGET, wire.READY),
+    "STATE": (SOURCE, wire.STATE), "WRITTEN_LIST": (SOURCE, wire.WRITTEN_LIST),
+    "POISON_LIST": (SOURCE, wire.POISON_LIST),
+    "PREPARE": (SOURCE, wire.PREPARE),
     "PREPARED": (TARGET, wire.PREPARED),
 }
 
@@ -27,6 +33,11 @@ def start(world, **kw):
     a = world.run(BUSY, cpus=2, **kw).ready()
     b = world.receive()
     return a, b, Relay(world, b)
+
+
+def never_ran(vmm):
+    """No vCPU of a machine has entered its guest, which would have talked."""
+    equal([x.text for x in vmm.out.lines], [], f"lines of {vmm.name}'s guest")
 
 
 def works(vmm):
@@ -43,6 +54,7 @@ def test_cut_before(world, at):
     a.wait_migration("failed")
     a.wait_state("running")
     a.full_pass()
+    never_ran(b)
     if at == "PREPARED":        # it can't know whether the source went on
         paused(b, "destination")
         check(not b.status()["running"], "both run")
@@ -54,6 +66,31 @@ def test_cut_before(world, at):
 
 
 test_cut_before.cases = {"at": BEFORE}
+
+
+HELD = {**{k: v for k, v in BEFORE.items() if k != "HELLO"},
+        "COMMIT": (SOURCE, wire.COMMIT)}
+
+
+def test_never_before_commit(world, at):
+    """The destination's vCPUs don't enter the guest before COMMIT has arrived,
+    however long that takes; then they do."""
+    a, b, relay = start(world)
+    a.qmp.execute("migrate-set-parameters", **{"downtime-limit": 60000})
+    relay.stop_at = HELD[at]
+    a.start_migration(relay.uri)
+    relay.wait(HELD[at][1])
+    time.sleep(0.4)
+    never_ran(b)
+    check(not b.status()["running"], "the destination says that it runs")
+    relay.release()
+    a.wait_migration("completed")
+    b.wait_line("report")
+    silent(a)
+    works(b)
+
+
+test_never_before_commit.cases = {"at": HELD}
 
 
 def test_killed_before(world, at):
@@ -105,12 +142,14 @@ def test_cut_at_commit(world):
     check(not b.status()["running"], "the destination runs")
     lost_source(a)
     silent(b)
+    never_ran(b)
     quits(a, b)
 
 
 def test_demand_cut_at_commit(world):
-    """The other connection fails first: it is no less in doubt."""
+    """The demand connection fails, and main says nothing: it is in doubt."""
     a, b, relay = start(world)
+    a.qmp.execute("migrate-set-parameters", **{"ferry-silence-timeout": 1500})
     relay.stop_at = (SOURCE, wire.COMMIT)
     a.start_migration(relay.uri)
     relay.wait(wire.COMMIT)
@@ -121,7 +160,31 @@ def test_demand_cut_at_commit(world):
     check("in doubt" in paused(b, "destination")["error-desc"], "no doubt")
     check(not b.status()["running"], "the destination runs")
     lost_source(a)
+    never_ran(b)
     quits(a, b)
+
+
+def test_push_cut_at_commit(world, at):
+    """A push connection is lost between COMMIT and RUNNING: main works, so the
+    hand-over is no less certain. What that connection carried is missing."""
+    a, b, relay = start(world)
+    relay.stop_at = PUSH_CUT[at]
+    a.start_migration(relay.uri)
+    relay.wait(PUSH_CUT[at][1])
+    relay.cut(wire.PUSH)
+    time.sleep(0.2)
+    relay.release()
+    for vmm, side in (a, "source"), (b, "destination"):
+        m = paused(vmm, side)
+        check("in doubt" not in m["error-desc"], m["error-desc"])
+    equal(b.status()["libvirt"]["reason"],
+          "VIR_DOMAIN_RUNNING_POSTCOPY_FAILED", "libvirt's reason")
+    lost_source(a)
+    quits(a, b)
+
+
+PUSH_CUT = {"COMMIT": (SOURCE, wire.COMMIT), "RUNNING": (TARGET, wire.RUNNING)}
+test_push_cut_at_commit.cases = {"at": PUSH_CUT}
 
 
 def test_push_cut_before_commit(world):
@@ -134,6 +197,7 @@ def test_push_cut_before_commit(world):
     relay.release()
     m = a.wait_migration("failed")
     check("before the hand-over" in m["error-desc"], m["error-desc"])
+    never_ran(b)
     works(a)
     b.said("incoming migration failed")
     a.migrate(b)

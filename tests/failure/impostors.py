@@ -2,10 +2,12 @@
 """A source that is no good: the destination refuses, and waits for another."""
 
 import struct
+import threading
+import time
 
 import fdt
 import wire
-from ferry import MIB, PAGE, check, equal, page
+from ferry import MIB, PAGE, Failed, check, equal, page
 from wire import FakeSource, FakeTarget, Message
 
 SANITIZERS = {"address"}
@@ -30,7 +32,7 @@ class Stage:
             self.a.wait_migration("failed")
         return heard
 
-    def refused(self, speak, *words):
+    def refused(self, speak, *words, log="incoming migration failed"):
         """Whoever speaks so is refused with a reason that has the words."""
         with FakeSource(self.b.uri) as fake:
             try:
@@ -38,7 +40,7 @@ class Stage:
             except wire.Closed:
                 pass
             fake.main.refusal()
-        text = self.b.said("incoming migration failed")
+        text = self.b.said(log)
         for word in words:
             check(word in text, f"'{word}' is not in: {text}")
 
@@ -92,9 +94,10 @@ FIRST = {
 
 
 def test_first_message(world, what):
-    """It doesn't even say hello as it should."""
+    """A connection that says no HELLO is refused, and is no migration."""
     stage = Stage(world, heard=False)
-    stage.refused(*FIRST[what])
+    stage.refused(*FIRST[what], log="connection refused")
+    equal(stage.b.migration()["status"], "none", "status of the destination")
     stage.still_good()
 
 
@@ -253,9 +256,6 @@ def images(*messages):
     def speak(fake, heard):
         fake.boot = lambda _: [fake.main.say(m) for m in messages]
         fake.attach(heard[wire.DESCRIPTION])
-        fake.main.say(Message(wire.STATE, heard[wire.STATE]))
-        fake.main.say(Message(wire.POISON_LIST, heard[wire.POISON_LIST]))
-        fake.main.expect(wire.PREPARED)
     return speak
 
 
@@ -266,12 +266,15 @@ def boot(*sizes):
 def load(change, push=0):
     """All that was heard from the real source, with changes."""
     def speak(fake, heard):
-        fake.attach(heard[wire.DESCRIPTION], push=push)
         said = {k: Message(k, heard[k]) for k in
-                (wire.STATE, wire.POISON_LIST, wire.ZERO_LIST)}
+                (wire.ZERO_LIST, wire.STATE, wire.WRITTEN_LIST,
+                 wire.POISON_LIST)}
         said.update(enumerate(heard[wire.PAGES], 100))
         said[wire.PREPARE] = Message(wire.PREPARE)
-        for m in change(said).values():
+        said = change(said)
+        fake.attach(heard[wire.DESCRIPTION], push=push,
+                    zero=said.pop(wire.ZERO_LIST))
+        for m in said.values():
             fake.main.say(m)
         fake.main.expect(wire.PREPARED)
     return speak
@@ -294,10 +297,14 @@ def poison(*entries, n=None):
     return body(wire.POISON_LIST, lambda _: data)
 
 
-def zero(*entries, n=None):
+def zero(*entries, n=None, kind=wire.ZERO_LIST):
     data = struct.pack("<I", len(entries) if n is None else n)
     data += b"".join(struct.pack("<QQ", *e) for e in entries)
-    return body(wire.ZERO_LIST, lambda _: data)
+    return body(kind, lambda _: data)
+
+
+def written(*entries, n=None):
+    return zero(*entries, n=n, kind=wire.WRITTEN_LIST)
 
 
 def early(message):
@@ -314,12 +321,12 @@ STATES = {
     "other id": (attach(ident=b"f" * 16), "did not connect"),
     "main twice": (attach(role=wire.MAIN), "did not connect"),
     "push for demand": (attach(role=wire.PUSH), "did not connect"),
-    "no images": (images(), "STATE", "BOOT"),
+    "no images": (images(), "ZERO_LIST", "BOOT"),
     "three images": (images(boot(1, 2, 3)), "BOOT"),
     "huge kernel": (images(boot(1 << 40, 0)), "kernel", "too large"),
     "huge initrd": (images(boot(0, (512 << 20) + 1)), "initrd", "too large"),
     "kernel cut off": (images(boot(9, 0), Message(wire.IMAGE, b"12345678")),
-                       "STATE", "lacks 1"),
+                       "ZERO_LIST", "lacks 1"),
     "long kernel": (images(boot(9, 0), Message(wire.IMAGE, b"1234567890")),
                     "IMAGE of 10", "lacks 9"),
     "long IMAGE": (images(boot(1 << 20, 0), Message(wire.IMAGE, b"",
@@ -364,6 +371,20 @@ STATES = {
     "endless zeroes": (zero(n=0xffffffff), "zero list"),
     "zeroes and more": (body(wire.ZERO_LIST, lambda d: d + b"x"),
                         "zero list"),
+    "zeroes descend": (zero((2 * PAGE, PAGE), (PAGE, PAGE)), "zero list"),
+    "zeroes twice": (zero((PAGE, PAGE), (PAGE, PAGE)), "zero list",
+                     "ascend"),
+    "zeroes overlap": (zero((0, 2 * PAGE), (PAGE, PAGE)), "zero list",
+                       "ascend"),
+    "empty zeroes": (zero((PAGE, 0)), "zero list"),
+    "all zeroes a million times": (zero(*[(0, RAM)] * 1000000), "zero list"),
+    "written beyond RAM": (written((RAM, PAGE)), "written list"),
+    "written twice": (written((PAGE, PAGE), (PAGE, PAGE)), "written list",
+                      "ascend"),
+    "written and more": (body(wire.WRITTEN_LIST, lambda d: d + b"x"),
+                         "written list"),
+    "no WRITTEN_LIST": (instead(wire.WRITTEN_LIST, Message(wire.PREPARE)),
+                        "PREPARE"),
     "lists swapped": (instead(wire.POISON_LIST, Message(wire.ZERO_LIST,
                                                         bytes(4))),
                       "ZERO_LIST"),
@@ -389,10 +410,16 @@ STATES = {
 }
 
 
+def hello_timeout(vmm, ms):
+    vmm.qmp.execute("migrate-set-parameters", **{"ferry-hello-timeout": ms})
+
+
 def test_state(world, what):
     """Lists and state that can't be are refused before anything runs."""
     stage = Stage(world)
+    hello_timeout(stage.b, 2000)
     stage.refused(*STATES[what])
+    hello_timeout(stage.b, 10000)
     stage.still_good()
 
 
@@ -425,6 +452,8 @@ def test_after_the_hand_over(world, what, role):
     """Nonsense among the pages: paused, kept, visible, and alive."""
     stage = Stage(world)
     message, word = AFTER[what]
+    if role == "main" and isinstance(message, Message):
+        word = message.name()       # no pages belong there
     with FakeSource(stage.b.uri) as fake:
         handed_over(stage, fake)
         getattr(fake, role).say(message)
@@ -440,7 +469,7 @@ test_after_the_hand_over.cases = {"what": AFTER, "role": ["main", "demand", "pus
 
 
 def test_too_many_pushes(world):
-    """A source that would push on 60000 connections may on seven."""
+    """A source that would push on 60000 connections may on eight."""
     stage = Stage(world)
     with FakeSource(stage.b.uri) as fake:
         fake.hello(push=60000)
@@ -452,6 +481,7 @@ def test_too_many_pushes(world):
 def test_push_missing(world):
     """A push connection that was promised and doesn't come."""
     stage = Stage(world)
+    hello_timeout(stage.b, 2000)
     with FakeSource(stage.b.uri) as fake:
         fake.hello(push=1)
         fake.main.expect(wire.WELCOME)
@@ -463,6 +493,7 @@ def test_push_missing(world):
             wire.DEMAND, ident=fake.id)))
         fake.demand.expect(wire.WELCOME)
         check("did not connect" in fake.main.refusal(), "no reason")
+    hello_timeout(stage.b, 10000)
     stage.still_good()
 
 
@@ -486,3 +517,106 @@ def test_many_in_a_row(world):
             fake.main.say(HTTP if i % 2 else Message(wire.COMMIT))
             fake.main.refusal()
     stage.still_good()
+
+
+def trickle(uri, n, stop):
+    """Connect n times; each sends a byte of a HELLO now and then."""
+    peers = [wire.Peer.connect(uri) for _ in range(n)]
+    data = Message(wire.HELLO, HELLO).bytes()
+    for i in range(len(data)):
+        for p in peers:
+            try:
+                p.sock.send(data[i:i + 1])
+            except OSError:
+                pass
+        if stop.wait(0.05):
+            break
+    for p in peers:
+        p.close()
+
+
+def test_slow_greetings(world):
+    """Connections that say nothing, or single bytes, delay no other one."""
+    stage = Stage(world, heard=False)
+    stop = threading.Event()
+    slow = threading.Thread(target=trickle, args=(stage.b.uri, 40, stop))
+    silent = [wire.Peer.connect(stage.b.uri) for _ in range(10)]
+    slow.start()
+    try:
+        began = time.monotonic()
+        stage.still_good()
+        check(time.monotonic() - began < 5, "the real guest had to wait")
+    finally:
+        stop.set()
+        slow.join()
+        for p in silent:
+            p.close()
+
+
+def test_slow_greetings_while_attaching(world):
+    """The same between the connections of one source; and `quit` is quick."""
+    stage = Stage(world)
+    stop = threading.Event()
+    slow = threading.Thread(target=trickle, args=(stage.b.uri, 10, stop))
+    silent = [wire.Peer.connect(stage.b.uri) for _ in range(10)]
+    slow.start()
+    try:
+        with FakeSource(stage.b.uri) as fake:
+            began = time.monotonic()
+            fake.attach(stage.heard[wire.DESCRIPTION], push=1)
+            check(time.monotonic() - began < 5, "attaching had to wait")
+        stage.b.said("incoming migration failed")
+        began = time.monotonic()
+        stage.b.qmp.execute("quit")
+        equal(stage.b.wait_end(), 0, "exit status")
+        check(time.monotonic() - began < 2, "quit had to wait")
+    finally:
+        stop.set()
+        slow.join()
+        for p in silent:
+            p.close()
+
+
+def test_greeting_has_one_deadline(world):
+    """A HELLO that comes byte by byte is given up in total time."""
+    stage = Stage(world, heard=False)
+    hello_timeout(stage.b, 500)
+    stop = threading.Event()
+    slow = threading.Thread(target=trickle, args=(stage.b.uri, 1, stop))
+    slow.start()
+    try:
+        stage.b.said("no HELLO came in time")
+    finally:
+        stop.set()
+        slow.join()
+    equal(stage.b.migration()["status"], "none", "status")
+
+
+def test_a_long_poison_list(world):
+    """2^19 - 1 entries of one page each: few reports, no failure.
+
+    Of so many pages every second one is in the list, so that none are
+    neighbours: the guest's RAM is 4 GiB, which costs nothing."""
+    a = world.run("work=idle mib=16 period_us=1000000",
+                  memory="4200M").ready()
+    b = world.receive()
+    with FakeTarget(world.uri()) as fake:
+        a.start_migration(fake.uri)
+        heard = fake.prepare()
+        fake.main.shut()
+        a.wait_migration("failed")
+    n = (1 << 19) - 1
+    entries = b"".join(struct.pack("<QQB", page(2000 + 2 * i), PAGE, 0)
+                       for i in range(n))
+
+    def change(said):
+        said[wire.POISON_LIST] = Message(wire.POISON_LIST,
+                                         struct.pack("<I", n) + entries)
+        return said
+    with FakeSource(b.uri) as fake:
+        try:
+            load(change, push=1)(fake, heard)
+        except wire.Closed as e:
+            raise Failed(b.said("incoming migration failed")) from e
+    check(len(b.qmp.seen("MEMORY_FAILURE")) < 200, "events")
+    check(len(b.err.lines) < 200, "log lines")

@@ -118,9 +118,10 @@ def test_refused_lost_meanwhile(world):
 
 
 def addresses(vmm, action):
-    """Addresses of the MEMORY_FAILURE events so far with an action."""
-    return sorted(e["address"] for e in vmm.qmp.seen("MEMORY_FAILURE",
-                                                     action=action))
+    """Pages of the MEMORY_FAILURE events so far with an action."""
+    return sorted(gpa for e in vmm.qmp.seen("MEMORY_FAILURE", action=action)
+                  for gpa in range(e["address"], e["address"] + e["size"],
+                                   PAGE))
 
 
 def refused_poison(world, edit):

@@ -3,6 +3,7 @@
 
 import socket
 import threading
+import time
 
 import wire
 from ferry import check, equal
@@ -64,14 +65,17 @@ GREETINGS = {
     "other magic": (say(Message(HELLO_TYPE,
                                 wire.hello_body(magic=b"Fairy\0\0\1"))),
                     "not a Ferry"),
-    "other version": (say(Message(HELLO_TYPE, wire.hello_body(version=3))),
-                      "version 3"),
+    "other version": (say(Message(HELLO_TYPE, wire.hello_body(version=2))),
+                      "version 2"),
     "huge": (say(Message(HELLO_TYPE, b"", length=0xffffffff)), "WELCOME"),
     "reserved bits": (say(Message(HELLO_TYPE, wire.hello_body(),
                                   reserved=1)), "reserved"),
     "names pages": (say(Message(HELLO_TYPE, wire.hello_body(), a=4096)),
                     "names pages"),
     "no poison": (lambda f: f.greet(features=0).hear(), "UFFDIO_POISON"),
+    "no push": (lambda f: f.greet(push=0).hear(), "0 push connections"),
+    "too many pushes": (lambda f: f.greet(push=3).hear(),
+                        "3 push connections of 2"),
     "refuses": (say(Message(wire.REFUSE, b"no room\n\x1b[31m")),
                 "refused: no room"),
 }
@@ -194,11 +198,51 @@ def test_cancel_nothing(world):
 def test_silent(world):
     """One that accepts and says nothing is given up by itself."""
     a = world.run(BUSY).ready()
+    a.qmp.execute("migrate-set-parameters", **{"ferry-connect-timeout": 1500})
     with FakeTarget(world.uri("tcp")) as fake:
         a.start_migration(fake.uri)
         m = a.wait_migration("failed")
     check("in time" in m["error-desc"], m["error-desc"])
     still_good(world, a)
+
+
+def test_downtime_limit(world, trickle):
+    """A destination that is not prepared in time doesn't get the guest: the
+    limit is for all waits together, however many bytes come meanwhile."""
+    a = world.run("work=idle period_us=1000").ready()
+    a.qmp.execute("migrate-set-parameters", **{"downtime-limit": 700})
+    with FakeTarget(world.uri()) as fake:
+        a.start_migration(fake.uri)
+        fake.prepare()
+        began = time.monotonic()
+        for byte in Message(wire.PREPARED).bytes()[:-1] if trickle else b"":
+            fake.main.say(bytes([byte]))
+            time.sleep(0.1)
+            if a.migration()["status"] == "failed":
+                break
+        m = a.wait_migration("failed")
+        took = time.monotonic() - began
+        check(fake.main.refusal() and took < 3, "no reason, or late", took)
+    check("700 ms" in m["error-desc"], m["error-desc"])
+    a.wait_state("running")
+    equal(a.qmp.execute("query-migrate-parameters")["downtime-limit"], 700,
+          "the parameter")
+
+
+test_downtime_limit.cases = {"trickle": [False, True]}
+
+
+def test_downtime_limit_option(world):
+    """`ferry migrate --downtime-limit` sets the same limit."""
+    a = world.run("work=idle period_us=1000").ready()
+    with FakeTarget(world.uri()) as fake:
+        t = threading.Thread(target=fake.prepare, daemon=True)
+        t.start()
+        _, err = world.ferry("migrate", "a", fake.uri, "--downtime-limit",
+                             "400", status=1)
+        t.join(wire.WAIT)
+    check("400 ms" in err, err)
+    a.wait_state("running")
 
 
 def test_quit_while_waiting(world, stage):
@@ -229,7 +273,7 @@ def pump(here, there, n):
 def serve(listener, uri):
     """Connect a migration to an address, piece by piece."""
     family, where = wire.address(uri)
-    for _ in range(3):      # main, demand, push
+    for _ in range(4):      # main, demand, 2 that push
         here, there = listener.accept()[0], socket.socket(family)
         there.connect(where)
         for pair in (here, there, 1447), (there, here, 3):

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "migration/job.h"
+#include "migration/query.h"
 #include "vmm/base/bytes.h"
 #include "vmm/devices/bus.h"
 #include "vmm/memory/poison.h"
@@ -119,17 +119,23 @@ static void devices(struct reader *r)
 	bus_destroy(&b);
 }
 
+static void ignore_status(void *ctx, enum progress_status status)
+{
+	(void)ctx;
+	(void)status;
+}
+
 static void latency(struct reader *r)
 {
-	static struct job j;
+	static struct progress p;
 	json_t *info;
 
-	memset(&j, 0, sizeof(j));
-	job_init(&j, NULL);
-	job_begin(&j, true);
-	j.vcpus = 2;
-	CHECK(job_get_latency(&j, r) <= 0);
-	info = job_json(&j);
+	memset(&p, 0, sizeof(p));
+	progress_init(&p, ignore_status, NULL);
+	progress_begin(&p, true);
+	p.vcpus = 2;
+	CHECK(progress_get_latency(&p, r) <= 0);
+	info = query_migrate(&p);
 	CHECK(info);
 	json_decref(info);
 }

@@ -13,6 +13,7 @@ migration at a given message, instead of depending on the right moment:
     cut(role)   cut one connection, or all, now
     edit        {kind: function(message)}: the function returns a list of
                 messages to forward instead
+                {(kind, role): function} for connections of one role
 """
 
 import threading
@@ -102,7 +103,9 @@ class Relay:
                     return
                 if m.kind == COMMIT:
                     self.committed = True
-                for out in self.edit.get(m.kind, lambda same: [same])(m):
+                edit = self.edit.get((m.kind, role[0])) or self.edit.get(
+                    m.kind, lambda same: [same])
+                for out in edit(m):
                     there.say(out)
         except (Closed, Failed):
             here.shut()

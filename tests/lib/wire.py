@@ -13,18 +13,18 @@ from errors import WAIT, Failed, equal
 
 (HELLO, WELCOME, REFUSE, DESCRIPTION, BUILT, STATE, POISON_LIST, ZERO_LIST,
  PREPARE, PREPARED, COMMIT, RUNNING, PAGES, ZERO, POISON, REQUEST, DONE,
- COMPLETE, BOOT, IMAGE) = range(1, 21)
+ COMPLETE, BOOT, IMAGE, READY, WRITTEN_LIST) = range(1, 23)
 NAMES = [None, "HELLO", "WELCOME", "REFUSE", "DESCRIPTION", "BUILT", "STATE",
          "POISON_LIST", "ZERO_LIST", "PREPARE", "PREPARED", "COMMIT",
          "RUNNING", "PAGES", "ZERO", "POISON", "REQUEST", "DONE", "COMPLETE",
-         "BOOT", "IMAGE"]
+         "BOOT", "IMAGE", "READY", "WRITTEN_LIST"]
 
 HEADER = struct.Struct("<IHHQQQ")
 HELLO_BODY = struct.Struct("<8sHHII16sH6s")
 MAGIC = b"Ferry\0\0\1"
-VERSION = 2
+VERSION = 3
 MAIN, DEMAND, PUSH = 0, 1, 2
-PUSH_MAX = 7
+PUSH_MAX = 8
 HAS_POISON = 1
 
 
@@ -160,34 +160,42 @@ class FakeSource:
         self.uri = uri
         self.id = os.urandom(16)
         self.main = self.demand = self.push = None
+        self.pushes, self.more = [], []
 
     def __enter__(self):
         self.main = Peer.connect(self.uri)
         return self
 
     def __exit__(self, *exc):
-        for peer in self.main, self.demand, self.push:
+        for peer in self.main, self.demand, *self.more:
             if peer:
                 peer.close()
 
     def hello(self, **wrong):
         self.main.say(Message(HELLO, hello_body(ident=self.id, **wrong)))
 
-    def attach(self, description, push=0, images=(b"", b"")):
-        """All until the connections are there and the machine is built, and
-        what it may be reset from."""
+    def attach(self, description, push=0, images=(b"", b""), zero=None):
+        """All until the source may hold its guest: READY was received.
+
+        zero is the ZERO_LIST message, or None for one without entries."""
         self.hello(push=push)
         equal(parse_hello(self.main.expect(WELCOME).body)[5], push, "pushes")
         self.main.say(Message(DESCRIPTION, description))
         self.main.expect(BUILT)
-        self.demand = Peer.connect(self.uri)
-        self.demand.say(Message(HELLO, hello_body(DEMAND, ident=self.id)))
-        self.demand.expect(WELCOME)
-        if push:
-            self.push = Peer.connect(self.uri)
-            self.push.say(Message(HELLO, hello_body(PUSH, ident=self.id)))
-            self.push.expect(WELCOME)
+        self.demand = self.open(DEMAND)
+        self.pushes = [self.open(PUSH) for _ in range(push)]
+        self.push = self.pushes[0] if push else None
         self.boot(images)
+        self.main.say(zero or Message(ZERO_LIST, bytes(4)))
+        self.main.expect(READY)
+
+    def open(self, role):
+        """A further connection, up to its WELCOME."""
+        peer = Peer.connect(self.uri)
+        self.more.append(peer)
+        peer.say(Message(HELLO, hello_body(role, ident=self.id)))
+        peer.expect(WELCOME)
+        return peer
 
     def boot(self, images):
         """The images that the guest can be started from again."""
@@ -204,12 +212,13 @@ class FakeTarget:
         self.uri = uri
         self.listener = listen(uri)
         self.main = self.demand = self.push = None
+        self.pushes = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
-        for peer in self.main, self.demand, self.push, self.listener:
+        for peer in self.main, self.demand, *self.pushes, self.listener:
             if peer:
                 peer.close()
         if self.uri.startswith("unix:"):
@@ -226,23 +235,24 @@ class FakeTarget:
         ident = parse_hello(peer.expect(HELLO).body)[4]
         peer.say(Message(WELCOME, hello_body(ident=ident, **wrong)))
 
-    def greet(self, **wrong):
+    def greet(self, push=1, **wrong):
         self.main = self.accept()
-        self.welcome(self.main, **wrong)
+        self.welcome(self.main, push=push, **wrong)
         return self.main
 
-    def attach(self, push=0):
+    def attach(self, push=1):
         """All until the connections are there. Gives the description."""
         description = self.greet(push=push).expect(DESCRIPTION).body
         self.main.say(Message(BUILT))
         self.demand = self.accept()
         self.welcome(self.demand, role=DEMAND)
-        if push:
+        for _ in range(push):
             self.push = self.accept()
+            self.pushes.append(self.push)
             self.welcome(self.push, role=PUSH)
         return description
 
-    def prepare(self, push=0):
+    def prepare(self, push=1):
         """All until PREPARE was heard: {kind: body} of what came.
 
         The pages that come before it are a list of messages.
@@ -256,4 +266,6 @@ class FakeTarget:
                 heard[IMAGE] = heard.get(IMAGE, b"") + m.body
             else:
                 heard[m.kind] = m.body
+            if m.kind == ZERO_LIST:
+                self.main.say(Message(READY))
         return heard

@@ -180,8 +180,7 @@ def test_late_copy_on_the_wire(world, ram):
     a, b, relay = begin(world, SLEEP, "--ram", ram)
     a.qmp.execute("migrate-set-parameters", **{"multifd-channels": 1})
     a.poison_pages(lost)
-    relay.edit = {wire.RUNNING: lambda m: [m],
-                  wire.DONE: lambda m: [*stale, m]}
+    relay.edit = {(wire.DONE, wire.PUSH): lambda m: [*stale, m]}
     a.start_migration(relay.uri)
     finish(a, b, relay)
     b.expect(lost)
@@ -201,7 +200,7 @@ def test_poison_for_delivered(world, ram):
     a, b, relay = begin(world, SLEEP, "--ram", ram)
     a.qmp.execute("migrate-set-parameters", **{"multifd-channels": 1})
     late = [wire.Message(wire.POISON, b"", page(i), 1) for i in (7, 8, 4000)]
-    relay.edit = {wire.DONE: lambda m: [*late, m]}
+    relay.edit = {(wire.DONE, wire.PUSH): lambda m: [*late, m]}
     a.start_migration(relay.uri)
     finish(a, b, relay)
     equal(b.migration()["ferry"]["poison-refused"], 3, "poison refused")

@@ -5,7 +5,7 @@
 
 #include "unit.h"
 
-#include "migration/histogram.h"
+#include "migration/pages/histogram.h"
 
 static int by_value(const void *a, const void *b)
 {

@@ -177,6 +177,8 @@ static void migrate_takes_name_and_uri(void **state)
 	bad("receive --name n --no-poison tcp:h:1", EINVAL, "--no-poison");
 
 	assert_int_equal(o.connections, 0);
+	o = good("migrate --downtime-limit 300 src tcp:h:1");
+	assert_int_equal(o.downtime_limit, 300);
 	o = good("migrate --connections 8 --bandwidth 5M src tcp:h:1");
 	assert_int_equal(o.connections, 8);
 	assert_int_equal(o.bandwidth, 5 << 20);

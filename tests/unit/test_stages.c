@@ -85,12 +85,14 @@ static void both_sides_stand_in_one_row(void **state)
 			 row_of_target(target_attach));
 	assert_int_equal(row_of_source(source_images),
 			 row_of_target(target_images));
+	assert_int_equal(row_of_source(source_scan),
+			 row_of_target(target_zero_list));
 	assert_int_equal(row_of_source(source_state),
 			 row_of_target(target_state));
 	assert_int_equal(row_of_source(source_poison),
 			 row_of_target(target_poison_list));
 	assert_int_equal(row_of_source(source_zero),
-			 row_of_target(target_zero_list));
+			 row_of_target(target_written_list));
 	assert_int_equal(row_of_source(source_prepare),
 			 row_of_target(target_prepare));
 	assert_int_equal(row_of_source(source_commit),
@@ -106,7 +108,7 @@ static void both_sides_stand_in_one_row(void **state)
  */
 static void the_order_that_safety_needs(void **state)
 {
-	size_t pause = row_of_source(source_pause);
+	size_t pause = row_of_source(source_hold);
 	size_t prepare = row_of_source(source_prepare);
 	size_t commit = row_of_source(source_commit);
 
@@ -114,10 +116,14 @@ static void the_order_that_safety_needs(void **state)
 	assert_true(row_of_source(source_describe) < pause);
 	assert_true(row_of_source(source_attach) < pause);
 	assert_true(row_of_source(source_images) < pause);
+	assert_true(row_of_source(source_scan) < pause);
 	assert_true(pause < row_of_source(source_state));
 	assert_true(row_of_source(source_state) < prepare);
 	assert_true(row_of_source(source_poison) < prepare);
 	assert_true(row_of_source(source_zero) < prepare);
+	/* A page that was announced as zeroes and poisoned since is poison */
+	assert_true(row_of_source(source_zero) <
+		    row_of_source(source_poison));
 	assert_int_equal(commit, prepare + 1);
 	assert_true(commit < row_of_source(source_push));
 	assert_int_equal(row_of_source(source_finish), count() - 1);

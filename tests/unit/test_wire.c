@@ -32,6 +32,8 @@ static const struct {
 	{ WIRE_MSG_COMPLETE, "COMPLETE", 4, 65536, false },
 	{ WIRE_MSG_BOOT, "BOOT", 16, 16, false },
 	{ WIRE_MSG_IMAGE, "IMAGE", 1, 262144, false },
+	{ WIRE_MSG_READY, "READY", 0, 0, false },
+	{ WIRE_MSG_WRITTEN_LIST, "WRITTEN_LIST", 4, 16 << 20, false },
 };
 
 #define TYPES (sizeof(table) / sizeof(table[0]))
@@ -236,7 +238,7 @@ static void garbage_that_passes_is_possible(void **state)
 
 		for (int k = (int)(dice(&seed) % 8); k >= 0; k--)
 			head[dice(&seed) % 24] = (uint8_t)dice(&seed);
-		head[4] = (uint8_t)(dice(&seed) % 20);
+		head[4] = (uint8_t)(dice(&seed) % (TYPES + 2));
 		head[5] = 0;
 		if (wire_get(head, &m, &err)) {
 			assert_int_equal(err.code, EBADMSG);
@@ -290,7 +292,7 @@ static void hello_of_others(void **state)
 	h.version = WIRE_VERSION + 1;
 	wire_put_hello(buf, &h);
 	assert_refused(wire_get_hello(buf, &got, &err), EPROTO, err,
-		       "version 3");
+		       "version 4");
 	err = (struct error){ 0 };
 	h = hello;
 	h.role = WIRE_ROLES;

@@ -14,5 +14,6 @@
 #define RAM_SIZE_MIN		(16 * MIB)
 #define RAM_SIZE_MAX		(16 * TIB)
 #define CONNECTIONS_MAX		8	/* connections that push pages */
+#define DOWNTIME_LIMIT_MAX	2000000	/* ms, as in QEMU */
 
 #endif /* FERRY_LIMITS_H */

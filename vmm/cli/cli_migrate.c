@@ -241,6 +241,9 @@ static int start(struct follow *f, struct error *err)
 	if (f->o->connections)
 		json_object_set_new(parameters, "multifd-channels",
 			json_integer((json_int_t)f->o->connections));
+	if (f->o->downtime_limit)
+		json_object_set_new(parameters, "downtime-limit",
+			json_integer((json_int_t)f->o->downtime_limit));
 	rc = qmp_execute(f->q, "migrate-set-parameters", parameters, NULL,
 			 err);
 	if (!rc)

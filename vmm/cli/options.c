@@ -161,6 +161,11 @@ static const struct option_def options[] = {
 	{ "connections", "N", BIT(CMD_MIGRATE), TYPE_COUNT, AT(connections),
 	  .help = "connections that push pages, 1 to 8 (default 2)",
 	  .limit = CONNECTIONS_MAX },
+	{ "downtime-limit", "MS", BIT(CMD_MIGRATE), TYPE_COUNT,
+	  AT(downtime_limit),
+	  .help = "resume the guest here if the hand-over keeps it paused\n"
+		  "for longer than this (default 2000)",
+	  .limit = DOWNTIME_LIMIT_MAX },
 	{ "detach", NULL, BIT(CMD_MIGRATE), TYPE_FLAG, AT(detach),
 	  .help = "start the migration, and do not wait for its end" },
 	{ "control", "PATH", MACHINES | CLIENTS, TYPE_PATH, AT(control),

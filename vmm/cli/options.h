@@ -51,6 +51,7 @@ struct options {
 	const char *kernel, *initrd, *append, *control, *serial, *log;
 	const char *ram, *cpu, *cpu_vendor, *method;
 	uint64_t memory, cpus, size, address, count, bandwidth, connections;
+	uint64_t downtime_limit;
 	bool paused, no_reboot, raw, no_poison, json, detach;
 };
 

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/* link.c - The connections of one epoch of a session */
+
+#include <errno.h>
+
+#include "link.h"
+
+void link_init(struct link *l)
+{
+	*l = (struct link){ .state = LINK_SHUT };
+	l->main.fd = l->demand.fd = -1;
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
+		l->push[i].fd = -1;
+	pthread_mutex_init(&l->lock, NULL);
+}
+
+void link_fini(struct link *l)
+{
+	link_close(l);
+	pthread_mutex_destroy(&l->lock);
+}
+
+void link_begin(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->state = LINK_OPEN;
+	l->epoch++;
+	pthread_mutex_unlock(&l->lock);
+}
+
+static bool link_stopped(void *ctx)
+{
+	struct link *l = ctx;
+
+	return l->state != LINK_OPEN;
+}
+
+int link_resolve(struct link *l, const struct uri *u, unsigned ms,
+		 struct error *err)
+{
+	const struct socket_wait w = { .ms = ms, .stop = link_stopped,
+				       .ctx = l };
+
+	return socket_resolve(&l->peer, u, &w, err);
+}
+
+struct channel *link_channel(struct link *l, enum wire_role role, unsigned i)
+{
+	switch (role) {
+	case WIRE_MAIN:
+		return &l->main;
+	case WIRE_DEMAND:
+		return &l->demand;
+	default:
+		return &l->push[i];
+	}
+}
+
+int link_connect(struct link *l, enum wire_role role, unsigned i, unsigned ms,
+		 struct error *err)
+{
+	const struct socket_wait w = { .ms = ms, .stop = link_stopped,
+				       .ctx = l };
+	struct channel c;
+	int rc = socket_connect(&c, &l->peer, &w, err);
+
+	if (rc)
+		return rc;
+	rc = link_put(l, role, i, &c);
+	if (!rc)
+		return 0;
+	channel_close(&c);
+	return error_set(err, -rc, "cancelled");
+}
+
+int link_put(struct link *l, enum wire_role role, unsigned i,
+	     const struct channel *c)
+{
+	struct channel *to = link_channel(l, role, i);
+	int rc = 0;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->state != LINK_OPEN)
+		rc = -ECANCELED;
+	else if (channel_is_open(to))
+		rc = -EEXIST;
+	else
+		*to = *c;
+	/* Its deadline may change while a thread waits */
+	if (!rc && role == WIRE_MAIN)
+		to->watched = true;
+	pthread_mutex_unlock(&l->lock);
+	return rc;
+}
+
+bool link_has(struct link *l, enum wire_role role, unsigned i)
+{
+	bool has;
+
+	pthread_mutex_lock(&l->lock);
+	has = channel_is_open(link_channel(l, role, i));
+	pthread_mutex_unlock(&l->lock);
+	return has;
+}
+
+bool link_ended(struct link *l)
+{
+	bool ended;
+
+	pthread_mutex_lock(&l->lock);
+	ended = channel_ended(&l->main);
+	pthread_mutex_unlock(&l->lock);
+	return ended;
+}
+
+static void shut_others(struct link *l)
+{
+	channel_shut(&l->demand);
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
+		channel_shut(&l->push[i]);
+}
+
+void link_hang_up(struct link *l, unsigned ms)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->state == LINK_OPEN) {
+		l->state = LINK_HUNG_UP;
+		channel_set_end(&l->main,
+				channel_now_ns() + ms * 1000000ull);
+		channel_shut_in(&l->main);
+		shut_others(l);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+void link_shut(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->state = LINK_SHUT;
+	channel_shut(&l->main);
+	shut_others(l);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void link_close(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->state = LINK_SHUT;
+	channel_close(&l->main);
+	channel_close(&l->demand);
+	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
+		channel_close(&l->push[i]);
+	l->pushes = 0;
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool link_push_alive(struct link *l)
+{
+	for (unsigned i = 0; i < l->pushes; i++)
+		if (channel_ended(&l->push[i]))
+			return false;
+	return true;
+}

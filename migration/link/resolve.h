@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* resolve.h - Addresses of a host name, by a wait that can be given up */
+#ifndef FERRY_RESOLVE_H
+#define FERRY_RESOLVE_H
+
+#include <sys/socket.h>
+
+#include "socket.h"
+
+/**
+ * resolve_tcp() - Find the addresses of @p->uri, which is a URI_TCP with a host
+ * @p:		gets @address, @length and @n
+ * @w:		how long to wait
+ * @err:	why not
+ *
+ * Return: 0, -EHOSTUNREACH, -ETIMEDOUT, -ECANCELED, -errno
+ */
+int resolve_tcp(struct socket_peer *p, const struct socket_wait *w,
+		struct error *err);
+
+/**
+ * resolve_passive() - Find the address to listen at; waits for the resolver
+ * @u:		a URI_TCP
+ * @a, @len:	filled in
+ * @err:	why not
+ *
+ * Return: 0, -EHOSTUNREACH
+ */
+int resolve_passive(const struct uri *u, struct sockaddr_storage *a,
+		    socklen_t *len, struct error *err);
+
+#endif /* FERRY_RESOLVE_H */

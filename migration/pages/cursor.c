@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+/* cursor.c - Which pages to push next */
+
+#include <stdbool.h>
+
+#include "cursor.h"
+
+void cursor_fault(struct cursor *c, size_t page)
+{
+	c->wanted = page / CURSOR_CHUNK + 1;
+}
+
+static bool cursor_chunk_next(struct cursor *c, const struct ledger *l,
+			      struct cursor_chunk *chunk)
+{
+	size_t i = c->wanted ? atomic_exchange(&c->wanted, 0) : 0;
+
+	/* Not by adding alone: a thread that polls would let it overflow */
+	if (i)
+		i--;
+	else if (c->next * CURSOR_CHUNK < l->n)
+		i = c->next++;
+	else
+		return false;
+	chunk->at = i * CURSOR_CHUNK;
+	chunk->end = l->n - chunk->at < CURSOR_CHUNK ? l->n
+						: chunk->at + CURSOR_CHUNK;
+	if (chunk->at >= l->n)
+		chunk->at = chunk->end = 0;
+	return chunk->end;
+}
+
+static size_t take_between(struct ledger *l, size_t *at, size_t end,
+			   size_t *first)
+{
+	while ((*at = ledger_next(l, *at, end)) < end) {
+		size_t max = end - *at < CURSOR_RUN ? end - *at : CURSOR_RUN;
+		size_t n = ledger_take(l, *at, max);
+
+		*first = *at;
+		*at += n;
+		if (n)
+			return n;
+		/* Another thread was faster: look again from there */
+	}
+	return 0;
+}
+
+size_t cursor_take(struct cursor *c, struct ledger *l,
+		   struct cursor_chunk *chunk, size_t *first)
+{
+	size_t n, from = 0;
+
+	do {
+		n = take_between(l, &chunk->at, chunk->end, first);
+		if (n)
+			return n;
+	} while (cursor_chunk_next(c, l, chunk));
+	return take_between(l, &from, l->n, first);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/* ledger.c - Pages of a source's RAM that were taken to be sent */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ledger.h"
+
+#define BITS		64
+#define HOLD_BITS	34
+#define HOLD_PAGE	((1ull << HOLD_BITS) - 1)
+#define HOLD_WAIT_US	20
+
+int ledger_init(struct ledger *l, size_t n)
+{
+	*l = (struct ledger){ .n = n, .left = n };
+	l->word = calloc(n / BITS + 1, sizeof(*l->word));
+	return l->word ? 0 : -ENOMEM;
+}
+
+void ledger_fini(struct ledger *l)
+{
+	free(l->word);
+	l->word = NULL;
+}
+
+bool ledger_test(const struct ledger *l, size_t i)
+{
+	return l->word[i / BITS] >> i % BITS & 1;
+}
+
+size_t ledger_left(const struct ledger *l)
+{
+	return l->left;
+}
+
+/* Bits from to to-1 of one word */
+static uint64_t bits_mask(size_t from, size_t to)
+{
+	return (to == BITS ? ~0ull : (1ull << to) - 1) & ~0ull << from;
+}
+
+/* The part of a run that lies in one word: a single atomic operation */
+static size_t take_in_word(struct ledger *l, size_t i, size_t n)
+{
+	_Atomic uint64_t *w = &l->word[i / BITS];
+	size_t from = i % BITS, got;
+	uint64_t old = *w, taken, want;
+
+	do {
+		taken = old & bits_mask(from, from + n);
+		got = taken ? (size_t)__builtin_ctzll(taken) - from : n;
+		if (!got)
+			return 0;
+		want = bits_mask(from, from + got);
+	} while (!atomic_compare_exchange_weak(w, &old, old | want));
+	return got;
+}
+
+static size_t take_run(struct ledger *l, size_t i, size_t max)
+{
+	size_t done = 0;
+
+	if (max > l->n - i)
+		max = l->n - i;
+	while (done < max) {
+		size_t room = BITS - (i + done) % BITS;
+		size_t n = max - done < room ? max - done : room;
+		size_t got = take_in_word(l, i + done, n);
+
+		done += got;
+		if (got < n)
+			break;
+	}
+	return done;
+}
+
+size_t ledger_take(struct ledger *l, size_t i, size_t max)
+{
+	size_t n = take_run(l, i, max);
+
+	if (n)
+		atomic_fetch_sub(&l->left, n);
+	return n;
+}
+
+size_t ledger_give_back(struct ledger *l, size_t i, size_t n)
+{
+	size_t done = 0;
+
+	while (n) {
+		size_t from = i % BITS, room = BITS - from;
+		size_t now = n < room ? n : room;
+		uint64_t mask = bits_mask(from, from + now);
+		uint64_t old = atomic_fetch_and(&l->word[i / BITS], ~mask);
+
+		done += (size_t)__builtin_popcountll(old & mask);
+		i += now;
+		n -= now;
+	}
+	atomic_fetch_add(&l->left, done);
+	return done;
+}
+
+static void hold_set(struct ledger *l, uint64_t page_plus_1)
+{
+	uint64_t serial = l->hold >> HOLD_BITS;
+
+	l->hold = (serial + 1) << HOLD_BITS | page_plus_1;
+}
+
+/* If @hold did not change around a failed attempt, no hold made it fail */
+bool ledger_take_demanded(struct ledger *l, size_t i)
+{
+	for (;;) {
+		uint64_t hold = l->hold;
+
+		if (ledger_take(l, i, 1))
+			return true;
+		if ((hold & HOLD_PAGE) == i + 1)
+			usleep(HOLD_WAIT_US);
+		else if (l->hold == hold)
+			return false;
+	}
+}
+
+bool ledger_hold(struct ledger *l, size_t i)
+{
+	hold_set(l, i + 1);
+	if (take_run(l, i, 1))
+		return true;
+	hold_set(l, 0);
+	return false;
+}
+
+void ledger_unhold(struct ledger *l)
+{
+	uint64_t page = l->hold & HOLD_PAGE;
+
+	if (!page--)
+		return;
+	atomic_fetch_and(&l->word[page / BITS], ~(1ull << page % BITS));
+	hold_set(l, 0);
+}
+
+size_t ledger_next(const struct ledger *l, size_t i, size_t end)
+{
+	while (i < end) {
+		uint64_t open = ~l->word[i / BITS] & bits_mask(i % BITS, BITS);
+
+		if (open) {
+			i = i / BITS * BITS + (size_t)__builtin_ctzll(open);
+			break;
+		}
+		i = (i / BITS + 1) * BITS;
+	}
+	return i < end ? i : end;
+}

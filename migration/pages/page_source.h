@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_source.h - A source's RAM while its pages are sent
+ *
+ * What push threads and the demand thread share: which pages were sent, which
+ * come next, the bandwidth limit, the statistics. Knows no sockets and no
+ * session.
+ */
+#ifndef FERRY_PAGE_SOURCE_H
+#define FERRY_PAGE_SOURCE_H
+
+#include "batch.h"
+#include "cursor.h"
+#include "ledger.h"
+#include "pacer.h"
+#include "page_stats.h"
+
+/**
+ * struct page_source - See above
+ * @ram:	the RAM, which does not change any more
+ * @ledger:	pages sent
+ * @cursor:	pages to push next
+ * @pacer:	bandwidth limit of all but answers to requests
+ * @stats:	the session's
+ * @lost, @ctx:	called for pages that can't be read
+ * @asked:	when the last request came, ns
+ * @stop:	the connections are gone: threads shall end
+ */
+struct page_source {
+	const struct ram *ram;
+	struct ledger ledger;
+	struct cursor cursor;
+	struct pacer pacer;
+	struct page_stats *stats;
+	batch_lost_fn *lost;
+	void *ctx;
+	_Atomic uint64_t asked;
+	_Atomic bool stop;
+};
+
+/**
+ * page_source_init() - Begin, with no page sent
+ * @p:		filled in
+ * @ram:	the RAM
+ * @stats:	where to count
+ * @lost:	called for each page that is poisoned
+ * @ctx:	for @lost
+ *
+ * Return: 0, -ENOMEM
+ */
+int page_source_init(struct page_source *p, const struct ram *ram,
+		     struct page_stats *stats, batch_lost_fn *lost, void *ctx);
+
+/** page_source_fini() - Free it; fine on one that is all zeroes */
+void page_source_fini(struct page_source *p);
+
+/** page_source_batch() - batch_init() for these pages */
+int page_source_batch(const struct page_source *p, struct batch *b);
+
+/**
+ * page_source_sent() - A batch was sent: count its pages and bytes
+ * @p:		the pages
+ * @b:		the batch
+ * @kind:	COUNT_DEMAND or COUNT_PUSH; PAGE_COUNTS for pages that were
+ *		counted when they were sent before
+ */
+void page_source_sent(struct page_source *p, const struct batch *b,
+		      enum page_count kind);
+
+/**
+ * page_source_throttle() - Sleep until the bandwidth limit allows more
+ * @p:		the pages
+ *
+ * For bulk threads; ends early when @stop is set.
+ */
+void page_source_throttle(struct page_source *p);
+
+#endif /* FERRY_PAGE_SOURCE_H */

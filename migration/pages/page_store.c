@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/* page_store.c - A destination's RAM while its pages arrive */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "placement.h"
+#include "vmm/base/log.h"
+#include "vmm/memory/uffd.h"
+
+void page_store_init(struct page_store *s, struct page_stats *stats,
+		     const struct page_store_events *events, bool can_poison)
+{
+	*s = (struct page_store){
+		.uffd = -1, .stats = stats, .events = *events,
+		.can_poison = can_poison, .waiters.stats = stats,
+		.call = { uffd_copy, uffd_zero, uffd_poison },
+	};
+	pthread_mutex_init(&s->close_lock, NULL);
+}
+
+void page_store_fini(struct page_store *s)
+{
+	pthread_mutex_destroy(&s->close_lock);
+}
+
+/*
+ * No huge page may form over a missing page: it would make the page present,
+ * of zeroes. khugepaged did so in a memfd before Linux 6.4 (commit
+ * "mm: khugepaged: skip shmem with userfaultfd"). EINVAL: a kernel without
+ * transparent huge pages, or RAM of hugetlb.
+ */
+static int forbid_huge_pages(const struct ram *ram, struct error *err)
+{
+	if (!madvise(ram->base, ram->size, MADV_NOHUGEPAGE) ||
+	    errno == EINVAL)
+		return 0;
+	return error_set(err, errno, "MADV_NOHUGEPAGE: %s",
+			 strerrordesc_np(errno));
+}
+
+int page_store_open(struct page_store *s, struct ram *ram, struct error *err)
+{
+	int rc;
+
+	s->ram = ram;
+	s->accepted = false;
+	s->ops = ram->unit > WIRE_PAGE ? &placement_huge : &placement_small;
+	memset((void *)&s->waiters, 0, sizeof(s->waiters));
+	s->waiters.stats = s->stats;
+	rc = uffd_open(s->can_poison, err);
+	if (rc < 0)
+		return rc;
+	s->uffd = rc;
+	rc = forbid_huge_pages(ram, err);
+	if (rc)
+		return rc;
+	if (pages_init(&s->table, ram->size / WIRE_PAGE) || s->ops->init(s))
+		return error_set(err, ENOMEM,
+				 "out of memory for the page table");
+	return uffd_register(s->uffd, ram->base, ram->size, UFFD_MISSING,
+			     err);
+}
+
+void page_store_abandon(struct page_store *s)
+{
+	pthread_mutex_lock(&s->close_lock);
+	if (s->uffd >= 0)
+		uffd_unregister(s->uffd, s->ram->base, s->ram->size);
+	pthread_mutex_unlock(&s->close_lock);
+}
+
+void page_store_close(struct page_store *s)
+{
+	int rc;
+
+	pthread_mutex_lock(&s->close_lock);
+	if (s->uffd >= 0) {
+		rc = uffd_unregister(s->uffd, s->ram->base, s->ram->size);
+		/* Closing does the same, and can't fail */
+		if (rc)
+			log_line("UFFDIO_UNREGISTER: %s",
+				 strerrordesc_np(-rc));
+		close(s->uffd);
+		s->uffd = -1;
+	}
+	if (s->ops)
+		s->ops->fini(s);
+	pages_fini(&s->table);
+	pthread_mutex_unlock(&s->close_lock);
+}
+
+static int find_pages(const struct page_store *s, uint64_t gpa, size_t n,
+		      size_t *page, struct error *err)
+{
+	uint64_t offset;
+
+	if (!ram_offset(s->ram, gpa, n * WIRE_PAGE, &offset))
+		return error_set(err, EBADMSG,
+			"the peer named pages that are no RAM: %zu at 0x%llx",
+			n, (unsigned long long)gpa);
+	*page = (size_t)(offset / WIRE_PAGE);
+	return 0;
+}
+
+int page_store_poison(struct page_store *s, uint64_t gpa, size_t n,
+		      bool delivered, struct error *err)
+{
+	size_t page = 0;
+	int rc = find_pages(s, gpa, n, &page, err);
+
+	if (!rc && !s->can_poison && !s->accepted)
+		rc = error_set(err, ENOTSUP,
+			"the guest's page at 0x%llx is lost, and this kernel has no UFFDIO_POISON (Linux 6.6 or newer has)",
+			(unsigned long long)gpa);
+	return rc ? rc : s->ops->poison(s, page, n, delivered, err);
+}
+
+void page_store_set_zero(struct page_store *s, size_t page, size_t n)
+{
+	s->stats->pages[COUNT_ZERO] += pages_set_zero(&s->table, page, n);
+}
+
+void page_store_set_missing(struct page_store *s, size_t page, size_t n)
+{
+	s->stats->pages[COUNT_ZERO] -= pages_set_missing(&s->table, page, n);
+}
+
+int page_store_settle(struct page_store *s, struct error *err)
+{
+	return s->ops->settle(s, err);
+}
+
+int page_store_message(struct page_store *s, const struct wire_msg *msg,
+		       const uint8_t *data, bool demanded, struct error *err)
+{
+	size_t page = 0;
+	int rc;
+
+	s->stats->bytes += WIRE_HEADER + msg->length;
+	switch (msg->type) {
+	case WIRE_MSG_PAGES:
+		rc = find_pages(s, msg->a, msg->b, &page, err);
+		return rc ? rc : s->ops->contents(s, page, data, msg->b,
+						  demanded, err);
+	case WIRE_MSG_ZERO:
+		rc = find_pages(s, msg->a, msg->b, &page, err);
+		if (rc)
+			return rc;
+		page_store_set_zero(s, page, msg->b);
+		return s->ops->zero(s, page, msg->b, demanded, err);
+	case WIRE_MSG_POISON:
+		return page_store_poison(s, msg->a, msg->b, false, err);
+	default:
+		return error_set(err, EBADMSG,
+			"the peer sent %s among the pages",
+			wire_name(msg->type));
+	}
+}
+
+int page_store_fault(struct page_store *s, size_t page, unsigned vcpu,
+		     bool ask, struct page_wants *wants, struct error *err)
+{
+	*wants = (struct page_wants){ .first = page };
+	return s->ops->fault(s, page, vcpu, ask, wants, err);
+}
+
+bool page_store_is_demanded(const struct page_store *s,
+			    const struct wire_msg *msg)
+{
+	return msg->b == 1 || s->ops->requests_max > 1;
+}
+
+size_t page_store_requests_max(const struct page_store *s)
+{
+	return s->ops->requests_max;
+}
+
+static int inject_open(struct page_store *s, uint64_t offset, bool simulate,
+		       struct error *err)
+{
+	size_t page = (size_t)(offset / WIRE_PAGE);
+
+	if (!simulate && pages_get(&s->table, page) == PAGE_PRESENT)
+		return 1;
+	if (!simulate)
+		return error_set(err, EAGAIN,
+			"the page has not arrived yet: try again, or use --method simulate");
+	if (!s->can_poison)
+		return error_set(err, ENOTSUP,
+			"this kernel has no UFFDIO_POISON (Linux 6.6 or newer has): use --method hwpoison");
+	return s->ops->inject(s, page, err);
+}
+
+int page_store_inject(struct page_store *s, uint64_t offset, bool simulate,
+		      struct error *err)
+{
+	int rc = 1;
+
+	pthread_mutex_lock(&s->close_lock);
+	/* Closed: every page is here, and the machine does it by itself */
+	if (s->uffd >= 0)
+		rc = inject_open(s, offset, simulate, err);
+	pthread_mutex_unlock(&s->close_lock);
+	return rc;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_store.h - A destination's RAM while its pages arrive
+ *
+ * RAM, its userfaultfd, the state of each page, the vCPUs that wait, and the
+ * statistics. Knows no sockets and no session. What arrives passes here once,
+ * is checked, and goes to the placement that fits the kind of RAM
+ * (placement.h).
+ *
+ * Threads: bulk threads call page_store_message(); one thread, the fault
+ * thread, calls the functions that are marked so, and shares no lock with the
+ * bulk threads. No thread here touches registered RAM (invariant 7): contents
+ * go from a buffer through UFFDIO_COPY.
+ */
+#ifndef FERRY_PAGE_STORE_H
+#define FERRY_PAGE_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "migration/wire/wire.h"
+#include "page_stats.h"
+#include "pages.h"
+#include "vmm/base/error.h"
+#include "vmm/memory/ram.h"
+#include "waiters.h"
+
+/**
+ * struct page_store_events - How the session learns of poison
+ * @ctx:	handed to each
+ * @poisoned:	pages are lost: enter one entry into the machine's poison
+ *		list, report it; return 0, -errno. @delivered: the guest got a
+ *		machine check for them before. Called by any thread
+ * @crash:	a page was dropped and could not be poisoned: the guest must
+ *		not run any more
+ */
+struct page_store_events {
+	void *ctx;
+	int (*poisoned)(void *ctx, uint64_t gpa, uint64_t size,
+			bool delivered);
+	void (*crash)(void *ctx);
+};
+
+/**
+ * struct place_calls - The system calls that place pages (uffd.h)
+ *
+ * The kernel's, but for tests that need one to fail or to wait.
+ */
+struct place_calls {
+	int (*copy)(int fd, void *dst, const void *src, size_t len,
+		    size_t *done);
+	int (*zero)(int fd, void *dst, size_t len, size_t *done);
+	int (*poison)(int fd, void *dst, size_t len, size_t *done);
+};
+
+struct placement_ops;
+struct staging;
+
+/**
+ * struct page_store - See above
+ * @ram:	the RAM
+ * @uffd:	RAM is registered with it until every page is there; else -1
+ * @can_poison:	this kernel has UFFDIO_POISON
+ * @accepted:	the session has promised to run the guest: poison that can't
+ *		be placed no longer refuses the guest, but walls off the page
+ * @table:	state of each page
+ * @waiters:	vCPUs that wait
+ * @stats:	the session's
+ * @events:	the session's
+ * @ops:	the placement
+ * @staging:	partially received huge pages, or NULL
+ * @call:	system calls
+ * @close_lock:	@uffd stays open while a page is poisoned on purpose; not on
+ *		the fault path
+ */
+struct page_store {
+	struct ram *ram;
+	_Atomic int uffd;
+	bool can_poison;
+	_Atomic bool accepted;
+	struct pages table;
+	struct waiters waiters;
+	struct page_stats *stats;
+	struct page_store_events events;
+	const struct placement_ops *ops;
+	struct staging *staging;
+	struct place_calls call;
+	pthread_mutex_t close_lock;
+};
+
+/**
+ * page_store_init() - A store without RAM
+ * @s:		filled in
+ * @stats:	where to count
+ * @events:	copied
+ * @can_poison:	this kernel has UFFDIO_POISON, and shall use it
+ */
+void page_store_init(struct page_store *s, struct page_stats *stats,
+		     const struct page_store_events *events, bool can_poison);
+
+/** page_store_fini() - Close and free all; after page_store_close() */
+void page_store_fini(struct page_store *s);
+
+/**
+ * page_store_open() - Register RAM, all pages of which are missing
+ * @s:		the store, initialized or closed
+ * @ram:	empty RAM (invariant 11)
+ * @err:	why not
+ *
+ * Return: 0, -errno; then page_store_close() is still needed
+ */
+int page_store_open(struct page_store *s, struct ram *ram, struct error *err);
+
+/**
+ * page_store_abandon() - Missing pages read as zeroes from now on
+ * @s:		the store
+ *
+ * Ends the wait of threads for missing pages, whose machine must not run the
+ * guest then. Fine on a store that is not open; any thread.
+ */
+void page_store_abandon(struct page_store *s);
+
+/**
+ * page_store_close() - Unregister RAM, and free the table and the buffers
+ * @s:		the store, used by no other thread but by page_store_inject();
+ *		fine on one that is not open
+ *
+ * Missing pages and those known to be zeroes become untouched memory, which
+ * reads as zeroes. Poison stays (tests/kernel/poison-survives.c). The counters
+ * of @s->table stay.
+ */
+void page_store_close(struct page_store *s);
+
+/**
+ * page_store_message() - Place what a PAGES, ZERO or POISON message carries
+ * @s:		the store
+ * @msg:	header, checked by wire_get()
+ * @data:	payload
+ * @demanded:	a vCPU waits: called by the fault thread, which does not
+ *		wait for bulk threads
+ * @err:	why not, naming the address
+ *
+ * A page that is there, poisoned or not, keeps what it has (invariant 1).
+ *
+ * Return: 0, -EBADMSG (other message, or not RAM), -ENOTSUP (poison that
+ *	   this kernel can't place, and the guest is not @accepted), -errno
+ */
+int page_store_message(struct page_store *s, const struct wire_msg *msg,
+		       const uint8_t *data, bool demanded, struct error *err);
+
+/**
+ * page_store_poison() - Poison a range that the source listed
+ * @s:		the store
+ * @gpa:	first page
+ * @n:		pages
+ * @delivered:	the guest got a machine check for them before
+ * @err:	why not, naming the address
+ *
+ * Return: as page_store_message()
+ */
+int page_store_poison(struct page_store *s, uint64_t gpa, size_t n,
+		      bool delivered, struct error *err);
+
+/**
+ * page_store_set_zero() - Mark a range that the source listed as zeroes
+ * @s:		the store
+ * @page:	first page, by offset in RAM
+ * @n:		pages, all of them in RAM
+ *
+ * Costs one atomic operation for each 2 MiB that is wholly missing. After the
+ * last range call page_store_settle().
+ */
+void page_store_set_zero(struct page_store *s, size_t page, size_t n);
+
+/**
+ * page_store_set_missing() - The source has written pages of a listed range
+ * @s:		the store
+ * @page:	first page, by offset in RAM
+ * @n:		pages, all of them in RAM
+ *
+ * Before the guest can touch RAM, and before page_store_settle().
+ */
+void page_store_set_missing(struct page_store *s, size_t page, size_t n);
+
+/**
+ * page_store_settle() - Place the huge pages that are complete
+ * @s:		the store
+ * @err:	why not
+ *
+ * For pages that page_store_set_zero() has completed.
+ *
+ * Return: 0, -errno
+ */
+int page_store_settle(struct page_store *s, struct error *err);
+
+/**
+ * struct page_wants - What a fault needs from the source
+ * @first:	page of bit 0
+ * @bits:	pages to request
+ * @any:	some bit is set
+ */
+struct page_wants {
+	size_t first;
+	uint64_t bits[CHUNK_PAGES / 64];
+	bool any;
+};
+
+/**
+ * page_store_fault() - A thread waits for a page; the fault thread only
+ * @s:		the store
+ * @page:	the page, by offset in RAM
+ * @vcpu:	vCPU that waits, or PAGE_STATS_OTHER
+ * @ask:	there is a source that can be asked
+ * @wants:	filled in: pages to request, once each
+ * @err:	why not
+ *
+ * Places a page that needs no source; wakes the thread if the page is there.
+ *
+ * Return: 0, -errno
+ */
+int page_store_fault(struct page_store *s, size_t page, unsigned vcpu,
+		     bool ask, struct page_wants *wants, struct error *err);
+
+/**
+ * page_store_is_demanded() - Was a message of the demand connection requested?
+ * @s:		the store
+ * @msg:	header
+ *
+ * One page was requested; more are readahead, unless faults request runs.
+ */
+bool page_store_is_demanded(const struct page_store *s,
+			    const struct wire_msg *msg);
+
+/** page_store_requests_max() - REQUEST messages that one fault may cause */
+size_t page_store_requests_max(const struct page_store *s);
+
+/**
+ * page_store_inject() - Poison a page on purpose, in any state
+ * @s:		the store
+ * @offset:	of the page in RAM
+ * @simulate:	by a marker; else for real
+ * @err:	why not
+ *
+ * Return: 0 if it is poisoned, or will be before a vCPU can touch it; 1 to
+ *	   have it done as on a machine whose RAM is not registered; -EAGAIN,
+ *	   -ENOTSUP, -errno
+ */
+int page_store_inject(struct page_store *s, uint64_t offset, bool simulate,
+		      struct error *err);
+
+#endif /* FERRY_PAGE_STORE_H */

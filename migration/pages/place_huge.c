@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: MIT
+/*
+ * place_huge.c - Placement in RAM of 2 MiB pages (hugetlb)
+ *
+ * The wire and the table have small pages, userfaultfd places huge ones. What
+ * arrives is claimed in the table and staged in a buffer; when no page of a
+ * huge page is missing any more, the huge page is placed whole. If some of its
+ * pages are lost, small pages replace it (ram_split()), and only those are
+ * poison. A staged page is COPYING, or POISONING if it is lost: it counts as
+ * what it was.
+ *
+ * Any thread may bring pages, and none waits for another. (But a vCPU waits for
+ * the thread that brings the last page, while it places the huge page.)
+ *
+ *	- A page's claim decides which thread stages it. The fault thread may
+ *	  join a claim (pages.h) and stage the page as well. Both store the same
+ *	  bytes. The second to set the page's bit in @in leaves the page.
+ *	- Each thread that has staged something checks afterwards whether the
+ *	  huge page is complete: every page staged, or ZERO in the table. The
+ *	  last to set its bit sees all others, so a complete huge page is always
+ *	  noticed. @placing admits one thread, which claims the ZERO pages. If
+ *	  another thread has claimed one meanwhile (poison made on purpose), it
+ *	  withdraws and checks again.
+ *	- The buffer is freed by the last thread that leaves after the huge page
+ *	  is placed: a bulk thread may still store into a page that the fault
+ *	  thread has completed in its stead.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "placement.h"
+#include "vmm/base/clock.h"
+#include "vmm/base/log.h"
+#include "vmm/memory/ram_huge.h"
+#include "vmm/memory/uffd.h"
+
+#define SPARES	4	/* buffers kept for reuse: their memory is warm */
+#define WORDS	(HUGE_PAGES / 64)
+
+static const uint8_t zero_page[WIRE_PAGE];
+
+/**
+ * struct huge_page - A huge page that is being received; zeroed at the start
+ * @data:	buffer of its contents, or NULL
+ * @in:		pages staged
+ * @lost:	of these, pages that are lost
+ * @delivered:	of these, pages for which the guest got a machine check
+ * @users:	threads that may use @data
+ * @used:	something was staged, or a vCPU waits
+ * @placing:	a thread places it
+ * @placed:	it is in RAM
+ */
+struct huge_page {
+	_Atomic(uint8_t *) data;
+	_Atomic uint64_t in[WORDS], lost[WORDS], delivered[WORDS];
+	_Atomic unsigned users;
+	_Atomic bool used, placing, placed;
+};
+
+/**
+ * struct staging - All of them
+ * @page:	one for each huge page of RAM
+ * @n:		how many
+ * @spare:	buffers without a user, or NULL
+ */
+struct staging {
+	struct huge_page *page;
+	size_t n;
+	_Atomic(uint8_t *) spare[SPARES];
+};
+
+static bool bit_test(const _Atomic uint64_t *bits, size_t k)
+{
+	return bits[k / 64] >> k % 64 & 1;
+}
+
+/* Return: whether it was set before */
+static bool bit_set(_Atomic uint64_t *bits, size_t k)
+{
+	const uint64_t bit = 1ull << k % 64;
+
+	return atomic_fetch_or(&bits[k / 64], bit) & bit;
+}
+
+static uint8_t *buffer_get(struct staging *st)
+{
+	uint8_t *p = NULL;
+
+	for (unsigned i = 0; i < SPARES && !p; i++)
+		if (st->spare[i])
+			p = atomic_exchange(&st->spare[i], NULL);
+	if (p)
+		return p;
+	p = mmap(NULL, RAM_HUGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void buffer_put(struct staging *st, uint8_t *p)
+{
+	for (unsigned i = 0; i < SPARES; i++) {
+		uint8_t *none = NULL;
+
+		if (atomic_compare_exchange_strong(&st->spare[i], &none, p))
+			return;
+	}
+	munmap(p, RAM_HUGE);
+}
+
+static int huge_init(struct page_store *s)
+{
+	struct staging *st = calloc(1, sizeof(*st));
+
+	if (!st)
+		return -ENOMEM;
+	st->n = s->table.n / HUGE_PAGES;
+	st->page = calloc(st->n, sizeof(*st->page));
+	if (!st->page) {
+		free(st);
+		return -ENOMEM;
+	}
+	s->staging = st;
+	return 0;
+}
+
+static void huge_fini(struct page_store *s)
+{
+	struct staging *st = s->staging;
+
+	if (!st)
+		return;
+	for (size_t i = 0; i < st->n; i++)
+		if (st->page[i].data)
+			munmap(st->page[i].data, RAM_HUGE);
+	for (unsigned i = 0; i < SPARES; i++)
+		if (st->spare[i])
+			munmap(st->spare[i], RAM_HUGE);
+	free(st->page);
+	free(st);
+	s->staging = NULL;
+}
+
+/* To be called before a page is claimed: the buffer stays until user_leave() */
+static struct huge_page *user_enter(struct page_store *s, size_t page)
+{
+	struct huge_page *h = &s->staging->page[page / HUGE_PAGES];
+
+	h->users++;
+	return h;
+}
+
+static void user_leave(struct page_store *s, struct huge_page *h)
+{
+	uint8_t *data;
+
+	if (atomic_fetch_sub(&h->users, 1) != 1 || !h->placed)
+		return;
+	data = atomic_exchange(&h->data, NULL);
+	if (data)
+		buffer_put(s->staging, data);
+}
+
+/* The buffer of a huge page; the caller is a user, and has claimed a page */
+static uint8_t *staging_buffer(struct page_store *s, struct huge_page *h)
+{
+	uint8_t *is = h->data, *mine;
+
+	if (is)
+		return is;
+	mine = buffer_get(s->staging);
+	if (!mine || atomic_compare_exchange_strong(&h->data, &is, mine))
+		return mine;
+	buffer_put(s->staging, mine);	/* another thread was faster */
+	return is;
+}
+
+/* By atomic stores: two threads may store the same bytes at the same time */
+static void staging_store(uint8_t *data, size_t k, const uint8_t *from)
+{
+	uint64_t *to = (uint64_t *)(void *)(data + k * WIRE_PAGE);
+
+	for (size_t i = 0; i < WIRE_PAGE / sizeof(*to); i++) {
+		uint64_t v;
+
+		memcpy(&v, from + i * sizeof(v), sizeof(v));
+		__atomic_store_n(&to[i], v, __ATOMIC_RELAXED);
+	}
+}
+
+static int out_of_buffers(struct error *err)
+{
+	return error_set(err, ENOMEM, "out of memory for a huge page");
+}
+
+static bool is_complete(struct page_store *s, const struct huge_page *h,
+			size_t first)
+{
+	for (size_t w = 0; w < WORDS; w++) {
+		uint64_t in = h->in[w];
+
+		if (in != ~0ull &&
+		    (in | pages_zero_bits(&s->table, first + 64 * w)) !=
+		    ~0ull)
+			return false;
+	}
+	return true;
+}
+
+/* Stage what is known to be zeroes. Return: 0, -EBUSY, -ENOMEM */
+static int claim_zeroes(struct page_store *s, struct huge_page *h,
+			size_t first)
+{
+	for (size_t k = 0; k < HUGE_PAGES; k++) {
+		uint8_t *data;
+
+		if (bit_test(h->in, k))
+			continue;
+		if (!pages_claim(&s->table, first + k, 1))
+			return -EBUSY;
+		data = staging_buffer(s, h);
+		if (!data) {
+			pages_released(&s->table, first + k, 1);
+			return -ENOMEM;
+		}
+		staging_store(data, k, zero_page);
+		bit_set(h->in, k);	/* none joins a page known to be zeroes */
+	}
+	return 0;
+}
+
+static int copy_whole(struct page_store *s, const struct huge_page *h,
+		      size_t first, struct error *err)
+{
+	size_t done;
+	int rc = placement_copy(s, first, h->data, HUGE_PAGES, &done);
+
+	if (rc == -EEXIST) {	/* never normal: see place_small.c */
+		log_line("0x%llx: huge page refused, %s",
+			 placement_gpa(s, first), uffd_cause(rc));
+		s->stats->duplicates += HUGE_PAGES;
+		placement_wake(s, first, HUGE_PAGES);
+		rc = 0;
+	}
+	return rc ? error_set(err, -rc,
+			      "cannot place a huge page at 0x%llx: %s",
+			      placement_gpa(s, first), uffd_cause(rc)) : 0;
+}
+
+/* From a copy: a second copier may still store what is there already */
+static int split_copy(struct page_store *s, const struct huge_page *h,
+		      uint64_t offset, struct error *err)
+{
+	const uint64_t *from = (const uint64_t *)(const void *)h->data;
+	uint8_t *data = buffer_get(s->staging);
+	bool lost[HUGE_PAGES];
+	int rc;
+
+	if (!data)
+		return out_of_buffers(err);
+	for (size_t i = 0; i < RAM_HUGE / sizeof(*from); i++)
+		((uint64_t *)(void *)data)[i] =
+			__atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	for (size_t k = 0; k < HUGE_PAGES; k++)
+		lost[k] = bit_test(h->lost, k);
+	rc = ram_split(s->ram, offset, data, lost, s->uffd, err);
+	buffer_put(s->staging, data);
+	return rc;
+}
+
+static int split_whole(struct page_store *s, const struct huge_page *h,
+		       size_t first, struct error *err)
+{
+	const uint64_t offset = (uint64_t)first * WIRE_PAGE;
+	int rc = s->can_poison ? split_copy(s, h, offset, err)
+			       : ram_wall(s->ram, offset, RAM_HUGE);
+
+	if (rc)
+		return error_set(err, -rc, "cannot split a huge page: %s",
+				 strerrordesc_np(-rc));
+	placement_wake(s, first, HUGE_PAGES);
+	return 0;
+}
+
+/* Pages from @k on with the same @lost and @delivered */
+static size_t same_run(const struct huge_page *h, size_t k)
+{
+	size_t n = 1;
+
+	while (k + n < HUGE_PAGES &&
+	       bit_test(h->lost, k + n) == bit_test(h->lost, k) &&
+	       bit_test(h->delivered, k + n) == bit_test(h->delivered, k))
+		n++;
+	return n;
+}
+
+static void settle_whole(struct page_store *s, const struct huge_page *h,
+			 size_t first)
+{
+	for (size_t k = 0, n; k < HUGE_PAGES; k += n) {
+		n = same_run(h, k);
+		if (bit_test(h->lost, k))
+			pages_poisoned(&s->table, first + k, n);
+		else
+			pages_placed(&s->table, first + k, n);
+	}
+	waiters_done(&s->waiters, first, HUGE_PAGES);
+}
+
+/*
+ * All is in the list before a vCPU can meet it. Without UFFDIO_POISON no part
+ * of a huge page can be taken away, so all of it is lost.
+ */
+static int enter_lost(struct page_store *s, struct huge_page *h, size_t first,
+		      struct error *err)
+{
+	int rc = 0;
+
+	if (!s->can_poison) {
+		for (size_t w = 0; w < WORDS; w++) {
+			h->lost[w] = ~0ull;
+			h->delivered[w] = 0;
+		}
+	}
+	for (size_t k = 0, n; k < HUGE_PAGES && !rc; k += n) {
+		n = same_run(h, k);
+		if (bit_test(h->lost, k))
+			rc = placement_lost(s, first + k, n,
+					    bit_test(h->delivered, k), err);
+	}
+	return rc;
+}
+
+static bool any_lost(const struct huge_page *h)
+{
+	for (size_t w = 0; w < WORDS; w++)
+		if (h->lost[w])
+			return true;
+	return false;
+}
+
+/* Place a huge page, all of which this thread has claimed */
+static int place_whole(struct page_store *s, struct huge_page *h,
+		       size_t first, struct error *err)
+{
+	int rc;
+
+	if (!staging_buffer(s, h))
+		return out_of_buffers(err);
+	if (any_lost(h)) {
+		rc = enter_lost(s, h, first, err);
+		rc = rc ? rc : split_whole(s, h, first, err);
+	} else {
+		rc = copy_whole(s, h, first, err);
+	}
+	if (rc)
+		return rc;	/* the migration ends; the buffer stays */
+	settle_whole(s, h, first);
+	h->placed = true;
+	return 0;
+}
+
+/* Place a huge page if it is complete, and no other thread does */
+static int place_if_complete(struct page_store *s, struct huge_page *h,
+			     size_t first, struct error *err)
+{
+	while (h->used && is_complete(s, h, first) &&
+	       !atomic_exchange(&h->placing, true)) {
+		int rc = claim_zeroes(s, h, first);
+
+		if (!rc)
+			return place_whole(s, h, first, err);
+		h->placing = false;
+		if (rc == -ENOMEM)
+			return out_of_buffers(err);
+	}
+	return 0;
+}
+
+/* What arrived for a run of pages */
+struct arrival {
+	const uint8_t *data;	/* contents; NULL for zeroes */
+	enum page_count kind;
+	bool demanded, lost, delivered;
+	size_t refused;		/* pages that could not be claimed */
+};
+
+static bool claim_page(struct page_store *s, size_t page,
+		       const struct arrival *a)
+{
+	if (a->lost)
+		return pages_claim_poison(&s->table, page, 1);
+	return a->demanded ? pages_claim_demanded(&s->table, page)
+			   : pages_claim(&s->table, page, 1);
+}
+
+static int stage_contents(struct page_store *s, struct huge_page *h,
+			  size_t page, const struct arrival *a)
+{
+	uint8_t *data = staging_buffer(s, h);
+
+	if (!data) {
+		pages_released(&s->table, page, 1);
+		return -ENOMEM;
+	}
+	staging_store(data, page % HUGE_PAGES, a->data ? a->data : zero_page);
+	if (bit_set(h->in, page % HUGE_PAGES))
+		pages_released(&s->table, page, 1);
+	else
+		s->stats->pages[a->kind]++;
+	return 0;
+}
+
+static void stage_loss(struct huge_page *h, size_t k, bool delivered)
+{
+	bit_set(h->lost, k);
+	if (delivered)
+		bit_set(h->delivered, k);
+	bit_set(h->in, k);
+}
+
+/* Stage one page. The caller is a user of @h. Return: 0, -ENOMEM */
+static int stage_page(struct page_store *s, struct huge_page *h, size_t page,
+		      struct arrival *a)
+{
+	if (bit_test(h->in, page % HUGE_PAGES) || !claim_page(s, page, a)) {
+		a->refused++;
+		return 0;
+	}
+	h->used = true;
+	if (!a->lost)
+		return stage_contents(s, h, page, a);
+	stage_loss(h, page % HUGE_PAGES, a->delivered);
+	return 0;
+}
+
+/* Stage a run, huge page by huge page, and place those that are complete */
+static int stage_run(struct page_store *s, size_t page, size_t n,
+		     struct arrival *a, struct error *err)
+{
+	const size_t end = page + n;
+	int rc = 0;
+
+	while (page < end && !rc) {
+		const size_t first = page - page % HUGE_PAGES;
+		struct huge_page *h = user_enter(s, page);
+
+		for (; page < end && page < first + HUGE_PAGES && !rc;
+		     page++) {
+			rc = stage_page(s, h, page, a);
+			if (a->data)
+				a->data += WIRE_PAGE;
+		}
+		rc = rc ? out_of_buffers(err)
+			: place_if_complete(s, h, first, err);
+		user_leave(s, h);
+	}
+	return rc;
+}
+
+static int huge_contents(struct page_store *s, size_t page,
+			 const uint8_t *data, size_t n, bool demanded,
+			 struct error *err)
+{
+	struct arrival a = {
+		.data = data, .demanded = demanded,
+		.kind = demanded ? COUNT_DEMAND : COUNT_PUSH,
+	};
+	int rc = stage_run(s, page, n, &a, err);
+
+	s->stats->duplicates += a.refused;
+	return rc;
+}
+
+/* Only zeroes that a vCPU waits for are staged at once */
+static bool must_stage_zero(struct page_store *s, size_t page, bool demanded)
+{
+	enum page_state is = pages_get(&s->table, page);
+
+	return is == PAGE_REQUESTED || (demanded && is == PAGE_COPYING &&
+		!bit_test(s->staging->page[page / HUGE_PAGES].in,
+			  page % HUGE_PAGES));
+}
+
+static int huge_zero(struct page_store *s, size_t page, size_t n,
+		     bool demanded, struct error *err)
+{
+	struct arrival a = { .kind = COUNT_ZERO, .demanded = demanded };
+	const size_t end = page + n;
+	int rc = 0;
+
+	while (page < end && !rc) {
+		const size_t first = page - page % HUGE_PAGES;
+		struct huge_page *h = user_enter(s, page);
+
+		for (; page < end && page < first + HUGE_PAGES && !rc; page++)
+			if (h->used && must_stage_zero(s, page, demanded))
+				rc = stage_page(s, h, page, &a);
+		rc = rc ? out_of_buffers(err)
+			: place_if_complete(s, h, first, err);
+		user_leave(s, h);
+	}
+	return rc;
+}
+
+static int huge_poison(struct page_store *s, size_t page, size_t n,
+		       bool delivered, struct error *err)
+{
+	struct arrival a = { .lost = true, .delivered = delivered };
+	int rc = stage_run(s, page, n, &a, err);
+
+	s->stats->refused += a.refused;
+	return rc;
+}
+
+static int huge_settle(struct page_store *s, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < s->staging->n && !rc; i++) {
+		struct huge_page *h = &s->staging->page[i];
+
+		if (!h->used)
+			continue;
+		h->users++;
+		rc = place_if_complete(s, h, i * HUGE_PAGES, err);
+		user_leave(s, h);
+	}
+	return rc;
+}
+
+static bool is_here(struct page_store *s, size_t page)
+{
+	enum page_state is = pages_get(&s->table, page);
+
+	return is == PAGE_PRESENT || is == PAGE_POISONED || is == PAGE_HELD;
+}
+
+/* A vCPU needs all of a huge page: request what was not requested before */
+static int huge_fault(struct page_store *s, size_t page, unsigned vcpu,
+		      bool ask, struct page_wants *wants, struct error *err)
+{
+	const size_t first = page - page % HUGE_PAGES;
+	struct huge_page *h = user_enter(s, page);
+	int rc = 0;
+
+	waiters_add(&s->waiters, first, vcpu, now_ns());
+	wants->first = first;
+	h->used = true;
+	if (is_here(s, first)) {
+		waiters_done(&s->waiters, first, 1);
+		placement_wake(s, first, HUGE_PAGES);
+	} else {
+		for (size_t k = 0; k < HUGE_PAGES && ask; k++)
+			if (!bit_test(h->in, k) &&
+			    pages_request(&s->table, first + k))
+				placement_want(wants, first + k);
+		rc = place_if_complete(s, h, first, err);
+	}
+	user_leave(s, h);
+	return rc;
+}
+
+static int huge_inject(struct page_store *s, size_t page, struct error *err)
+{
+	const uint64_t offset = (uint64_t)page * WIRE_PAGE;
+	struct arrival a = { .lost = true };
+	int rc;
+
+	switch (pages_get(&s->table, page)) {
+	case PAGE_MISSING:
+	case PAGE_REQUESTED:
+	case PAGE_ZERO:
+		rc = stage_run(s, page, 1, &a, err);
+		if (rc || !a.refused)
+			return rc;
+		break;		/* it has arrived just now */
+	case PAGE_PRESENT:
+		/* Where small pages are, the machine does it by itself */
+		if (!ram_is_huge(s->ram, offset) &&
+		    pages_lose(&s->table, page))
+			return 1;
+		return error_set(err, EAGAIN,
+			"the huge page can't be split while pages arrive: try again after the migration");
+	default:
+		break;
+	}
+	return error_set(err, EAGAIN, "the page is just arriving: try again");
+}
+
+const struct placement_ops placement_huge = {
+	.name		= "huge pages",
+	.requests_max	= HUGE_PAGES / 2,
+	.init		= huge_init,
+	.fini		= huge_fini,
+	.contents	= huge_contents,
+	.zero		= huge_zero,
+	.poison		= huge_poison,
+	.fault		= huge_fault,
+	.inject		= huge_inject,
+	.settle		= huge_settle,
+};

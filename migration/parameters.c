@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/* parameters.c - migrate-set-parameters and query-migrate-parameters */
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+
+#include "parameters.h"
+#include "vmm/base/bytes.h"
+#include "vmm/base/limits.h"
+
+#define BANDWIDTH	"max-postcopy-bandwidth"
+#define BANDWIDTH_MIN	(1u << 20)	/* slower looks like a dead peer */
+#define CONNECTIONS	"multifd-channels"
+#define CONNECTIONS_AT_FIRST 2		/* as in QEMU */
+static_assert(CONNECTIONS_MAX == WIRE_PUSH_MAX, "the option says so");
+
+/* Limits, in ms */
+static const struct {
+	const char *name;
+	size_t offset;
+} limits[] = {
+#define LIMIT(name, member) { name, offsetof(struct session_limits, member) }
+	LIMIT("downtime-limit", downtime_ms),
+	LIMIT("ferry-connect-timeout", connect_ms),
+	LIMIT("ferry-hello-timeout", hello_ms),
+	LIMIT("ferry-build-timeout", build_ms),
+	LIMIT("ferry-silence-timeout", silence_ms),
+	LIMIT("ferry-answer-timeout", answer_ms),
+	LIMIT("ferry-last-pages-timeout", last_pages_ms),
+};
+
+static _Atomic unsigned *limit_at(const struct parameters *p, size_t i)
+{
+	return (_Atomic unsigned *)((char *)(uintptr_t)&p->limits +
+				    limits[i].offset);
+}
+
+void parameters_init(struct parameters *p)
+{
+	p->bandwidth = 0;
+	p->connections = CONNECTIONS_AT_FIRST;
+	session_limits_init(&p->limits);
+}
+
+static int check_limits(json_t *args, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		json_t *v = json_object_get(args, limits[i].name);
+		json_int_t ms = json_integer_value(v);
+
+		if (v && (ms < 1 || ms > DOWNTIME_LIMIT_MAX))
+			return error_set(err, EINVAL,
+				"%s is in milliseconds: 1 to %d",
+				limits[i].name, DOWNTIME_LIMIT_MAX);
+	}
+	return 0;
+}
+
+static int check(json_t *args, struct error *err)
+{
+	json_t *rate = json_object_get(args, BANDWIDTH);
+	json_t *conns = json_object_get(args, CONNECTIONS);
+	json_int_t bytes = json_integer_value(rate);
+	json_int_t n = json_integer_value(conns);
+
+	if (rate && (bytes < 0 || (bytes && bytes < BANDWIDTH_MIN)))
+		return error_set(err, EINVAL,
+			BANDWIDTH " is in bytes per second: at least %u, or 0 for no limit",
+			BANDWIDTH_MIN);
+	if (conns && (n < 1 || n > WIRE_PUSH_MAX))
+		return error_set(err, EINVAL,
+			CONNECTIONS " is the number of connections that push: 1 to %d",
+			WIRE_PUSH_MAX);
+	return check_limits(args, err);
+}
+
+int parameters_set(struct parameters *p, json_t *args, struct error *err)
+{
+	json_t *rate = json_object_get(args, BANDWIDTH);
+	json_t *conns = json_object_get(args, CONNECTIONS);
+	int rc = check(args, err);
+
+	if (rc)
+		return rc;
+	if (conns)
+		p->connections = (unsigned)json_integer_value(conns);
+	if (rate)
+		p->bandwidth = (uint64_t)json_integer_value(rate);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		json_t *v = json_object_get(args, limits[i].name);
+
+		if (v)
+			*limit_at(p, i) = (unsigned)json_integer_value(v);
+	}
+	return 0;
+}
+
+json_t *parameters_json(const struct parameters *p)
+{
+	json_t *o = json_pack("{s:I, s:I}",
+			      BANDWIDTH, (json_int_t)p->bandwidth,
+			      CONNECTIONS, (json_int_t)p->connections);
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		json_object_set_new(o, limits[i].name,
+				    json_integer(*limit_at(p, i)));
+	return o;
+}

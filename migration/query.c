@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+/* query.c - The progress of a migration as JSON: query-migrate */
+
+#include <string.h>
+
+#include "query.h"
+#include "vmm/control/words.h"
+
+static const char *const status_names[PROGRESS_STATUSES] = {
+	[PROGRESS_NONE]	= "none",
+	[PROGRESS_SETUP]	= "setup",
+	[PROGRESS_DEVICE]	= "device",
+	[PROGRESS_POSTCOPY]	= "postcopy-active",
+	[PROGRESS_PAUSED]	= "postcopy-paused",
+	[PROGRESS_COMPLETED]	= "completed",
+	[PROGRESS_FAILED]	= "failed",
+	[PROGRESS_CANCELLED]	= "cancelled",
+};
+
+/* Status and error agree: a cause is shown where there is something to explain */
+static bool shows_error(const struct progress *p)
+{
+	return p->why.code && (p->status == PROGRESS_PAUSED ||
+			       p->status == PROGRESS_FAILED ||
+			       p->status == PROGRESS_CANCELLED);
+}
+
+const char *query_status_name(enum progress_status s)
+{
+	return status_names[s];
+}
+
+static struct latency latency_of(const struct progress *p, unsigned i)
+{
+	if (p->outgoing)
+		return p->has_peer ? p->peer[i] : (struct latency){ 0 };
+	return histogram_read(i == PROGRESS_ALL_VCPUS ? &p->stats.demand : &p->stats.vcpu[i]);
+}
+
+static json_t *latency_json(struct latency l)
+{
+	return json_pack("{s:I, s:f, s:f, s:f, s:f}",
+			 "count", (json_int_t)l.count,
+			 "p50", (double)l.p50 / 1e3, "p90", (double)l.p90 / 1e3,
+			 "p99", (double)l.p99 / 1e3,
+			 "max", (double)l.max / 1e3);
+}
+
+static json_t *vcpus_json(const struct progress *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < p->vcpus; i++) {
+		json_t *one = latency_json(latency_of(p, i));
+
+		json_object_set_new(one, "index", json_integer((int)i));
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static double ms(uint64_t from, uint64_t to)
+{
+	return from && to > from ? (double)(to - from) / 1e6 : 0;
+}
+
+/* How long each stage took, or has taken so far */
+static json_t *stages_json(const struct progress *p, uint64_t to)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < p->stages_n; i++)
+		json_object_set_new(o, p->stages[i].name,
+			json_real(ms(p->stages[i].start,
+				     i + 1 < p->stages_n ?
+				     p->stages[i + 1].start : to)));
+	return o;
+}
+
+static json_t *ferry_json(const struct progress *p, uint64_t to)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+		"side", p->outgoing ? "source" : "destination",
+		"id", p->id, "arrived-as", p->arrived, "uri", p->uri,
+		"stage", p->stage, "pages",
+		"demand", (json_int_t)p->stats.pages[COUNT_DEMAND],
+		"push", (json_int_t)p->stats.pages[COUNT_PUSH],
+		"zero", (json_int_t)p->stats.pages[COUNT_ZERO],
+		"poison", (json_int_t)p->stats.pages[COUNT_POISON],
+		"bytes", (json_int_t)p->stats.bytes,
+		"duplicates", (json_int_t)p->stats.duplicates,
+		"poison-refused", (json_int_t)p->stats.refused,
+		"demand-latency-us", latency_json(latency_of(p, PROGRESS_ALL_VCPUS)),
+		"vcpus", vcpus_json(p),
+		"asynchronous", latency_json(latency_of(p, PAGE_STATS_OTHER)),
+		"stage-ms", stages_json(p, to));
+}
+
+static uint64_t pages_done(const struct progress *p)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < PAGE_COUNTS; i++)
+		n += p->stats.pages[i];
+	return n < p->pages_total ? n : p->pages_total;
+}
+
+static double rate(const struct progress *p, uint64_t to)
+{
+	double t = ms(p->run ? p->run : p->start, to);
+
+	return t > 0 ? (double)p->stats.bytes / t * 1e3 : 0;
+}
+
+static json_t *ram_json(const struct progress *p, uint64_t to)
+{
+	uint64_t done = pages_done(p), size = p->page_size;
+	uint64_t data = p->stats.pages[COUNT_DEMAND] + p->stats.pages[COUNT_PUSH];
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}",
+		"total", (json_int_t)(p->pages_total * size),
+		"transferred", (json_int_t)p->stats.bytes,
+		"remaining", (json_int_t)((p->pages_total - done) * size),
+		"duplicate", (json_int_t)p->stats.pages[COUNT_ZERO],
+		"normal", (json_int_t)data,
+		"normal-bytes", (json_int_t)(data * size),
+		"page-size", (json_int_t)size,
+		"mbps", rate(p, to) * 8 / 1e6,
+		"postcopy-requests", (json_int_t)p->stats.requests);
+}
+
+static void set_job(json_t *o, enum job_word word, json_t *value)
+{
+	json_object_set_new(o, words_job(word), value);
+}
+
+/* libvirt's job statistics, under libvirt's names */
+static json_t *libvirt_json(const struct progress *p, uint64_t to)
+{
+	json_int_t size = p->page_size, total = (json_int_t)p->pages_total;
+	json_int_t done = (json_int_t)pages_done(p);
+	json_int_t data = (json_int_t)(p->stats.pages[COUNT_DEMAND] +
+				       p->stats.pages[COUNT_PUSH]);
+	json_t *o = json_object();
+
+	set_job(o, JOB_OPERATION,
+		json_integer(words_job_operation(p->outgoing)));
+	set_job(o, JOB_TIME_ELAPSED,
+		json_integer((json_int_t)ms(p->start, to)));
+	set_job(o, JOB_DOWNTIME,
+		json_integer((json_int_t)ms(p->pause, p->run)));
+	set_job(o, JOB_SETUP_TIME,
+		json_integer((json_int_t)ms(p->start, p->pause)));
+	set_job(o, JOB_DATA_TOTAL, json_integer(total * size));
+	set_job(o, JOB_DATA_PROCESSED, json_integer((json_int_t)p->stats.bytes));
+	set_job(o, JOB_DATA_REMAINING, json_integer((total - done) * size));
+	set_job(o, JOB_MEMORY_TOTAL, json_integer(total * size));
+	set_job(o, JOB_MEMORY_PROCESSED, json_integer(done * size));
+	set_job(o, JOB_MEMORY_REMAINING, json_integer((total - done) * size));
+	set_job(o, JOB_MEMORY_CONSTANT,
+		json_integer((json_int_t)p->stats.pages[COUNT_ZERO]));
+	set_job(o, JOB_MEMORY_NORMAL, json_integer(data));
+	set_job(o, JOB_MEMORY_NORMAL_BYTES, json_integer(data * size));
+	set_job(o, JOB_MEMORY_BPS, json_integer((json_int_t)rate(p, to)));
+	set_job(o, JOB_MEMORY_PAGE_SIZE, json_integer(size));
+	set_job(o, JOB_MEMORY_POSTCOPY_REQS,
+		json_integer((json_int_t)p->stats.requests));
+	if (progress_ended(p->status))
+		set_job(o, JOB_SUCCESS,
+			json_boolean(p->status == PROGRESS_COMPLETED));
+	if (shows_error(p))
+		set_job(o, JOB_ERRMSG, json_string(p->why.text));
+	return o;
+}
+
+json_t *query_migrate(struct progress *p)
+{
+	uint64_t to;
+	json_t *o;
+
+	pthread_mutex_lock(&p->lock);
+	o = json_pack("{s:s}", "status", status_names[p->status]);
+	if (p->status == PROGRESS_NONE)
+		goto out;
+	to = p->end ? p->end : now_ns();
+	json_object_set_new(o, "total-time", json_real(ms(p->start, to)));
+	json_object_set_new(o, "downtime", json_real(ms(p->pause, p->run)));
+	json_object_set_new(o, "setup-time",
+			    json_real(ms(p->start, p->pause)));
+	json_object_set_new(o, "ram", ram_json(p, to));
+	json_object_set_new(o, "ferry", ferry_json(p, to));
+	json_object_set_new(o, "libvirt", libvirt_json(p, to));
+	if (shows_error(p))
+		json_object_set_new(o, "error-desc",
+				    json_string(p->why.text));
+out:
+	pthread_mutex_unlock(&p->lock);
+	return o;
+}

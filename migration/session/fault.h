@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault.h - The destination's thread that resolves page faults
+ *
+ * Waits for two things at once: a fault, which it resolves by itself where it
+ * can (zeroes, pages that have arrived meanwhile) or sends on as a REQUEST;
+ * and the source's answers. One thread does both, so that a fault costs no
+ * hand-off beyond the unavoidable wake-ups. It never blocks but in poll(), and
+ * takes no lock that a bulk thread takes.
+ *
+ * When the connection is lost, the thread stays: zero pages need no source,
+ * and vCPUs that touch other pages wait until the session ends or recovers.
+ */
+#ifndef FERRY_FAULT_H
+#define FERRY_FAULT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "migration/link/channel.h"
+#include "migration/pages/page_store.h"
+
+#define FAULT_ANSWER_MS	20000	/* a request this old: the source is gone */
+
+/**
+ * struct fault_session - What the thread needs of its session
+ * @ctx:	handed to each
+ * @vcpus:	how many there are
+ * @vcpu_of:	the vCPU with that thread id, or PAGE_STATS_OTHER
+ * @vcpu_blocked: is that vCPU's thread blocked in the kernel?
+ * @lost:	the demand connection failed, or the peer violates the
+ *		protocol: called once
+ */
+struct fault_session {
+	void *ctx;
+	unsigned vcpus;
+	unsigned (*vcpu_of)(void *ctx, pid_t tid);
+	bool (*vcpu_blocked)(void *ctx, unsigned vcpu);
+	void (*lost)(void *ctx, const struct error *why);
+};
+
+struct fault_buffers;
+
+/**
+ * struct fault_thread - See above
+ * @store:	where pages go
+ * @c:		demand connection
+ * @session:	what the thread needs of it
+ * @answer_ms:	longest time that a request may stay unanswered
+ * @buffers:	what it receives and sends
+ * @wake:	eventfd: the thread shall look at the flags
+ * @cut:	there is no source to ask any more
+ * @ending:	the thread shall end
+ * @thread, @started: the thread, while there is one
+ */
+struct fault_thread {
+	struct page_store *store;
+	struct channel *c;
+	struct fault_session session;
+	unsigned answer_ms;
+	struct fault_buffers *buffers;
+	int wake;
+	_Atomic bool cut, ending;
+	pthread_t thread;
+	bool started;
+};
+
+/**
+ * fault_start() - Allocate all and create the thread
+ * @f:		filled in
+ * @store:	open
+ * @c:		demand connection
+ * @session:	copied
+ * @err:	why not
+ *
+ * To be called before any state is loaded: loading may fault.
+ *
+ * Return: 0, -errno
+ */
+int fault_start(struct fault_thread *f, struct page_store *store,
+		struct channel *c, const struct fault_session *session,
+		struct error *err);
+
+/** fault_cut() - The session has failed: request nothing any more; any thread */
+void fault_cut(struct fault_thread *f);
+
+/** fault_end() - End the thread and free all; fine if it is all zeroes */
+void fault_end(struct fault_thread *f);
+
+#endif /* FERRY_FAULT_H */

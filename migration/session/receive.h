@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * receive.h - The destination's threads that receive pushed pages
+ *
+ * Each reads its own connection and places what arrives. Reading and placing
+ * take about the same time, so one thread alone would get half of either.
+ */
+#ifndef FERRY_RECEIVE_H
+#define FERRY_RECEIVE_H
+
+#include <pthread.h>
+
+#include "migration/link/channel.h"
+#include "migration/pages/page_store.h"
+#include "start_gate.h"
+
+struct receive_group;
+
+/**
+ * struct receiver - A push connection and its thread
+ * @group:	its group
+ * @c:		the connection, the session's
+ * @data:	buffer of one message's pages
+ * @thread, @started: the thread, while there is one
+ */
+struct receiver {
+	struct receive_group *group;
+	struct channel *c;
+	uint8_t *data;
+	pthread_t thread;
+	bool started;
+};
+
+/**
+ * struct receive_group - All receive threads of a destination
+ * @store:	where pages go
+ * @receiver:	the threads, @n of them
+ * @n:		set by the session before receive_prepare(), with each @c
+ * @gate:	where they wait until receive_start()
+ * @running:	threads that have not ended
+ * @lost:	called by a thread whose connection fails, with @ctx
+ */
+struct receive_group {
+	struct page_store *store;
+	struct receiver receiver[WIRE_PUSH_MAX];
+	_Atomic unsigned n;
+	struct start_gate gate;
+	_Atomic unsigned running;
+	void (*lost)(void *ctx, const struct error *why);
+	void *ctx;
+};
+
+/** receive_init() - A group without threads and connections */
+void receive_init(struct receive_group *g, struct page_store *store,
+		  void (*lost)(void *ctx, const struct error *why), void *ctx);
+
+/** receive_fini() - Free it, after receive_end() */
+void receive_fini(struct receive_group *g);
+
+/**
+ * receive_prepare() - Allocate all and create the threads, which wait
+ * @g:		the group; its connections are open
+ * @err:	why not
+ *
+ * To be called before PREPARED is sent.
+ *
+ * Return: 0, -errno; receive_end() is needed in any case
+ */
+int receive_prepare(struct receive_group *g, struct error *err);
+
+/** receive_start() - Begin to receive */
+void receive_start(struct receive_group *g);
+
+/**
+ * receive_end() - Wait for the threads
+ * @g:		the group
+ *
+ * A thread ends at DONE; because its connection failed or was shut; or at once
+ * if receive_start() was not called.
+ *
+ * Return: true if every thread has received DONE
+ */
+bool receive_end(struct receive_group *g);
+
+/** receive_buffer() - A buffer for one message's pages; NULL if out of memory */
+uint8_t *receive_buffer(void);
+
+#endif /* FERRY_RECEIVE_H */

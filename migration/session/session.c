@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/* session.c - What both sides of a session have in common */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "session.h"
+
+void session_limits_init(struct session_limits *l)
+{
+	l->connect_ms = 10000;
+	l->hello_ms = 10000;
+	l->build_ms = 30000;
+	l->silence_ms = 20000;
+	l->answer_ms = 20000;
+	l->last_pages_ms = 20000;
+	l->downtime_ms = 2000;
+}
+
+void session_init(struct session *se, const struct session_ops *ops,
+		  const struct session_env *env,
+		  const struct session_limits *limits,
+		  struct progress *progress)
+{
+	se->ops = ops;
+	se->env = env;
+	se->limits = limits;
+	se->progress = progress;
+	link_init(&se->link);
+	pthread_mutex_init(&se->lock, NULL);
+	pthread_cond_init(&se->changed, NULL);
+	pthread_mutex_init(&se->show_lock, NULL);
+}
+
+void session_fini(struct session *se)
+{
+	link_fini(&se->link);
+	pthread_mutex_destroy(&se->lock);
+	pthread_cond_destroy(&se->changed);
+	pthread_mutex_destroy(&se->show_lock);
+}
+
+unsigned session_phase(const struct session *se)
+{
+	return se->phase;
+}
+
+/*
+ * Show the phase as it is now, not the one of the step that asked for it: of
+ * two threads that come here the later one must not show the older phase.
+ */
+static void show(struct session *se)
+{
+	pthread_mutex_lock(&se->show_lock);
+	progress_set(se->progress, se->ops->show(se, se->phase));
+	pthread_mutex_unlock(&se->show_lock);
+}
+
+static void blame(struct session *se, unsigned actions,
+		  const struct error *why)
+{
+	struct error cause = *why;
+
+	if (actions & PHASE_DOUBT)
+		error_prefix(&cause, "hand-over in doubt");
+	progress_blame(se->progress, &cause);
+}
+
+int session_event(struct session *se, unsigned event, const struct error *why)
+{
+	struct phase_step s;
+
+	pthread_mutex_lock(&se->lock);
+	s = se->ops->step(se->phase, event);
+	if (s.next != se->phase)
+		pthread_cond_broadcast(&se->changed);
+	se->phase = s.next;
+	if ((s.actions & PHASE_BLAME) && why)
+		blame(se, s.actions, why);
+	pthread_mutex_unlock(&se->lock);
+
+	se->ops->perform(se, s.actions);
+	if (s.actions & PHASE_SHOW)
+		show(se);
+	return s.actions & PHASE_REJECT ? -EPERM : 0;
+}
+
+unsigned session_wait(struct session *se, session_phase_fn *parked)
+{
+	unsigned phase;
+
+	pthread_mutex_lock(&se->lock);
+	while (parked(se->phase))
+		pthread_cond_wait(&se->changed, &se->lock);
+	phase = se->phase;
+	pthread_mutex_unlock(&se->lock);
+	return phase;
+}
+
+void session_notify(struct session *se)
+{
+	pthread_mutex_lock(&se->lock);
+	pthread_cond_broadcast(&se->changed);
+	pthread_mutex_unlock(&se->lock);
+}
+
+int session_say(struct session *se, enum wire_type type,
+		const struct writer *w, struct error *err)
+{
+	struct wire_msg m = { .type = type,
+			      .length = w ? (uint32_t)w->len : 0 };
+
+	if (w && w->failed)
+		return error_set(err, ENOMEM, "out of memory for %s",
+				 wire_name(type));
+	se->progress->stats.bytes += WIRE_HEADER + m.length;
+	return channel_say(&se->link.main, &m, w ? w->data : NULL, err);
+}
+
+static int violation(const struct wire_msg *m, const char *wanted,
+		     struct error *err)
+{
+	return error_set(err, EBADMSG, "the peer sent %s where %s belongs",
+			 wire_name(m->type), wanted);
+}
+
+int session_hear(struct session *se, struct wire_msg *m, const char *wanted,
+		 struct error *err)
+{
+	struct channel *c = &se->link.main;
+	struct error why = { 0 };
+	int rc = channel_hear(c, m, err);
+
+	if (rc)
+		return rc;
+	/* A REFUSE that may not come any more is a violation like others */
+	if (m->type == WIRE_MSG_REFUSE &&
+	    !(se->ops->step(se->phase, m->type).actions & PHASE_REJECT)) {
+		rc = channel_hear_refusal(c, m, err);
+		if (rc == -ECONNREFUSED)
+			session_event(se, m->type, err);
+		return rc;
+	}
+	violation(m, wanted, &why);
+	if (!session_event(se, m->type, &why))
+		return 0;
+	return violation(m, wanted, err);
+}
+
+int session_expect(struct session *se, enum wire_type type, uint8_t **payload,
+		   uint32_t *length, struct error *err)
+{
+	struct wire_msg m;
+	uint8_t *data;
+	int rc = session_hear(se, &m, wire_name(type), err);
+
+	/* The phase allows it, the stage does not */
+	if (!rc && m.type != type)
+		rc = violation(&m, wire_name(type), err);
+	if (!rc)
+		rc = channel_hear_payload(&se->link.main, &m, &data, err);
+	if (rc)
+		return rc;
+	if (length)
+		*length = m.length;
+	if (payload)
+		*payload = data;
+	else
+		free(data);
+	return 0;
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+/* test_ledger.c - A page is taken once; a held page is left, and comes back */
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#include "migration/pages/ledger.h"
+
+static void a_run_stops_at_the_first_that_is_taken(void **state)
+{
+	struct ledger l;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 300), 0);
+	assert_int_equal(ledger_left(&l), 300);
+	assert_int_equal(ledger_take(&l, 130, 1), 1);
+	assert_int_equal(ledger_take(&l, 60, 200), 70);
+	assert_int_equal(ledger_take(&l, 60, 200), 0);
+	assert_int_equal(ledger_take(&l, 131, 1000), 169);
+	assert_int_equal(ledger_take(&l, 0, 300), 60);
+	assert_int_equal(ledger_left(&l), 0);
+	for (size_t i = 0; i < 300; i++)
+		assert_true(ledger_test(&l, i));
+	assert_int_equal(ledger_next(&l, 0, 300), 300);
+	ledger_fini(&l);
+}
+
+/* Sizes around the 64 bits of a word, each run of each length */
+static void borders_of_words(void **state)
+{
+	static const size_t sizes[] = { 1, 63, 64, 65, 127, 128, 129 };
+
+	(void)state;
+	for (unsigned k = 0; k < 7; k++) {
+		size_t n = sizes[k];
+
+		for (size_t i = 0; i < n; i++) {
+			struct ledger l;
+
+			assert_int_equal(ledger_init(&l, n), 0);
+			assert_int_equal(ledger_take(&l, i, SIZE_MAX), n - i);
+			assert_int_equal(ledger_left(&l), i);
+			assert_int_equal(ledger_next(&l, i, n), n);
+			assert_int_equal(ledger_next(&l, 0, n), i ? 0 : n);
+			ledger_fini(&l);
+		}
+	}
+}
+
+static size_t plain_next(const bool *taken, size_t i, size_t end)
+{
+	while (i < end && taken[i])
+		i++;
+	return i < end ? i : end;
+}
+
+static size_t plain_take(bool *taken, size_t n, size_t i, size_t max)
+{
+	size_t done = 0;
+
+	while (done < max && i < n && !taken[i]) {
+		taken[i++] = true;
+		done++;
+	}
+	return done;
+}
+
+/* The same as an array of bool, for a random sequence */
+static void as_a_plain_array(void **state)
+{
+	enum { N = 517 };
+	uint64_t seed = 3;
+
+	(void)state;
+	for (int round = 0; round < 50; round++) {
+		bool taken[N] = { 0 };
+		size_t left = N;
+		struct ledger l;
+
+		assert_int_equal(ledger_init(&l, N), 0);
+		for (int k = 0; k < 2000; k++) {
+			size_t i = dice(&seed) % N, max = dice(&seed) % 9;
+			size_t got = ledger_take(&l, i, max), end;
+
+			assert_int_equal(got, plain_take(taken, N, i, max));
+			left -= got;
+			assert_int_equal(ledger_left(&l), left);
+			end = dice(&seed) % (N + 1);
+			i = dice(&seed) % (N + 1);
+			assert_int_equal(ledger_next(&l, i, end),
+					 plain_next(taken, i, end));
+			if (i < N)
+				assert_int_equal(ledger_test(&l, i), taken[i]);
+		}
+		ledger_fini(&l);
+	}
+}
+
+/*
+ * An injection at the very end: all else is taken, and the page is held. It
+ * must count as left, or the push threads end without it.
+ */
+static void a_held_page_is_left(void **state)
+{
+	struct ledger l;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 100), 0);
+	assert_int_equal(ledger_take(&l, 0, 70), 70);
+	assert_int_equal(ledger_take(&l, 71, 29), 29);
+	assert_true(ledger_hold(&l, 70));
+	assert_int_equal(ledger_left(&l), 1);
+	assert_int_equal(ledger_take(&l, 70, 1), 0);
+	assert_int_equal(ledger_next(&l, 0, 100), 100);
+	ledger_unhold(&l);
+	ledger_unhold(&l);
+	assert_int_equal(ledger_left(&l), 1);
+	assert_int_equal(ledger_next(&l, 0, 100), 70);
+	assert_int_equal(ledger_take(&l, 70, 1), 1);
+	assert_int_equal(ledger_left(&l), 0);
+	assert_false(ledger_hold(&l, 70));
+	ledger_unhold(&l);
+	assert_true(ledger_test(&l, 70));
+	ledger_fini(&l);
+}
+
+/* The demand thread must not answer for a held page: neither "sent before",
+ * nor by a read
+ */
+struct asker {
+	struct ledger *l;
+	size_t page;
+	_Atomic bool returned, got;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+
+	a->got = ledger_take_demanded(a->l, a->page);
+	a->returned = true;
+	return NULL;
+}
+
+static void a_request_waits_for_a_held_page(void **state)
+{
+	struct ledger l;
+	struct asker a = { .l = &l, .page = 33 };
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 100), 0);
+	assert_true(ledger_hold(&l, 33));
+	assert_true(ledger_take_demanded(&l, 34));
+	assert_false(ledger_take_demanded(&l, 34));
+	assert_int_equal(pthread_create(&t, NULL, ask, &a), 0);
+	usleep(20000);
+	assert_false(a.returned);
+	ledger_unhold(&l);
+	pthread_join(t, NULL);
+	assert_true(a.got);
+	ledger_fini(&l);
+}
+
+/* Holds come and go on the page that is requested: it is never "sent before" */
+#define ASKED	20000
+
+static _Atomic size_t asked_page;
+
+static void *hold_and_release(void *arg)
+{
+	struct ledger *l = arg;
+
+	while (asked_page < ASKED)
+		if (ledger_hold(l, asked_page))
+			ledger_unhold(l);
+	return NULL;
+}
+
+static void a_request_never_takes_a_hold_for_sent(void **state)
+{
+	struct ledger l;
+	unsigned wrong = 0;
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, ASKED + 1), 0);
+	asked_page = 0;
+	assert_int_equal(pthread_create(&t, NULL, hold_and_release, &l), 0);
+	for (size_t i = 0; i < ASKED; asked_page = ++i)
+		wrong += !ledger_take_demanded(&l, i);
+	pthread_join(t, NULL);
+	assert_int_equal(wrong, 0);
+	assert_int_equal(ledger_left(&l), 1);
+	ledger_fini(&l);
+}
+
+struct racer {
+	struct ledger *l;
+	uint8_t *owner;		/* times each page was taken by this one */
+	uint64_t seed;
+};
+
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+
+	while (ledger_left(r->l)) {
+		const size_t end = r->l->n;
+		size_t i = ledger_next(r->l, dice(&r->seed) % end, end), n;
+
+		if (i == end)
+			i = ledger_next(r->l, 0, end);
+		if (i == end)
+			continue;
+		n = ledger_take(r->l, i, 1 + dice(&r->seed) % 100);
+		while (n--)
+			r->owner[i++]++;
+	}
+	return NULL;
+}
+
+static void *hold_any(void *arg)
+{
+	struct racer *r = arg;
+
+	while (ledger_left(r->l))
+		if (ledger_hold(r->l, dice(&r->seed) % r->l->n))
+			ledger_unhold(r->l);
+	return NULL;
+}
+
+static void threads_share_it_out(void **state)
+{
+	enum { N = 100000 };
+	struct racer r[3];
+	pthread_t t[3];
+	struct ledger l;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, N), 0);
+	for (unsigned k = 0; k < 3; k++) {
+		r[k] = (struct racer){ &l, calloc(N, 1), k + 1 };
+		assert_non_null(r[k].owner);
+		assert_int_equal(pthread_create(&t[k], NULL,
+						k < 2 ? race : hold_any,
+						&r[k]), 0);
+	}
+	for (unsigned k = 0; k < 3; k++)
+		pthread_join(t[k], NULL);
+	for (size_t i = 0; i < N; i++)
+		assert_int_equal(r[0].owner[i] + r[1].owner[i], 1);
+	for (unsigned k = 0; k < 3; k++)
+		free(r[k].owner);
+	ledger_fini(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_run_stops_at_the_first_that_is_taken),
+		cmocka_unit_test(borders_of_words),
+		cmocka_unit_test(as_a_plain_array),
+		cmocka_unit_test(a_held_page_is_left),
+		cmocka_unit_test(a_request_waits_for_a_held_page),
+		cmocka_unit_test(a_request_never_takes_a_hold_for_sent),
+		cmocka_unit_test(threads_share_it_out),
+	};
+
+	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
+}

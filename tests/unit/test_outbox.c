@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/* test_outbox.c - Requests wait in order, and come out byte by byte */
+
+#include "unit.h"
+
+#include "migration/pages/outbox.h"
+
+static struct outbox box;
+
+static void requests_come_out_in_order(void **state)
+{
+	uint8_t got[3 * WIRE_HEADER];
+	struct error err = { 0 };
+	size_t n, have = 0;
+
+	(void)state;
+	box = (struct outbox){ 0 };
+	outbox_request(&box, 0x1000, 1);
+	outbox_request(&box, 0x200000, 64);
+	outbox_request(&box, 0x5000, 2);
+	while (have < sizeof(got)) {
+		const uint8_t *p = outbox_pending(&box, &n);
+
+		assert_int_equal(n, sizeof(got) - have);
+		got[have++] = *p;
+		outbox_sent(&box, 1);
+	}
+	outbox_pending(&box, &n);
+	assert_int_equal(n, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		static const struct wire_msg want[] = {
+			{ WIRE_MSG_REQUEST, 0, 0x1000, 1 },
+			{ WIRE_MSG_REQUEST, 0, 0x200000, 64 },
+			{ WIRE_MSG_REQUEST, 0, 0x5000, 2 },
+		};
+		struct wire_msg m;
+
+		assert_int_equal(wire_get(got + i * WIRE_HEADER, &m, &err),
+				 0);
+		assert_int_equal(m.type, want[i].type);
+		assert_int_equal(m.a, want[i].a);
+		assert_int_equal(m.b, want[i].b);
+	}
+}
+
+/* Room is what can be appended, whatever was sent of the first message */
+static void it_is_bounded_and_never_overflows(void **state)
+{
+	uint64_t seed = 7, in = 0, out = 0;
+	size_t n;
+
+	(void)state;
+	box = (struct outbox){ 0 };
+	assert_int_equal(outbox_room(&box), OUTBOX_MAX);
+	for (unsigned round = 0; round < 20000; round++) {
+		size_t room = outbox_room(&box);
+
+		for (size_t k = dice(&seed) % 300; k && room; k--, room--) {
+			outbox_request(&box, in * WIRE_PAGE, 1);
+			in += WIRE_HEADER;
+		}
+		assert_true(box.to <= sizeof(box.data));
+		outbox_pending(&box, &n);
+		assert_int_equal(n, in - out);
+		n = n ? dice(&seed) % (n + 1) : 0;
+		outbox_sent(&box, n);
+		out += n;
+	}
+	assert_true(in > 100 * sizeof(box.data));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(requests_come_out_in_order),
+		cmocka_unit_test(it_is_bounded_and_never_overflows),
+	};
+
+	return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
+}

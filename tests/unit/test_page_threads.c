@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_page_threads.c - The four kinds of threads that move pages, without a
+ * session
+ *
+ * Push and demand threads over one RAM, receive and fault threads over
+ * another, sockets between them, threads that touch pages in the place of
+ * vCPUs. Proves what needs a peer that misbehaves, or a moment that an
+ * end-to-end test can't choose.
+ */
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#include "migration/link/socket.h"
+#include "migration/session/demand.h"
+#include "migration/session/fault.h"
+#include "migration/session/push.h"
+#include "migration/session/receive.h"
+#include "vmm/base/clock.h"
+#include "vmm/memory/ram_huge.h"
+
+#define RAM_BYTES	(32 * MIB)
+#define PAGES		(RAM_BYTES / WIRE_PAGE)
+#define PUSHERS		3
+
+struct source_side {
+	struct ram ram;
+	struct page_stats stats;
+	struct page_source pages;
+	struct push_group push;
+	struct demand_server answers;
+	struct channel c[PUSHERS], demand;
+};
+
+struct target_side {
+	struct ram ram;
+	struct page_stats stats;
+	struct page_store store;
+	struct receive_group receive;
+	struct fault_thread faults;
+	struct channel c[PUSHERS], demand;
+};
+
+struct world {
+	struct source_side s;
+	struct target_side t;
+	_Atomic unsigned failures;
+	struct error why;
+	_Atomic unsigned events;
+};
+
+static void on_failure(void *ctx, const struct error *why)
+{
+	struct world *w = ctx;
+
+	if (!w->failures)
+		w->why = *why;
+	w->failures++;
+}
+
+static void on_lost(void *ctx, uint64_t gpa)
+{
+	(void)ctx;
+	(void)gpa;
+}
+
+static int on_poisoned(void *ctx, uint64_t gpa, uint64_t size, bool delivered)
+{
+	struct world *w = ctx;
+
+	(void)gpa;
+	(void)size;
+	(void)delivered;
+	w->events++;
+	return 0;
+}
+
+static void on_crash(void *ctx)
+{
+	(void)ctx;
+	abort();
+}
+
+static void channel_open_pair(struct channel *a, struct channel *b)
+{
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	socket_channel(a, fd[0]);
+	socket_channel(b, fd[1]);
+}
+
+static void set_up_source(struct world *w)
+{
+	struct source_side *s = &w->s;
+	struct error err = { 0 };
+
+	assert_int_equal(ram_create(&s->ram, RAM_BYTES, RAM_ANON, &err), 0);
+	for (size_t i = 0; i < PAGES; i += 2)
+		memset(s->ram.base + i * WIRE_PAGE, 1 + (int)(i % 200),
+		       WIRE_PAGE);
+	assert_int_equal(page_source_init(&s->pages, &s->ram, &s->stats,
+					  on_lost, w), 0);
+	push_init(&s->push, &s->pages, on_failure, w);
+	s->push.n = PUSHERS;
+	for (unsigned i = 0; i < PUSHERS; i++)
+		s->push.pusher[i].c = &s->c[i];
+	assert_int_equal(demand_prepare(&s->answers, &s->pages, &s->demand,
+					on_failure, w, &err), 0);
+}
+
+static void set_up_target(struct world *w, bool huge)
+{
+	const struct page_store_events ev = {
+		.ctx = w, .poisoned = on_poisoned, .crash = on_crash,
+	};
+	struct target_side *t = &w->t;
+	struct error err = { 0 };
+
+	assert_int_equal(ram_create(&t->ram, RAM_BYTES, RAM_ANON, &err), 0);
+	if (huge) {
+		t->ram.unit = RAM_HUGE;
+		t->ram.small = calloc(RAM_BYTES / RAM_HUGE, 1);
+	}
+	page_store_init(&t->store, &t->stats, &ev, true);
+	if (page_store_open(&t->store, &t->ram, &err))
+		fail_msg("%s", err.text);
+	receive_init(&t->receive, &t->store, on_failure, w);
+	t->receive.n = PUSHERS;
+	for (unsigned i = 0; i < PUSHERS; i++)
+		t->receive.receiver[i].c = &t->c[i];
+}
+
+static struct world *set_up(bool huge)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	set_up_source(w);
+	set_up_target(w, huge);
+	for (unsigned i = 0; i < PUSHERS; i++)
+		channel_open_pair(&w->s.c[i], &w->t.c[i]);
+	channel_open_pair(&w->s.demand, &w->t.demand);
+	return w;
+}
+
+static unsigned vcpu_of(void *ctx, pid_t tid)
+{
+	(void)ctx;
+	(void)tid;
+	return PAGE_STATS_OTHER;
+}
+
+static bool vcpu_blocked(void *ctx, unsigned vcpu)
+{
+	(void)ctx;
+	(void)vcpu;
+	return false;
+}
+
+static void start_faults(struct world *w)
+{
+	const struct fault_session fs = {
+		.ctx = w, .vcpus = 1, .vcpu_of = vcpu_of,
+		.vcpu_blocked = vcpu_blocked, .lost = on_failure,
+	};
+	struct error err = { 0 };
+
+	if (fault_start(&w->t.faults, &w->t.store, &w->t.demand, &fs, &err))
+		fail_msg("%s", err.text);
+}
+
+static void tear_down(struct world *w)
+{
+	w->s.pages.stop = true;
+	for (unsigned i = 0; i < PUSHERS; i++) {
+		shutdown(w->s.c[i].fd, SHUT_RDWR);
+		shutdown(w->t.c[i].fd, SHUT_RDWR);
+	}
+	shutdown(w->s.demand.fd, SHUT_RDWR);
+	push_end(&w->s.push);
+	receive_end(&w->t.receive);
+	demand_end(&w->s.answers);
+	fault_end(&w->t.faults);
+	for (unsigned i = 0; i < PUSHERS; i++) {
+		close(w->s.c[i].fd);
+		close(w->t.c[i].fd);
+	}
+	close(w->s.demand.fd);
+	close(w->t.demand.fd);
+	push_fini(&w->s.push);
+	receive_fini(&w->t.receive);
+	page_source_fini(&w->s.pages);
+	page_store_close(&w->t.store);
+	page_store_fini(&w->t.store);
+	ram_destroy(&w->s.ram);
+	ram_destroy(&w->t.ram);
+	free(w);
+}
+
+static void prepare_bulk(struct world *w)
+{
+	struct error err = { 0 };
+
+	assert_int_equal(push_prepare(&w->s.push, &err), 0);
+	assert_int_equal(receive_prepare(&w->t.receive, &err), 0);
+}
+
+static void assert_same_ram(struct world *w)
+{
+	for (size_t i = 0; i < PAGES; i++)
+		if (memcmp(w->s.ram.base + i * WIRE_PAGE,
+			   w->t.ram.base + i * WIRE_PAGE, WIRE_PAGE))
+			fail_msg("page %zu differs", i);
+}
+
+/* A thread that touches pages as a vCPU does */
+struct toucher {
+	struct world *w;
+	uint64_t seed;
+	size_t pages;
+	pthread_t thread;
+};
+
+static void *touch(void *arg)
+{
+	struct toucher *o = arg;
+
+	for (size_t i = 0; i < o->pages; i++) {
+		size_t page = dice(&o->seed) % PAGES;
+
+		/* Not sanitized as a race: the kernel fills the page */
+		(void)*(volatile uint8_t *)(o->w->t.ram.base +
+					    page * WIRE_PAGE + 1);
+	}
+	return NULL;
+}
+
+static void start_touching(struct toucher *o, struct world *w, uint64_t seed,
+			   size_t pages)
+{
+	*o = (struct toucher){ .w = w, .seed = seed, .pages = pages };
+	assert_int_equal(pthread_create(&o->thread, NULL, touch, o), 0);
+}
+
+static void move_all(bool huge)
+{
+	struct world *w = set_up(huge);
+	struct error err = { 0 };
+	struct toucher o[3];
+	uint64_t placed = 0;
+
+	prepare_bulk(w);
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	start_faults(w);
+	for (unsigned i = 0; i < 3; i++)
+		start_touching(&o[i], w, i + 1, 3000);
+	while (!w->s.stats.requests)
+		usleep(100);
+	receive_start(&w->t.receive);
+	push_start(&w->s.push);
+	assert_true(push_end(&w->s.push));
+	assert_true(receive_end(&w->t.receive));
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(o[i].thread, NULL);
+	while (w->t.store.table.missing)
+		usleep(1000);
+	assert_int_equal(w->failures, 0);
+	assert_int_equal(ledger_left(&w->s.pages.ledger), 0);
+	/* Each page is counted once on either side */
+	for (unsigned i = 0; i < PAGE_COUNTS; i++)
+		placed += w->s.stats.pages[i];
+	assert_int_equal(placed, PAGES);
+	placed = 0;
+	for (unsigned i = 0; i < PAGE_COUNTS; i++)
+		placed += w->t.stats.pages[i];
+	assert_int_equal(placed, PAGES);
+	assert_true(w->t.stats.demand.count > 0);
+	fault_end(&w->t.faults);
+	page_store_close(&w->t.store);
+	assert_same_ram(w);
+	tear_down(w);
+}
+
+static void every_page_moves_once(void **state)
+{
+	(void)state;
+	move_all(false);
+}
+
+static void every_page_moves_once_into_huge_pages(void **state)
+{
+	(void)state;
+	move_all(true);
+}
+
+/* Created before the point of no return, ended without having begun */
+static void prepared_threads_end_without_start(void **state)
+{
+	struct world *w = set_up(false);
+
+	(void)state;
+	prepare_bulk(w);
+	usleep(20000);
+	assert_int_equal(ledger_left(&w->s.pages.ledger), PAGES);
+	assert_false(push_end(&w->s.push));
+	assert_false(receive_end(&w->t.receive));
+	assert_int_equal(w->failures, 0);
+	tear_down(w);
+}
+
+/* Read a push connection until DONE. Return: pages that came */
+static size_t drain(int fd)
+{
+	struct error err = { 0 };
+	uint8_t h[WIRE_HEADER], data[WIRE_PAGE];
+	size_t pages = 0;
+	struct wire_msg m;
+
+	for (;;) {
+		if (recv(fd, h, sizeof(h), MSG_WAITALL) != sizeof(h))
+			fail_msg("no DONE");
+		assert_int_equal(wire_get(h, &m, &err), 0);
+		if (m.type == WIRE_MSG_DONE)
+			return pages;
+		pages += m.b;
+		for (size_t i = 0; i < m.length; i += WIRE_PAGE)
+			assert_int_equal(recv(fd, data, WIRE_PAGE,
+					      MSG_WAITALL), WIRE_PAGE);
+	}
+}
+
+static void *end_push(void *arg)
+{
+	struct world *w = arg;
+
+	return push_end(&w->s.push) ? w : NULL;
+}
+
+/* Defect 13: a page is held while all others are pushed, then comes back */
+static void the_push_waits_for_a_held_page(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+	pthread_t t;
+	void *done;
+
+	(void)state;
+	w->s.push.n = 1;
+	assert_true(ledger_hold(&w->s.pages.ledger, 77));
+	assert_int_equal(ledger_take(&w->s.pages.ledger, 100, PAGES),
+			 PAGES - 100);
+	assert_int_equal(push_prepare(&w->s.push, &err), 0);
+	push_start(&w->s.push);
+	assert_int_equal(pthread_create(&t, NULL, end_push, w), 0);
+	while (ledger_left(&w->s.pages.ledger) > 1)
+		usleep(100);
+	usleep(20000);
+	ledger_unhold(&w->s.pages.ledger);
+	assert_int_equal(drain(w->t.c[0].fd), 100);
+	pthread_join(t, &done);
+	assert_non_null(done);
+	tear_down(w);
+}
+
+static void request(struct world *w, size_t page, size_t n)
+{
+	const struct wire_msg m = { .type = WIRE_MSG_REQUEST,
+				    .a = page * WIRE_PAGE, .b = n };
+	uint8_t h[WIRE_HEADER];
+
+	wire_put(h, &m);
+	assert_int_equal(send(w->t.demand.fd, h, sizeof(h), 0), sizeof(h));
+}
+
+/* Return: first page of the next answer; -1 if none comes within @ms */
+static long next_answer(struct world *w, int ms, size_t *n)
+{
+	struct pollfd p = { .fd = w->t.demand.fd, .events = POLLIN };
+	static uint8_t data[WIRE_RUN_PAGES * WIRE_PAGE];
+	struct error err = { 0 };
+	uint8_t h[WIRE_HEADER];
+	struct wire_msg m;
+
+	if (!poll(&p, 1, ms))
+		return -1;
+	assert_int_equal(recv(p.fd, h, sizeof(h), MSG_WAITALL), sizeof(h));
+	assert_int_equal(wire_get(h, &m, &err), 0);
+	if (m.length)
+		assert_int_equal(recv(p.fd, data, m.length, MSG_WAITALL),
+				 m.length);
+	*n = m.b;
+	return (long)(m.a / WIRE_PAGE);
+}
+
+/* A page that is being poisoned on purpose is answered when that is decided */
+static void an_answer_waits_for_a_held_page(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	assert_true(ledger_hold(&w->s.pages.ledger, 50));
+	request(w, 50, 1);
+	assert_int_equal(next_answer(w, 50, &n), -1);
+	ledger_unhold(&w->s.pages.ledger);
+	assert_int_equal(next_answer(w, 10000, &n), 50);
+	assert_int_equal(n, 1);
+	assert_int_equal(w->s.stats.duplicates, 0);
+	/* What was sent before is sent again */
+	request(w, 50, 1);
+	assert_int_equal(next_answer(w, 10000, &n), 50);
+	assert_int_equal(w->s.stats.duplicates, 1);
+	tear_down(w);
+}
+
+/* Request two neighbours. Return: pages answered */
+static size_t walk(struct world *w, size_t page)
+{
+	size_t n, all = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		request(w, page + i, 1);
+		assert_int_equal(next_answer(w, 10000, &n), page + i);
+		all += n;
+	}
+	while (next_answer(w, 30, &n) != -1)
+		all += n;
+	return all;
+}
+
+/* Defect 10: readahead is paced, answers are not */
+static void readahead_is_paced(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	assert_int_equal(walk(w, 100), 2 + 4);
+	pacer_set_limit(&w->s.pages.pacer, 1 << 20);
+	pacer_spend(&w->s.pages.pacer, now_ns(), 100 << 20);
+	for (size_t page = 1000; page < 1500; page += 100)
+		assert_int_equal(walk(w, page), 2);
+	pacer_set_limit(&w->s.pages.pacer, 0);
+	assert_int_equal(walk(w, 2000), 2 + 4);
+	tear_down(w);
+}
+
+/*
+ * Defect 7: more requests than the socket takes, from a source that does not
+ * read. The fault thread must not block in sending: it still places what
+ * arrives, and all requests are sent when the source reads again.
+ */
+#define TOUCHERS	60
+
+/* Wait until the fault thread has no room for the requests of another fault */
+static void wait_full(struct world *w)
+{
+	uint64_t before;
+
+	for (unsigned ms = 0; w->t.stats.requests < 7 * 256; ms++) {
+		if (ms > 10000)
+			fail_msg("too few requests to fill the outbox");
+		usleep(1000);
+	}
+	do {
+		before = w->t.stats.requests;
+		usleep(50000);
+	} while (w->t.stats.requests != before);
+}
+
+static void send_zero(struct world *w, size_t page)
+{
+	const struct wire_msg m = { .type = WIRE_MSG_ZERO, .b = 1,
+				    .a = page * WIRE_PAGE };
+	uint8_t h[WIRE_HEADER];
+
+	wire_put(h, &m);
+	assert_int_equal(send(w->s.demand.fd, h, sizeof(h), 0), sizeof(h));
+}
+
+static void requests_never_block_the_fault_thread(void **state)
+{
+	struct world *w = set_up(true);
+	struct toucher o[TOUCHERS];
+	const int small = 1;
+	struct error err = { 0 };
+
+	(void)state;
+	setsockopt(w->t.demand.fd, SOL_SOCKET, SO_SNDBUF, &small,
+		   sizeof(small));
+	/* Every second page is known: a fault takes 256 requests */
+	for (size_t i = 0; i < PAGES; i += 2) {
+		page_store_set_zero(&w->t.store, i, 1);
+		assert_int_equal(ledger_take(&w->s.pages.ledger, i, 1), 1);
+		memset(w->s.ram.base + i * WIRE_PAGE, 0, WIRE_PAGE);
+	}
+	start_faults(w);
+	for (unsigned i = 0; i < TOUCHERS; i++)
+		start_touching(&o[i], w, i + 1, 10);
+	wait_full(w);
+	/* The source reads nothing, but an answer must be placed */
+	for (size_t i = 1; i < PAGES; i += 2)
+		send_zero(w, i);
+	while (w->t.store.table.missing)
+		usleep(1000);
+	/* Now the source reads: all that was requested is answered */
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	for (unsigned i = 0; i < TOUCHERS; i++)
+		pthread_join(o[i].thread, NULL);
+	for (unsigned ms = 0; w->s.stats.requests != w->t.stats.requests;
+	     ms++) {
+		if (ms > 10000)
+			fail_msg("requests were lost");
+		usleep(1000);
+	}
+	assert_int_equal(w->failures, 0);
+	tear_down(w);
+}
+
+/* A source that does not answer is noticed, once, and vCPUs go on waiting */
+static void silence_is_noticed(void **state)
+{
+	struct world *w = set_up(false);
+	struct toucher o;
+
+	(void)state;
+	w->t.faults.answer_ms = 100;
+	start_faults(w);
+	usleep(300000);
+	assert_int_equal(w->failures, 0);
+	start_touching(&o, w, 9, 1);
+	for (unsigned ms = 0; !w->failures && ms < 10000; ms++)
+		usleep(1000);
+	assert_int_equal(w->failures, 1);
+	assert_int_equal(w->why.code, ETIMEDOUT);
+	usleep(300000);
+	assert_int_equal(w->failures, 1);
+	page_store_abandon(&w->t.store);
+	pthread_join(o.thread, NULL);
+	tear_down(w);
+}
+
+/* Without a source, zero pages are still served, and no other fault is lost */
+static void zeroes_need_no_source(void **state)
+{
+	struct world *w = set_up(false);
+	struct toucher o;
+
+	(void)state;
+	page_store_set_zero(&w->t.store, 0, PAGES);
+	start_faults(w);
+	shutdown(w->s.demand.fd, SHUT_RDWR);
+	for (unsigned ms = 0; !w->failures && ms < 10000; ms++)
+		usleep(1000);
+	assert_int_equal(w->failures, 1);
+	start_touching(&o, w, 9, 500);
+	pthread_join(o.thread, NULL);
+	assert_int_equal(w->failures, 1);
+	assert_int_equal(w->t.stats.requests, 0);
+	tear_down(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_page_moves_once),
+		cmocka_unit_test(every_page_moves_once_into_huge_pages),
+		cmocka_unit_test(prepared_threads_end_without_start),
+		cmocka_unit_test(the_push_waits_for_a_held_page),
+		cmocka_unit_test(an_answer_waits_for_a_held_page),
+		cmocka_unit_test(readahead_is_paced),
+		cmocka_unit_test(requests_never_block_the_fault_thread),
+		cmocka_unit_test(silence_is_noticed),
+		cmocka_unit_test(zeroes_need_no_source),
+	};
+
+	return cmocka_run_group_tests_name("page threads", tests, NULL, NULL);
+}
