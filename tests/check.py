@@ -58,6 +58,10 @@ LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first"]
 LAB_FAILURE = ["dump", "faults", "handover", "images", "usage"]
 HWPOISON = ["poison_refused", "dump", "hugetlb"]
 
+# These change the size of the machine's pool of huge pages: one at a time
+HUGE_PAGES = ("migrate/hugetlb", "failure/old_kernel", "kernel/poison-hugetlb",
+              "unit/test_ram")
+
 ENVIRONMENT = {
     "CMOCKA_MESSAGE_OUTPUT": "TAP",
     "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1",
@@ -110,8 +114,9 @@ class Plan:
         self.jobs, self.builds = [], {}
         self.cpus = os.cpu_count() or 1
 
-    def add(self, *args, **kw):
-        self.jobs.append(Job(*args, **kw))
+    def add(self, label, *args, **kw):
+        lock = "huge pages" if label.endswith(HUGE_PAGES) else None
+        self.jobs.append(Job(label, *args, lock=lock, **kw))
         return self.jobs[-1]
 
     # ---- Builds ------------------------------------------------------------
