@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tests of jobs.py itself: a program that hangs, crashes or tests nothing is a
-failure, and leaves no process behind."""
+failure, and leaves no process running."""
 
 import contextlib
 import io
