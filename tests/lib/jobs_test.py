@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tests of jobs.py itself: a program that hangs, crashes or tests nothing is a
-failure, and leaves no process behind."""
+failure, and leaves no process running."""
 
 import contextlib
 import io
@@ -83,9 +83,22 @@ def loads():
     return None if most == 2 else f"{most} at the same time, not 2"
 
 
+def locks():
+    """Jobs with the same lock run one after the other, others beside them."""
+    jobs = [Job(f"job {i}", ["sh", "-c", "sleep 0.3; echo ok a"], 9,
+                lock=lock) for i, lock in enumerate(["a", "a", None])]
+    run(jobs)
+    first, second, other = jobs
+    if second.started < first.started + first.seconds:
+        return "two jobs with one lock at the same time"
+    if other.started > first.started + first.seconds:
+        return "a job without a lock waited for one"
+    return None
+
+
 def main():
     results = [*programs(), ("a failed build", failed_build()),
-               ("loads", loads())]
+               ("loads", loads()), ("locks", locks())]
     for name, error in results:
         print(f"not ok jobs.{name}: {error}" if error else f"ok jobs.{name}")
     return 1 if any(error for _, error in results) else 0
