@@ -87,9 +87,8 @@ struct device;
  *		device then runs on
  * @resume:	start the threads; cannot fail
  * @save:	append the state. Return: 0, -errno
- * @load:	take over a state that @save wrote, after checking it. On -EBADMSG
- *		the device must not have been damaged in a way that @destroy
- *		notices. Return: 0, -errno
+ * @load:	take over a state that @save wrote, after checking it. After a
+ *		failure only @destroy follows. Return: 0, -EBADMSG, -errno
  *
  * A function that a model does not need is NULL. @read, @write, @save and @load
  * are called with the device's lock held, the others without it. A device is
