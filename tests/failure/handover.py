@@ -10,6 +10,8 @@ from ferry import check, equal
 from loss import lost_source, paused, quits, silent
 from relay import SOURCE, TARGET, Relay
 
+SANITIZERS = {"address", "thread"}
+
 BUSY = "work=verify mib=16 seed=5"
 
 BEFORE = {

@@ -8,6 +8,8 @@ import wire
 from ferry import MIB, PAGE, check, equal, page
 from wire import FakeSource, FakeTarget, Message
 
+SANITIZERS = {"address"}
+
 BUSY = "work=verify mib=16 seed=4"
 
 

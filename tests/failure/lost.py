@@ -7,25 +7,14 @@ postcopy-paused on whoever is left: visible, alive, nothing thrown away.
 import signal
 
 import wire
+from crossing import in_postcopy
 from ferry import check, equal, page
 from loss import lost_source, paused, quits, silent
 from relay import Relay
 
+SANITIZERS = {"address", "thread"}
+
 BUSY = "work=verify mib=32 seed=6"
-
-
-def in_postcopy(world, append=BUSY, **kw):
-    """A guest that runs on b while its pages are held back on their way."""
-    a = world.run(append, cpus=2, **kw).ready()
-    b = world.receive()
-    relay = Relay(world, b)
-    relay.hold()
-    a.start_migration(relay.uri)
-    relay.wait(wire.RUNNING)
-    b.report()
-    a.wait_migration("postcopy-active")
-    b.wait_migration("postcopy-active")
-    return a, b, relay
 
 
 def lost_target(b):
@@ -40,7 +29,7 @@ def lost_target(b):
 
 def test_destination_killed(world):
     """Its host fails: the source keeps the rest, and never runs again."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     b.kill()
     lost_source(a)
     check(a.migration()["ram"]["remaining"] > 0, "nothing is left")
@@ -51,7 +40,7 @@ def test_destination_killed(world):
 
 def test_source_killed(world):
     """Its host fails: the destination keeps what it has got."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     a.kill()
     lost_target(b)
     b.refused("", "migrate", uri=world.uri())
@@ -60,7 +49,7 @@ def test_source_killed(world):
 
 def test_connection_lost(world):
     """The network fails: both sides wait, and both are still there."""
-    a, b, relay = in_postcopy(world)
+    a, b, relay = in_postcopy(world, BUSY)
     relay.cut()
     lost_source(a)
     lost_target(b)
@@ -69,7 +58,7 @@ def test_connection_lost(world):
 
 def test_push_connection_lost(world):
     """One of several that push: its pages are missing, so both sides wait."""
-    a, b, relay = in_postcopy(world)
+    a, b, relay = in_postcopy(world, BUSY)
     relay.cut(wire.PUSH)
     lost_source(a)
     lost_target(b)
@@ -78,7 +67,7 @@ def test_push_connection_lost(world):
 
 def test_migrate_pause(world, where):
     """migrate-pause cuts the connection, from either side."""
-    a, b, relay = in_postcopy(world)
+    a, b, relay = in_postcopy(world, BUSY)
     relay.hold_answers()
     (a if where == "source" else b).qmp.execute("migrate-pause")
     relay.cut()
@@ -105,7 +94,7 @@ def test_migrate_pause_early(world):
 
 def test_too_late_to_cancel(world):
     """After the hand-over there is no way back, and asking changes nothing."""
-    a, b, relay = in_postcopy(world)
+    a, b, relay = in_postcopy(world, BUSY)
     a.refused("handed over", "migrate_cancel")
     a.refused("finish-migrate", "cont")
     silent(a)
@@ -141,7 +130,7 @@ def test_poison_while_lost(world):
 
 def test_terminated(world):
     """SIGTERM ends a machine whose vCPUs wait for pages that never come."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     a.kill()
     lost_target(b)
     b.process.send_signal(signal.SIGTERM)
@@ -150,7 +139,7 @@ def test_terminated(world):
 
 def test_guest_ends_in_postcopy(world):
     """A guest that ends on the destination ends it; the source notices."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     b.send("exit")
     equal(b.wait_end(), 0, "exit status")
     paused(a, "source")
@@ -160,7 +149,7 @@ def test_guest_ends_in_postcopy(world):
 
 def test_quit_in_postcopy(world, where):
     """`quit` on one side: the other is left as by any loss."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     if where == "source":
         quits(a)
         lost_target(b)

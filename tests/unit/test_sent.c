@@ -27,6 +27,22 @@ static void a_run_stops_at_the_first_that_is_taken(void **state)
 	sent_fini(&s);
 }
 
+static void a_released_page_is_left_again(void **state)
+{
+	struct sent s;
+
+	(void)state;
+	assert_int_equal(sent_init(&s, 100), 0);
+	assert_int_equal(sent_claim(&s, 0, 100), 100);
+	sent_release(&s, 70);
+	assert_int_equal(s.left, 1);
+	assert_false(sent_test(&s, 70));
+	assert_int_equal(sent_next(&s, 0), 70);
+	assert_int_equal(sent_claim(&s, 70, 5), 1);
+	assert_int_equal(s.left, 0);
+	sent_fini(&s);
+}
+
 /* Sizes around the 64 bits of a word, each claim of each length */
 static void borders_of_words(void **state)
 {
@@ -158,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_run_stops_at_the_first_that_is_taken),
+		cmocka_unit_test(a_released_page_is_left_again),
 		cmocka_unit_test(borders_of_words),
 		cmocka_unit_test(as_a_plain_array),
 		cmocka_unit_test(two_threads_share_it_out),
