@@ -78,7 +78,8 @@ int target_build(struct target *t, struct error *err)
 	free(fdt);
 	if (!rc) {
 		progress_machine(t->se.progress, machine_ram(t->m)->size,
-				 machine_ram(t->m)->page_size, machine_config(t->m)->cpus);
+				 machine_ram(t->m)->page_size,
+				 machine_config(t->m)->cpus);
 		/* Empty, until something is placed (invariant 11) */
 		t->store.accepted = false;
 		rc = page_store_open(&t->store, machine_ram(t->m), err);
@@ -452,7 +453,7 @@ int target_finish(struct target *t, struct error *err)
 	progress_put_latency(t->se.progress, &w);
 	/* The guest is whole: whether the source knows does not change it */
 	if (session_say(&t->se, WIRE_MSG_COMPLETE, &w, NULL))
-		log_line("the source could not be told that all pages arrived");
+		log_line("all pages have arrived, but COMPLETE could not be sent to the source");
 	writer_free(&w);
 	return 0;
 }
