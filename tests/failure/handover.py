@@ -6,6 +6,7 @@ bring it back, and what there is is kept. The guest prints a report every 30 ms,
 unasked: a vCPU that runs where it must not is heard.
 """
 
+import os
 import time
 
 import wire
@@ -202,6 +203,72 @@ def test_push_cut_before_commit(world):
     works(b)
 
 
+def threads(vmm):
+    """{thread id: name} of a process."""
+    tasks = f"/proc/{vmm.process.pid}/task"
+    found = {}
+    for tid in os.listdir(tasks):
+        with open(f"{tasks}/{tid}/comm", encoding="ascii") as f:
+            name = f.read().strip()
+        if not name.startswith("kvm-"):     # the kernel's
+            found[tid] = name
+    return found
+
+
+def sockets(vmm):
+    """How many sockets a process has open."""
+    fds = f"/proc/{vmm.process.pid}/fd"
+    n = 0
+    for fd in os.listdir(fds):
+        try:
+            n += os.readlink(f"{fds}/{fd}").startswith("socket:")
+        except FileNotFoundError:
+            pass
+    return n
+
+
+def test_no_thread_after_commit(world):
+    """All threads of both sides are there before the point of no return: after
+    it a thread that can't be created would strand the guest."""
+    a, b, relay = start(world)
+    relay.stop_at = (SOURCE, wire.COMMIT)
+    relay.hold()
+    a.start_migration(relay.uri)
+    relay.wait(wire.COMMIT)
+    before = {vmm: threads(vmm) for vmm in (a, b)}
+    equal(sorted(before[a].values()).count("push"), 2, "push threads")
+    equal(sorted(before[b].values()).count("receiver"), 2, "receive threads")
+    with relay.changed:
+        relay.stop_at = None        # what is pushed stays held
+        relay.changed.notify_all()
+    relay.wait(wire.RUNNING)
+    b.wait_migration("postcopy-active")
+    b.working(50)
+    for vmm in a, b:
+        new = {name for tid, name in threads(vmm).items()
+               if tid not in before[vmm]}
+        equal(new, set(), f"threads of {vmm.name} since COMMIT")
+    relay.release()
+    a.wait_migration("completed")
+    works(b)
+
+
+def test_nothing_stays_open(world):
+    """When all pages have arrived, both sides have closed every connection and
+    ended every thread of the migration, the listener among them."""
+    a, b = world.run(BUSY, cpus=2).ready(), world.receive()
+    had = sockets(a), sockets(b)
+    ran = set(threads(a).values())
+    here, there = a.migrate(b)
+    equal((sockets(a), sockets(b)), (had[0], had[1] - 1), "open sockets")
+    equal(set(threads(a).values()) - ran - {"migration"}, set(), "threads of a")
+    equal(set(threads(b).values()) - ran - {"migration"}, set(), "threads of b")
+    for m in here, there:
+        check("error-desc" not in m and "errmsg" not in m["libvirt"],
+              "a completed migration has an error", m)
+    works(b)
+
+
 def test_cut_at_running(world):
     """The answer to COMMIT is lost: the destination has it, alone."""
     a, b, relay = start(world)
@@ -229,7 +296,7 @@ def test_cut_at_complete(world):
     a, b, relay = start(world)
     relay.cut_at = (TARGET, wire.COMPLETE)
     a.start_migration(relay.uri)
-    b.wait_migration("completed")
+    check("error-desc" not in b.wait_migration("completed"), "an error")
     works(b)
     m = a.wait_migration("completed", "postcopy-paused")
     check(not a.status()["running"], "the source runs", m)

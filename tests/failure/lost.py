@@ -204,6 +204,24 @@ def test_frozen_peer(world, where):
 test_frozen_peer.cases = {"where": ["source", "destination"]}
 
 
+def test_frozen_and_continued(world):
+    """A destination that stood still for too long, and continues: status, reason
+    and error of each side agree, and stay so."""
+    a, b, relay = in_postcopy(world, ms=1500)
+    b.process.send_signal(signal.SIGSTOP)
+    try:
+        relay.release()
+        lost_source(a)
+    finally:
+        b.process.send_signal(signal.SIGCONT)
+    m = b.wait_migration("postcopy-paused", "completed")
+    reason = b.status()["libvirt"]["reason"]
+    equal("error-desc" in m, m["status"] == "postcopy-paused", "an error")
+    equal(reason == "VIR_DOMAIN_RUNNING_POSTCOPY_FAILED",
+          m["status"] == "postcopy-paused", reason)
+    quits(a, b)
+
+
 def test_frozen_connection(world):
     """One of several connections stands still: that is the reason given, and
     not that the others were shut for it."""
