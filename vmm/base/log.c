@@ -22,14 +22,17 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "thread.h"
 
 #define LINE_MAX_LEN	700
+#define POLL_MS		100
 
 struct log_slot {
 	atomic_uint turn;
@@ -43,7 +46,9 @@ struct log_slot {
  * @fd:		descriptor, or -1
  * @broken:	a write failed, which was reported: only @writer uses it
  * @running:	@writer exists: lines are queued
- * @stop:	@writer ends when the queue is empty
+ * @stop:	@writer ends when the queue is empty, or at @deadline
+ * @deadline:	ms of CLOCK_MONOTONIC, set before @stop
+ * @given_up:	lines were not written by @deadline: no line is written again
  * @filled:	posted for each line queued, and for @stop
  * @writer:	thread that consumes the queue
  * @tail:	lines ever queued
@@ -53,7 +58,8 @@ struct log_slot {
  */
 struct log_sink {
 	int fd;
-	bool broken;
+	bool broken, given_up;
+	int64_t deadline;
 	atomic_bool running, stop;
 	sem_t filled;
 	pthread_t writer;
@@ -84,18 +90,35 @@ int log_open(const char *name, const char *path)
 	return file->fd < 0 ? -errno : 0;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+}
+
+/*
+ * Wait until a write will not block: a pipe that poll(2) reports writable takes
+ * PIPE_BUF bytes, more than a line. Return: false after log_stop()'s deadline.
+ */
+static bool sink_wait(struct log_sink *s)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
+
+	while (!s->given_up && !poll(&p, 1, POLL_MS))
+		s->given_up = atomic_load(&s->stop) && now_ms() >= s->deadline;
+	return !s->given_up;
+}
+
 static void sink_write(struct log_sink *s, const char *text, size_t n)
 {
-	while (n) {
+	while (n && sink_wait(s)) {
 		ssize_t done = write(s->fd, text, n);
 
-		if (done < 0 && errno == EINTR)
+		/* EAGAIN: a process that shares the terminal set O_NONBLOCK */
+		if (done < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
-		/* A process that shares the terminal made it non-blocking */
-		if (done < 0 && errno == EAGAIN) {
-			poll(&(struct pollfd){ s->fd, POLLOUT, 0 }, 1, -1);
-			continue;
-		}
 		if (done < 0) {
 			if (s == &log_sinks[SINK_FILE] && !s->broken)
 				log_line("cannot write the log file: %m");
@@ -215,11 +238,12 @@ void log_stop(void)
 
 		if (!atomic_exchange(&s->running, false))
 			continue;
+		s->deadline = now_ms() + LOG_FLUSH_MS;
 		s->stop = true;
 		sem_post(&s->filled);
-		/* A descriptor that blocked would block a direct write, too */
-		if (thread_finish(s->writer, LOG_FLUSH_MS))
-			s->fd = -1;
+		/* A terminal may block although poll(2) reports it writable */
+		if (thread_finish(s->writer, LOG_FLUSH_MS + 10 * POLL_MS))
+			s->given_up = true;
 		sem_destroy(&s->filled);
 	}
 }

@@ -3,7 +3,7 @@
  * unix_socket.c - A listening Unix socket that replaces a stale one
  *
  * The name of a socket remains when its process is killed. A connect(2) tells
- * such a stale name from a live one; a stale name is removed and bound anew.
+ * such a stale name from a live one; a stale name is removed and bound again.
  * Two processes that do so at the same time could remove each other's name, so
  * all of it is done under a lock on the directory (flock(2), which needs no
  * file of its own), up to and including listen(2): before that, connect(2) is

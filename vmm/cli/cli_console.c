@@ -6,7 +6,7 @@
  * directions at once. When the machine closes the socket, a QMP query tells
  * why: the machine ended, or the guest moved. If it moved to another machine of
  * this user on this host, the console attaches there; both machines report the
- * same id for the migration. Each query opens the control socket anew: a client
+ * same id for the migration. Each query opens a new connection: a client
  * that stays connected and reads no events would be disconnected some day.
  */
 

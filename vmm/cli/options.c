@@ -2,9 +2,9 @@
 /*
  * options.c - The command line
  *
- * getopt_long(3) finds the options, which are checked and stored as their rows
- * in the table say. The arguments that are left get the meaning that the row of
- * the subcommand gives them. Then the parser looks for what is missing.
+ * getopt_long(3) finds the options; each is checked and stored by the type in
+ * its row of the table. The arguments that remain are stored by the synopsis of
+ * the subcommand. Last, the parser checks that nothing required is missing.
  */
 
 #include <assert.h>

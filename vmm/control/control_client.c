@@ -10,8 +10,8 @@
  * Events are kept in one list for all clients. Each client has a pointer to the
  * next event that it lacks, and takes events only while little of its output is
  * unwritten. So a burst of events reaches a client as fast as the client reads;
- * the list is bounded, and a client that needs its oldest event when the list is
- * full is disconnected.
+ * the list is bounded, and when it is full, a client that still lacks the
+ * oldest event is disconnected.
  *
  * Only the callback that works on a client, at its end, or the function that
  * walks the list frees the client; the functions they call set @dead.
@@ -35,7 +35,7 @@
 #define MESSAGE_MAX	(64 * 1024)
 #define BACKLOG_MAX	(4 * 1024 * 1024)
 #define EVENT_BYTES_MAX	(8 * 1024 * 1024)
-#define AHEAD_MAX	(256 * 1024)	/* unwritten output that delays events */
+#define AHEAD_MAX	(256 * 1024)	/* output that delays events */
 
 /* Time that a client may take to read its last answer before the disconnect */
 static const struct timeval closing_time = { .tv_sec = 10 };
@@ -89,9 +89,9 @@ static void client_give_up(struct client *cl, const char *why)
 }
 
 /*
- * Queue an answer. Output that was queued before is limited, and not the answer,
- * so that one long answer disconnects no client. Takes over the reference;
- * @reply is NULL if memory ran out.
+ * Queue an answer. Output that was queued before is limited, not the answer, so
+ * that one long answer disconnects no client. Takes over the reference; @reply
+ * is NULL if memory ran out.
  */
 static void client_reply(struct client *cl, json_t *reply)
 {
@@ -312,7 +312,7 @@ static void trim_events(struct clients *set)
 
 void clients_tell(struct clients *set, char *text)
 {
-	struct sent_event *e = malloc(sizeof(*e));
+	struct sent_event *e = calloc(1, sizeof(*e));
 	struct client *cl;
 
 	if (!e) {
@@ -320,11 +320,12 @@ void clients_tell(struct clients *set, char *text)
 		free(text);
 		return;
 	}
-	*e = (struct sent_event){ .text = text, .len = strlen(text) };
+	e->text = text;
+	e->len = strlen(text);
 	set->event_bytes += e->len;
 	TAILQ_INSERT_TAIL(&set->events, e, link);
-	TAILQ_FOREACH(cl, &set->list, link) {
-		if (!cl->next && cl->from.ready && !cl->closing)
+	for (cl = TAILQ_FIRST(&set->list); cl; cl = TAILQ_NEXT(cl, link)) {
+		if (cl->from.ready && !cl->closing && !cl->next)
 			cl->next = e;
 		client_take_events(cl, AHEAD_MAX);
 	}
