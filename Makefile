@@ -7,6 +7,7 @@
 # make SAN=address	another build in build/address (also undefined, thread;
 #			address+undefined)
 # make FAULTS=1 BUILD=build/faults	a build that can be told to misbehave
+# make mutate		break the program in known ways: each time a test must fail
 # make lint, install, clean
 
 CC	?= cc
@@ -66,6 +67,9 @@ check-linux:
 lint:
 	scripts/lint
 
+mutate:
+	scripts/mutate
+
 install: all
 	install -D -m 755 $(BUILD)/ferry $(DESTDIR)$(PREFIX)/bin/ferry
 	install -D -m 644 docs/ferry.1 \
@@ -78,4 +82,4 @@ clean:
 
 -include $(OBJS:.o=.d)
 
-.PHONY: all demo demo-linux check check-linux lint install clean
+.PHONY: all demo demo-linux check check-linux lint mutate install clean

@@ -1,14 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run end-to-end tests: run.py [-k WORD] [-l] FILE...
+"""Run end-to-end tests: run.py [OPTION]... FILE[:WORD]...
 
 A test is a function test_* of a file; its docstring says what it proves. It
-gets a World (tests/lib/ferry.py), and one value for each list in its `cases`.
-They run one after the other. One line each, "ok", "not ok" or "skip" with
-a reason; exit status 1 if one failed.
+receives a World (tests/lib/ferry.py), and one value from each list in its
+`cases`. The tests run one after the other. Each prints one line, "ok",
+"not ok" or "skip" with a reason; the exit status is 1 if a test failed.
 
-FERRY_BUILD names the build directory; FERRY_TEST_SLOW=5 gives five times as
-long for everything, for a build with sanitizers.
+  -k WORD            only tests with this in their name; FILE:WORD does the
+                     same for one file
+  -l                 list the tests
+  --each             of a test with several lists in `cases`, run as many
+                     combinations as the longest list has values, such that
+                     each value occurs, instead of all combinations
+  --quick            --each, and no test that has the attribute `long`
+  --sanitizer NAME   only tests that are repeated with this sanitizer: those
+                     with NAME in the attribute `sanitizers` of the test, or
+                     in SANITIZERS of its file
+
+FERRY_BUILD names the build directory. FERRY_TEST_SLOW=5 multiplies every time
+limit by 5, for a build with sanitizers.
 """
 
 import argparse
@@ -17,6 +28,7 @@ import itertools
 import os
 import signal
 import sys
+import time
 import traceback
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
@@ -33,31 +45,50 @@ def on_alarm(*_):
 
 
 def on_term(*_):
-    raise SystemExit(1)     # ends the machines on its way out
+    raise SystemExit(1)     # World.__exit__() ends the machines
 
 
-def load(path):
+def combinations(lists, each):
+    """The values to run a test with, one tuple for each run."""
+    if not each or not lists:
+        return itertools.product(*lists)
+    # The shift by i // len() pairs the values of two lists differently in
+    # each round through the shorter list
+    return [tuple(v[(i + j * (i // len(v))) % len(v)]
+                  for j, v in enumerate(lists))
+            for i in range(max(map(len, lists)))]
+
+
+def file_tests(path, o):
     """The tests of a file, in their order: (name, function, arguments)."""
     name = os.path.splitext(os.path.basename(path))[0]
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    default = getattr(module, "SANITIZERS", ())
     for key, test in list(vars(module).items()):
         if not key.startswith("test_"):
             continue
-        lists = getattr(test, "cases", {})
-        for values in itertools.product(*lists.values()):
-            args = dict(zip(lists, values))
+        if o.sanitizer and \
+                o.sanitizer not in getattr(test, "sanitizers", default):
+            continue
+        if o.quick and getattr(test, "long", False):
+            continue
+        cases = getattr(test, "cases", {})
+        for values in combinations([list(v) for v in cases.values()],
+                                   o.each or o.quick):
+            args = dict(zip(cases, values))
             words = [f"{k}={v}" for k, v in args.items()]
             yield " ".join([f"{name}.{key[5:]}", *words]), test, args
 
 
-def run(name, test, args):
+def run_test(name, test, args):
     """Run one test. Return: False if it failed."""
     signal.alarm(TEST_SECONDS)
     with World() as world:
         try:
             test(world, **args)
+            world.check_sanitizers()
             print(f"ok {name}", flush=True)
         except Skip as why:
             print(f"skip {name}: {why}", flush=True)
@@ -73,23 +104,51 @@ def run(name, test, args):
     return True
 
 
-def main():
+def run_file(path, tests):
+    """Run the tests of one file. Return: the number that failed."""
+    start, before = time.monotonic(), os.times()
+    failed = sum(not run_test(*t) for t in tests)
+    after = os.times()
+    cpu = sum(after[:4]) - sum(before[:4])
+    print(f"# {path}: {len(tests)} tests, {time.monotonic() - start:.1f} s "
+          f"(processor: {cpu:.1f} s)", flush=True)
+    return failed
+
+
+def options():
     p = argparse.ArgumentParser(description="Run end-to-end tests")
     p.add_argument("-k", metavar="WORD", default="",
                    help="only tests with this in their name")
-    p.add_argument("-l", action="store_true", help="list tests")
-    p.add_argument("file", nargs="+")
+    p.add_argument("-l", action="store_true", help="list the tests")
+    p.add_argument("--each", action="store_true",
+                   help="each value of each list in `cases`, not each "
+                   "combination")
+    p.add_argument("--quick", action="store_true",
+                   help="--each, and no long test")
+    p.add_argument("--sanitizer", metavar="NAME",
+                   help="only tests to repeat with this sanitizer")
+    p.add_argument("file", nargs="+", metavar="FILE[:WORD]")
     o = p.parse_args()
-    sys.dont_write_bytecode = True
     if not os.access(os.path.join(BUILD, "ferry"), os.X_OK):
         p.error(f"no {BUILD}/ferry: build it, or set FERRY_BUILD")
+    return o
+
+
+def main():
+    o = options()
+    sys.dont_write_bytecode = True
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, on_term)
-    tests = [t for f in o.file for t in load(f) if o.k in t[0]]
-    if o.l:
-        print("\n".join(t[0] for t in tests))
-        return 0
-    return 0 if all([run(*t) for t in tests]) else 1
+    failed = 0
+    for where in o.file:
+        path, _, word = where.partition(":")
+        tests = [t for t in file_tests(path, o)
+                 if o.k in t[0] and word in t[0]]
+        if o.l:
+            print("".join(t[0] + "\n" for t in tests), end="")
+        elif tests:
+            failed += run_file(path, tests)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@
 #include "vmm/console/chardev.h"
 #include "vmm/console/chardev_socket.h"
 #include "vmm/control/control.h"
-#include "vmm/devices/serial.h"
 #include "vmm/host/host.h"
 #include "vmm/host/host_dump.h"
 #include "vmm/machine/inject.h"
@@ -89,7 +88,7 @@ static size_t on_typed(void *ctx, const uint8_t *data, size_t n)
 
 	pthread_mutex_lock(&h->lock);
 	if (h->machine)
-		taken = serial_input(h->machine, data, n);
+		taken = machine_serial_input(h->machine, data, n);
 	pthread_mutex_unlock(&h->lock);
 	return taken;
 }
@@ -224,6 +223,7 @@ static int start_guest(struct process *p, const struct options *o,
 	cfg->memory = o->memory;
 	cfg->cpus = (unsigned)o->cpus;
 	ram_backing_find(o->ram, &cfg->backing);
+	device_list_default(&cfg->devices);
 	if (strlen(o->append) >= sizeof(cfg->bootargs))
 		rc = error_set(err, EINVAL,
 			"--append is longer than %zu characters",

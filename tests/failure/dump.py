@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Guest memory that can't be written to a file, or not as it was asked for."""
+"""Dumps that are refused or fail."""
 
 import os
 import resource
 
 from ferry import AREA, MIB, PAGE, check, equal
 
+SANITIZERS = {"address"}
+
 GUEST = "work=verify mib=8"
 
 
 def both(vmm, path, words):
-    """Both commands refuse this path, and the guest goes on."""
+    """Both commands refuse this path, and the guest runs on."""
     vmm.refused(words, "pmemsave", val=AREA, size=PAGE, filename=path)
     vmm.refused(words, "dump-guest-memory", paging=False,
                 protocol="file:" + path)
@@ -18,7 +20,7 @@ def both(vmm, path, words):
 
 
 def test_places(world):
-    """What is no file, or can't be one."""
+    """Paths that are not, and cannot become, a regular file."""
     a = world.run(GUEST).ready()
     os.mkdir(world.path("dir"))
     os.mkfifo(world.path("fifo"))
@@ -37,7 +39,7 @@ def test_places(world):
 
 
 def test_link(world):
-    """A link stays one: the file behind it is replaced."""
+    """A symbolic link stays; the file that it names is replaced."""
     a = world.run(GUEST).ready()
     with open(world.path("file"), "w", encoding="ascii") as f:
         f.write("old")
@@ -49,7 +51,7 @@ def test_link(world):
 
 
 def test_full(world):
-    """No more room: an error, no half file, and the guest goes on."""
+    """No space left: an error, no partial file, and the guest runs on."""
     a = world.run(GUEST).ready()
     resource.prlimit(a.process.pid, resource.RLIMIT_FSIZE, (MIB, MIB))
     path = world.path("f")
@@ -68,7 +70,7 @@ def test_full(world):
 
 
 def test_ranges(world):
-    """What is no RAM, or nothing at all."""
+    """Ranges that are empty or outside RAM, and bad arguments."""
     a, path = world.run(GUEST).ready(), world.path("f")
     for val, size, word in (
             (AREA, 0, "0"), (64 * MIB, 1, "0x4000000 is not RAM"),
@@ -90,7 +92,7 @@ def test_ranges(world):
     for protocol in ("fd:dump", path, "file", ""):
         a.refused("protocol", "dump-guest-memory", paging=False,
                   protocol=protocol)
-    check(not os.path.exists(path), "a file was made")
+    check(not os.path.exists(path), "a file was created")
     equal(a.qmp.execute("query-dump-guest-memory-capability"),
           {"formats": ["elf"]}, "formats")
 

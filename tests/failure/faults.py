@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Would the guest notice? Builds that lie about poison, and are caught.
+"""The guest reports a VMM that loses poison: builds with deliberate faults.
 
-They are made with `make FAULTS=1 BUILD=build/faults`; FERRY_FAULTS_BUILD says
-where they are.
+`make FAULTS=1 BUILD=build/faults` makes them; FERRY_FAULTS_BUILD names the
+folder.
 """
 
 import os
@@ -15,8 +15,8 @@ BUILD = os.environ.get("FERRY_FAULTS_BUILD",
 LOST = [page(i) for i in scattered(50, 8, 900)]
 
 
-def lied_to(world, fault, ram):
-    """A guest that was told of lost pages, carried over by such a build."""
+def faulty(world, fault, ram):
+    """A guest that expects lost pages, migrated by a build with a fault."""
     if not os.access(os.path.join(BUILD, "ferry"), os.X_OK):
         raise Skip(f"no {BUILD}/ferry (make FAULTS=1 BUILD=build/faults)")
     env = {"FERRY_FAULT": fault}
@@ -36,19 +36,20 @@ def caught(b, readable):
     equal((v["clean"], v["readable"]), (0, readable), f"'{v.text}'")
     check(len(b.lines("bad", readable=1)) >= readable, "no 'bad' lines")
     b.send("exit")
-    equal(b.wait_end(), 1, "exit status of a guest that was lied to")
+    equal(b.wait_end(), 1, "exit status of the guest")
 
 
 def test_caught(world, fault, ram):
-    """The poison list dropped or copied over: the guest reads, and says so."""
-    caught(lied_to(world, fault, ram), len(LOST))
+    """Poison is dropped, or a page is copied over it: the guest reads the page,
+    and reports that."""
+    caught(faulty(world, fault, ram), len(LOST))
 
 
 test_caught.cases = {"fault": ["drop-poison", "late-copy"],
                      "ram": ["anon", "memfd"]}
 
 
-def test_not_lied_to(world):
-    """The same build without a fault is clean: the fault is what was found."""
-    b = lied_to(world, "", "anon")
+def test_without_fault(world):
+    """The same build without a fault is clean."""
+    b = faulty(world, "", "anon")
     all_seen(b, LOST)

@@ -14,6 +14,8 @@ from ferry import check, equal
 from loss import lost_source, paused, quits, silent
 from relay import SOURCE, TARGET, Relay
 
+SANITIZERS = {"address", "thread"}
+
 TALKS = "interval_ms=30"
 BUSY = "work=verify mib=16 seed=5 " + TALKS
 

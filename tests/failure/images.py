@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What can't be booted is refused, and the text says why."""
+"""Images that cannot be booted are refused, with the reason."""
 
 import os
 import struct
 
 from ferry import BUILD, MIB, check, equal
+
+SANITIZERS = {"address"}
 
 EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
 PHDR = struct.Struct("<IIQQQQQQ")
@@ -31,10 +33,9 @@ CODE = (LOAD, MIB, HALT, 4096)
 ENTRY = (NOTE, 0, PVH, len(PVH))
 
 
-
 def bzimage(version=0x20f, flags=1, gpa=16 * MIB, size=2 * MIB, cmdline=2047,
             sectors=1):
-    """A Linux kernel's setup header, and code that halts behind it."""
+    """A Linux kernel's setup header, followed by code that halts."""
     f = bytearray(0x400 + 0x200)
     struct.pack_into("<B", f, 0x1f1, sectors)
     struct.pack_into("<BB4sH", f, 0x200, 0xeb, 0x6a, b"HdrS", version)
@@ -86,7 +87,7 @@ def start(world, path):
 
 
 def test_image(world, what):
-    """Exit status 1, the file's name and the reason; nothing is left."""
+    """Exit status 1, the file's name and the reason; no socket is left."""
     data, word = IMAGES[what]
     path = world.path("kernel")
     with open(path, "wb") as f:
@@ -108,7 +109,7 @@ def test_no_file(world):
 
 
 def test_good_image(world):
-    """The very same file without the fault starts, so the fault is it."""
+    """The same file without a fault starts: the fault is what was refused."""
     path = world.path("kernel")
     with open(path, "wb") as f:
         f.write(elf([CODE, ENTRY]))
@@ -118,7 +119,7 @@ def test_good_image(world):
 
 
 def test_good_bzimage(world):
-    """Likewise: a bzImage without a fault starts, and gets to its code."""
+    """A bzImage without a fault starts and runs its code."""
     path = world.path("kernel")
     with open(path, "wb") as f:
         f.write(bzimage())
@@ -128,7 +129,7 @@ def test_good_bzimage(world):
 
 
 def test_initrd(world, what):
-    """An initrd that can't be there is refused by name."""
+    """An unusable initrd is refused by name."""
     size, word = {"none": (None, "No such file"), "empty": (0, "empty"),
                   "too large": (64 * MIB, "--memory")}[what]
     path = world.path("initrd")
@@ -145,7 +146,7 @@ test_initrd.cases = {"what": ["none", "empty", "too large"]}
 
 
 def test_initrd_and_kernel_meet(world):
-    """An initrd goes above all that the kernel needs, or nowhere."""
+    """An initrd is placed above the kernel's memory, or refused."""
     kernel, initrd = world.path("kernel"), world.path("initrd")
     with open(kernel, "wb") as f:
         f.write(bzimage(size=40 * MIB))     # up to 56 of 64 MiB
@@ -161,7 +162,7 @@ def test_initrd_and_kernel_meet(world):
 
 
 def test_command_line_of_a_bzimage(world):
-    """The kernel says how long it may be."""
+    """The kernel's header limits the length of the command line."""
     path = world.path("kernel")
     with open(path, "wb") as f:
         f.write(bzimage(cmdline=10))
@@ -171,7 +172,7 @@ def test_command_line_of_a_bzimage(world):
 
 
 def test_arguments_too_long(world):
-    """Boot arguments that don't fit are refused, not cut."""
+    """Boot arguments that are too long are refused, not cut."""
     _, err = world.ferry("run", "--name", "x", "--kernel",
                          os.path.join(BUILD, "guest.elf"), "--append",
                          "a" * 100000, status=1)

@@ -10,6 +10,8 @@ import wire
 from ferry import MIB, PAGE, Failed, check, equal, page
 from wire import FakeSource, FakeTarget, Message
 
+SANITIZERS = {"address"}
+
 BUSY = "work=verify mib=16 seed=4"
 
 
@@ -342,8 +344,11 @@ STATES = {
     "a byte more": (body(wire.STATE, lambda d: d + b"\0"), ""),
     "zeroes for STATE": (body(wire.STATE, lambda d: bytes(len(d))), ""),
     "text for STATE": (body(wire.STATE, lambda d: b"ferry " * 1000), ""),
-    "no vCPUs in STATE": (body(wire.STATE, lambda d: d[:1] + bytes(4) +
-                               d[5:]), ""),
+    # Section "machine" is first: a header of 24 bytes, then the vCPUs
+    "no vCPUs in STATE": (body(wire.STATE, lambda d: d[:25] + bytes(4) +
+                               d[29:]), "state of 0 vCPUs"),
+    "a later version": (body(wire.STATE, lambda d: d[:19] + b"\x09" +
+                             d[20:]), "version 9 of section 'machine' 0"),
     "poison beyond RAM": (poison((RAM, PAGE, 0)), "no RAM"),
     "poison over the end": (poison((RAM - PAGE, 2 * PAGE, 0)), "no RAM"),
     "poison wraps": (poison(((1 << 64) - PAGE, 2 * PAGE, 0)), "poison list"),

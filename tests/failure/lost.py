@@ -7,33 +7,23 @@ postcopy-paused on whoever is left: visible, alive, nothing thrown away.
 import signal
 
 import wire
+from crossing import in_postcopy
 from ferry import check, equal, page
 from loss import lost_source, paused, quits, silent
 from relay import Relay
 
+SANITIZERS = {"address", "thread"}
+
 BUSY = "work=verify mib=32 seed=6"
 
 
-def impatient(ms, *machines):
+def impatient(ms):
     """Connections on which nothing comes for so long are given up."""
-    for vmm in machines:
-        vmm.qmp.execute("migrate-set-parameters", **{
-            "ferry-silence-timeout": ms, "ferry-answer-timeout": ms})
-
-
-def in_postcopy(world, append=BUSY, ms=20000, **kw):
-    """A guest that runs on b while its pages are held back on their way."""
-    a = world.run(append, cpus=2, **kw).ready()
-    b = world.receive()
-    impatient(ms, a, b)
-    relay = Relay(world, b)
-    relay.hold()
-    a.start_migration(relay.uri)
-    relay.wait(wire.RUNNING)
-    b.report()
-    a.wait_migration("postcopy-active")
-    b.wait_migration("postcopy-active")
-    return a, b, relay
+    def change(*machines):
+        for vmm in machines:
+            vmm.qmp.execute("migrate-set-parameters", **{
+                "ferry-silence-timeout": ms, "ferry-answer-timeout": ms})
+    return change
 
 
 def lost_target(b):
@@ -48,7 +38,7 @@ def lost_target(b):
 
 def test_destination_killed(world):
     """Its host fails: the source keeps the rest, and never runs again."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     b.kill()
     lost_source(a)
     check(a.migration()["ram"]["remaining"] > 0, "nothing is left")
@@ -59,7 +49,7 @@ def test_destination_killed(world):
 
 def test_source_killed(world):
     """Its host fails: the destination keeps what it has got."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     a.kill()
     lost_target(b)
     b.refused("", "migrate", uri=world.uri())
@@ -68,7 +58,7 @@ def test_source_killed(world):
 
 def test_connection_lost(world):
     """The network fails: both sides wait, and both are still there."""
-    a, b, relay = in_postcopy(world)
+    a, b, relay = in_postcopy(world, BUSY)
     relay.cut()
     lost_source(a)
     lost_target(b)
@@ -77,7 +67,7 @@ def test_connection_lost(world):
 
 def test_push_connection_lost(world):
     """One of several that push: its pages are missing, so both sides wait."""
-    a, b, relay = in_postcopy(world)
+    a, b, relay = in_postcopy(world, BUSY)
     relay.cut(wire.PUSH)
     lost_source(a)
     lost_target(b)
@@ -86,7 +76,7 @@ def test_push_connection_lost(world):
 
 def test_migrate_pause(world, where):
     """migrate-pause cuts the connection, from either side."""
-    a, b, relay = in_postcopy(world)
+    a, b, relay = in_postcopy(world, BUSY)
     relay.hold_answers()
     (a if where == "source" else b).qmp.execute("migrate-pause")
     relay.cut()
@@ -113,7 +103,7 @@ def test_migrate_pause_early(world):
 
 def test_too_late_to_cancel(world):
     """After the hand-over there is no way back, and asking changes nothing."""
-    a, b, relay = in_postcopy(world)
+    a, b, relay = in_postcopy(world, BUSY)
     a.refused("handed over", "migrate_cancel")
     a.refused("finish-migrate", "cont")
     silent(a)
@@ -149,7 +139,7 @@ def test_poison_while_lost(world):
 
 def test_terminated(world):
     """SIGTERM ends a machine whose vCPUs wait for pages that never come."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     a.kill()
     lost_target(b)
     b.process.send_signal(signal.SIGTERM)
@@ -158,7 +148,7 @@ def test_terminated(world):
 
 def test_guest_ends_in_postcopy(world):
     """A guest that ends on the destination ends it; the source notices."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     b.send("exit")
     equal(b.wait_end(), 0, "exit status")
     paused(a, "source")
@@ -168,7 +158,7 @@ def test_guest_ends_in_postcopy(world):
 
 def test_quit_in_postcopy(world, where):
     """`quit` on one side: the other is left as by any loss."""
-    a, b, _ = in_postcopy(world)
+    a, b, _ = in_postcopy(world, BUSY)
     if where == "source":
         quits(a)
         lost_target(b)
@@ -188,7 +178,7 @@ def test_frozen_peer(world, where):
     After the deadline, which is for no byte at all.
     """
     a, b, _ = in_postcopy(world, "work=walk order=random mib=64",
-                          memory="128M", ms=2000)
+                          memory="128M", before=impatient(2000))
     frozen, left = (a, b) if where == "source" else (b, a)
     frozen.process.send_signal(signal.SIGSTOP)
     try:
@@ -207,7 +197,7 @@ test_frozen_peer.cases = {"where": ["source", "destination"]}
 def test_frozen_and_continued(world):
     """A destination that stood still for too long, and continues: status, reason
     and error of each side agree, and stay so."""
-    a, b, relay = in_postcopy(world, ms=1500)
+    a, b, relay = in_postcopy(world, BUSY, before=impatient(1500))
     b.process.send_signal(signal.SIGSTOP)
     try:
         relay.release()
@@ -228,7 +218,7 @@ def test_frozen_connection(world):
     a = world.run("work=idle period_us=1000000", memory="64M").ready()
     a.qmp.execute("migrate-set-parameters",
                   **{"max-postcopy-bandwidth": 1 << 20})
-    impatient(2000, a)
+    impatient(2000)(a)
     with wire.FakeTarget(world.uri()) as fake:
         a.start_migration(fake.uri)
         fake.prepare(push=2)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A destination whose kernel has no UFFDIO_POISON (before Linux 6.6).
 
-The real thing in the lab (LAB_KERNEL=6.1), where the source has such a kernel
-too; elsewhere the destination is a build that is told to make do without
-(make FAULTS=1 BUILD=build/faults).
+In the lab with LAB_KERNEL=6.1 both sides have such a kernel; elsewhere the
+destination is a build that does not use UFFDIO_POISON (make FAULTS=1
+BUILD=build/faults, FERRY_FAULT=old-kernel).
 """
 
 import os
@@ -23,7 +23,7 @@ BUSY = "work=verify mib=16"
 
 
 def receive_old(world, *args, **kw):
-    """A destination that can't poison, and says so when it starts."""
+    """A destination that cannot poison, and reports that when it starts."""
     if OLD:
         b = world.receive(*args, **kw)
     elif os.access(os.path.join(FAULTS, "ferry"), os.X_OK):
@@ -37,8 +37,8 @@ def receive_old(world, *args, **kw):
 
 def lose(vmm, *pages):
     """Make pages unreadable, as this kernel can."""
-    if OLD and not vmm.world.has_hwpoison():
-        raise Skip("needs root and a kernel with CONFIG_MEMORY_FAILURE")
+    if OLD:
+        vmm.world.need_hwpoison()
     for gpa in pages:
         vmm.poison(gpa, method=METHOD)
 
@@ -49,7 +49,8 @@ def allow(vmm, yes=True):
 
 
 def failed(a, *words):
-    """It failed for that reason, and the guest works at home."""
+    """The migration failed for that reason, and the guest runs on the
+    source."""
     why = a.wait_migration("failed")["error-desc"]
     for word in words:
         check(word in why, f"'{word}' is not in: {why}")
@@ -58,7 +59,8 @@ def failed(a, *words):
 
 
 def test_refused_says_how(world):
-    """Refused, with the way out; the guest goes on. By that way it gets there."""
+    """Refused, with the remedy; the guest runs on. With --no-poison it
+    migrates."""
     a = world.run(BUSY, cpus=2).ready()
     b = receive_old(world)
     _, text = world.ferry("migrate", "a", b.uri, status=1)
@@ -76,7 +78,7 @@ def test_refused_says_how(world):
 
 
 def test_leave_is_for_once(world):
-    """--no-poison holds for the command that it is given to."""
+    """--no-poison is valid for one command only."""
     a, b = world.run(SLEEP).ready(), receive_old(world)
     world.ferry("migrate", "--no-poison", "a", world.uri(), status=1)
     _, text = world.ferry("migrate", "a", b.uri, status=1)
@@ -84,7 +86,7 @@ def test_leave_is_for_once(world):
 
 
 def test_refused_lost_before(world):
-    """A guest that has lost pages is refused with --no-poison, too."""
+    """A guest with lost pages is refused with --no-poison, too."""
     lost = [page(5), page(6), page(900)]
     a, b = world.run(SLEEP).ready(), receive_old(world)
     lose(a, *lost)
@@ -98,7 +100,8 @@ def test_refused_lost_before(world):
 
 
 def test_refused_lost_meanwhile(world):
-    """Lost between the handshake and the hand-over: it goes on at home."""
+    """A page is lost between the handshake and the hand-over: the migration
+    fails, and the guest runs on."""
     a, b = world.run(SLEEP).ready(), receive_old(world)
     relay = Relay(world, b)
     relay.stop_at = (TARGET, wire.BUILT)
@@ -111,7 +114,7 @@ def test_refused_lost_meanwhile(world):
     a.expect([page(77)])
     a.send("go")
     all_seen(a, [page(77)])
-    equal(b.qmp.seen("MEMORY_FAILURE"), [], "events there")
+    equal(b.qmp.seen("MEMORY_FAILURE"), [], "events on the destination")
 
 
 def addresses(vmm, action):
@@ -127,8 +130,8 @@ def named(vmm, action):
                                    PAGE))
 
 
-def liar(world, edit):
-    """A source that says what it must not say to such a destination."""
+def refused_poison(world, edit):
+    """A source that sends poison to such a destination is refused."""
     a, b = world.run(SLEEP).ready(), receive_old(world)
     relay = Relay(world, b)
     relay.edit = edit
@@ -140,24 +143,25 @@ def liar(world, edit):
         check(word in text, f"'{word}' is not in: {text}")
 
 
-def test_told_in_the_list(world):
-    """The destination itself takes no guest with poison."""
+def test_poison_in_the_list(world):
+    """The destination refuses a POISON_LIST that is not empty."""
     body = (1).to_bytes(4, "little") + page(3).to_bytes(8, "little") + \
         PAGE.to_bytes(8, "little") + b"\1"
-    liar(world, {wire.POISON_LIST: lambda _: [wire.Message(
+    refused_poison(world, {wire.POISON_LIST: lambda _: [wire.Message(
         wire.POISON_LIST, body)]})
 
 
-def test_told_before_prepare(world):
-    """The same as a message before the hand-over."""
-    liar(world, {wire.PREPARE: lambda m: [wire.Message(
+def test_poison_before_prepare(world):
+    """The destination refuses a POISON message before the hand-over."""
+    refused_poison(world, {wire.PREPARE: lambda m: [wire.Message(
         wire.POISON, b"", page(3), 1), m]})
 
 
 def lost_after(world, pages, append=SLEEP, *args, there=(), huge=False):
-    """The guest is there when the source loses pages that have not left.
+    """The source loses pages after the hand-over, before it has sent them.
 
-    Of huge pages a destination without UFFDIO_POISON loses the whole.
+    With RAM of huge pages, a destination without UFFDIO_POISON loses the whole
+    huge page. Return: the destination.
     """
     a = world.run(append, *args, cpus=2).ready()
     b = receive_old(world, *there)
@@ -175,23 +179,24 @@ def lost_after(world, pages, append=SLEEP, *args, there=(), huge=False):
     unit = 2 * MIB if huge else PAGE
     first = {gpa // unit * unit for gpa in pages}
     every = {gpa + i for gpa in first for i in range(0, unit, PAGE)}
-    soon(lambda: named(b, "ignore"), sorted(every), "events when they came")
+    soon(lambda: named(b, "ignore"), sorted(every), "events at their arrival")
     equal(b.poisoned(), every, "poisoned pages")
     return b
 
 
 def test_lost_after(world, ram):
-    """It runs on until it touches one of them, and then ends, seen by all."""
+    """The guest runs until it accesses a lost page; then the machine is ended
+    and reports every lost page."""
     pages = [page(i) for i in (6000, 6001, 8000)]
     b = lost_after(world, pages, SLEEP, "--ram", ram)
-    equal(b.state(), "running", "state with what is lost untouched")
+    equal(b.state(), "running", "state before an access to a lost page")
     b.report()
     b.send("go")
     b.said("this kernel can't poison")
     b.wait_state("internal-error")
     equal(b.status()["libvirt"]["state"], "VIR_DOMAIN_CRASHED", "libvirt")
-    soon(lambda: named(b, "fatal"), pages, "addresses of its end")
-    equal(b.lines("bad"), [], "lines of a guest that read wrong data")
+    soon(lambda: named(b, "fatal"), pages, "addresses of fatal events")
+    equal(b.lines("bad"), [], "wrong data that the guest read")
     b.refused("internal-error", "cont")
     b.qmp.execute("quit")
     equal(b.wait_end(), 0, "exit status")
@@ -201,10 +206,9 @@ test_lost_after.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_huge(world):
-    """A huge page that lost a part is lost: nobody gets zeroes for any of it,
-    the host neither, and a next destination knows.
-
-    The file behind it knows of no wall, and has nothing there.
+    """A huge page of which a part is lost is lost as a whole: neither the guest
+    nor a dump reads zeroes for any of it, and the next destination gets all of
+    it as poison.
     """
     world.huge_pages(32)
     lost = page(6000)
@@ -222,18 +226,18 @@ def test_huge(world):
 
 
 def test_huge_touched(world):
-    """The guest ends when it touches any of it."""
+    """The machine is ended when the guest accesses any part of it."""
     world.huge_pages(32)
     b = lost_after(world, [page(6000)], there=("--ram", "hugetlb"), huge=True)
     b.send("go")
     b.wait_state("internal-error")
     soon(lambda: addresses(b, "fatal"),
-         [page(6000) // (2 * MIB) * 2 * MIB], "addresses of its end")
+         [page(6000) // (2 * MIB) * 2 * MIB], "addresses of fatal events")
     equal(b.lines("bad"), [], "lines of a guest that read wrong data")
 
 
-def test_reset_opens_it(world, ram, touched):
-    """After a reset, before or after its end, all of its RAM is good again."""
+def test_reset(world, ram, touched):
+    """After a reset, before or after the access, all of RAM can be used."""
     b = lost_after(world, [page(6000), page(6001)], SLEEP, "--ram", ram)
     if touched:
         b.send("go")
@@ -249,18 +253,18 @@ def test_reset_opens_it(world, ram, touched):
     b.verdict(mce=0)
 
 
-test_reset_opens_it.cases = {"ram": ["anon", "memfd"],
+test_reset.cases = {"ram": ["anon", "memfd"],
                              "touched": [False, True]}
 
 
 def test_waits_for_it(world):
-    """A vCPU waits for the very page when it is told to be lost."""
+    """A vCPU waits for a page when the source reports it as lost."""
     a = world.run("work=walk order=random mib=32 hold=1").ready()
     b = receive_old(world)
     relay = Relay(world, b)
     said = []
 
-    def lie(m):
+    def replace(m):
         if said or not page(0) <= m.a < page(0) + 32 * MIB:
             return [m]
         said.append(m.a)
@@ -270,15 +274,15 @@ def test_waits_for_it(world):
     allow(a)
     a.start_migration(relay.uri)
     relay.wait(wire.RUNNING)
-    relay.edit = {wire.PAGES: lie}
+    relay.edit = {wire.PAGES: replace}
     b.send("go")
     b.wait_state("internal-error")
-    soon(lambda: addresses(b, "fatal"), said, "addresses of its end")
+    soon(lambda: addresses(b, "fatal"), said, "addresses of fatal events")
 
 
-def test_and_on_from_there(world):
-    """What was lost on the way to it, and not touched, arrives at the next
-    destination as poison."""
+def test_next_destination(world):
+    """Pages that are lost on this destination, and were not accessed, arrive at
+    the next one as poison."""
     if OLD:
         raise Skip("the next one has no UFFDIO_POISON here either")
     lost = [page(6000), page(8000)]
@@ -290,7 +294,8 @@ def test_and_on_from_there(world):
 
 
 def test_simulate_there(world):
-    """`ferry poison` there says what is possible, and destroys nothing."""
+    """`ferry poison` is refused there, says what is possible, and changes
+    nothing."""
     a, b = world.run(BUSY).ready(), receive_old(world)
     relay = Relay(world, b)
     relay.hold()

@@ -9,6 +9,8 @@ import wire
 from ferry import check, equal
 from wire import Closed, FakeTarget, Message
 
+SANITIZERS = {"address"}
+
 BUSY = "work=verify mib=16 seed=3"
 
 

@@ -7,6 +7,8 @@ import socket
 from errors import soon
 from ferry import BUILD, check, equal
 
+SANITIZERS = {"address"}
+
 KERNEL = os.path.join(BUILD, "guest.elf")
 RUN = ["run", "--name", "x", "--kernel", KERNEL]
 

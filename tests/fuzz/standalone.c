@@ -6,10 +6,10 @@
  *	fuzz_NAME --file FILE...	try these inputs
  *	fuzz_NAME --seeds DIRECTORY	write the seeds there, for libFuzzer
  *
- * Every input is one of the fuzzer's seeds, or a piece of one, with a few
- * changes of the kinds that break parsers: bits, bytes, numbers at their limits,
- * pieces cut out, doubled, or taken from another seed. When one is too much,
- * the seed and the iteration are printed: run it again with these two.
+ * Every input is one of the fuzzer's seeds, with a few changes of the kinds
+ * that break parsers: bits, bytes, numbers at their limits, pieces removed,
+ * duplicated or taken from another seed. When an input crashes the program, it
+ * prints the seed and the iteration: these two reproduce the crash.
  */
 
 #include <signal.h>
@@ -30,10 +30,10 @@ static unsigned seed_count;
 static uint64_t state;
 static unsigned long iteration, first_state;
 
-/* Weak: only there with a sanitizer */
+/* Weak: NULL without a sanitizer */
 void __sanitizer_set_death_callback(void (*fn)(void)) __attribute__((weak));
 
-static void say_where(void)
+static void print_iteration(void)
 {
 	char text[96];
 	int n = snprintf(text, sizeof(text), "iteration %lu of seed %lu\n",
@@ -45,18 +45,18 @@ static void say_where(void)
 
 static void on_signal(int sig)
 {
-	say_where();
+	print_iteration();
 	signal(sig, SIG_DFL);
 	raise(sig);
 }
 
-static void tell_of_crashes(void)
+static void install_handlers(void)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE };
 
 	signal(SIGABRT, on_signal);
 	if (__sanitizer_set_death_callback) {
-		__sanitizer_set_death_callback(say_where);
+		__sanitizer_set_death_callback(print_iteration);
 		return;
 	}
 	for (unsigned i = 0; i < 3; i++)
@@ -64,7 +64,7 @@ static void tell_of_crashes(void)
 }
 
 /* Marsaglia, "Xorshift RNGs" */
-static uint64_t dice(uint64_t below)
+static uint64_t random_below(uint64_t below)
 {
 	state ^= state << 13;
 	state ^= state >> 7;
@@ -72,47 +72,49 @@ static uint64_t dice(uint64_t below)
 	return state % below;
 }
 
-static uint64_t limit(void)
+static uint64_t boundary_value(void)
 {
 	static const uint64_t special[] = {
 		0, 1, 2, 4, 0x7f, 0x80, 0xff, 0xfff, 0x1000, 0x7fff, 0xffff,
 		0x7fffffff, 0x80000000, 0xfffffffc, 0xffffffff, 0x100000000,
 		INT64_MAX, UINT64_MAX - 0xfff, UINT64_MAX,
 	};
-	uint64_t v = special[dice(sizeof(special) / sizeof(special[0]))];
+	const size_t n = sizeof(special) / sizeof(special[0]);
+	uint64_t v = special[random_below(n)];
 
-	return dice(3) ? v : v + dice(5) - 2;
+	return random_below(3) ? v : v + random_below(5) - 2;
 }
 
-/* A number of 1, 2, 4 or 8 bytes in either order, somewhere */
-static void put_limit(uint8_t *p, size_t n)
+/* A number of 1, 2, 4 or 8 bytes, in either byte order, at a random place */
+static void put_boundary_value(uint8_t *p, size_t n)
 {
-	size_t size = 1u << dice(4), at;
-	uint64_t v = limit();
-	bool big = dice(2);
+	size_t size = 1u << random_below(4), at;
+	uint64_t v = boundary_value();
+	bool big = random_below(2);
 
 	if (n < size)
 		return;
-	at = dice(n - size + 1);
+	at = random_below(n - size + 1);
 	for (size_t i = 0; i < size; i++, v >>= 8)
 		p[at + (big ? size - 1 - i : i)] = (uint8_t)v;
 }
 
-static size_t cut_out(uint8_t *p, size_t n)
+static size_t remove_piece(uint8_t *p, size_t n)
 {
-	size_t at = dice(n), len = 1 + dice(n - at);
+	size_t at = random_below(n), len = 1 + random_below(n - at);
 
 	memmove(p + at, p + at + len, n - at - len);
 	return n - len;
 }
 
-static size_t put_in(uint8_t *p, size_t n)
+static size_t insert_piece(uint8_t *p, size_t n)
 {
-	unsigned from = (unsigned)dice(seed_count);
-	size_t at = dice(n + 1), start = dice(seeds[from].n), len;
+	unsigned from = (unsigned)random_below(seed_count);
+	size_t at = random_below(n + 1), len;
+	size_t start = random_below(seeds[from].n);
 
-	len = 1 + dice(seeds[from].n - start);
-	if (dice(4))
+	len = 1 + random_below(seeds[from].n - start);
+	if (random_below(4))
 		len = len > 16 ? 1 + len % 16 : len;
 	if (n + len > FUZZ_INPUT_MAX)
 		return n;
@@ -124,29 +126,29 @@ static size_t put_in(uint8_t *p, size_t n)
 static size_t mutate(uint8_t *p, size_t n)
 {
 	if (!n)
-		return put_in(p, n);
-	switch (dice(8)) {
+		return insert_piece(p, n);
+	switch (random_below(8)) {
 	case 0:
-		p[dice(n)] ^= (uint8_t)(1u << dice(8));
+		p[random_below(n)] ^= (uint8_t)(1u << random_below(8));
 		return n;
 	case 1:
-		p[dice(n)] = (uint8_t)dice(256);
+		p[random_below(n)] = (uint8_t)random_below(256);
 		return n;
 	case 2:
-		return dice(n + 1);
+		return random_below(n + 1);
 	case 3:
-		return cut_out(p, n);
+		return remove_piece(p, n);
 	case 4:
 	case 5:
-		return put_in(p, n);
+		return insert_piece(p, n);
 	default:
-		put_limit(p, n);
+		put_boundary_value(p, n);
 		return n;
 	}
 }
 
-/* Each input in memory of just its size, so that an overrun is seen */
-static void try(const uint8_t *p, size_t n)
+/* Each input in memory of its exact size: a sanitizer then sees overruns */
+static void try_input(const uint8_t *p, size_t n)
 {
 	uint8_t *exact = malloc(n ? n : 1);
 
@@ -156,20 +158,20 @@ static void try(const uint8_t *p, size_t n)
 	free(exact);
 }
 
-static void loop(unsigned long iterations)
+static void mutation_loop(unsigned long iterations)
 {
 	static uint8_t buf[FUZZ_INPUT_MAX];
 
 	for (unsigned i = 0; i < seed_count; i++)
-		try(seeds[i].data, seeds[i].n);
+		try_input(seeds[i].data, seeds[i].n);
 	for (iteration = 1; iteration <= iterations; iteration++) {
-		unsigned from = (unsigned)dice(seed_count);
+		unsigned from = (unsigned)random_below(seed_count);
 		size_t n = seeds[from].n;
 
 		memcpy(buf, seeds[from].data, n);
-		for (uint64_t k = 1 + dice(6); k; k--)
+		for (uint64_t k = 1 + random_below(6); k; k--)
 			n = mutate(buf, n);
-		try(buf, n);
+		try_input(buf, n);
 	}
 }
 
@@ -214,7 +216,7 @@ static int try_file(const char *path)
 		perror(path);
 		return 1;
 	}
-	try(buf, fread(buf, 1, sizeof(buf), f));
+	try_input(buf, fread(buf, 1, sizeof(buf), f));
 	fclose(f);
 	return 0;
 }
@@ -230,7 +232,7 @@ int main(int argc, char **argv)
 	unsigned long n = 200000;
 	int rc = 0;
 
-	tell_of_crashes();
+	install_handlers();
 	make_seeds();
 	if (argc > 2 && !strcmp(argv[1], "--seeds")) {
 		rc = write_seeds(argv[2]);
@@ -242,7 +244,7 @@ int main(int argc, char **argv)
 			n = strtoul(argv[1], NULL, 10);
 		first_state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
 		state = (first_state << 1 | 1) * 0x9e3779b97f4a7c15;
-		loop(n);
+		mutation_loop(n);
 		printf("%lu inputs, seed %lu: nothing broke\n", n,
 		       first_state);
 	}

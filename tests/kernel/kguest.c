@@ -45,7 +45,7 @@ static void low_fill(unsigned char *low)
 	pdpt[0] = LOW_PD | PT_LINK;
 	for (uint64_t i = 0; i < 512; i++)
 		pd[i] = i << 21 | PT_LARGE;
-	/* Never loaded from, but a KVM that looks finds what the caches hold */
+	/* No instruction loads these, but KVM may check the cached registers */
 	gdt[1] = 0x00af9b000000ffff;	/* 0x08 code, ring 0 */
 	gdt[2] = 0x00cf93000000ffff;	/* 0x10 data, ring 0 */
 	gdt[3] = 0x00cff3000000ffff;	/* 0x1b data, ring 3 */
@@ -140,7 +140,7 @@ static void vcpu_create(struct guest *g, unsigned ring)
 }
 
 /**
- * guest_create() - Make the VM; skips the case where there is no KVM
+ * guest_create() - Make the VM, or skip the case if there is no KVM
  * @g:		filled in
  * @m:		the memory at GUEST_RAM
  * @flags:	GUEST_...
@@ -208,7 +208,7 @@ struct guest_exit guest_run(struct guest *g)
 }
 
 /**
- * guest_access() - Let the vCPU read or write one byte, and come out
+ * guest_access() - Let the vCPU read or write one byte, and exit
  * @g:		guest
  * @op:		OP_READ or OP_WRITE
  * @gpa:	where
@@ -222,7 +222,7 @@ struct guest_exit guest_access(struct guest *g, enum guest_op op, uint64_t gpa)
 	guest_set(g, op, gpa, 0);
 	e = guest_run(g);
 	if (guest_done(&e)) {
-		/* Complete the way out, so that the vCPU can be set again */
+		/* Complete the exit, so that registers can be set again */
 		g->run->immediate_exit = 1;
 		guest_run(g);
 		g->run->immediate_exit = 0;
@@ -231,7 +231,7 @@ struct guest_exit guest_access(struct guest *g, enum guest_op op, uint64_t gpa)
 }
 
 /**
- * guest_done() - Did the guest get past its instruction, to the way out?
+ * guest_done() - Did the guest complete its instruction, and exit?
  * @e:		how KVM_RUN ended; @e->value is the guest's AL
  */
 bool guest_done(const struct guest_exit *e)
@@ -287,10 +287,10 @@ int guest_set_msr(struct guest *g, uint32_t index, uint64_t value)
 }
 
 /**
- * guest_mce_cap() - What KVM can do of the machine check architecture
+ * guest_mce_cap() - The machine check features that KVM supports
  * @g:		guest
  *
- * Return: bits for MCG_CAP; skips the case where there is none
+ * Return: bits for MCG_CAP; skips the case if there are none
  */
 uint64_t guest_mce_cap(struct guest *g)
 {

@@ -4,12 +4,12 @@
  *
  * Theory of operation
  *
- * One vCPU in long mode, started in the middle: page tables, segments and
- * registers are simply set, no boot code runs. Ring 3 by default, because a
- * nested KVM may emulate ring 0, and an emulated access is not a vCPU's own.
- * The guest executes one of a few instructions with the operands in RDI and
- * RSI. To leave it then stores AL at GUEST_MMIO, an address with no memory
- * behind it: the one way out of ring 3 that needs no I/O permission.
+ * One vCPU in long mode. No boot code runs: page tables, segments and registers
+ * are set from outside. It runs in ring 3 by default, because a nested KVM may
+ * emulate ring 0, and an emulated access is not an access of the vCPU. The
+ * guest executes one of a few instructions with the operands in RDI and RSI.
+ * To exit, it then stores AL at GUEST_MMIO, an address without memory: that is
+ * the only exit from ring 3 that needs no I/O permission.
  *
  *	guest physical = guest linear
  *	0x00000000	64 KiB of its own: tables, code

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * ktest.c - Runner, verdicts and SIGBUS of the tests/kernel programs
+ * ktest.c - Runner, verdicts and SIGBUS handling of the tests/kernel programs
  *
- * The verdict of a case lives in a page shared with the parent, so that a
- * case can end anywhere, in any thread or after any fork, with one _exit().
+ * The verdict of a case is in a page shared with the parent, so that a case can
+ * end with _exit() in any thread, and after any fork.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 #include "ktest.h"
 
-/** struct verdict - What the running case has to say, shared with the parent
+/** struct verdict - Outcome of the running case, shared with the parent
  * @given:	ktest_end() was called
  * @code:	KTEST_...
  * @why:	text of CHECK() or SKIP()
@@ -31,8 +31,8 @@ struct verdict {
 
 static struct verdict *verdict;
 
-/** struct bus - SIGBUS bookkeeping of one thread
- * @armed:	an access is being tried: jump out of the handler
+/** struct bus - SIGBUS state of one thread
+ * @armed:	an access is under way: the handler jumps out of it
  * @seen:	@info is valid
  */
 static _Thread_local struct bus {
@@ -43,7 +43,7 @@ static _Thread_local struct bus {
 } bus;
 
 /**
- * ktest_end() - End the case here and now
+ * ktest_end() - End the case
  * @code:	KTEST_NOT_OK or KTEST_SKIP
  * @fmt:	the reason
  */
@@ -60,7 +60,7 @@ void ktest_end(int code, const char *fmt, ...)
 }
 
 /**
- * ktest_note() - Add an observation to the line of a case that holds
+ * ktest_note() - Add an observation to the line of a case that passes
  * @fmt:	the observation; the last one wins
  */
 void ktest_note(const char *fmt, ...)
@@ -91,7 +91,7 @@ pid_t ktest_fork(void)
 }
 
 /**
- * ktest_reap() - Wait for a child of ktest_fork() and expect it to end well
+ * ktest_reap() - Wait for a child of ktest_fork(); it must end with success
  * @pid:	the child
  */
 void ktest_reap(pid_t pid)
@@ -105,7 +105,23 @@ void ktest_reap(pid_t pid)
 	      "the child ended with wait status 0x%x", status);
 }
 
-/** ktest_rest() - Give another thread time to do what it should not do */
+/**
+ * ktest_need_hwpoison() - Skip the case unless it may use MADV_HWPOISON
+ *
+ * MADV_HWPOISON takes a page of the host out of use until it reboots. The lab
+ * (scripts/lab), which is thrown away, sets FERRY_TEST_HWPOISON=1; elsewhere a
+ * person who runs the program has to.
+ */
+void ktest_need_hwpoison(void)
+{
+	const char *allowed = getenv("FERRY_TEST_HWPOISON");
+
+	if (!allowed || strcmp(allowed, "1"))
+		SKIP("takes memory of this host out of use for good: "
+		     "FERRY_TEST_HWPOISON=1 allows that");
+}
+
+/** ktest_rest() - Give another thread time to do what it must not do */
 void ktest_rest(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
@@ -121,8 +137,8 @@ static void on_sigbus(int sig, siginfo_t *si, void *uc)
 		bus.armed = 0;
 		siglongjmp(bus.env, 1);
 	}
-	/* Sent by KVM while KVM_RUN returns EINTR: nothing to jump out of. The
-	 * kernel's own faults would come back for ever: end them here.
+	/* KVM sends a BUS_MCEERR_* signal while KVM_RUN returns EINTR: return
+	 * to it. Any other fault would repeat without end: end the process.
 	 */
 	if (si->si_code != BUS_MCEERR_AR && si->si_code != BUS_MCEERR_AO)
 		signal(SIGBUS, SIG_DFL);
@@ -151,9 +167,9 @@ static struct touch touch(volatile unsigned char *addr, int value)
 
 /**
  * touch_read() - Read one byte from user mode
- * @addr:	where
+ * @addr:	address
  *
- * Return: the byte, or the SIGBUS that came instead
+ * Return: the byte, or the SIGBUS that was raised instead
  */
 struct touch touch_read(const void *addr)
 {
@@ -162,10 +178,10 @@ struct touch touch_read(const void *addr)
 
 /**
  * touch_write() - Write one byte from user mode
- * @addr:	where
+ * @addr:	address
  * @value:	the byte
  *
- * Return: the SIGBUS that came, if any
+ * Return: the SIGBUS that was raised, if any
  */
 struct touch touch_write(void *addr, unsigned char value)
 {
@@ -174,7 +190,7 @@ struct touch touch_write(void *addr, unsigned char value)
 
 /**
  * poisoned() - Does a read of this byte raise SIGBUS?
- * @addr:	where
+ * @addr:	address
  */
 bool poisoned(const void *addr)
 {
@@ -209,7 +225,7 @@ static void *toucher_main(void *arg)
 /**
  * toucher_start() - Start a thread that reads one byte
  * @t:		the thread
- * @addr:	what it reads
+ * @addr:	address that it reads
  */
 void toucher_start(struct toucher *t, void *addr)
 {
@@ -234,7 +250,7 @@ bool toucher_blocked(struct toucher *t)
  * toucher_join() - Wait until the thread's access has ended
  * @t:		the thread
  *
- * Return: what came of the access
+ * Return: result of the access
  */
 struct touch toucher_join(struct toucher *t)
 {
@@ -258,7 +274,7 @@ static void mapping_create(struct mapping *m, bool memfd)
 	}
 	m->addr = mmap(NULL, m->len, PROT_READ | PROT_WRITE, flags, m->fd, 0);
 	CHECK(m->addr != MAP_FAILED, "mmap: %m");
-	/* A huge page over a missing one would resolve it behind our back */
+	/* A transparent huge page would fill missing pages around a fault */
 	madvise(m->addr, m->len, MADV_NOHUGEPAGE);
 }
 
@@ -330,7 +346,7 @@ static int case_run(const struct kcase *c, unsigned kind)
  * @cases:	the table
  * @n:		its length
  *
- * Return: exit status: 0 when no case was not ok
+ * Return: exit status: 0 if no case failed
  */
 int ktest_main(const struct kcase *cases, size_t n)
 {

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * ktest.h - Small programs that prove the kernel behaviour Ferry stands on
+ * ktest.h - Small programs that prove the kernel behaviour that Ferry relies on
  *
  * Theory of operation
  *
  * A program is a table of cases. Each case runs in a process of its own, once
- * for each kind of mapping it names, so a case may poison, block or crash as it
- * likes: what it leaves behind goes with its process. CHECK() and SKIP() end
- * the case; the parent prints one line for it:
+ * for each kind of mapping that it names, so that a case may poison memory,
+ * block or crash: its effects end with its process. CHECK() and SKIP() end the
+ * case; the parent prints one line for it:
  *
  *	ok PROGRAM.CASE/KIND: SENTENCE [NOTE]
  *	not ok PROGRAM.CASE/KIND: WHY
  *	skip PROGRAM.CASE/KIND: REASON
  *
- * A case that hangs is ended after CASE_SECONDS and is not ok. Nothing else
- * here depends on time: where a case must show that a thread stays blocked it
- * looks once after a short rest, which can miss a fault but never invent one.
+ * A case that hangs is ended after CASE_SECONDS, and has failed. Nothing else
+ * depends on time: to show that a thread stays blocked, a case looks once after
+ * a short rest. That can miss an error, but not report a false one.
  */
 #ifndef FERRY_TESTS_KERNEL_KTEST_H
 #define FERRY_TESTS_KERNEL_KTEST_H
@@ -38,7 +38,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/** struct mapping - The memory that a case works on: NPAGES, never touched
+/** struct mapping - The memory of a case: NPAGES pages, never touched
  * @kind:	"anon" or "memfd"
  * @addr:	first byte
  * @len:	size, bytes
@@ -60,8 +60,8 @@ struct mapping {
 
 /** struct kcase - One sentence and the function that proves it
  * @name:	short name
- * @says:	the sentence, printed when it holds
- * @run:	returns when the sentence holds; else CHECK() or SKIP()
+ * @says:	the sentence, printed if it is true
+ * @run:	returns if the sentence is true; else CHECK() or SKIP()
  * @kinds:	ON_...
  */
 struct kcase {
@@ -71,8 +71,8 @@ struct kcase {
 	unsigned kinds;
 };
 
-/** struct touch - What happened to one access from user mode
- * @signo:	SIGBUS, or 0 when the access went through
+/** struct touch - Result of one access from user mode
+ * @signo:	SIGBUS, or 0 if the access completed
  * @code:	si_code
  * @lsb:	si_addr_lsb, meaningful with BUS_MCEERR_AR
  * @addr:	si_addr
@@ -101,6 +101,7 @@ void ktest_end(int verdict, const char *fmt, ...)
 void ktest_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 pid_t ktest_fork(void);
 void ktest_reap(pid_t pid);
+void ktest_need_hwpoison(void);
 void ktest_rest(void);
 
 #define KTEST_OK	0
@@ -118,7 +119,7 @@ void ktest_rest(void);
 #define SKIP(...)	ktest_end(KTEST_SKIP, __VA_ARGS__)
 #define NOTE(...)	ktest_note(__VA_ARGS__)
 
-/* Expects a call to give exactly want: 0 or -errno */
+/* A call must return exactly @want: 0 or -errno */
 #define EXPECT(want, call)						\
 	do {								\
 		int got_ = (call);					\

@@ -2,9 +2,8 @@
 /*
  * kuffd.c - userfaultfd for the tests/kernel programs
  *
- * One thin function for each ioctl, errno turned into a return value. A case
- * compares that value itself: these functions judge nothing, except where
- * they are called only to set the stage.
+ * One function for each ioctl; it returns 0 or -errno, and the case checks that
+ * value. Only functions that prepare a case check results themselves.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -110,7 +109,7 @@ int uffd_wake(int uffd, void *addr, size_t len)
 }
 
 /**
- * uffd_poison_mode() - UFFDIO_POISON with everything it takes and gives
+ * uffd_poison_mode() - UFFDIO_POISON with all of its arguments and results
  * @uffd:	userfaultfd
  * @addr:	start
  * @len:	size, bytes
@@ -151,7 +150,7 @@ int uffd_poison(int uffd, void *addr, size_t len)
  * uffd_copy() - UFFDIO_COPY of one page
  * @uffd:	userfaultfd
  * @addr:	the page
- * @fill:	what all its bytes are to be
+ * @fill:	value of all its bytes
  *
  * Return: 0 or -errno
  */

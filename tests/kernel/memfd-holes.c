@@ -2,8 +2,8 @@
 /*
  * memfd-holes.c - Finding the pages of a memfd that were never touched
  *
- * SEEK_HOLE and SEEK_DATA on the file, which know also what other mappings
- * wrote, and touch no page.
+ * SEEK_HOLE and SEEK_DATA on the file include what other mappings wrote, and
+ * touch no page.
  */
 #include <fcntl.h>
 

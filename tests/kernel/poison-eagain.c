@@ -4,13 +4,13 @@
  *
  * Man page: "The number of bytes mapped (i.e., the value returned in the
  * updated field) does not equal the value that was specified in range.len."
- * The caller then goes on at start + updated, and learns there what stopped it.
+ * The caller then continues at start + updated, and gets the cause there.
  *
- * Not in the man page: EAGAIN also says that the owner's memory layout is
- * being changed just now (a remap, a removal, a fork, whose event has not been
- * read). Then nothing was done, and updated is -EAGAIN, or, on a kernel that
- * returns before it writes the field, whatever it held: a caller must set it
- * to 0 first, and must not take a negative value for a number of bytes.
+ * Not in the man page: EAGAIN also means that the owner's memory layout is
+ * being changed (a remap, a removal or a fork, whose event has not been read).
+ * Then nothing was done, and updated is -EAGAIN, or, on a kernel that returns
+ * before it writes the field, whatever it held: a caller must set it to 0
+ * first, and must not take a negative value for a number of bytes.
  */
 #include <fcntl.h>
 
@@ -28,7 +28,7 @@ static void midway(struct mapping *m)
 		CHECK(poisoned(m->addr + i * PAGE), "page %zu can be read", i);
 	CHECK(touch_read(m->addr + 3 * PAGE).value == 0x33, "byte changed");
 
-	/* Go on where it stopped: now the cause is said, and can be passed */
+	/* Continue where it stopped: now the error is the cause */
 	EXPECT(-EEXIST, uffd_poison_mode(uffd, m->addr + updated,
 					 m->len - updated, 0, &updated));
 	EXPECT(0, uffd_poison(uffd, m->addr + 4 * PAGE, 4 * PAGE));

@@ -3,9 +3,10 @@
  * poison-eexist.c - EEXIST: UFFDIO_POISON overwrites nothing
  *
  * Man page: "One or more pages were already mapped in the given range." Markers
- * count as mapped: existing poison, and a write-protected missing page's. So do
- * the zero pages that a mere read brings. The error is EEXIST only if the first
- * page of the range is the one; updated is then -EEXIST (see poison-eagain).
+ * count as mapped: existing poison, and that of a write-protected missing page.
+ * So do the zero pages that a read maps. The error is EEXIST only if it is the
+ * first page of the range that is mapped; updated is then -EEXIST (see
+ * poison-eagain).
  */
 #include <fcntl.h>
 

@@ -23,7 +23,7 @@ static void refused(int uffd, uint64_t start, uint64_t len, uint64_t mode)
 	CHECK(updated == JUNK, "updated = %lld", (long long)updated);
 }
 
-/* All pages were missing; unregistered, those that still are read as zero */
+/* All pages were missing. Unregistered, pages that still are read as zero */
 static void none_poisoned(struct mapping *m, int uffd)
 {
 	EXPECT(0, uffd_unregister(uffd, m->addr, m->len));

@@ -3,10 +3,10 @@
  * poison-enoent.c - ENOENT: the range is not, or no longer, registered memory
  *
  * Man page: "The faulting process has changed its virtual memory layout
- * simultaneously with an outstanding UFFDIO_POISON operation." What the kernel
- * really looks at is the layout that it finds, whenever it was changed: ENOENT
- * if the range does not lie inside one mapping that is registered with a
- * userfaultfd. updated is -ENOENT.
+ * simultaneously with an outstanding UFFDIO_POISON operation." The kernel
+ * checks the layout that it finds, whenever that was changed: ENOENT if the
+ * range does not lie inside one mapping that is registered with a userfaultfd.
+ * updated is -ENOENT.
  *
  * Two surprises. Any userfaultfd of the address space may poison what another
  * one registered. And a range past the end of its file gives EFAULT, which the
@@ -52,7 +52,7 @@ static void beyond_the_end(struct mapping *m)
 	int uffd = uffd_missing(m);
 
 	CHECK(!munmap(m->addr + 4 * PAGE, 4 * PAGE), "munmap: %m");
-	/* Not even the part that is there: the range is looked at whole */
+	/* Not even the mapped part: the range is checked as a whole */
 	refused(uffd, m->addr + 3 * PAGE, 2 * PAGE);
 	EXPECT(0, uffd_poison(uffd, m->addr + 3 * PAGE, PAGE));
 }

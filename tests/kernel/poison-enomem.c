@@ -5,10 +5,11 @@
  * Man page: "Allocating memory for page table entries failed."
  *
  * Forced in a memory control group of the test's own. Page tables are charged
- * to the group; poison needs one for each 2 MiB, and nothing else. A process
- * in the group with all of its own memory locked poisons a large range until
- * the limit is met. Version 1 of the groups has a switch that turns the OOM
- * killer off; in version 2 the process makes itself unkillable for it.
+ * to the group; poison needs one page table for each 2 MiB, and no other
+ * memory. A process in the group, with all of its own memory locked, poisons a
+ * large range until it reaches the limit. Control groups of version 1 have a
+ * switch that turns the OOM killer off; in version 2 the process exempts itself
+ * from it.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -75,7 +76,7 @@ static const struct group_kind *group_create(char *dir, size_t size)
 	return NULL;
 }
 
-/* In the group. Counts bytes until an error other than "go on" */
+/* In the group. Counts bytes until an error other than EAGAIN */
 static void exhaust(int uffd, unsigned char *addr)
 {
 	size_t done = 0;
@@ -100,7 +101,7 @@ static void exhaust(int uffd, unsigned char *addr)
 	NOTE("after %zu MiB%s", done >> 20, again ? ", EAGAIN first" : "");
 }
 
-/* In the group, with room for nothing: a page fault would block for ever */
+/* In the group at its limit: a page fault would block for ever */
 static void group_enter(const struct group_kind *k, const char *dir)
 {
 	char pid[16];

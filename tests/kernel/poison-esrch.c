@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * poison-esrch.c - ESRCH: the process whose memory it is has gone
+ * poison-esrch.c - ESRCH: the process that owns the memory has exited
  *
  * Man page: "The faulting process has exited at the time of a UFFDIO_POISON
  * operation." The child shares our file descriptors but not our memory: what
@@ -24,7 +24,7 @@ static void child(struct mapping *m, int go)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	uffd = uffd_missing(m);
 	CHECK(dup2(uffd, CHILD_FD) == CHILD_FD, "dup2: %m");
-	/* Stay until the parent has seen that it works */
+	/* Stay until the parent has seen that the ioctl works */
 	CHECK(read(go, &c, 1) == 1, "read: %m");
 	_exit(KTEST_OK);
 }
@@ -47,7 +47,7 @@ static void exited(struct mapping *m)
 	ktest_reap(pid);
 
 	EXPECT(-ESRCH, uffd_poison(CHILD_FD, m->addr + PAGE, PAGE));
-	/* All checks of the arguments come first */
+	/* The kernel checks the arguments first */
 	EXPECT(-EINVAL, uffd_poison(CHILD_FD, m->addr + 1, PAGE));
 	CHECK(!poisoned(m->addr), "our own page was poisoned");
 }

@@ -2,11 +2,11 @@
 /*
  * poison-hugetlb.c - Poison in huge pages
  *
- * UFFDIO_POISON takes whole ones only. Small pages, one of them poisoned, can be
- * moved into the place of a huge one; and of one that really lost a part the
- * file still has the rest.
+ * UFFDIO_POISON accepts whole huge pages only. Small pages, one of them
+ * poisoned, can be moved to the address of a missing huge page. Of a huge page
+ * with a real memory error in one part, the file still has the other parts.
  *
- * Huge pages are reserved for the test if none are free, and given back.
+ * The test reserves huge pages if none are free, and releases them.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -87,7 +87,7 @@ static unsigned char *huge_memfd(int *fd)
 	return p;
 }
 
-/* A reader waits for the huge page, and goes on with a small one */
+/* A reader waits for the huge page, and continues with a small one */
 static void split(void)
 {
 	int fd, uffd = uffd_open(O_NONBLOCK, UFFD_FEATURE_MISSING_HUGETLBFS);
@@ -107,7 +107,7 @@ static void split(void)
 	small = mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(small != MAP_FAILED, "mmap: %m");
-	/* Else one huge page is there at once, and no room for a marker */
+	/* Else a read maps one huge page, and a marker is refused */
 	CHECK(!madvise(small, HUGE, MADV_NOHUGEPAGE) || errno == EINVAL,
 	      "MADV_NOHUGEPAGE: %m");
 	memset(small + 5 * PAGE, 7, PAGE);
@@ -118,7 +118,7 @@ static void split(void)
 	CHECK(mremap(small, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, huge) ==
 	      huge, "mremap: %m");
 	CHECK(toucher_blocked(&good) && toucher_blocked(&bad),
-	      "nobody was woken");
+	      "a waiter was woken before UFFDIO_WAKE");
 	EXPECT(0, uffd_wake(uffd, huge, HUGE));
 	CHECK(toucher_join(&good).value == 7, "the wrong byte");
 	CHECK(toucher_join(&bad).signo == SIGBUS, "no SIGBUS");
@@ -133,6 +133,7 @@ static void file_has_the_rest(void)
 	unsigned char *huge;
 	int fd;
 
+	ktest_need_hwpoison();
 	huge = huge_memfd(&fd);
 	for (size_t i = 0; i < HUGE / PAGE; i++)
 		memset(huge + i * PAGE, (int)(i % 250) + 1, PAGE);
@@ -159,7 +160,7 @@ static void file_has_the_rest(void)
 	      "a longer read does not end at the lost page");
 }
 
-/* @loses: one of the huge pages is lost for good, if it goes well */
+/* @loses: the case takes one of the huge pages out of use for good */
 static void with_pool(void (*rules)(void), bool loses)
 {
 	int lock = open(KNOB "nr_hugepages", O_RDONLY | O_CLOEXEC);
@@ -168,13 +169,13 @@ static void with_pool(void (*rules)(void), bool loses)
 
 	if (lock < 0)
 		SKIP("no 2 MiB huge pages in this kernel");
-	/* The number is the whole machine's: one test at a time changes it */
+	/* The pool is the whole machine's: one test at a time changes it */
 	CHECK(!flock(lock, LOCK_EX), "flock: %m");
 	had = knob("nr_hugepages", -1);
 	spare = knob("free_hugepages", -1);
 	if (spare < 2 && knob("nr_hugepages", had + 2) < 0)
 		SKIP("cannot reserve huge pages: %m: run as root");
-	/* In a child: the reservation must be given back whatever happens */
+	/* In a child: the reservation is released however the case ends */
 	pid = fork();
 	if (!pid) {
 		alarm(CASE_SECONDS / 2);
@@ -193,7 +194,7 @@ static void with_pool(void (*rules)(void), bool loses)
 		knob("nr_hugepages", had);
 	CHECK(pid > 0, "fork: %m");
 	ktest_reap(pid);
-	CHECK(loses || knob("nr_hugepages", -1) == had, "huge pages not given back");
+	CHECK(loses || knob("nr_hugepages", -1) == had, "pages not released");
 }
 
 static void whole_case(struct mapping *m)
@@ -217,8 +218,8 @@ static void file_case(struct mapping *m)
 static const struct kcase cases[] = {
 	{ "whole", "part of a huge page: EINVAL; a whole one is poisoned whole",
 	  whole_case, ON_NONE },
-	{ "split", "small pages moved over a missing huge one serve who waits "
-	  "for it; only the poisoned one of them is poison", split_case,
+	{ "split", "small pages moved over a missing huge one serve its "
+	  "waiters; only the poisoned one of them is poison", split_case,
 	  ON_NONE },
 	{ "file", "of a huge page that lost a part: nothing by address, all "
 	  "but that part by the file (Linux 6.6)", file_case, ON_NONE },

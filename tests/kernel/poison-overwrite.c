@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * poison-overwrite.c - What silently erases poison
+ * poison-overwrite.c - Operations that silently erase poison
  *
- * UFFDIO_POISON overwrites nothing, but the others overwrite it: a page placed
- * after the poison succeeds, with no EEXIST, and the guest reads data. This is
- * why Ferry's own page table makes poison terminal (invariant 2). The kernel
- * allows it so that a destination can heal a page; Ferry never wants that.
+ * UFFDIO_POISON overwrites nothing, but other operations overwrite poison: a
+ * page that is placed after the poison succeeds, without EEXIST, and the guest
+ * reads data. Therefore poison is a final state in Ferry's own page table
+ * (invariant 2). The kernel allows it so that a destination can repair a page;
+ * Ferry never does.
  *
  * UFFDIO_ZEROPAGE differs by kind: on anonymous memory it gives EEXIST.
  */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * poison-partial.c - A call whose middle page is poisoned
+ * poison-partial.c - A system call on a buffer with a poisoned page inside
  *
- * The rule a sender can stand on: the call gives EFAULT, or a count that ends
- * before the poison, and what the other end then holds is that many good
- * bytes. Never a byte of the poisoned page, never one after it. Which of the
- * two it is depends on the kind of file, and is printed: a sender must be ready
- * for both, and after EFAULT find the bad page by trying single pages.
+ * The rule that a sender can rely on: the call returns EFAULT, or a count that
+ * ends before the poison, and the receiver gets that many good bytes. It never
+ * gets a byte of the poisoned page or after it. Which of the two it is depends
+ * on the kind of file, and is printed: a sender must handle both, and after
+ * EFAULT find the bad page by trying single pages.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -43,7 +43,7 @@ static void tell(const char *what, ssize_t n)
 		NOTE("%zd of %lu good bytes, then EFAULT", n, BAD);
 }
 
-/* What arrived in fd must be n good bytes and nothing else */
+/* fd must have received n good bytes and nothing else */
 static void check_arrived(int fd, ssize_t n)
 {
 	unsigned char got[NPAGES * PAGE];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * poison-range.c - What a UFFDIO_POISON that succeeds has done
+ * poison-range.c - The effects of a UFFDIO_POISON that succeeds
  *
  * Man page: "Mark an address range as poisoned." "returns 0 on success. In
  * this case, the entire area was poisoned." "updated: number of bytes poisoned"
@@ -36,7 +36,7 @@ static void only_the_area(struct mapping *m)
 		CHECK(m->addr[PAGE + i] == 0xaa, "byte %zu before", i);
 		CHECK(m->addr[4 * PAGE + i] == 0xbb, "byte %zu after", i);
 	}
-	/* Pages that were missing still are: they can be filled */
+	/* Pages that were missing still are, and can be filled */
 	EXPECT(0, uffd_copy(uffd, m->addr, 1));
 	EXPECT(0, uffd_copy(uffd, m->addr + 5 * PAGE, 1));
 }

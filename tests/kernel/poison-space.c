@@ -6,7 +6,7 @@
  * poisoning the underlying physical pages. This means it only affects this
  * particular address space." Narrower still: another mapping of the same memfd
  * in the same address space is not poisoned either. And an ioctl acts on the
- * address space that opened the userfaultfd, whoever issues it.
+ * address space that opened the userfaultfd, whichever process issues it.
  */
 #include "ktest.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * poison-survives.c - What poison outlives
+ * poison-survives.c - Operations that poison survives
  *
  * One exception: fork() copies no page tables of a shared file mapping, so the
  * child of a process with a memfd starts with none of its poison, and reads

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * poison-syscalls.c - A system call that meets poison: EFAULT, no signal
+ * poison-syscalls.c - A system call that accesses poison: EFAULT, no signal
  *
- * So a sender may hand guest pages straight to the kernel, and learns of poison
- * by an error. A call that only begins with good pages is in poison-partial.
+ * So a sender may pass guest pages directly to the kernel, and an error reports
+ * poison. For a call whose buffer begins with good pages see poison-partial.
  */
 #include <fcntl.h>
 #include <sys/socket.h>

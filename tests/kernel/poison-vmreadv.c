@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * poison-vmreadv.c - process_vm_readv whose middle page is poisoned
+ * poison-vmreadv.c - process_vm_readv of a range with a poisoned page inside
  *
- * It stops where the poison begins, to the page, and returns the count: the
- * batch need not be read again page by page to find which page was bad. In a
- * batch of several ranges it is the same; the caller goes on after the page.
+ * It stops at the first poisoned page, and returns the number of bytes before
+ * it: the caller need not read page by page to find the bad one. The same holds
+ * for a batch of several ranges; the caller continues after the page.
  */
 #include <sys/uio.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * poison-wake.c - Who is woken by UFFDIO_POISON
+ * poison-wake.c - Waiters that UFFDIO_POISON wakes
  *
  * Man page: "UFFDIO_POISON_MODE_DONTWAKE: Do not wake up the thread that waits
  * for page-fault resolution." Without it the waiters wake, and get SIGBUS.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * renew.c - What makes every page of guest RAM a fresh one again
+ * renew.c - Operations that make every page of guest RAM empty again
  *
- * A reset needs it (vmm/memory/ram.c:ram_renew()): contents, markers and pages that
- * the kernel took out of use all have to go. MADV_DONTNEED is enough for
- * anonymous memory. In a memfd the file keeps its pages until they are punched
- * out, a page with a real memory error among them; and punching leaves what
- * only the mapping knows: UFFDIO_POISON's markers.
+ * A reset needs that (vmm/memory/ram.c:ram_renew()): contents, markers and
+ * pages that the kernel took out of use must all be removed. MADV_DONTNEED is
+ * enough for anonymous memory. The file of a memfd keeps its pages, also one
+ * with a real memory error, until they are punched out; and punching leaves
+ * UFFDIO_POISON's markers, which only the mapping has.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -79,12 +79,13 @@ static void on_sigbus(int sig)
 	(void)sig;
 }
 
-/* The kernel has the caller consume the error: a SIGBUS may come at once */
+/* madvise() may itself raise the SIGBUS of the error that it makes */
 static void lose(struct mapping *m)
 {
 	struct sigaction once = { .sa_handler = on_sigbus }, before;
 	int rc;
 
+	ktest_need_hwpoison();
 	memset(m->addr, 0x42, m->len);
 	sigaction(SIGBUS, &once, &before);
 	rc = madvise(m->addr + PAGE, PAGE, MADV_HWPOISON) ? errno : 0;
@@ -105,12 +106,12 @@ static void real(struct mapping *m)
 		fresh(m->addr + i * PAGE);
 }
 
-/* Why the file must be punched, too */
+/* Therefore the file must be punched, too */
 static void drop_alone(struct mapping *m)
 {
 	lose(m);
 	drop(m);
-	CHECK(poisoned(m->addr + PAGE), "the file has let go of the page");
+	CHECK(poisoned(m->addr + PAGE), "the file has dropped the page");
 }
 
 static const struct kcase cases[] = {

@@ -3,8 +3,9 @@
  * simulate-race.c - Simulated poison on a source, with no gap
  *
  * Register as missing first (memfd: and minor, since the page stays in the
- * cache), then MADV_DONTNEED, UFFDIO_POISON. Whoever touches the page in
- * between blocks, and the poison wakes it with SIGBUS: never zeros, never data.
+ * cache), then MADV_DONTNEED, UFFDIO_POISON. A thread that accesses the page in
+ * between blocks, and the poison wakes it with SIGBUS: it never reads zeroes or
+ * data.
  */
 #include <fcntl.h>
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * thread-id.c - UFFD_FEATURE_THREAD_ID: who faulted
+ * thread-id.c - UFFD_FEATURE_THREAD_ID: the thread that faulted
  *
  * A page fault event names the thread, so that stalls can be counted for each
  * vCPU. With an in-kernel interrupt controller and the guest's interrupts on,
  * KVM may let a kernel worker fetch the page ("async page fault") while the
- * vCPU is halted: the id is then not the vCPU thread's, and the page comes by
- * one more hand-off. It needs no consent of the guest. KVM does not do so where
- * HLT does not leave the guest (KVM_X86_DISABLE_EXITS_HLT).
+ * vCPU is halted: the id is then not the vCPU thread's, and the worker has to
+ * wake the vCPU. The guest does not have to enable that. KVM does not do so
+ * where HLT does not leave the guest (KVM_X86_DISABLE_EXITS_HLT).
  */
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -82,7 +82,7 @@ static void vcpu_irqchip(struct mapping *m)
 	uint32_t id = vcpu_fault_id(m, GUEST_IRQCHIP);
 	uint32_t tid = (uint32_t)syscall(SYS_gettid);
 
-	/* Either is a kernel's right; but no other thread of ours did it */
+	/* The kernel may do either; no other thread of this process did */
 	CHECK(id == tid || syscall(SYS_tgkill, getpid(), id, 0),
 	      "id %u is another thread of this process", id);
 	NOTE("%s", id == tid ? "the vCPU thread's" : "a kernel worker's");

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * unregister.c - UNREGISTER and close() let waiters go, with the wrong bytes
+ * unregister.c - UNREGISTER and close() wake waiters, which read wrong bytes
  *
  * A range that is unregistered, or whose userfaultfd is closed, while pages are
- * still missing reads as zeros (memfd: as what the file holds), and waiters go
- * on with that. So a destination unregisters only when nothing is missing, and
- * must not lose its userfaultfd before the guest's vCPUs are stopped.
+ * still missing reads as zeroes (memfd: as the contents of the file), and
+ * waiters continue with these. So a destination unregisters only when nothing
+ * is missing, and must not lose its userfaultfd before the guest's vCPUs are
+ * stopped.
  */
 #include "ktest.h"
 

@@ -2,9 +2,9 @@
 /*
  * user-mode-only.c - UFFD_USER_MODE_ONLY cannot back guest RAM
  *
- * It needs no privilege, but the kernel's own accesses, and KVM's are such,
- * raise no event: they fail. So Ferry needs /dev/userfaultfd, a capability, or
- * vm.unprivileged_userfaultfd=1, and says so.
+ * It needs no privilege, but accesses by the kernel, such as KVM's, raise no
+ * event: they fail. So Ferry needs /dev/userfaultfd, a capability, or
+ * vm.unprivileged_userfaultfd=1, and its error message says that.
  */
 #include <fcntl.h>
 #include <sys/uio.h>

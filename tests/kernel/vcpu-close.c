@@ -3,10 +3,10 @@
  * vcpu-close.c - Closing a VM whose vCPU was blocked on a missing page
  *
  * With an in-kernel interrupt controller a missing page is fetched by a kernel
- * worker (an async page fault, see thread-id). The vCPU can be kicked out, but
- * the worker goes on waiting, and close() of the vCPU waits for the worker.
- * Only the page, UFFDIO_UNREGISTER or the close of the userfaultfd lets it go:
- * so a VMM does one of these before it closes its vCPUs, or hangs.
+ * worker (an async page fault, see thread-id). A signal ends KVM_RUN, but the
+ * worker continues to wait, and close() of the vCPU waits for the worker. Only
+ * the page, UFFDIO_UNREGISTER or the close of the userfaultfd ends its wait: a
+ * VMM must do one of these before it closes its vCPUs, or it hangs.
  */
 #include "kguest.h"
 

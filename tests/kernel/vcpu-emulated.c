@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * vcpu-emulated.c - KVM's instruction emulator meets poison: MMIO, no signal
+ * vcpu-emulated.c - KVM's emulator accesses poison: MMIO exit, no signal
  *
  * An instruction that KVM emulates reads guest RAM by copying from user space.
- * Poison makes the copy fail, and KVM takes an address with no memory behind
- * it for a device's: KVM_EXIT_MMIO for an address that is RAM. MOVSB between a
+ * Poison makes the copy fail, and KVM treats an address without memory as that
+ * of a device: KVM_EXIT_MMIO for an address that is RAM. MOVSB between a
  * device and RAM is emulated on every KVM; where ring 0 is emulated (kvm_pvm),
  * any access from there is. A VMM must look such exits up in its RAM map, and
  * must answer with a machine check, not with data.

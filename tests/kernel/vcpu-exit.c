@@ -2,9 +2,9 @@
 /*
  * vcpu-exit.c - A killed VMM whose vCPU is blocked on a missing page
  *
- * It ends, also if another process holds a copy of its userfaultfd. (Where
+ * The VMM ends, also if another process has a copy of its userfaultfd. (Where
  * async page faults are possible, a kernel worker stays blocked until the last
- * copy is closed.) Closing a VM in a process that lives on: see vcpu-close.
+ * copy is closed.) For a process that closes a VM and continues see vcpu-close.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -19,7 +19,7 @@ static void *run_main(void *arg)
 	return NULL;
 }
 
-/* Block a vCPU, tell the parent, and wait to be killed */
+/* Block a vCPU, notify the parent, and wait to be killed */
 static void child(struct mapping *m, unsigned flags, int tell)
 {
 	int uffd = uffd_missing(m);
@@ -43,7 +43,7 @@ static bool ended(int pidfd, int ms)
 	return poll(&p, 1, ms) == 1;
 }
 
-/* Kill the child while this process keeps a copy of its userfaultfd, or not */
+/* Kill the child, with or without a copy of its userfaultfd in this process */
 static void kill_blocked(struct mapping *m, unsigned flags, bool keep)
 {
 	int p[2], fd, pidfd, copy = -1;

@@ -2,15 +2,14 @@
 /*
  * vcpu-kick.c - A vCPU blocked on a missing page
  *
- * It can be stopped: a signal makes KVM_RUN return EINTR, nothing is lost, and
- * the access is tried anew by the next KVM_RUN, with a new page fault event if
- * the page is still missing. This is how a guest is paused, or told to quit,
- * while its source is silent.
+ * A signal makes KVM_RUN return EINTR. Nothing is lost: the next KVM_RUN
+ * repeats the access, with a new page fault event if the page is still missing.
+ * So a guest can be paused, and its machine ended, while the source is silent.
  *
  * With an in-kernel interrupt controller KVM halts such a vCPU until the page
- * is there, and forgets to wake it once MSR_KVM_ASYNC_PF_EN was written, as a
- * reset does. The delivery mode "remote read" ends that halt, and does nothing
- * else to the guest.
+ * is present, but does not wake it if MSR_KVM_ASYNC_PF_EN was written
+ * meanwhile, as a reset does. An interrupt with the delivery mode "remote read"
+ * ends that halt, and has no other effect on the guest.
  */
 #include <sys/syscall.h>
 
@@ -97,7 +96,9 @@ static void kick_irqchip(struct mapping *m)
 	blocked(m, GUEST_IRQCHIP);
 }
 
-/* The page comes while the vCPU, which waited for it, is out. Return: the uffd */
+/* The page is placed while the vCPU, which waited for it, is not in KVM_RUN.
+ * Return: the userfaultfd
+ */
 static int page_comes_meanwhile(struct mapping *m, unsigned flags)
 {
 	int uffd = uffd_missing(m);
@@ -115,7 +116,7 @@ static int page_comes_meanwhile(struct mapping *m, unsigned flags)
 	return uffd;
 }
 
-/* No second event, it just goes on */
+/* No second event: the vCPU continues */
 static void resolved_meanwhile(struct mapping *m)
 {
 	int uffd = page_comes_meanwhile(m, 0);
@@ -132,7 +133,7 @@ static void halted(struct mapping *m)
 	struct kvm_lapic_state lapic;
 
 	page_comes_meanwhile(m, GUEST_IRQCHIP);
-	/* As a reset does: from then on KVM knows whose APIC ID is 0 */
+	/* As a reset does: from then on KVM finds the vCPU with APIC ID 0 */
 	CHECK(!ioctl(r.g.vcpu, KVM_GET_LAPIC, &lapic), "KVM_GET_LAPIC: %m");
 	CHECK(!ioctl(r.g.vcpu, KVM_SET_LAPIC, &lapic), "KVM_SET_LAPIC: %m");
 	CHECK(guest_set_msr(&r.g, MSR_ASYNC_PF_EN, 0) >= 0, "KVM_SET_MSRS: %m");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * vcpu-mce-lost.c - A KVM_X86_SET_MCE that cannot be believed
+ * vcpu-mce-lost.c - KVM_X86_SET_MCE returns 0, but the event is lost
  *
  * It returns 0 where it stores the event, where it drops it (MCG_CTL or MCi_CTL
  * not all ones, as they are before SETUP_MCE) and where it kills the guest
- * (CR4.MCE clear, or MCIP set: a triple fault). A VMM looks before, or reads
- * back after.
+ * (CR4.MCE clear, or MCIP set: a triple fault). A VMM must check these before,
+ * or read the registers back.
  */
 #include "kguest.h"
 
@@ -67,9 +67,9 @@ static const struct kcase cases[] = {
 	  before_setup, ON_ANON },
 	{ "ctl", "returns 0 and does nothing: MCi_CTL, MCG_CTL not all ones",
 	  dropped, ON_ANON },
-	{ "cr4", "returns 0 and the guest dies: CR4.MCE clear", no_cr4_mce,
+	{ "cr4", "returns 0 and ends the guest: CR4.MCE clear", no_cr4_mce,
 	  ON_ANON },
-	{ "mcip", "returns 0 and the guest dies: MCIP set", mcip_set,
+	{ "mcip", "returns 0 and ends the guest: MCIP set", mcip_set,
 	  ON_ANON },
 };
 

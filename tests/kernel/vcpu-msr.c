@@ -2,9 +2,9 @@
 /*
  * vcpu-msr.c - One MSR that the VMM answers instead of KVM
  *
- * kvm_amd takes MCG_SER_P away from what KVM_X86_SETUP_MCE was given, and a
- * Linux guest that takes its processor for Intel's recovers from nothing
- * without it. So what MCG_CAP is must be the VMM's to say. Source: the kernel's
+ * kvm_amd removes MCG_SER_P from the value of KVM_X86_SETUP_MCE, and without it
+ * a Linux guest whose CPUID says Intel does not recover from a memory error. So
+ * the VMM must answer the guest's reads of MCG_CAP. Source: the kernel's
  * Documentation/virt/kvm/api.rst, KVM_X86_SET_MSR_FILTER.
  */
 #include "kguest.h"

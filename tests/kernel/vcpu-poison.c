@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * vcpu-poison.c - A vCPU that touches poison: KVM_RUN gives EINTR and SIGBUS
+ * vcpu-poison.c - A vCPU that accesses poison: EINTR from KVM_RUN, and SIGBUS
  *
- * The signal says all that a machine check needs: action required, one page,
- * and which. The kernel sends it whether or not CONFIG_MEMORY_FAILURE is set.
+ * The signal has all that a machine check needs: that action is required, the
+ * size (one page) and the address. The kernel sends it with and without
+ * CONFIG_MEMORY_FAILURE.
  */
 #include "kguest.h"
 

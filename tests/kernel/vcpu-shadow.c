@@ -2,12 +2,12 @@
 /*
  * vcpu-shadow.c - STI and HLT stay together
  *
- * The instruction behind STI is run before any interrupt is taken (SDM vol. 2,
- * STI; APM vol. 2, 15.21.5 "Interrupt Shadows"). An idle loop stands on it: an
- * interrupt that came between STI and HLT would be served first, and HLT would
- * then sleep although it has come. A vCPU may leave the guest just there, for
- * an interrupt of the host's or for a migration; the shadow is then state, and
- * must be back when it goes on.
+ * The instruction after STI executes before any interrupt is taken (SDM vol. 2,
+ * STI; APM vol. 2, 15.21.5 "Interrupt Shadows"). An idle loop depends on that:
+ * if an interrupt were taken between STI and HLT, HLT would sleep although the
+ * interrupt has arrived. A vCPU may leave the guest between the two, for an
+ * interrupt of the host or for a migration: the shadow is then part of the
+ * state, and must be restored before the vCPU continues.
  */
 #include "kguest.h"
 
@@ -53,7 +53,7 @@ static void interrupt(struct guest *g)
 	CHECK(ioctl(g->vm, KVM_SIGNAL_MSI, &msi) == 1, "KVM_SIGNAL_MSI: %m");
 }
 
-/* The guest is at HLT, and an interrupt waits. Return: from where it was taken */
+/* The guest is at HLT, an interrupt pending. Return: where it was taken */
 static uint64_t taken_at(struct mapping *m, bool shadow)
 {
 	struct kvm_regs regs = {
@@ -83,7 +83,7 @@ static void kept(struct mapping *m)
 {
 	uint64_t at = taken_at(m, true);
 
-	CHECK(at == CODE + 1, "the interrupt came in front of HLT: this machine "
+	CHECK(at == CODE + 1, "the interrupt was taken before HLT: this machine "
 	      "forgets the shadow when it enters the guest, and idle guests "
 	      "hang (QEMU's TCG before 9.1 does)");
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The test guest is no special case of Ferry: QEMU's -kernel starts it too."""
+"""The test guest is not specific to Ferry: QEMU's -kernel starts it, too."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def in_qemu(append):
 
 
 def test_qemu_boots_the_guest(_):
-    """It finds its vCPUs, verifies its memory, and ends well."""
+    """It finds its vCPUs, verifies its memory, and ends with success."""
     rc, lines = in_qemu("work=verify mib=8 seed=5 cpus=2 passes=2")
     equal(rc, 2 * 0 + 1, "isa-debug-exit's status")
     check(any(line.startswith("boot ferry-guest") and "cpus=2" in line
@@ -32,7 +32,7 @@ def test_qemu_boots_the_guest(_):
 
 
 def test_qemu_passes_arguments(_):
-    """Its boot arguments arrive: what it does not know is refused by name."""
+    """Its boot arguments arrive: it refuses an unknown one by name."""
     rc, lines = in_qemu("work=verify colour=red")
     equal(rc, 2 * 2 + 1, "isa-debug-exit's status")
     check("error arg=colour=red reason=unknown-key" in lines, lines)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A guest's memory dump, as tools read it, and what must be in it."""
+"""Reads a guest's memory dump as tools do, and computes what it must hold."""
 
 import struct
 from array import array
@@ -26,7 +26,7 @@ class Core:
             kind, _, at, vaddr, paddr, filesz, memsz, _ = struct.unpack_from(
                 "<IIQQQQQQ", self.data, 64 + 56 * i)
             if kind == 4:
-                equal(i, 0, "place of PT_NOTE")
+                equal(i, 0, "index of PT_NOTE")
                 self._notes(self.data[at:at + filesz])
                 continue
             equal((kind, vaddr, filesz), (1, paddr, memsz), f"header {i}")
@@ -42,14 +42,15 @@ class Core:
             data = data[at + (size + 3 & ~3):]
 
     def read(self, gpa, size):
-        """Bytes at an address, or None if any of them is not there."""
+        """Bytes at an address, or None if the file lacks any of them."""
         for start, n, at in self.loads:
             if start <= gpa and gpa + size <= start + n:
                 return self.data[at + gpa - start:at + gpa - start + size]
         return None
 
     def covers(self):
-        """Addresses in the file, in stretches that don't touch."""
+        """Addresses in the file: (start, end) of ranges, adjacent ones
+        merged."""
         result = []
         for start, n, _ in sorted(self.loads):
             if result and result[-1][1] == start:
@@ -69,7 +70,7 @@ class Core:
         return pages
 
     def cpus(self):
-        """rip of each vCPU, which both kinds of note must agree on."""
+        """rip of each vCPU. The CORE and the QEMU notes must agree."""
         status = [d for n, k, d in self.notes if (n, k) == ("CORE",
                                                             NT_PRSTATUS)]
         qemu = [d for n, k, d in self.notes if (n, k) == ("QEMU", 0)]
@@ -90,7 +91,7 @@ class Core:
 
 
 def filled(gpa):
-    """A page that the guest has just filled: generation 0, seed 0
+    """Contents of a page that the guest has just filled: generation 0, seed 0
     (guest/user/pattern.h)."""
     x = gpa * 0xd6e8feb86659fd93 & MASK
     x ^= x >> 32
@@ -103,8 +104,10 @@ def filled(gpa):
 
 
 def area_is(read, pages, lost=()):
-    """All of the guest's data area, page by page; read() gives None for
-    what is not there."""
+    """Compare the guest's whole data area, page by page.
+
+    read(gpa) returns a page, or None for a page that the file lacks.
+    """
     for i in range(pages):
         gpa = page(i)
         equal(read(gpa), None if gpa in lost else filled(gpa),

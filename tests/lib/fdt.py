@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Flattened device trees, taken apart and put together again.
+"""Parses and builds flattened device trees.
 
 Devicetree Specification, chapter 5. A Node has a name, properties as bytes by
 name, and children.
@@ -75,7 +75,7 @@ def build(root):
 
     put(root)
     body.extend(struct.pack(">I", FINISH))
-    tree = HEADER.size + 16         # behind an empty list of reservations
+    tree = HEADER.size + 16         # after an empty list of reservations
     total = tree + len(body) + len(names)
     return HEADER.pack(MAGIC, total, tree, tree + len(body), HEADER.size, 17,
                        16, 0, len(names), len(body)) + bytes(16) + body + names

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Ferry processes under test, and the guests in them.
 
-A World is what one test has: a temporary directory, and the machines, which
-end with it, whatever happens. A Vmm is one `ferry run` or `ferry receive`;
-what its guest prints is read as it comes and kept.
+A World belongs to one test: a temporary directory, and the machines, which
+are ended at the end of the test, however it ends. A Vmm is one `ferry run` or
+`ferry receive` process; a thread reads and keeps what its guest prints.
 """
 
 import fcntl
@@ -26,17 +26,21 @@ BUILD = os.path.abspath(os.environ.get("FERRY_BUILD",
                                        os.path.join(ROOT, "build")))
 PAGE = 4096
 MIB = 1 << 20
+# How the reports of AddressSanitizer, UndefinedBehaviorSanitizer and
+# ThreadSanitizer begin
+SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
+                   ": runtime error: ", "WARNING: ThreadSanitizer")
 AREA = 4 * MIB          # where the guest's data area starts (docs/guest.md)
 
 
 def page(index):
-    """Guest-physical address of the data area's page of that number."""
+    """Guest-physical address of the data area's page with this index."""
     gpa = AREA + index * PAGE
     return gpa if gpa < 3 << 30 else gpa + (1 << 30)
 
 
 class Line:
-    """One line of a guest: kind key=value …"""
+    """One line of a guest's output: kind key=value …"""
 
     def __init__(self, text):
         self.text = text
@@ -56,12 +60,12 @@ class Line:
 
 
 class Output:
-    """What a stream has said, in lines, kept by a thread."""
+    """The lines that a stream has printed. A thread reads them."""
 
     def __init__(self, stream):
         self.changed = threading.Condition()
         self.lines = []
-        self.partial = ""       # a line that has begun
+        self.partial = ""       # a line without its end
         self.ended = False
         self.thread = threading.Thread(target=self._read, args=(stream,),
                                        daemon=True)
@@ -80,7 +84,7 @@ class Output:
         stream.close()
 
     def wait(self, found, what, timeout=WAIT):
-        """Wait until found(lines) gives something true; give that."""
+        """Wait until found(lines) is true. Return: its value."""
         end = time.monotonic() + timeout
         with self.changed:
             while not (result := found(self.lines)):
@@ -96,15 +100,15 @@ class Output:
 
 
 class Vmm:
-    """A ferry process that has, or waits for, a guest."""
+    """A ferry process that has a guest, or waits for one."""
 
     def __init__(self, world, name, args, env=None, build=BUILD,
                  control=None):
         self.world = world
         self.name = name
-        self.mark = 0           # lines before it were there before a command
+        self.mark = 0           # number of lines before the last command
         self.uri = None
-        # The kernel ends it if this process dies before it can
+        # The kernel ends the machine if this process dies first
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", os.path.join(build, "ferry")] +
             args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -112,14 +116,16 @@ class Vmm:
         self.out = Output(self.process.stdout)
         self.err = Output(self.process.stderr)
         self.qmp = None
-        world.machines.append(self)     # ends with it from here on
+        world.machines.append(self)     # World.__exit__() ends it from here on
         self.qmp = Qmp(control or world.socket(name), self.alive)
+        if world.parameters:
+            self.qmp.execute("migrate-set-parameters", **world.parameters)
 
     def alive(self):
         return self.process.poll() is None
 
     def end(self):
-        """End the process, by its id, and wait for it."""
+        """Kill the process, and wait until it has ended."""
         if self.alive():
             self.process.kill()
         self.process.wait()
@@ -130,18 +136,18 @@ class Vmm:
             self.qmp.close()
 
     def wait_end(self, timeout=WAIT):
-        """Wait for the process; give its exit status."""
+        """Wait until the process ends. Return: its exit status."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired as e:
             raise Failed(f"{self.name} does not end") from e
 
     def kill(self):
-        """As when the host fails: no time to say goodbye."""
+        """Kill the process, as a failing host would: it sends nothing more."""
         self.process.kill()
         self.process.wait()
 
-    # What the guest says and is told
+    # The guest's serial port
 
     def send(self, text):
         """Type a line on the guest's serial port."""
@@ -156,7 +162,7 @@ class Vmm:
             return [x for x in self.out.lines if x.matches(kind, match)]
 
     def wait_line(self, kind, /, timeout=WAIT, since=0, test=None, **match):
-        """Wait for a line, perhaps one that is there already."""
+        """Wait for a line, unless it was printed already. Return: the line."""
         def found(lines):
             return next((x for x in lines[since:] if x.matches(kind, match)
                          and (test is None or test(x))), None)
@@ -164,7 +170,7 @@ class Vmm:
                              timeout)
 
     def ask(self, command, kind, /, **match):
-        """Type a command and wait for its answer."""
+        """Type a command for the guest. Return: its answer, a line."""
         self.send(command)
         return self.wait_line(kind, since=self.mark, **match)
 
@@ -177,39 +183,40 @@ class Vmm:
         return self
 
     def working(self, more=1):
-        """Wait until so many more visits of pages were reported."""
+        """Wait until the guest has visited this many more pages."""
         pages = self.report()["pages"]
         end = time.monotonic() + WAIT
         while self.report()["pages"] < pages + more:
             check(time.monotonic() < end, f"{self.name}: the guest is stuck")
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     def full_pass(self):
-        """Wait until every vCPU has been once through all of its pages."""
+        """Wait until every vCPU has visited all of its pages once."""
         begin = self.report()["iterations"]
         end = time.monotonic() + WAIT
         while self.report()["iterations"] < begin + 2:
             check(time.monotonic() < end,
-                  f"{self.name}: the guest does not get through its pages")
-            time.sleep(0.1)
+                  f"{self.name}: the guest does not finish a pass")
+            time.sleep(0.01)
 
     def sweep(self):
-        """Have every page checked, whole."""
+        """Let the guest check every byte of every page."""
         self.ask("sweep", "sweep")
 
     def expect(self, pages):
-        """Tell the guest which pages are poison, in as few lines as can be."""
+        """Announce poisoned pages to the guest, one line for each range."""
         for first, count in runs(pages):
             self.send(f"expect 0x{first:x} {count}")
 
     def verdict(self, **wanted):
-        """The guest's verdict, which must be clean unless told otherwise."""
+        """Check the guest's verdict: clean, except for the values in
+        @wanted."""
         v = self.ask("verdict", "verdict")
         for key, value in {"clean": 1, "bad": 0, **wanted}.items():
             equal(v[key], value, f"{self.name}: '{key}' in '{v.text}'")
         return v
 
-    # Control
+    # The control socket
 
     def status(self):
         return self.qmp.execute("query-status")
@@ -222,7 +229,7 @@ class Vmm:
         while self.state() != state:
             check(time.monotonic() < end,
                   f"{self.name} is {self.state()}, not {state}")
-            time.sleep(0.02)
+            time.sleep(0.01)
 
     def poisoned(self, delivered=None):
         """Addresses of all pages that query-status lists as poisoned.
@@ -243,7 +250,7 @@ class Vmm:
             self.poison(first, count)
 
     def injected(self):
-        """Events of machine checks that the guest got."""
+        """Events of machine checks that were injected into the guest."""
         return self.qmp.seen("MEMORY_FAILURE", action="inject")
 
     def wait_injected(self, n):
@@ -254,7 +261,8 @@ class Vmm:
         return self.qmp.execute("query-migrate")
 
     def wait_migration(self, *wanted):
-        """Wait until query-migrate has one of these words; give it all."""
+        """Wait for one of these statuses. Return: the answer of
+        query-migrate."""
         over = ("completed", "failed", "cancelled", "postcopy-paused")
         end = time.monotonic() + WAIT
         while True:
@@ -270,14 +278,18 @@ class Vmm:
         self.qmp.execute("migrate", uri=uri)
 
     def migrate(self, to):
-        """Migrate to another Vmm, and see it complete on both sides."""
+        """Migrate to another Vmm, and wait until both sides have completed.
+
+        Return: the answers of query-migrate on both sides.
+        """
         self.start_migration(to.uri)
         here = self.wait_migration("completed")
         there = to.wait_migration("completed")
         return here, there
 
     def refused(self, wanted, command, **arguments):
-        """A command must be refused, with a text that has these words."""
+        """Run a command that must be refused with a text that has these
+        words."""
         try:
             answer = self.qmp.execute(command, **arguments)
         except QmpError as e:
@@ -287,14 +299,15 @@ class Vmm:
         raise Failed(f"{command} {arguments} was not refused: {answer}")
 
     def said(self, text, timeout=WAIT):
-        """Wait until a message of ferry itself has this text."""
+        """Wait until ferry prints a message with this text. Return: the
+        line."""
         return self.err.wait(lambda lines: next(
             (x.text for x in lines if text in x.text), None),
             f"'{text}' on {self.name}'s standard error", timeout)
 
 
 def runs(pages):
-    """Stretches (first, count) of consecutive pages."""
+    """Ranges (first address, number) of consecutive pages."""
     result = []
     for gpa in sorted(pages):
         if result and gpa == result[-1][0] + result[-1][1] * PAGE:
@@ -305,13 +318,18 @@ def runs(pages):
 
 
 class World:
-    """A test's directory and machines. Use it in a with statement."""
+    """A test's directory and machines. Use it in a with statement.
+
+    A test may set `parameters`, such as deadlines: each machine that is started
+    after that gets them by migrate-set-parameters.
+    """
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="ferry-")
         self.env = {**os.environ, "XDG_RUNTIME_DIR": self.dir}
         self.machines = []
         self.closers = []
+        self.parameters = {}
         self.uris = 0
 
     def __enter__(self):
@@ -331,7 +349,7 @@ class World:
         return os.path.join(self.dir, "ferry", name + ".sock")
 
     def uri(self, kind="unix"):
-        """An address that nobody uses."""
+        """An address that is not in use."""
         self.uris += 1
         if kind == "unix":
             return "unix:" + self.path(f"m{self.uris}")
@@ -350,14 +368,14 @@ class World:
             "interval_ms=1000000 " + append, *args], **kw)
 
     def receive(self, *args, name="b", uri=None, **kw):
-        """Start a machine that waits for a guest."""
+        """Start a destination, which waits for a guest."""
         uri = uri or self.uri()
         vmm = self.start(name, ["receive", "--name", name, *args, uri], **kw)
         vmm.uri = uri
         return vmm
 
     def ferry(self, *args, status=0, build=BUILD):
-        """Run a ferry command; give what it printed, both streams."""
+        """Run a ferry command. Return: its standard output and error."""
         p = subprocess.run([os.path.join(build, "ferry"), *args],
                            env=self.env, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -368,13 +386,27 @@ class World:
                   f"exit status of ferry {' '.join(args)} ({text})")
         return text
 
-    def has_hwpoison(self):
-        """Has the kernel CONFIG_MEMORY_FAILURE, and may we use it?"""
+    @staticmethod
+    def has_hwpoison():
+        """Does the kernel have CONFIG_MEMORY_FAILURE, and this user the right
+        to use it?"""
         return os.path.exists("/proc/sys/vm/memory_failure_recovery") and \
             os.geteuid() == 0
 
+    def need_hwpoison(self):
+        """Skip the test where real memory failure cannot be tested.
+
+        MADV_HWPOISON takes pages of the host out of use until it reboots.
+        The lab is thrown away; elsewhere FERRY_TEST_HWPOISON=1 asks for it.
+        """
+        if not self.has_hwpoison():
+            raise Skip("needs root and a kernel with CONFIG_MEMORY_FAILURE")
+        if os.environ.get("FERRY_TEST_HWPOISON") != "1":
+            raise Skip("takes memory of this host out of use for good: "
+                       "FERRY_TEST_HWPOISON=1 allows that")
+
     def huge_pages(self, n):
-        """Have so many free huge pages of 2 MiB until the test ends."""
+        """Reserve this many more huge pages of 2 MiB until the test ends."""
         pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
         def read(name):
@@ -386,7 +418,8 @@ class World:
                 f.write(str(value))
 
         try:
-            # One test at a time changes what is the whole machine's
+            # The pool belongs to the whole machine: one test at a time
+            # changes its size
             lock = open(pool + "nr_hugepages", encoding="ascii")
         except OSError as e:
             raise Skip("no huge pages of 2 MiB in this kernel") from e
@@ -403,8 +436,20 @@ class World:
             raise Skip(f"{n} huge pages asked for, too few free: memory is "
                        "fragmented")
 
+    def check_sanitizers(self):
+        """Fail if a sanitizer has reported anything in a machine.
+
+        The exit status does not show a report: most tests end their machines
+        by SIGKILL, and ThreadSanitizer only changes the status of exit().
+        """
+        for m in self.machines:
+            text = m.err.text()
+            for mark in SANITIZER_MARKS:
+                check(mark not in text,
+                      f"{m.name}: {text[text.find(mark):][:4000]}")
+
     def log(self):
-        """The last lines of all machines, for whoever looks for a failure."""
+        """The last lines of all machines, to find the cause of a failure."""
         text = []
         for m in self.machines:
             for label, out in ("guest", m.out), ("ferry", m.err):
@@ -415,9 +460,9 @@ class World:
 
 
 def one_json(text):
-    """The one JSON object that a text must be."""
+    """Parse a text that must be one JSON object and nothing else."""
     value, end = json.JSONDecoder().raw_decode(text)
-    equal(text[end:].strip(), "", "text behind the JSON object")
+    equal(text[end:].strip(), "", "text after the JSON object")
     return value
 
 

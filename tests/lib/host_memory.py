@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Memory failure as the host's kernel finds it: a scrubber, not a touch."""
+"""Memory failure that the host's kernel finds before any access (scrubbing)."""
 
 import os
 import struct
@@ -12,7 +12,7 @@ PRESENT, PFN = 1 << 63, (1 << 55) - 1
 
 
 def ram_base(vmm, mib):
-    """Where a machine's process has mapped its RAM, below 3 GiB all of it."""
+    """Address of RAM in a machine's process: one mapping for up to 3 GiB."""
     with open(f"/proc/{vmm.process.pid}/maps", encoding="ascii") as f:
         for line in f:
             start, end = (int(x, 16) for x in line.split()[0].split("-"))
@@ -32,9 +32,11 @@ def host_page(vmm, gpa, mib):
 
 
 def host_finds(vmm, gpa, mib=512):
-    """The host takes a page out of use that nobody has touched."""
+    """Let the host's kernel take a guest's page out of use, without an
+    access."""
     if not os.path.exists(OFFLINE):
         raise Skip("this kernel has no CONFIG_MEMORY_FAILURE")
+    vmm.world.need_hwpoison()
     where = host_page(vmm, gpa, mib)
     with open(OFFLINE, "w", encoding="ascii") as f:
         f.write(hex(where))

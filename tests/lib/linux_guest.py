@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A stock Linux kernel with guest/linux's init in it (`make linux`).
+"""A stock Linux kernel with the init of guest/linux (`make linux`).
 
-Its lines are docs/guest.md's. So are its commands, and Vmm's own report(),
-ask() and wait_line() are of use.
+Its output lines and commands are those of docs/guest.md, so Vmm.report(), ask()
+and wait_line() work with it.
 """
 
 import os
@@ -12,19 +12,18 @@ from errors import SLOW, Skip
 from ferry import BUILD, PAGE, check, equal
 from linux import APPEND, BOOT
 
-# What Linux says of its own accord when everything takes too long, as it does
-# under emulation: an interrupt waited for a page, a clock was watched too late
-# or read too slowly. A clock that went wrong is told of as "skew"
+# Messages that Linux prints when the machine is slow, as under emulation: an
+# interrupt handler waited for a page, the clock watchdog ran late, a clock took
+# long to read. A clock that is really wrong is reported as "skew"
 SLOW_ONLY = ("hrtimer: interrupt took", "clocksource: Long readout interval",
              "excessive read-back delay", "workqueue: ")
 
-# It speaks through the init alone, so that no line is cut; and boots faster
-QUIET = "loglevel=0 no_timer_check cryptomgr.notests audit=0 " \
-        "lsm=capability nokaslr ferry.interval_ms=3600000 "
+# Only the init prints, so that the kernel does not interrupt its lines
+QUIET = "loglevel=0 ferry.interval_ms=3600000 "
 
 
 def initrd(world, name):
-    """The packed initramfs, and the modules that the kernel needs behind it."""
+    """The packed initramfs, with the modules for the kernel appended."""
     path = os.path.join(BUILD, name)
     if not os.path.exists(path):
         raise Skip(f"there is no {path}: make linux")
@@ -45,7 +44,7 @@ def initrd(world, name):
 
 def linux_guest(world, append, *args, cpus=2, memory="512M",
                 packed="linux.initrd", name="a"):
-    """Start a guest, and wait until its init has its workloads prepared."""
+    """Start a guest, and wait until its workloads are ready."""
     kernel = os.environ.get("FERRY_LINUX") or os.environ.get("LAB_VMLINUZ")
     if not kernel:
         raise Skip("FERRY_LINUX names no kernel, and this is not the lab")
@@ -59,41 +58,42 @@ def linux_guest(world, append, *args, cpus=2, memory="512M",
 
 
 def pages(vmm, kind):
-    """[guest-physical address of page n] of a workload, as printed last."""
+    """Guest-physical addresses of a workload's pages, as printed last."""
     where = {x["n"]: x["gpa"] for x in vmm.lines(kind)}
     return [where[n] for n in range(len(where))]
 
 
 def touch(vmm, n):
-    """Have the victim touch a page: what its SIGBUS said, None if it's good."""
+    """Let the victim workload read a page. Return: the line about its SIGBUS,
+    or None if the page could be read."""
     lost = vmm.ask(f"touch {n}", "touched", n=n)["lost"]
     return vmm.lines("bus", work="victim", n=n)[-1] if lost else None
 
 
 def kernel_said(vmm, text):
-    """The kernel's messages so far with this in them."""
+    """The guest kernel's messages so far that have this text."""
     return [x.text for x in vmm.lines("kmsg") if text in x.text]
 
 
 def wait_kernel(vmm, text):
-    """Wait for a message of the kernel with this in it."""
+    """Wait for a message of the guest kernel with this text."""
     return vmm.wait_line("kmsg", test=lambda x: text in x.text).text
 
 
 def recovered(vmm, gpa):
-    """Linux says that it has taken a page out of use."""
+    """Wait until Linux reports that it has taken a page out of use."""
     return wait_kernel(vmm, f"Memory failure: {gpa // PAGE:#x}: recovery "
                             "action for dirty LRU page: Recovered")
 
 
 def warnings(vmm):
-    """Warnings and worse that don't come from all being slow."""
+    """Kernel messages (warnings and worse) that slowness does not explain."""
     return [x.text for x in vmm.lines("kmsg")
             if not any(word in x.text for word in SLOW_ONLY)]
 
 
 def clean(vmm, **wanted):
-    """Nothing is wrong, now that every page has been looked at."""
+    """Let the guest check every page; its verdict must be clean."""
     vmm.ask("sweep", "sweep")
     v = vmm.ask("verdict", "verdict")
     for key, value in {"clean": 1, "bad": 0, **wanted}.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What must be true of the sides of a migration that lost each other."""
+"""Checks of both sides after the connection between them was lost."""
 
 import time
 
@@ -7,7 +7,7 @@ from ferry import check, equal
 
 
 def silent(vmm):
-    """Its guest says nothing more, asked or not."""
+    """The guest does not run here: it does not answer."""
     said = len(vmm.out.lines)
     vmm.send("hello")
     time.sleep(0.3)
@@ -15,7 +15,9 @@ def silent(vmm):
 
 
 def paused(vmm, side):
-    """It shows what happened, keeps all, and lives."""
+    """The side reports postcopy-paused with a reason, and still runs.
+
+    Return: the answer of query-migrate."""
     m = vmm.wait_migration("postcopy-paused")
     check(m["error-desc"], "no reason")
     equal(m["ferry"]["side"], side, "side")
@@ -24,7 +26,8 @@ def paused(vmm, side):
 
 
 def lost_source(a):
-    """The source after the hand-over: it never runs the guest again."""
+    """The source lost the connection after the hand-over: it must never run
+    the guest again."""
     paused(a, "source")
     st = a.status()
     equal((st["status"], st["running"]), ("finish-migrate", False), "source")
@@ -37,7 +40,7 @@ def lost_source(a):
 
 
 def quits(*machines):
-    """Nothing hangs: they end when told."""
+    """`quit` ends each machine: no thread hangs."""
     for vmm in machines:
         vmm.qmp.execute("quit")
         equal(vmm.wait_end(), 0, f"exit status of {vmm.name}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What must be true of poison at the end of a test, wherever it came from."""
+"""Checks of poisoned pages at the end of a test."""
 
 from ferry import PAGE, check, equal
 
@@ -11,10 +11,11 @@ CONSUMED = {
 
 
 def touched(vmm, pages, vendor=None):
-    """The guest has met exactly these pages here, each by one machine check.
+    """The guest has accessed exactly these poisoned pages on this machine, and
+    got one machine check for each.
 
-    Has the whole data area checked first. Events, the list of query-status
-    and what the guest saw and printed must agree.
+    Lets the guest check its whole data area first. The events, the list of
+    query-status and the guest's own lines must agree.
     """
     pages = set(pages)
     vmm.sweep()
@@ -36,7 +37,8 @@ def touched(vmm, pages, vendor=None):
 
 
 def all_seen(vmm, pages, vendor=None):
-    """The guest was told to expect these pages, met each, and is clean."""
+    """The guest expected these pages (expect()), accessed each, and found
+    nothing wrong."""
     touched(vmm, pages, vendor)
     equal(vmm.poisoned(), set(pages), f"{vmm.name}: poisoned pages")
     vmm.verdict(expected=len(pages), seen=len(pages), readable=0,
@@ -44,5 +46,5 @@ def all_seen(vmm, pages, vendor=None):
 
 
 def scattered(first, n, step=7):
-    """Pages that are not each other's neighbours."""
+    """Indices of pages that are not adjacent."""
     return [first + i * step for i in range(n)]

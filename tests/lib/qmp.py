@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A client of a machine's control socket, which keeps all events."""
+"""A client of a machine's control socket. It keeps all events."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ class QmpError(Exception):
 
 
 class Qmp:
-    """One connection. A thread of its own sorts answers from events."""
+    """One connection. A thread separates answers from events."""
 
     def __init__(self, path, alive):
         self.socket = self._connect(path, alive)
@@ -65,7 +65,7 @@ class Qmp:
             self.changed.notify_all()
 
     def wait(self, ready, what, timeout=WAIT):
-        """Wait until ready() gives something true; give that."""
+        """Wait until ready() is true. Return: its value."""
         end = time.monotonic() + timeout
         with self.changed:
             while not (found := ready()):
@@ -76,31 +76,48 @@ class Qmp:
         return found
 
     def execute(self, command, timeout=WAIT, **arguments):
-        """Run a command, give what it returns. Raises QmpError."""
+        """Run a command. Return: what it returns. Raises QmpError."""
+        answer, = self.execute_all((command, arguments), timeout=timeout)
+        if isinstance(answer, QmpError):
+            raise answer
+        return answer
+
+    def execute_all(self, *commands, timeout=WAIT):
+        """Send several commands (name, arguments) at once.
+
+        The machine runs them one after the other, however slow this process
+        is. Return: for each what it returns, or its QmpError.
+        """
         with self.changed:
-            self.next_id += 1
-            number = self.next_id
-        message = {"execute": command, "id": number}
-        if arguments:
-            message["arguments"] = arguments
+            first = self.next_id + 1
+            self.next_id += len(commands)
+        lines = []
+        for number, (command, arguments) in enumerate(commands, first):
+            message = {"execute": command, "id": number}
+            if arguments:
+                message["arguments"] = arguments
+            lines.append(json.dumps(message).encode() + b"\n")
         try:
-            self.socket.sendall(json.dumps(message).encode() + b"\n")
+            self.socket.sendall(b"".join(lines))
         except OSError as e:
-            raise Failed(f"{command}: the connection ended: {e}") from e
-        answer = self.wait(lambda: self.answers.pop(number, None),
-                           f"the answer to {command}", timeout)
-        if "error" in answer:
-            raise QmpError(answer["error"])
-        return answer["return"]
+            raise Failed(f"{commands[0][0]}: the connection ended: {e}") from e
+        result = []
+        for number, (command, _) in enumerate(commands, first):
+            answer = self.wait(lambda n=number: self.answers.pop(n, None),
+                               f"the answer to {command}", timeout)
+            result.append(QmpError(answer["error"]) if "error" in answer
+                          else answer["return"])
+        return result
 
     def seen(self, event, **data):
-        """All events of a name so far whose data match."""
+        """Data of all events so far that have this name and match @data."""
         with self.changed:
             return [e["data"] for e in self.events if e["event"] == event and
                     all(e["data"].get(k) == v for k, v in data.items())]
 
     def wait_event(self, event, timeout=WAIT, **data):
-        """Wait for an event, which may have come already; give its data."""
+        """Wait for an event, unless it has arrived already. Return: its
+        data."""
         return self.wait(lambda: self.seen(event, **data),
                          f"event {event} {data}", timeout)[0]
 

@@ -1,31 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""Somebody between source and destination, who can hold back, change and cut.
+"""A relay between source and destination that delays, changes and cuts.
 
-It passes on what both say, message by message. So a test can stop time in
-the midst of a migration, instead of being lucky:
+It forwards the messages of both sides one by one. With it a test can stop a
+migration at a given message, instead of depending on the right moment:
 
-    hold()      what the source pushes after the hand-over waits; what is asked
-                for on the demand connection is answered
-    hold_answers()  the answers wait, too, for pages from an address on; what
-                the source sends ahead of any request passes until then
-    stop_at     a message that waits, and all behind it, until release()
-    cut_at      a message at which, instead of passing it on, it cuts
-    cut(role)   cuts at once: one connection, or all
-    edit        {kind: function(message)}: gives a list to pass on instead;
+    hold()      delay what the source pushes after the hand-over; requests on
+                the demand connection are still answered
+    hold_answers()  delay the answers as well, for pages from an address up;
+                what the source sends before any request still passes
+    stop_at     delay this message and all that follow it, until release()
+    cut_at      cut all connections instead of forwarding this message
+    cut(role)   cut one connection, or all, now
+    edit        {kind: function(message)}: the function returns a list of
+                messages to forward instead;
                 {(kind, role): function} on connections of one role
 """
 
 import threading
 
 from errors import WAIT, Failed
-from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, PUSH, Closed, Peer, listen, \
-    REQUEST, parse_hello
+from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, PUSH, REQUEST, Closed, \
+    Peer, listen, parse_hello
 
 SOURCE, TARGET = "source", "destination"
 
 
 def at(place, who, kind, role):
-    """Is it the message that was named?"""
+    """Does this message match @place, (who, kind) or (who, kind, role)?"""
     return place is not None and place in ((who, kind), (who, kind, role))
 
 
@@ -38,13 +39,13 @@ class Relay:
         self.listener = listen(self.uri)
         self.listener.settimeout(None)
         self.changed = threading.Condition()
-        self.held = {}              # role: from which address on pages wait
-        self.asked = set()          # pages that were asked for
+        self.held = {}      # role: pages from this address up are delayed
+        self.asked = set()          # pages that were requested
         # (SOURCE or TARGET, kind), and a role if only one is meant
         self.stop_at = self.cut_at = None
         self.edit = {}
         self.heard = []             # (who, role, kind, a, b)
-        self.passed = 0             # how many were, when hold_answers() began
+        self.passed = 0             # len(heard) when hold_answers() was called
         self.peers, self.threads = [], []   # peers: (role, Peer)
         self.committed = self.closed = False
         self._start(self._accept)
@@ -81,7 +82,7 @@ class Relay:
             and (role != DEMAND or m.a in self.asked)
 
     def _note(self, who, role, m):
-        """Enter it, let it wait if it must. Return: True to cut here."""
+        """Record a message, and delay it if necessary. Return: True to cut."""
         with self.changed:
             self.heard.append((who, role, m.kind, m.a, m.b))
             if m.kind == REQUEST:
@@ -111,26 +112,26 @@ class Relay:
             there.shut()
 
     def hold(self, *roles):
-        """Hold back what the source sends after COMMIT."""
+        """Delay what the source sends after COMMIT, on these connections."""
         with self.changed:
             self.held = dict.fromkeys(roles or [MAIN, PUSH], 0)
 
     def hold_answers(self, low=0):
-        """Hold back the answers for pages from an address on, as well."""
+        """Delay the answers for pages from an address up, as well."""
         with self.changed:
             self.hold(MAIN, PUSH)
             self.held[DEMAND] = low
             self.passed = len(self.heard)
 
     def unanswered(self):
-        """Wait until such an answer is held back. Return: the page's address."""
+        """Wait until an answer is delayed. Return: the address of its page."""
         def there():
             return [h[3] for h in self.heard[self.passed:]
                     if h[:2] == (SOURCE, DEMAND)
                     and h[3] >= self.held[DEMAND] and h[3] in self.asked]
         with self.changed:
             if not self.changed.wait_for(there, WAIT):
-                raise Failed("no answer was held back")
+                raise Failed("no answer was delayed")
             return there()[0]
 
     def release(self):
@@ -141,7 +142,7 @@ class Relay:
     def cut(self, only=None):
         """Cut the connections of a role, or all, as a failing network would.
 
-        What is held back stays so if only one role is cut.
+        If only one role is cut, messages of the others stay delayed.
         """
         with self.changed:
             for role, p in self.peers:
@@ -153,12 +154,13 @@ class Relay:
             self.changed.notify_all()
 
     def wait(self, kind, since=0):
-        """Wait for a message. Return: all such; they may not have passed yet."""
+        """Wait for a message of a kind. Return: all of them so far, including
+        delayed ones."""
         def there():
             return [h for h in self.heard[since:] if h[2] == kind]
         with self.changed:
             if not self.changed.wait_for(there, WAIT):
-                raise Failed(f"no {NAMES[kind]} came by")
+                raise Failed(f"no {NAMES[kind]} message")
             return there()
 
     def close(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Linux agrees with what it is told of its processors, and keeps them."""
+"""Linux finds its processors consistent, and keeps them in a migration."""
 
 import re
 
@@ -14,7 +14,7 @@ dmesg | grep -iE "firmware bug|apic id|mismatch|topo.*(bug|broken|invalid)|fpu:|
 sed -n -e "s/^model name\t: /name /p" -e "s/^apicid\t\t: /apic /p" \
 	-e "s/^core id\t\t: /core /p" -e "s/^cpu cores\t: /cores /p" \
 	-e "s/^siblings\t: /siblings /p" /proc/cpuinfo
-echo "told"
+echo "listed"
 read go
 sed -n "s/^apicid\t\t: /after /p" /proc/cpuinfo
 echo "end"
@@ -28,14 +28,15 @@ def values(vmm, word):
 
 
 def test_processors(world, vendor, model):
-    """No firmware bug, each vCPU its own core and APIC ID, also after a move."""
+    """No firmware bug is reported; each vCPU is a core with an APIC ID of its
+    own, also after a migration."""
     cpus = {"host": 2, "baseline": 4}[model]
     a = linux.linux(world, INIT, "--cpu", model, "--cpu-vendor", vendor,
                     cpus=cpus)
-    wait_text(a, "told")
+    wait_text(a, "listed")
     every = [str(i) for i in range(cpus)]
     equal([x for x in values(a, "dmesg") if "fpu:" not in x], [],
-          "what Linux complains about")
+          "complaints of Linux")
     equal((values(a, "apic"), values(a, "core")), (every, every),
           "APIC IDs and cores")
     equal((set(values(a, "cores")), set(values(a, "siblings"))),
@@ -48,7 +49,7 @@ def test_processors(world, vendor, model):
     a.migrate(b)
     b.send("go")
     wait_text(b, "end")
-    equal(values(b, "after"), every, "APIC IDs after the move")
+    equal(values(b, "after"), every, "APIC IDs after the migration")
     equal(b.wait_end(), 0, "exit status")
 
 

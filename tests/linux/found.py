@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Failing memory that the host finds before the guest touches it; two moves.
+"""Memory errors that the host finds before the guest's access; two migrations.
 
-The guest is told, and Linux takes the pages out of use: they never trouble
-anybody again. What it could not be told of it is told when it touches it,
-wherever it is by then.
+The guest is notified (action optional), and Linux takes the pages out of use:
+they cause nothing more. A page of which the guest was not notified causes a
+machine check when the guest accesses it, on whichever host it is then.
 """
 
 from ferry import check, equal, soon
@@ -11,11 +11,12 @@ from host_memory import host_finds
 from linux_guest import clean, kernel_said, linux_guest, pages, recovered, \
     touch
 
-FOUND = [0, 1, 2]       # by a's host; 0 is touched there, the others never
+FOUND = [0, 1, 2]       # by the host of a; 0 is accessed there, 1 and 2 never
 
 
-def told(vmm, gpas):
-    """One event each that it was found, and one that the guest was told."""
+def notified(vmm, gpas):
+    """For each page one event that it was found, and one that the guest was
+    notified."""
     events = vmm.qmp.wait(
         lambda: (e := vmm.qmp.seen("MEMORY_FAILURE"),
                  len(e) >= 2 * len(gpas))[1] and e,
@@ -27,7 +28,8 @@ def told(vmm, gpas):
 
 
 def test_found(world, how):
-    """Told once, retired for ever; A to B to C with more lost on the way."""
+    """Each page is reported once and stays retired; A to B to C, and more pages
+    are lost on the way."""
     vendor, ram = how.split("-")
     a = linux_guest(world, "ferry.work=verify,victim,clock,kmsg ferry.mib=96 "
                     "ferry.mce_poll_s=1", "--cpu-vendor", vendor, "--ram", ram)
@@ -36,7 +38,7 @@ def test_found(world, how):
         # One SIGBUS is pending at a time: the kernel drops a second one
         host_finds(a, where[n])
         a.qmp.wait_event("MEMORY_FAILURE", address=where[n])
-    told(a, [where[n] for n in FOUND])
+    notified(a, [where[n] for n in FOUND])
     for n in FOUND:
         recovered(a, where[n])
     bus = touch(a, 0)
@@ -57,11 +59,11 @@ def test_found(world, how):
     for n in 1, 2, 4, 5:
         equal(touch(c, n)["code"], 4, f"page {n}")
     for n in range(16):
-        equal(touch(c, n), None, f"page {n} on second thoughts")
+        equal(touch(c, n), None, f"page {n} at the second access")
     clean(c, lost=0, corrupted_kib=4 * len(lost))
     for vmm, new in (a, FOUND), (b, [6]), (c, [4, 5]):
         soon(lambda vmm=vmm: sorted(e["address"] for e in vmm.injected()),
-             sorted(where[n] for n in new), f"told on {vmm.name}")
+             sorted(where[n] for n in new), f"notifications on {vmm.name}")
         equal(len(kernel_said(vmm, "recovery action")), len(new),
               f"pages retired on {vmm.name}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A stock Linux kernel that panics: ferry is told, by pvpanic."""
+"""A stock Linux kernel that panics reports it through pvpanic."""
 
 from ferry import check, equal
 from linux import linux, wait_text
@@ -16,7 +16,7 @@ sleep 1000
 
 
 def test_panic(world, cpus):
-    """It is paused where it panicked, with its last words said."""
+    """The machine is paused at the panic, after the kernel's last messages."""
     a = linux(world, INIT, cpus=cpus)
     wait_text(a, "up")
     equal(a.qmp.wait_event("GUEST_PANICKED"), {"action": "pause"}, "data")
@@ -26,7 +26,7 @@ def test_panic(world, cpus):
     wait_text(a, "pvpanic events=3")
     wait_text(a, "Kernel panic - not syncing: sysrq triggered crash")
     check("Rebooting" not in a.out.text(), a.out.text())
-    check(not a.qmp.seen("SHUTDOWN"), "it ended")
+    check(not a.qmp.seen("SHUTDOWN"), "the machine ended")
 
 
 test_panic.cases = {"cpus": [1, 2]}

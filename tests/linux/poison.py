@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Real memory failure on a source, and what Linux makes of it where it arrives.
+"""Real memory errors on a source, and how a Linux guest handles them.
 
-MADV_HWPOISON takes pages away from the source for good: before the move, and
-during it, when some are read for the first time in the midst of a batch.
+MADV_HWPOISON makes pages of the source unreadable: before the migration, and
+during it, so that the source meets some when it reads a batch of pages.
 """
 
 import wire
@@ -11,15 +11,17 @@ from linux_guest import clean, linux_guest, pages, recovered, touch
 from relay import SOURCE, Relay
 
 WORKS = "verify,victim,cache,clock,kmsg"
-VICTIMS = 512       # more than what connections hold: some have not left
+VICTIMS = 512       # more than the connections buffer: some are not sent yet
 
 
 def lose(vmm, gpa):
+    vmm.world.need_hwpoison()
     equal(vmm.poison(gpa, method="hwpoison")["method"], "hwpoison", "method")
 
 
 def sigbus(vmm, n, gpa):
-    """The victim touches a lost page: it is told where, and Linux copes."""
+    """The victim reads a lost page: SIGBUS with its address; Linux
+    recovers."""
     addr = [x["addr"] for x in vmm.lines("victim", n=n)] or None
     bus = touch(vmm, n)
     check(bus, f"page {n}, which is lost, could be read")
@@ -31,7 +33,7 @@ def sigbus(vmm, n, gpa):
 
 
 def lose_unsent(a, relay, where):
-    """Lose pages that a has not sent, neighbours of such that are well."""
+    """Make pages unreadable that a has not sent, between healthy ones."""
     lost = []
     for n in range(len(where) - 2, 8, -20):
         if len(lost) == 6:
@@ -41,27 +43,28 @@ def lose_unsent(a, relay, where):
             lost.append(n)
         except QmpError as e:
             check("already handed over" in e.desc, e.desc)
-    check(len(lost) >= 3, "only", len(lost), "pages had not left yet")
+    check(len(lost) >= 3, "only", len(lost), "pages had not been sent yet")
     equal([h for h in relay.heard if h[2] == wire.POISON], [],
-          "poison that was sent before")
+          "POISON messages before")
     return lost
 
 
 def sent_alone(relay, lost, where):
-    """On the wire: each as poison, its neighbours as pages."""
-    told = {h[3] + i * PAGE for h in relay.heard if h[2] == wire.POISON
+    """On the wire: each lost page as poison, its neighbours as contents."""
+    as_poison = {h[3] + i * PAGE for h in relay.heard if h[2] == wire.POISON
             for i in range(h[4])}
     sent = {h[3] + i * PAGE for h in relay.heard
             if h[0] == SOURCE and h[2] == wire.PAGES for i in range(h[4])}
-    equal(told, {where[n] for n in lost}, "pages told to be poison")
-    check(not told & sent, "poison was sent as contents")
+    equal(as_poison, {where[n] for n in lost}, "pages sent as poison")
+    check(not as_poison & sent, "poison was sent as contents")
     for n in lost:
         for near in where[n - 1], where[n + 1]:
             check(near in sent, f"{near:#x} was lost with {where[n]:#x}")
 
 
 def panics(vmm, gpa, n):
-    """The kernel itself reads a lost page: it gives up, ferry doesn't."""
+    """The guest's kernel itself reads a lost page: it panics, Ferry does not
+    end."""
     vmm.send(f"kread {n}")
     equal(vmm.qmp.wait_event("GUEST_PANICKED"), {"action": "pause"}, "data")
     vmm.wait_state("guest-panicked")
@@ -72,7 +75,8 @@ def panics(vmm, gpa, n):
 
 
 def test_hwpoison(world, vendor):
-    """Lost before and during the move: a SIGBUS each, all else is right."""
+    """Pages lost before and during the migration: one SIGBUS each; every other
+    byte is right."""
     a = linux_guest(world, f"ferry.work={WORKS} ferry.mib=96 "
                     f"ferry.victims={VICTIMS}", "--cpu-vendor", vendor)
     where, kernel = pages(a, "victim"), pages(a, "cache")
@@ -98,12 +102,13 @@ def test_hwpoison(world, vendor):
         equal(sigbus(b, n, where[n]), addr[n], "si_addr")
     for n in lost:
         for again in n, n + 1:
-            equal(touch(b, again), None, f"page {again} on second thoughts")
+            equal(touch(b, again), None, f"page {again} at the second access")
     gone = [0, *lost]
     equal(b.poisoned(), {kernel[2], *(where[n] for n in gone)}, "poison")
     soon(lambda: sorted(e["address"] for e in b.injected()),
-         sorted(where[n] for n in lost), "machine checks there")
-    equal([e["address"] for e in a.injected()], [where[0]], "and at home")
+         sorted(where[n] for n in lost), "machine checks on b")
+    equal([e["address"] for e in a.injected()], [where[0]],
+          "machine checks on a")
     clean(b, lost=0, corrupted_kib=4 * len(gone))
     panics(b, kernel[2], 2)
 

@@ -3,6 +3,7 @@
 
 #include "compare.h"
 #include "rig.h"
+#include "vmm/devices/section.h"
 
 /* x86_vcpu_state.c: what each part of a vCPU's state takes, in its order */
 #define MP_BYTES	4
@@ -16,11 +17,9 @@
 #define TSC_BYTES	9
 #define EVENTS_BYTES	36
 
-/* kernel_devices.c: a channel of the PIT */
+/* x86_pit.c: a channel of the PIT */
 #define PIT_CHANNELS	3
 #define PIT_BEFORE_TIME	16
-
-#define NAME_BYTES	16	/* device.c */
 
 /* Two states side by side */
 struct pair {
@@ -110,15 +109,24 @@ static void compare_pit(struct pair *p)
 	compare(p, "PIT flags", 4);
 }
 
-static void compare_device(struct pair *p)
+/* The header up to the length, then readers of the contents */
+static struct pair open_section(struct pair *p, char *name)
 {
-	struct pair part = { .where = p->where };
-	char name[NAME_BYTES + 1] = { 0 };
+	struct pair part = { .where = p->where, .vcpu = p->vcpu };
 
-	memcpy(name, p->a.data + p->a.pos, NAME_BYTES);
-	compare(p, "device name", NAME_BYTES);
+	if (p->a.len - p->a.pos >= SECTION_NAME_MAX)
+		memcpy(name, p->a.data + p->a.pos, SECTION_NAME_MAX);
+	compare(p, "section", SECTION_HEADER - 4);
 	part.a = get_part(&p->a);
 	part.b = get_part(&p->b);
+	return part;
+}
+
+static void compare_device(struct pair *p)
+{
+	char name[SECTION_NAME_MAX + 1] = { 0 };
+	struct pair part = open_section(p, name);
+
 	if (!strcmp(name, "pit"))
 		compare_pit(&part);
 	else if (strcmp(name, "clock"))
@@ -136,16 +144,18 @@ void compare_states(const struct writer *a, const struct writer *b,
 		.b = { .data = b->data, .len = b->len },
 		.where = where,
 	};
-	uint32_t cpus;
+	char name[SECTION_NAME_MAX + 1] = { 0 };
+	struct device_list devices;
+	struct pair machine = open_section(&p, name);
+	uint32_t cpus = compare_u32(&machine, "number of vCPUs");
 
-	for (unsigned i = 0; i < DEVICES; i++)
+	compare(&machine, "machine", 2);
+	assert_true(reader_done(&machine.a) && reader_done(&machine.b));
+	device_list_default(&devices);
+	for (unsigned i = 0; i < devices.n; i++)
 		compare_device(&p);
-	cpus = compare_u32(&p, "number of vCPUs");
 	for (; p.vcpu < cpus; p.vcpu++) {
-		struct pair part = {
-			.where = where, .vcpu = p.vcpu,
-			.a = get_part(&p.a), .b = get_part(&p.b),
-		};
+		struct pair part = open_section(&p, name);
 
 		compare_vcpu(&part);
 		assert_true(reader_done(&part.a) && reader_done(&part.b));

@@ -10,7 +10,6 @@
 #include "rig.h"
 #include "vmm/boot/boot.h"
 #include "vmm/cpu/x86_cpuid.h"
-#include "vmm/devices/serial.h"
 #include "vmm/machine/vcpu.h"
 
 static char guest_path[4096], ring0_path[4096];
@@ -146,6 +145,7 @@ struct rig *rig_new(unsigned mib, unsigned cpus, enum ram_backing backing,
 	r->cfg.memory = mib * MIB;
 	r->cfg.cpus = cpus;
 	r->cfg.backing = backing;
+	device_list_default(&r->cfg.devices);
 	snprintf(r->cfg.bootargs, sizeof(r->cfg.bootargs), "%s", args);
 	if (machine_config_host(&r->cfg, "host", vendor, &err))
 		fail_msg("%s", err.text);
@@ -221,7 +221,8 @@ void rig_type(struct rig *r, const char *line)
 	assert_true(n < sizeof(text));
 	snprintf(text, sizeof(text), "%s\n", line);
 	for (int ms = 0; done < n; ms++) {
-		done += serial_input(r->m, (uint8_t *)text + done, n - done);
+		done += machine_serial_input(r->m, (uint8_t *)text + done,
+					     n - done);
 		if (ms > RIG_SECONDS * 1000)
 			fail_msg("the guest doesn't read its serial port");
 		usleep(1000);

@@ -2,11 +2,12 @@
 /*
  * test_serial.c - The 16550, register by register, and its interrupt line
  *
- * The guest's accesses are made by devices_pio(); the line is looked at where
- * it ends, in the interrupt request register of KVM's PIC.
+ * The test makes the guest's accesses by bus_pio(), and reads the interrupt line
+ * where it ends, in KVM's PIC.
  */
 
 #include "rig.h"
+#include "vmm/devices/layout.h"
 #include "vmm/devices/serial.h"
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
@@ -14,28 +15,28 @@ enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 static uint8_t in(struct rig *r, unsigned reg)
 {
 	uint8_t v = 0;
-	struct pio io = {
+	struct bus_pio io = {
 		.port = (uint16_t)(SERIAL_PORT + reg), .is_in = true,
 		.size = 1, .count = 1, .data = &v,
 	};
 
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	return v;
 }
 
 static void out(struct rig *r, unsigned reg, uint8_t v)
 {
-	struct pio io = {
+	struct bus_pio io = {
 		.port = (uint16_t)(SERIAL_PORT + reg), .size = 1, .count = 1,
 		.data = &v,
 	};
 
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 }
 
 static size_t type(struct rig *r, const char *text)
 {
-	return serial_input(r->m, (const uint8_t *)text, strlen(text));
+	return machine_serial_input(r->m, (const uint8_t *)text, strlen(text));
 }
 
 /* The level that the PIC sees: IRQ 4 is edge triggered, so last_irr has it */
@@ -73,7 +74,7 @@ static void after_reset(void **state)
 	assert_int_equal(in(r, LCR), 0);
 	assert_int_equal(in(r, MCR), 0);
 	assert_int_equal(in(r, LSR), 0x60);	/* transmitter empty */
-	assert_int_equal(in(r, MSR), 0xb0);	/* somebody is there */
+	assert_int_equal(in(r, MSR), 0xb0);	/* DCD, DSR, CTS */
 	assert_int_equal(in(r, RBR), 0);
 	assert_false(line(r));
 }
@@ -93,13 +94,13 @@ static void registers_hold_what_they_can(void **state)
 		assert_int_equal(in(r, LCR), v);
 		out(r, LCR, 0);
 	}
-	out(r, LSR, 0xff);			/* not written by the guest */
+	out(r, LSR, 0xff);			/* both are read-only */
 	out(r, MSR, 0xff);
 	assert_int_equal(in(r, LSR), 0x60);
 	assert_int_equal(in(r, MSR), 0xb0);
 }
 
-static void the_divisor_is_behind_dlab(void **state)
+static void dlab_selects_the_divisor(void **state)
 {
 	struct rig *r = *state;
 
@@ -119,14 +120,14 @@ static void output_goes_out_in_order(void **state)
 {
 	struct rig *r = *state;
 	char text[] = "ferry";
-	struct pio io = {		/* rep outsb */
+	struct bus_pio io = {		/* rep outsb */
 		.port = SERIAL_PORT, .size = 1, .count = 5,
 		.data = (uint8_t *)text,
 	};
 
 	for (const char *p = "hello "; *p; p++)
 		out(r, RBR, (uint8_t)*p);
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	assert_string_equal(r->out, "hello ferry");
 }
 
@@ -179,7 +180,7 @@ static void input_interrupts_until_read(void **state)
 	struct rig *r = *state;
 
 	type(r, "a");
-	assert_false(line(r));			/* not asked for */
+	assert_false(line(r));			/* not enabled */
 	out(r, IER, 0x01);
 	assert_true(line(r));
 	assert_int_equal(in(r, IIR), 0x04);
@@ -243,7 +244,7 @@ static void loopback_stays_inside(void **state)
 	assert_string_equal(r->out, "o");
 }
 
-/* Twice as much as fits: what is too much is lost, nothing else is */
+/* Twice as much as fits: only the excess is lost */
 static void loopback_overrun(void **state)
 {
 	struct rig *r = *state;
@@ -256,24 +257,24 @@ static void loopback_overrun(void **state)
 	assert_int_equal(in(r, LSR), 0x60);
 }
 
-static void nobody_at_other_ports(void **state)
+static void no_device_at_other_ports(void **state)
 {
 	struct rig *r = *state;
 	uint32_t v = 0;
-	struct pio io = {
+	struct bus_pio io = {
 		.port = 0x2f8, .is_in = true, .size = 4, .count = 1,
 		.data = (uint8_t *)&v,
 	};
 
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	assert_int_equal(v, 0xffffffff);
 	io.port = SERIAL_PORT - 1;
 	io.size = 1;
 	v = 0;
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	assert_int_equal(v, 0xff);
 	io.is_in = false;
-	devices_pio(r->m, &io);
+	bus_pio(&r->m->bus, &io);
 	assert_int_equal(r->len, 0);
 }
 
@@ -320,7 +321,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		CASE(after_reset),
 		CASE(registers_hold_what_they_can),
-		CASE(the_divisor_is_behind_dlab),
+		CASE(dlab_selects_the_divisor),
 		CASE(output_goes_out_in_order),
 		CASE(input_waits_in_order),
 		CASE(a_full_fifo_takes_no_more),
@@ -330,7 +331,7 @@ int main(int argc, char **argv)
 		CASE(input_comes_before_output),
 		CASE(loopback_stays_inside),
 		CASE(loopback_overrun),
-		CASE(nobody_at_other_ports),
+		CASE(no_device_at_other_ports),
 		CASE(its_state_moves),
 	};
 

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""What people see of a migration: serial port, clock, pauses, states."""
+"""What a user sees of a migration: serial port, clock, pauses, states."""
 
 import time
 
 from ferry import check, equal, soon
 
+SANITIZERS = {"address", "thread"}
+
 BUSY = "work=verify mib=16"
 
 
 def test_half_a_line(world):
-    """A line begun on the source ends on the destination."""
+    """A line that the guest begins on the source ends on the destination."""
     a, b = world.run(BUSY, cpus=2).ready(), world.receive()
     a.send("half The guest was here,")
     a.out.wait(lambda _: a.out.partial == "The guest was here,",
@@ -18,13 +20,13 @@ def test_half_a_line(world):
     b.send("rest and then it was there.")
     equal(b.out.wait(lambda lines: lines, "the other half")[0].text,
           "and then it was there.", "first line on the destination")
-    equal(a.out.partial, "The guest was here,", "the source's last line")
+    equal(a.out.partial, "The guest was here,", "the last line of the source")
     b.sweep()
     b.verdict()
 
 
 def test_input_before_and_after(world):
-    """The port answers on the side where the guest is."""
+    """The serial port answers on the side where the guest runs."""
     a, b = world.run(BUSY).ready(), world.receive()
     a.ask("hello here", "hello")
     a.migrate(b)
@@ -34,7 +36,7 @@ def test_input_before_and_after(world):
 
 
 def test_input_typed_before_it_arrives(world):
-    """What is typed at the destination waits there for the guest."""
+    """Input typed at the destination before the guest arrives is not lost."""
     a, b = world.run(BUSY).ready(), world.receive()
     b.send("hello early")
     a.migrate(b)
@@ -42,11 +44,12 @@ def test_input_typed_before_it_arrives(world):
 
 
 def test_input_travels(world):
-    """What the port has taken, and the guest not yet read, is state."""
+    """Input in the port's FIFO that the guest has not read migrates with
+    it."""
     a, b = world.run(BUSY).ready(), world.receive()
     a.qmp.execute("stop")
     a.send("hello 16550")
-    for _ in range(5):          # turns of the loop that reads what is typed
+    for _ in range(5):          # turns of the event loop that reads the input
         a.status()
     a.migrate(b)
     b.qmp.execute("cont")
@@ -54,7 +57,8 @@ def test_input_travels(world):
 
 
 def test_clock(world, cpus):
-    """The guest's time goes on: never back, and not ahead of real time."""
+    """The guest's clock never steps back, and does not run ahead of real
+    time."""
     a, b = world.run(BUSY, cpus=cpus).ready(), world.receive()
     begin = time.monotonic()
     before = a.report()["t_us"]
@@ -71,7 +75,8 @@ test_clock.cases = {"cpus": [1, 4]}
 
 
 def test_paused_stays_paused(world):
-    """A guest that was stopped by hand arrives stopped, and goes on there."""
+    """A guest that was stopped by command arrives stopped, and can be
+    resumed."""
     a, b = world.run(BUSY, cpus=2).ready(), world.receive()
     a.qmp.execute("stop")
     a.migrate(b)
@@ -86,11 +91,11 @@ def test_paused_stays_paused(world):
 
 
 def test_never_run(world):
-    """A guest that was never started boots where it arrives."""
+    """A guest that was never started boots at the destination."""
     a, b = world.run(BUSY, "--paused", cpus=2), world.receive()
     equal(a.state(), "prelaunch", "state here")
     a.migrate(b)
-    check(not b.status()["running"], "it runs there without being told")
+    check(not b.status()["running"], "it runs there without a command")
     b.qmp.execute("cont")
     b.ready()
     b.sweep()
@@ -98,7 +103,7 @@ def test_never_run(world):
 
 
 def test_sleeper(world):
-    """A guest whose vCPUs all sleep is carried, and wakes when typed at."""
+    """A guest whose vCPUs all sleep migrates, and wakes up for input."""
     a = world.run("work=idle period_us=3600000000 mib=4", cpus=4).ready()
     b = world.receive()
     a.migrate(b)
@@ -108,10 +113,10 @@ def test_sleeper(world):
 
 
 def test_states_and_events(world):
-    """Both sides go through their states, in words and in events."""
+    """Both sides report each state, in their status and in events."""
     a, b = world.run(BUSY).ready(), world.receive()
-    equal(b.state(), "inmigrate", "state of who waits")
-    equal(b.migration()["status"], "none", "migration of who waits")
+    equal(b.state(), "inmigrate", "state of the destination")
+    equal(b.migration()["status"], "none", "migration of the destination")
     b.refused("no guest has arrived", "cont")
     a.migrate(b)
     a.wait_state("postmigrate")
@@ -128,7 +133,8 @@ def test_states_and_events(world):
 
 
 def test_gone_is_gone(world):
-    """Where a guest was handed over it can't be run or migrated again."""
+    """A source that has handed over its guest can neither run nor migrate
+    it."""
     a, b = world.run(BUSY).ready(), world.receive()
     a.migrate(b)
     a.wait_state("postmigrate")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A guest keeps its processor, or stays at home.
+"""A guest keeps its processor, or its migration is refused.
 
-The destination is told, by a relay, of a processor that this host does not have.
+A relay changes the description that the destination receives to a processor
+that this host does not have.
 """
 
 import struct
@@ -10,6 +11,8 @@ import fdt
 import wire
 from ferry import check, equal
 from relay import Relay
+
+SANITIZERS = {"address"}
 
 BUSY = "work=verify mib=16 seed=3"
 LEAF7_EBX = {       # names of bits, as /proc/cpuinfo has them
@@ -29,7 +32,7 @@ def find(table, leaf, index=0):
 
 
 def edit_cpuid(change):
-    """An edit for a relay: change the CPUID that the source tells of."""
+    """An edit for a relay: change the CPUID in the description."""
     def cpus(root):
         table = cells(root)
         change(table)
@@ -47,7 +50,8 @@ def edit(change):
 
 
 def refused(world, edits, *words):
-    """It is refused for that reason; the guest works on, and can go as it is."""
+    """The migration is refused for that reason; the guest runs on, and an
+    unchanged migration succeeds."""
     a = world.run(BUSY, cpus=2).ready()
     b = world.receive()
     relay = Relay(world, b)
@@ -67,7 +71,7 @@ def refused(world, edits, *words):
 
 
 def test_features(world):
-    """Bits that this host lacks are named; the guest goes on at home."""
+    """Bits that this host lacks are named; the guest runs on at the source."""
     lack = {}
 
     def change(table):
@@ -78,13 +82,13 @@ def test_features(world):
             e[4] |= 1 << bit
         find(table, 0x80000001)[5] |= 1 << 16
 
-    # Found out first: what refused() looks for must be known before
+    # A first, discarded migration shows which bits this host lacks
     a = world.run(BUSY, name="probe")
     with wire.FakeTarget(world.uri()) as fake:
         a.start_migration(fake.uri)
         table = cells(fdt.parse(fake.greet().expect(wire.DESCRIPTION).body))
     change(table)
-    check(len(lack) >= 2, "this host has all there is")
+    check(len(lack) >= 2, "this host has every feature")
     refused(world, edit_cpuid(change), "this host lacks what the guest has: "
             "CPUID 0x7 EBX: " + ", ".join(f"{name} (bit {bit})" for bit, name
                                           in sorted(lack.items())),
@@ -92,14 +96,14 @@ def test_features(world):
 
 
 def test_unnamed(world):
-    """A bit without a name is told by its number."""
+    """A bit without a name is reported by its number."""
     def change(table):
         find(table, 7)[6] |= 1 << 0
     refused(world, edit_cpuid(change), "CPUID 0x7 EDX: bit 0")
 
 
 def test_xsave(world):
-    """An XSAVE area that is laid out in another way."""
+    """An XSAVE area with another layout."""
     def change(table):
         table[:] = [e for e in table if e[0] != 0xd]
         table.extend([[0xd, 0, 1, 7, 832, 832, 0],
@@ -133,7 +137,7 @@ def test_vendor(world):
 
 
 def test_baseline(world, vendor, ram):
-    """The baseline goes on and on."""
+    """A guest with the baseline processor migrates twice."""
     a = world.run(BUSY, "--cpu", "baseline", "--cpu-vendor", vendor, "--ram",
                   ram, cpus=2).ready()
     b, c = world.receive(), world.receive(name="c")
@@ -148,8 +152,9 @@ def test_baseline(world, vendor, ram):
 test_baseline.cases = {"vendor": ["amd", "intel"], "ram": ["anon", "memfd"]}
 
 
-def test_baseline_is_told(world):
-    """What the source tells of it is fixed: no XSAVE, a brand, a family."""
+def test_baseline_is_described(world):
+    """The description of the baseline is fixed: no XSAVE, a brand, a
+    family."""
     a = world.run(BUSY, "--cpu", "baseline", "--cpu-vendor", "intel", cpus=4)
     with wire.FakeTarget(world.uri()) as fake:
         a.start_migration(fake.uri)

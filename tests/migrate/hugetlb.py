@@ -5,6 +5,8 @@ from ferry import MIB, PAGE, Skip, check, equal, page
 from poisoned import all_seen, scattered, touched
 from relay import Relay
 
+SANITIZERS = {"address", "thread"}
+
 HUGE = 2 * MIB
 PER = HUGE // PAGE
 KINDS = ["anon", "memfd", "hugetlb"]
@@ -237,8 +239,7 @@ def test_too_few(world):
 
 def test_hwpoison(world, pair_of):
     """The kernel's own poison in a huge page: lost is what is lost."""
-    if not world.has_hwpoison():
-        raise Skip("needs root and a kernel with CONFIG_MEMORY_FAILURE")
+    world.need_hwpoison()
     lost = [page(i) for i in (5, 2 * PER, 4 * PER - 1)]
     a, b = pair(world, PAIRS[pair_of], "work=verify mib=16 hold=1")
     for gpa in lost:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Poison that was there before the migration arrives as poison.
+"""Pages that are poisoned before the migration arrive as poison.
 
-The guest fills its memory and waits (hold=1), so that it has touched no
-poisoned page at home; on the destination it is let go.
+The guest fills its memory and waits (hold=1), so that it accesses no poisoned
+page on the source; on the destination "go" starts its workload.
 """
 
 from ferry import AREA, MIB, PAGE, check, equal, page, soon
@@ -21,24 +21,25 @@ PLACES = {
 
 
 def carried(world, pages, *args, append="work=verify mib=32", cpus=4, **kw):
-    """A guest that waits, some of its pages poisoned, carried over."""
+    """Migrate a waiting guest that has poisoned pages, then start its workload.
+    Return: both machines."""
     a = world.run(append + " hold=1", *args, cpus=cpus, **kw).ready()
     a.poison_pages(pages)
     equal(a.poisoned(), set(pages), "poisoned pages here")
     soon(lambda: len(a.qmp.seen("MEMORY_FAILURE", action="ignore",
                                 recipient="hypervisor", side="none")),
-         len(pages), "events of poison nobody has touched")
+         len(pages), "events of poison that was not accessed")
     b = world.receive()
     a.migrate(b)
     equal(b.poisoned(), set(pages), "poisoned pages there")
-    equal(b.injected(), [], "machine checks for pages nobody touched")
+    equal(b.injected(), [], "machine checks for pages that were not accessed")
     b.expect(pages)
     b.send("go")
     return a, b
 
 
 def test_poison(world, where, ram, vendor):
-    """Poisoned pages, and only those, give the vendor's machine check."""
+    """Poisoned pages, and only those, cause the vendor's machine check."""
     pages = [page(i) for i in PLACES[where]]
     a, b = carried(world, pages, "--ram", ram, "--cpu-vendor", vendor)
     b.full_pass()
@@ -53,7 +54,7 @@ test_poison.cases = {"where": PLACES, "ram": ["anon", "memfd"],
 
 
 def test_host_vendor(world):
-    """The vendor that the host has, which is the default."""
+    """The default vendor is the host's."""
     pages = [page(i) for i in PLACES["many"]]
     a, b = carried(world, pages)
     b.full_pass()
@@ -61,7 +62,7 @@ def test_host_vendor(world):
 
 
 def test_never_touched(world, ram):
-    """Poison that nobody touches travels and does nothing."""
+    """Poison that the guest does not access migrates twice, without effect."""
     lost = {page(3 * DATA // 4 + i) for i in range(20)} | {0}
     a = world.run("work=idle period_us=3600000000 mib=16", "--ram", ram,
                   cpus=2).ready()
@@ -80,7 +81,7 @@ test_never_touched.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_ends_of_ram(world, ram):
-    """The last page of RAM is data here, and the first is nobody's."""
+    """The last page of RAM, which is data, and the first, which is unused."""
     last = 64 * MIB - PAGE
     _, b = carried(world, [0, last], "--ram", ram, append="work=verify",
                    cpus=2)
@@ -110,7 +111,7 @@ def test_above_4g(world):
 
 
 def test_workloads(world, work, ram):
-    """Whatever it was doing, the guest survives the loss and works on."""
+    """With each workload the guest survives the loss and continues."""
     append = {"dirty": "work=dirty mib=32", "walk": "work=walk mib=32",
               "random": "work=walk order=random mib=32",
               "idle": "work=idle period_us=200 mib=8"}[work]
@@ -125,7 +126,8 @@ test_workloads.cases = {"work": ["dirty", "walk", "random", "idle"],
 
 
 def test_two_vcpus_on_one_page(world, vendor):
-    """vCPUs that all walk all pages: each may meet a lost page, none reads."""
+    """Several vCPUs walk all pages: each may access a lost page, none reads
+    it."""
     pages = [page(i) for i in scattered(10, 40, 97)]
     _, b = carried(world, pages, "--cpu-vendor", vendor,
                    append="work=walk share=1 mib=32")
@@ -140,11 +142,12 @@ def test_two_vcpus_on_one_page(world, vendor):
     b.verdict(expected=len(pages), seen=len(pages), readable=0, unexpected=0)
 
 
+test_two_vcpus_on_one_page.sanitizers = {"thread"}
 test_two_vcpus_on_one_page.cases = {"vendor": ["amd", "intel"]}
 
 
 def test_token(world):
-    """A page that vCPUs hand to each other is lost: the next one notices."""
+    """A page that vCPUs pass to each other is lost: the next vCPU notices."""
     pages = [page(i) for i in scattered(3, 20, 11)]
     _, b = carried(world, pages, append="work=token mib=1")
     b.full_pass()
@@ -153,7 +156,8 @@ def test_token(world):
 
 
 def test_broadcast(world):
-    """Intel without LMCE: the other vCPUs hear of it; AMD's never do."""
+    """Intel without LMCE: the other vCPUs get a broadcast; on AMD they do
+    not."""
     for vendor, others in ("intel", 3), ("amd", 0):
         with type(world)() as w:
             _, b = carried(w, [page(10)], "--cpu-vendor", vendor)
@@ -163,8 +167,9 @@ def test_broadcast(world):
                   f"broadcasts to {vendor} vCPUs")
 
 
-def test_met_at_home(world, ram):
-    """Poison that the guest has met at home is poison there, and old news."""
+def test_consumed_before(world, ram):
+    """Poison that the guest has consumed on the source stays poison, and
+    causes no second machine check."""
     a = world.run("work=verify mib=32", "--ram", ram, cpus=2).ready()
     pages = [page(i) for i in scattered(7, 12, 300)]
     a.poison_pages(pages)
@@ -179,11 +184,11 @@ def test_met_at_home(world, ram):
     b.verdict(expected=len(pages), seen=len(pages), readable=0, unexpected=0)
 
 
-test_met_at_home.cases = {"ram": ["anon", "memfd"]}
+test_consumed_before.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_paused_guest(world):
-    """Poison made while the guest is stopped, which it stays on its way."""
+    """Pages are poisoned while the guest is stopped; it arrives stopped."""
     a = world.run("work=verify mib=32 hold=1", cpus=2).ready()
     a.qmp.execute("stop")
     first = [page(i) for i in (1, 2, 3, 4000)]
@@ -201,7 +206,8 @@ def test_paused_guest(world):
 
 
 def test_chain(world, ram):
-    """A to B to C, poison made on each before the guest touches any."""
+    """A to B to C; pages are poisoned on each before the guest accesses
+    any."""
     a = world.run("work=verify mib=32 hold=1", "--ram", ram, cpus=2).ready()
     hops = [a, world.receive(name="b"), world.receive(name="c")]
     lost = []
@@ -220,11 +226,12 @@ def test_chain(world, ram):
         equal(vmm.injected(), [], f"machine checks on {vmm.name}")
 
 
+test_chain.sanitizers = {"address", "thread"}
 test_chain.cases = {"ram": ["anon", "memfd"]}
 
 
-def test_there_and_met_between(world):
-    """Poison met on B, more made on B, all carried to C."""
+def test_consumed_between(world):
+    """Poison is consumed on B, more is made on B, all of it arrives on C."""
     first = [page(i) for i in scattered(4, 10, 200)]
     _, b = carried(world, first, cpus=2)
     b.full_pass()
@@ -243,7 +250,7 @@ def test_there_and_met_between(world):
 
 
 def test_on_arrived(world, ram):
-    """A machine that arrived can lose memory as any other."""
+    """After a migration, pages of the guest can be poisoned as before."""
     a = world.run("work=verify mib=32", "--ram", ram, cpus=2).ready()
     b = world.receive()
     a.migrate(b)
@@ -258,12 +265,13 @@ test_on_arrived.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_area_start(world):
-    """The address in `ferry poison` is any in the page; output is of it."""
+    """`ferry poison` accepts any address in a page, and poisons the page."""
     a = world.run("work=idle period_us=3600000000 mib=16").ready()
-    out, _ = world.ferry("poison", "a", "--address", hex(AREA + 0x5123))
+    how = ("--method", "simulate")
+    out, _ = world.ferry("poison", "a", *how, "--address", hex(AREA + 0x5123))
     check("1 page" in out, out)
     equal(a.poisoned(), {AREA + 0x5000}, "poisoned page")
-    world.ferry("poison", "a", "--address", hex(AREA), "--count", "3",
+    world.ferry("poison", "a", *how, "--address", hex(AREA), "--count", "3",
                 "--json")
     equal(a.poisoned(), {AREA + 0x5000, AREA, AREA + 0x1000, AREA + 0x2000},
           "poisoned pages")

@@ -1,45 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Poison that comes while the guest is on its way, on either side.
+"""Poison that appears during a migration, on either side.
 
-A relay between the two holds messages back, so that the moment is not left
-to luck.
+A relay between the two delays messages, so that the moment of the poisoning is
+certain.
 """
 
 import wire
+from crossing import begin, finish, in_postcopy
 from ferry import AREA, MIB, PAGE, QmpError, check, equal, page, soon
 from poisoned import all_seen, scattered, touched
-from relay import SOURCE, TARGET, Relay
+from relay import SOURCE, TARGET
+
+SANITIZERS = {"address", "thread"}
 
 SLEEP = "work=verify mib=32 hold=1"
 DATA = 32 * MIB // PAGE
 
 
-def begin(world, append, *args, cpus=2, memory="64M"):
-    """A guest that is about to cross by a relay."""
-    a = world.run(append, *args, cpus=cpus, memory=memory).ready()
-    b = world.receive()
-    return a, b, Relay(world, b)
-
-
-def in_postcopy(world, append, *args, **kw):
-    """A guest that runs on b, while what a pushes is held back."""
-    a, b, relay = begin(world, append, *args, **kw)
-    relay.hold()
-    a.start_migration(relay.uri)
-    relay.wait(wire.RUNNING)
-    b.report()
-    a.wait_migration("postcopy-active")
-    return a, b, relay
-
-
-def finish(a, b, relay):
-    relay.release()
-    a.wait_migration("completed")
-    b.wait_migration("completed")
-
-
 def try_poison(vmm, pages):
-    """Poison pages one by one. Return: those that were not gone already."""
+    """Poison pages one by one. Return: those that were not handed over yet."""
     done = []
     for gpa in pages:
         try:
@@ -56,7 +35,7 @@ STAGES = {
 
 
 def test_on_the_source_before(world, stage, ram):
-    """Found while the migration is at a stage before the hand-over."""
+    """Poisoned on the source at a stage before the hand-over."""
     a, b, relay = begin(world, SLEEP, "--ram", ram)
     relay.stop_at = STAGES[stage]
     a.start_migration(relay.uri)
@@ -74,7 +53,8 @@ test_on_the_source_before.cases = {"stage": STAGES, "ram": ["anon", "memfd"]}
 
 
 def test_on_the_source_while_handed_over(world):
-    """The lists are on their way: refused, nothing is poisoned by halves."""
+    """Refused while the lists are being sent: nothing is poisoned
+    partially."""
     a, b, relay = begin(world, SLEEP)
     relay.stop_at = (TARGET, wire.PREPARED)
     a.start_migration(relay.uri)
@@ -88,7 +68,8 @@ def test_on_the_source_while_handed_over(world):
 
 
 def test_on_the_source_after(world, ram, vendor):
-    """Found by the sender's read: alone, in the midst of whole batches."""
+    """The source finds poison when it reads pages: single ones within
+    batches."""
     a, b, relay = in_postcopy(world, SLEEP, "--ram", ram, "--cpu-vendor",
                               vendor, memory="128M")
     wanted = [page(i) for i in [*scattered(64, 80, 100), *range(30, 46)]]
@@ -109,15 +90,18 @@ test_on_the_source_after.cases = {"ram": ["anon", "memfd"],
 
 
 def test_on_the_source_busy(world, ram):
-    """The same under a guest that asks for the very pages.
+    """The same while the guest requests these pages.
 
-    A page may leave between being found good and being made bad: such a one
-    stays what it is there. What is poison there was poison here.
+    A page may be sent just before it is poisoned on the source: it stays
+    healthy on the destination. Every page that is poison on the destination
+    was poisoned on the source.
     """
-    a, b, relay = in_postcopy(world, "work=walk order=random mib=96", "--ram",
-                              ram, cpus=4, memory="128M")
+    a, b, relay = in_postcopy(world, "work=walk order=random mib=96 hold=1",
+                              "--ram", ram, cpus=4, memory="128M")
     tried = [page(i) for i in scattered(100, 200, 113)]
-    made = try_poison(a, tried)
+    made = try_poison(a, tried[::2])    # some for certain
+    b.send("go")
+    made += try_poison(a, tried[1::2])
     finish(a, b, relay)
     lost = b.poisoned()
     check(lost and lost <= set(made), len(lost), "poisoned there of",
@@ -130,15 +114,15 @@ test_on_the_source_busy.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_on_the_destination(world, ram):
-    """Made where the guest is, for pages that have not come yet.
+    """Poisoned on the destination, for pages that have not arrived yet.
 
-    They come later, and must not make the pages readable again.
+    They arrive later, and must not make the pages readable again.
     """
     a, b, relay = in_postcopy(world, SLEEP, "--ram", ram, cpus=4)
     lost = [page(i) for i in scattered(70, 40, 199)]
     b.poison_pages(lost)
     finish(a, b, relay)
-    check(b.migration()["ferry"]["duplicates"] >= 1, "no late page came")
+    check(b.migration()["ferry"]["duplicates"] >= 1, "no late page arrived")
     equal(b.poisoned(), set(lost), "poisoned pages there")
     b.expect(lost)
     b.send("go")
@@ -149,7 +133,7 @@ test_on_the_destination.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_present_on_the_destination(world, ram):
-    """Made during postcopy, for pages that have come, under a busy guest."""
+    """Poisoned on the destination for pages that are present, under load."""
     _, b, relay = in_postcopy(world, "work=verify mib=1", "--ram", ram)
     b.full_pass()
     lost = [page(i) for i in scattered(3, 20, 11)]
@@ -165,9 +149,9 @@ test_present_on_the_destination.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_late_answer(world, ram):
-    """A vCPU waits for a page that is made poison: the answer comes too late.
+    """A page is poisoned while a vCPU waits for it; then the page arrives.
 
-    It gets its machine check at once; the answer changes nothing.
+    The vCPU gets its machine check at once; the late page changes nothing.
     """
     a, b, relay = in_postcopy(world, "work=walk order=random mib=200", "--ram",
                               ram, memory="256M")
@@ -179,16 +163,16 @@ def test_late_answer(world, ram):
     finish(a, b, relay)
     b.expect([gpa])
     all_seen(b, [gpa])
-    check(b.migration()["ferry"]["duplicates"] >= 1, "the answer didn't come")
+    check(b.migration()["ferry"]["duplicates"] >= 1, "no answer arrived")
 
 
 test_late_answer.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_late_copy_on_the_wire(world, ram):
-    """Contents sent for poisoned pages never become readable.
+    """Contents that are sent for poisoned pages never become readable.
 
-    On one connection, so that all pages have come before them.
+    On one connection, so that all other pages have arrived before them.
     """
     lost = [page(i) for i in (100, 101, 5000)]
     stale = [wire.Message(wire.PAGES, bytes(range(256)) * 16 * 2, p - PAGE, 2)
@@ -202,16 +186,16 @@ def test_late_copy_on_the_wire(world, ram):
     b.expect(lost)
     b.send("go")
     all_seen(b, lost)
-    check(b.migration()["ferry"]["duplicates"] >= 3, "no late page came")
+    check(b.migration()["ferry"]["duplicates"] >= 3, "no late page arrived")
 
 
 test_late_copy_on_the_wire.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_poison_for_delivered(world, ram):
-    """Poison that the source meets for delivered pages changes nothing.
+    """POISON messages for pages that are present change nothing.
 
-    On one connection, so that all pages have come before it.
+    On one connection, so that all pages have arrived before them.
     """
     a, b, relay = begin(world, SLEEP, "--ram", ram)
     a.qmp.execute("migrate-set-parameters", **{"multifd-channels": 1})
@@ -231,7 +215,7 @@ test_poison_for_delivered.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_several_wait_for_one(world, vendor):
-    """All vCPUs wait for one page, and it is poison: all are woken."""
+    """All vCPUs wait for one page, and it is poison: all wake up."""
     a, b, relay = begin(world, "work=walk share=1 mib=8 hold=1",
                         "--cpu-vendor", vendor, cpus=4)
     lost = [page(i) for i in range(60, 8 * MIB // PAGE, 125)]
@@ -253,7 +237,7 @@ test_several_wait_for_one.cases = {"vendor": ["amd", "intel"]}
 
 
 def test_both_sides_then_on(world):
-    """Lost before, on the source and on the destination; then on to C."""
+    """Poisoned before, on the source and on the destination; then on to C."""
     before = [page(i) for i in (10, 11, 12)]
     a, b, relay = begin(world, SLEEP)
     a.poison_pages(before)
@@ -264,7 +248,7 @@ def test_both_sides_then_on(world):
     there = [page(i) for i in (3000, 6001)]
     b.poison_pages(there)
     here = try_poison(a, [page(i) for i in scattered(4000, 60, 17)])
-    check(here, "nothing could be poisoned on the source any more")
+    check(here, "no page could be poisoned on the source")
     finish(a, b, relay)
     lost = before + there + here
     equal(b.poisoned(), set(lost), "poisoned pages on b")
@@ -277,7 +261,7 @@ def test_both_sides_then_on(world):
 
 
 def test_stopped_in_postcopy(world):
-    """Made while the guest is stopped by hand with pages still missing."""
+    """Poisoned while the guest is stopped by command and pages are missing."""
     a, b, relay = in_postcopy(world, SLEEP)
     b.qmp.execute("stop")
     lost = [page(i) for i in (2, 900, 8191)]
@@ -292,18 +276,18 @@ def test_stopped_in_postcopy(world):
     b.verdict(expected=3, seen=3)
 
 
-def test_source_side_of_it(world):
-    """What passes on the wire for a poisoned page is never its contents."""
+def test_on_the_wire(world):
+    """The source never sends the contents of a poisoned page."""
     a, b, relay = in_postcopy(world, SLEEP, memory="128M")
     lost = set(try_poison(a, [page(i) for i in scattered(500, 60, 97)]))
     finish(a, b, relay)
     with relay.changed:
         sent = [(h[3], h[4]) for h in relay.heard
                 if h[0] == SOURCE and h[2] in (wire.PAGES, wire.ZERO)]
-        told = {h[3] + i * PAGE for h in relay.heard if h[2] == wire.POISON
+        as_poison = {h[3] + i * PAGE for h in relay.heard if h[2] == wire.POISON
                 for i in range(h[4])}
     for gpa, n in sent:
         inside = [p for p in lost if gpa <= p < gpa + n * PAGE]
         equal(inside, [], "poisoned pages sent as contents")
-    equal(told, lost, "pages told to be poison")
+    equal(as_poison, lost, "pages sent as poison")
     b.verdict(mce=0)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Poison that can't be made, and a guest that can't be told of it."""
+"""Poisoning that is refused, and a guest that cannot take a machine check."""
 
 from ferry import MIB, PAGE, Skip, check, equal, page, soon
 from poisoned import all_seen
+
+SANITIZERS = {"address"}
 
 SLEEP = "work=verify mib=32 hold=1"
 
 
 def test_not_ram(world):
-    """Addresses outside RAM are refused, by their name."""
+    """Addresses outside RAM are refused, and named."""
     a = world.run(SLEEP)
     for gpa in (64 * MIB, 3 << 30, 4 << 30, 0xfee00000, 1 << 60):
         a.refused([hex(gpa), "is not RAM"], "ferry-poison", address=gpa)
@@ -17,7 +19,8 @@ def test_not_ram(world):
 
 
 def test_over_the_end(world):
-    """What reaches over the end of RAM says how far it came."""
+    """A range beyond the end of RAM: the refusal says how much was
+    poisoned."""
     a = world.run(SLEEP)
     a.refused(["after 2 of 5 pages", "is not RAM"], "ferry-poison",
               address=64 * MIB - 2 * PAGE, count=5, method="simulate")
@@ -25,7 +28,7 @@ def test_over_the_end(world):
 
 
 def test_already(world):
-    """A page is poisoned once, on every machine that the guest visits."""
+    """A page cannot be poisoned twice, also after a migration."""
     a = world.run(SLEEP).ready()
     b = world.receive()
     a.poison(page(5))
@@ -38,7 +41,7 @@ def test_already(world):
 
 
 def test_gone(world):
-    """What was handed over is no longer here to be poisoned."""
+    """After the hand-over the source refuses to poison a page."""
     a = world.run(SLEEP).ready()
     b = world.receive()
     a.migrate(b)
@@ -48,13 +51,13 @@ def test_gone(world):
 
 
 def test_nobody_there(world):
-    """A machine that waits for a guest has no page to lose."""
+    """A machine that waits for a guest has no page to poison."""
     world.receive().refused("no guest has arrived", "ferry-poison",
                             address=page(0))
 
 
 def test_arguments(world):
-    """Bad counts and methods are refused, and say what is good."""
+    """Bad counts and methods are refused; the text lists the good ones."""
     a = world.run(SLEEP)
     for count in (0, -1, 1 << 40):
         a.refused("count", "ferry-poison", address=page(0), count=count)
@@ -65,7 +68,8 @@ def test_arguments(world):
 
 
 def test_no_hwpoison(world):
-    """Without CONFIG_MEMORY_FAILURE the refusal says so, and what to do."""
+    """Without CONFIG_MEMORY_FAILURE the refusal says so, and names the
+    remedy."""
     if world.has_hwpoison():
         raise Skip("this kernel has CONFIG_MEMORY_FAILURE")
     a = world.run(SLEEP)
@@ -76,9 +80,8 @@ def test_no_hwpoison(world):
 
 
 def test_hwpoison(world, ram):
-    """The kernel's own poison does what the simulated does."""
-    if not world.has_hwpoison():
-        raise Skip("needs root and a kernel with CONFIG_MEMORY_FAILURE")
+    """Real memory failure has the same effect as simulated poison."""
+    world.need_hwpoison()
     pages = [page(i) for i in (0, 100, 8191)]
     a = world.run(SLEEP, "--ram", ram, cpus=2).ready()
     for gpa in pages:
@@ -94,7 +97,7 @@ test_hwpoison.cases = {"ram": ["anon", "memfd"]}
 
 
 def test_cannot_take_it(world, vendor):
-    """A guest that has CR4.MCE clear ends reported, in no loop."""
+    """A guest with CR4.MCE clear is ended and reported, once."""
     a = world.run(SLEEP, "--paused", "--cpu-vendor", vendor)
     a.poison(MIB, count=512)
     a.qmp.execute("cont")
@@ -117,7 +120,8 @@ test_cannot_take_it.cases = {"vendor": ["amd", "intel"]}
 
 
 def test_cannot_take_it_there(world):
-    """The same where it arrived: not yet booted, and its code is lost."""
+    """The same on a destination: the guest has not booted, its code is
+    lost."""
     a, b = world.run(SLEEP, "--paused"), world.receive()
     a.poison(MIB, count=512)
     a.migrate(b)
@@ -128,7 +132,8 @@ def test_cannot_take_it_there(world):
 
 
 def test_before_boot(world):
-    """Memory that is bad before the guest boots is found while it fills it."""
+    """Pages that are poisoned before the guest boots: it meets them while it
+    fills its memory."""
     pages = [page(i) for i in (0, 1, 4000, 8191)]
     a, b = world.run(SLEEP, "--paused", cpus=2), world.receive()
     a.poison_pages(pages)

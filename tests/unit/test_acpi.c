@@ -4,7 +4,7 @@
 #include "unit.h"
 
 #include "vmm/boot/acpi.h"
-#include "vmm/devices/pvpanic.h"
+#include "vmm/devices/layout.h"
 
 static uint8_t tables[ACPI_MAX];
 

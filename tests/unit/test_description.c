@@ -19,6 +19,7 @@ static void fill(struct machine_config *cfg)
 		.arch = { .vendor = VENDOR_INTEL, .tsc_khz = 2500000,
 			  .host_id = "GenuineIntel" },
 	};
+	device_list_default(&cfg->devices);
 	cfg->arch.cpuid.nent = 3;
 	for (unsigned i = 0; i < 3; i++)
 		cfg->arch.cpuid.entry[i] = (struct kvm_cpuid_entry2){
@@ -86,6 +87,13 @@ static void check_equal(struct tree *t)
 	assert_int_equal(a->arch.tsc_khz, b->arch.tsc_khz);
 	assert_string_equal(a->bootargs, b->bootargs);
 	assert_string_equal(a->arch.host_id, b->arch.host_id);
+	assert_int_equal(a->devices.n, b->devices.n);
+	for (unsigned i = 0; i < a->devices.n; i++) {
+		assert_ptr_equal(a->devices.entry[i].ops,
+				 b->devices.entry[i].ops);
+		assert_int_equal(a->devices.entry[i].instance,
+				 b->devices.entry[i].instance);
+	}
 	assert_int_equal(a->arch.cpuid.nent, b->arch.cpuid.nent);
 	assert_memory_equal(a->arch.cpuid.entry, b->arch.cpuid.entry,
 			    a->arch.cpuid.nent * sizeof(a->arch.cpuid.entry[0]));
@@ -230,6 +238,18 @@ static void unknown_devices_are_named(void **state)
 
 	assert_true(fdt_add_subnode(t->fdt, 0, "virtio@d0000000") > 0);
 	refuse(t, ENOTSUP, "/virtio@d0000000", "can't build");
+}
+
+/* The bus would refuse the second one, but not name the description */
+static void a_device_is_there_once(void **state)
+{
+	struct tree *t = *state;
+	struct device_list *l = &t->in.devices;
+
+	l->entry[l->n] = l->entry[l->n - 1];
+	l->n++;
+	build(t);
+	refuse(t, ENOTSUP, "/keyboard@64", "twice");
 }
 
 static void values_it_cannot_build(void **state)
@@ -397,6 +417,7 @@ int main(void)
 		CASE(each_property_has_its_form),
 		CASE(each_node_is_needed),
 		CASE(unknown_devices_are_named),
+		CASE(a_device_is_there_once),
 		CASE(values_it_cannot_build),
 		CASE(memory_it_cannot_lay_out),
 		CASE(vcpus_are_numbered),

@@ -151,6 +151,29 @@ static void delivered_is_for_a_whole_stretch(void **state)
 	assert_true(poison_find(l, 9 * PAGE, &p) && !p.delivered);
 }
 
+static void delivered_ends_with_the_range(void **state)
+{
+	struct poison_list *l = *state;
+	struct poison p;
+
+	add(l, PAGE, PAGE, 1);
+	add(l, 2 * PAGE, PAGE, 1);
+	poison_delivered(l, PAGE, PAGE);
+	assert_true(poison_find(l, PAGE, &p) && p.delivered);
+	assert_true(poison_find(l, 2 * PAGE, &p) && !p.delivered);
+}
+
+static void a_cleared_list_is_empty(void **state)
+{
+	struct poison_list *l = *state;
+
+	add(l, PAGE, PAGE, 1);
+	poison_clear(l);
+	assert_false(poison_find(l, PAGE, NULL));
+	add(l, PAGE, PAGE, 1);
+	assert_int_equal(l->n, 1);
+}
+
 /* A 2 MiB error around pages that are known already: all of it is lost */
 static void no_byte_of_a_stretch_is_forgotten(void **state)
 {
@@ -399,6 +422,8 @@ int main(void)
 		CASE(only_what_the_host_found_is_unreported),
 		CASE(a_neighbour_keeps_its_own_entry),
 		CASE(delivered_is_for_a_whole_stretch),
+		CASE(delivered_ends_with_the_range),
+		CASE(a_cleared_list_is_empty),
 		CASE(no_byte_of_a_stretch_is_forgotten),
 		CASE(a_stretch_that_begins_in_a_known_one),
 		CASE(random_pages),

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "acpi.h"
-#include "vmm/devices/pvpanic.h"
+#include "vmm/devices/layout.h"
 
 #define HEADER		36	/* bytes common to all tables, at their start */
 #define RSDP_SIZE	36
@@ -21,8 +21,6 @@
 #define MADT_AT		0x240
 #define DSDT_AT		0x500
 
-#define LAPIC_BASE	0xfee00000u
-#define IOAPIC_BASE	0xfec00000u
 #define MADT_PCAT	1u	/* there are also two 8259 */
 #define LAPIC_ENABLED	1u
 #define FLAGS_LEVEL_HIGH 0x0du	/* MPS INTI: active high, level triggered */
@@ -313,7 +311,7 @@ static void build_madt(uint8_t *to, unsigned cpus)
 	for (unsigned i = 0; i < cpus; i++)
 		add_lapic(&t, i);
 	add_ioapic(&t);
-	add_override(&t, 0, 2, 0);	/* KVM wires the PIT to pin 2 */
+	add_override(&t, PIT_IRQ, PIT_GSI, 0);
 	add_override(&t, POWER_IRQ, POWER_IRQ, FLAGS_LEVEL_HIGH);
 	table_add(&t, 0x04 | 6 << 8 | 0xff << 16, 3);	/* LINT1: NMI */
 	table_add(&t, 0, 2);

@@ -14,16 +14,6 @@
 #define ACPI_GPA	0xe0000u	/* in the range that is searched */
 #define ACPI_MAX	0x1000u		/* bytes of all tables */
 
-/* The power device's ports, from here on: see power.c */
-#define POWER_PORT	0x600
-#define POWER_PORTS	9
-#define POWER_EVENT	0		/* PM1a status, then enable: 2 bytes each */
-#define POWER_CONTROL	4		/* PM1a control: 2 bytes */
-#define POWER_RESET	8		/* write POWER_RESET_VALUE */
-#define POWER_RESET_VALUE 1
-#define POWER_SLEEP_OFF	5		/* SLP_TYP of S5 */
-#define POWER_IRQ	9		/* SCI; never raised */
-
 /**
  * acpi_build() - Write all tables
  * @to:		ACPI_MAX bytes, zeroed; the caller copies them to ACPI_GPA

@@ -2,26 +2,30 @@
 /*
  * debug_exit.c - A port through which a guest ends the machine
  *
- * Like QEMU's isa-debug-exit, but the process ends with the status that the
- * guest wrote (its low byte), not with twice that plus one.
+ * Like QEMU's isa-debug-exit, except for the exit status of the process: it is
+ * the low byte of what the guest wrote, not twice that plus one. A machine whose
+ * device list does not hold this device has no such port.
  */
 
 #include "device.h"
-#include "vmm/machine/machine_guest.h"
-#include "vmm/machine/machine_private.h"
+#include "layout.h"
 
-static void debug_exit_out(struct machine *m, void *dev, unsigned at,
-			   unsigned size, uint32_t value)
+static void debug_exit_write(struct device *d, const struct device_access *a,
+			     uint64_t value)
 {
-	(void)dev;
-	(void)at;
-	(void)size;
-	machine_guest_exit(m, value & 0xff);
+	(void)a;
+	d->env->guest_exit(d->env->ctx, value & 0xff);
 }
+
+static const struct device_place debug_exit_place[] = { {
+	.range = { { DEVICE_PORTS, DEBUG_EXIT_PORT, DEBUG_EXIT_PORTS } },
+} };
 
 const struct device_ops debug_exit_ops = {
 	.name = "debug-exit",
-	.port = DEBUG_EXIT_PORT,
-	.ports = 4,
-	.out = debug_exit_out,
+	.compatible = "ferry,debug-exit",
+	.version = 1,
+	.place = debug_exit_place,
+	.places = ARRAY_SIZE(debug_exit_place),
+	.write = debug_exit_write,
 };

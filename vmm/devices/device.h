@@ -1,117 +1,145 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * device.h - What a machine is made of, beside vCPUs and RAM
+ * device.h - Device models and their instances
  *
- * Every device is a struct of ops; device_list is all of them, in the order
- * in which they are made, saved and loaded. A device that lives in the kernel
- * (irqchip, PIT, clock) has state, but no ports.
+ * A device model is a struct device_ops: its name, the places at which it can
+ * be, and its functions. A struct device is one instance of a model. It
+ * belongs to a bus (bus.h), which dispatches the guest's accesses, quiesces and
+ * resumes, saves and loads. A device reaches the rest of the machine only
+ * through its struct device_env.
+ *
+ * A device that KVM emulates (irqchip, PIT, clock) has state, but no ranges.
  */
 #ifndef FERRY_DEVICE_H
 #define FERRY_DEVICE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "device_env.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/error.h"
 
-struct machine;
+#define DEVICE_RANGES	2	/* of one device, at most */
+
+enum device_space { DEVICE_PORTS, DEVICE_MMIO };
 
 /**
- * struct device_ops - One device
- * @name:	of its part of the saved state; at most 16 characters
- * @size:	bytes of private state, zeroed at the start
- * @port:	first I/O port
- * @ports:	number of I/O ports, 0 if it has none
- * @out:	the guest wrote @value (@size bytes) to port @at of the device
- * @in:		the guest reads @size bytes from port @at of the device; NULL if
- *		all its ports read as 0
- * @save:	append the state; NULL, like @load, if it has none
- * @load:	take the state over; what it doesn't accept is refused
- * @lasting:	a reset leaves it as it is
+ * struct device_range - Addresses at which the guest reaches a device
+ * @space:	I/O ports or guest-physical addresses
+ * @base:	the first one
+ * @size:	number of ports or bytes; 0: this range does not exist
+ */
+struct device_range {
+	enum device_space space;
+	uint64_t base, size;
+};
+
+/**
+ * struct device_place - Where one instance of a model is
+ * @range:	its ranges
+ * @irq:	its interrupt line (layout.h), 0 if it has none
+ */
+struct device_place {
+	struct device_range range[DEVICE_RANGES];
+	unsigned irq;
+};
+
+/**
+ * struct device_access - One access of the guest to a device
+ * @range:	index in struct device_place's @range
+ * @at:		offset in that range
+ * @size:	bytes: 1, 2, 4 or (MMIO only) 8
  *
- * @in and @out are called with the machine's device lock held.
+ * An access to ports belongs to the device of its first port, even if it ends
+ * after the range. An MMIO access ends inside the range.
+ */
+struct device_access {
+	unsigned range;
+	uint64_t at;
+	unsigned size;
+};
+
+struct device;
+
+/**
+ * struct device_ops - A device model
+ * @name:	of its state section and description node; at most 16 characters
+ * @compatible:	of its description node; NULL: it has none, and is in every
+ *		machine
+ * @version:	of its state section; a section with another one is refused
+ * @size:	bytes of private state (struct device's @state), zeroed at first
+ * @place:	where its instances are, by instance number
+ * @places:	number of instances that a machine can have
+ * @lasting:	a reset of the machine leaves the device as it is
+ * @create:	allocate all that the device ever needs, its threads included,
+ *		which wait until @resume. Return: 0, -errno
+ * @destroy:	end the threads, free everything. Called once after a successful
+ *		@create, when no vCPU runs and no page is waited for
+ * @read:	the guest reads; return the value. NULL: it reads zeroes
+ * @write:	the guest writes @value
+ * @quiesce:	stop the device's own threads, and complete or keep what they had
+ *		begun: afterwards neither the device's state nor guest RAM changes
+ *		and no interrupt is raised, until @resume. Return: 0, or -ETIMEDOUT
+ *		(naming the reason) if that takes longer than @ms milliseconds; the
+ *		device then runs on
+ * @resume:	start the threads; cannot fail
+ * @save:	append the state. Return: 0, -errno
+ * @load:	take over a state that @save wrote, after checking it. After a
+ *		failure only @destroy follows. Return: 0, -EBADMSG, -errno
+ *
+ * A function that a model does not need is NULL. @read, @write, @save and @load
+ * are called with the device's lock held, the others without it. A device is
+ * created quiesced. @save and @load are only called on a quiesced device.
  */
 struct device_ops {
-	const char *name;
+	const char *name, *compatible;
+	unsigned version;
 	size_t size;
-	uint16_t port, ports;
-	void (*out)(struct machine *m, void *dev, unsigned at, unsigned size,
-		    uint32_t value);
-	uint32_t (*in)(struct machine *m, void *dev, unsigned at,
-		       unsigned size);
-	int (*save)(struct machine *m, void *dev, struct writer *w,
-		    struct error *err);
-	int (*load)(struct machine *m, void *dev, struct reader *r,
-		    struct error *err);
+	const struct device_place *place;
+	unsigned places;
 	bool lasting;
+	int (*create)(struct device *d, struct error *err);
+	void (*destroy)(struct device *d);
+	uint64_t (*read)(struct device *d, const struct device_access *a);
+	void (*write)(struct device *d, const struct device_access *a,
+		      uint64_t value);
+	int (*quiesce)(struct device *d, unsigned ms, struct error *err);
+	void (*resume)(struct device *d);
+	int (*save)(struct device *d, struct writer *w, struct error *err);
+	int (*load)(struct device *d, struct reader *r, struct error *err);
 };
 
-#define DEVICES		8
-#define DEBUG_EXIT_PORT	0xf4
-#define KEYBOARD_PORT	0x64	/* its controller's command port */
-
-extern const struct device_ops *const device_list[DEVICES];
-
-extern const struct device_ops irqchip_ops, pit_ops, clock_ops;
-extern const struct device_ops serial_ops, debug_exit_ops, power_ops;
-extern const struct device_ops pvpanic_ops, keyboard_ops;
-
 /**
- * devices_init() - Make all devices of a machine
- * @m:		the machine, whose KVM is open
- * @err:	why not
- *
- * Return: 0, -ENOMEM
+ * struct device - One instance of a model
+ * @ops:	its model
+ * @instance:	its number among the instances of the model
+ * @place:	its ranges and interrupt line
+ * @env:	its environment
+ * @backend:	what it works on at the host's side: struct device_config
+ * @state:	@ops->size bytes, private to the model
+ * @lock:	protects @state. Taken before any lock of the machine
  */
-int devices_init(struct machine *m, struct error *err);
-
-/** devices_fini() - Free them; fine if they were never made */
-void devices_fini(struct machine *m);
-
-/**
- * devices_pio() - Carry out the guest's port I/O
- * @m:		the machine
- * @port:	I/O port
- * @is_in:	the guest reads
- * @size:	bytes of each access: 1, 2 or 4
- * @count:	number of accesses (string I/O)
- * @data:	@size * @count bytes, read or filled in
- *
- * A port where nothing is reads as ones and takes writes, as on a PC.
- */
-struct pio {
-	uint16_t port;
-	bool is_in;
-	unsigned size, count;
-	uint8_t *data;
+struct device {
+	const struct device_ops *ops;
+	unsigned instance;
+	const struct device_place *place;
+	const struct device_env *env;
+	void *backend;
+	void *state;
+	pthread_mutex_t lock;
 };
-void devices_pio(struct machine *m, const struct pio *io);
 
 /**
- * devices_save() - Append the state of all devices
- * @m:		the machine, paused
- * @w:		to where
- * @err:	why not
- *
- * Return: 0, -errno
+ * device_irq() - Set the level of a device's interrupt line
+ * @d:		the device, which has one
+ * @level:	raised or not
  */
-int devices_save(struct machine *m, struct writer *w, struct error *err);
-
-/**
- * devices_load() - Take over the state of all devices
- * @m:		the machine, not running
- * @r:		from where
- * @err:	why not, naming the device
- *
- * Return: 0, -EBADMSG (not a state of these devices), -errno
- */
-int devices_load(struct machine *m, struct reader *r, struct error *err);
-
-/**
- * devices_reset() - The same for a reset: what lasts is left as it is
- */
-int devices_reset(struct machine *m, struct reader *r, struct error *err);
+static inline void device_irq(struct device *d, bool level)
+{
+	d->env->irq(d->env->ctx, d->place->irq, level);
+}
 
 #endif /* FERRY_DEVICE_H */

@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: MIT
 /*
- * keyboard.c - Of a PC's keyboard controller, the line that resets it
+ * keyboard.c - The reset line of a PC's keyboard controller
  *
- * Linux pulls it when ACPI's reset register did nothing, and it is what older
- * systems know. The port reads as a controller that is idle (0), so that nobody
- * waits for it. There is no keyboard behind it, and the FADT says so.
+ * Linux pulses this line when ACPI's reset register had no effect; older
+ * systems know nothing else. The port reads as an idle controller (0), so that
+ * no driver waits for it. No keyboard is attached, and the FADT says so.
  */
 
 #include "device.h"
-#include "vmm/machine/machine_guest.h"
-#include "vmm/machine/machine_private.h"
+#include "layout.h"
 
 #define PULSE_RESET	0xfe
 
-static void keyboard_out(struct machine *m, void *dev, unsigned at,
-			 unsigned size, uint32_t value)
+static void keyboard_write(struct device *d, const struct device_access *a,
+			   uint64_t value)
 {
-	(void)dev;
-	(void)at;
-	(void)size;
+	(void)a;
 	if ((value & 0xff) == PULSE_RESET)
-		machine_guest_reset(m);
+		d->env->guest_reset(d->env->ctx);
 }
+
+static const struct device_place keyboard_place[] = { {
+	.range = { { DEVICE_PORTS, KEYBOARD_PORT, 1 } },
+} };
 
 const struct device_ops keyboard_ops = {
 	.name = "keyboard",
-	.port = KEYBOARD_PORT,
-	.ports = 1,
-	.out = keyboard_out,
+	.compatible = "ferry,keyboard-reset",
+	.version = 1,
+	.place = keyboard_place,
+	.places = ARRAY_SIZE(keyboard_place),
+	.write = keyboard_write,
 };

@@ -1,71 +1,49 @@
 // SPDX-License-Identifier: MIT
 /*
- * pvpanic.c - The port at which a guest says that its kernel has panicked
+ * pvpanic.c - The port through which a guest reports that its kernel panicked
  *
- * A read gives the bits that are understood here; of what is written, the
- * others are ignored. A panic pauses the machine, as in a QEMU that libvirt
- * started. That it has panicked is state, so that a guest that is moved then
- * doesn't run where it arrives.
+ * A read returns the bits that are supported here; other bits of a write are
+ * ignored. A panic pauses the machine, as in a QEMU that libvirt started. That
+ * the guest has panicked is state of the machine, not of this device.
+ *
+ * Source: QEMU's docs/specs/pvpanic.rst, the ISA interface. A stock Linux finds
+ * the port through the ACPI device QEMU0001, with its module pvpanic-mmio.
  */
 
-#include <errno.h>
-
 #include "device.h"
-#include "pvpanic.h"
-#include "vmm/machine/machine_guest.h"
-#include "vmm/machine/machine_private.h"
+#include "layout.h"
 
-/* Both at once is the first: as in QEMU, the host deals with it */
-static void pvpanic_out(struct machine *m, void *dev, unsigned at,
-			unsigned size, uint32_t value)
+#define PVPANIC_PANICKED	0x01	/* the host handles the panic */
+#define PVPANIC_CRASH_LOADED	0x02	/* the guest handles it: kdump */
+
+/* Both bits at once mean the first one, as in QEMU */
+static void pvpanic_write(struct device *d, const struct device_access *a,
+			  uint64_t value)
 {
-	(void)dev;
-	(void)at;
-	(void)size;
+	(void)a;
 	if (value & PVPANIC_PANICKED)
-		machine_guest_panicked(m);
+		d->env->guest_panicked(d->env->ctx);
 	else if (value & PVPANIC_CRASH_LOADED)
-		machine_guest_crash_loaded(m);
+		d->env->guest_crash_loaded(d->env->ctx);
 }
 
-static uint32_t pvpanic_in(struct machine *m, void *dev, unsigned at,
-			   unsigned size)
+static uint64_t pvpanic_read(struct device *d, const struct device_access *a)
 {
-	(void)m;
-	(void)dev;
-	(void)at;
-	(void)size;
+	(void)d;
+	(void)a;
 	return PVPANIC_PANICKED | PVPANIC_CRASH_LOADED;
 }
 
-static int pvpanic_save(struct machine *m, void *dev, struct writer *w,
-			struct error *err)
-{
-	(void)dev;
-	(void)err;
-	put_u8(w, machine_panicked(m));
-	return 0;
-}
-
-static int pvpanic_load(struct machine *m, void *dev, struct reader *r,
-			struct error *err)
-{
-	uint8_t panicked = get_u8(r);
-
-	(void)dev;
-	if (panicked > 1)
-		return error_set(err, EBADMSG, "pvpanic: %u is no yes or no",
-				 panicked);
-	machine_set_panicked(m, panicked);
-	return 0;
-}
+static const struct device_place pvpanic_place[] = { {
+	.range = { { DEVICE_PORTS, PVPANIC_PORT, 1 } },
+} };
 
 const struct device_ops pvpanic_ops = {
 	.name = "pvpanic",
-	.port = PVPANIC_PORT,
-	.ports = 1,
-	.out = pvpanic_out,
-	.in = pvpanic_in,
-	.save = pvpanic_save,
-	.load = pvpanic_load,
+	.compatible = "qemu,pvpanic-isa",
+	.version = 1,
+	.place = pvpanic_place,
+	.places = ARRAY_SIZE(pvpanic_place),
+	.read = pvpanic_read,
+	.write = pvpanic_write,
 };

@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "device.h"
+#include "layout.h"
 #include "serial.h"
-#include "vmm/machine/machine_guest.h"
-#include "vmm/machine/machine_private.h"
 
 enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 
@@ -40,7 +39,7 @@ static const struct field serial_fields[] = {
 	FIELD(struct serial, count), FIELD_ARRAY(struct serial, fifo),
 };
 
-static uint8_t pending(const struct serial *s)
+static uint8_t pending_interrupt(const struct serial *s)
 {
 	if ((s->ier & IER_RDA) && s->count)
 		return IIR_RDA;
@@ -49,9 +48,9 @@ static uint8_t pending(const struct serial *s)
 	return IIR_NONE;
 }
 
-static void update_irq(struct machine *m, const struct serial *s)
+static void update_irq(struct device *d)
 {
-	kvm_irq_line(&m->kvm, SERIAL_IRQ, pending(s) != IIR_NONE);
+	device_irq(d, pending_interrupt(d->state) != IIR_NONE);
 }
 
 static void fifo_put(struct serial *s, uint8_t byte)
@@ -70,32 +69,33 @@ static uint8_t fifo_get(struct serial *s)
 	return byte;
 }
 
-static void transmit(struct machine *m, struct serial *s, uint8_t byte)
+static void transmit(struct device *d, uint8_t byte)
 {
+	struct serial *s = d->state;
+
 	s->thre_pending = 1;
 	if (s->mcr & MCR_LOOP)
 		fifo_put(s, byte);
 	else
-		machine_serial_out(m, byte);
+		d->env->output(d->env->ctx, &byte, 1);
 }
 
-static void serial_out(struct machine *m, void *dev, unsigned at,
-		       unsigned size, uint32_t value)
+static void serial_write(struct device *d, const struct device_access *a,
+			 uint64_t value)
 {
-	struct serial *s = dev;
+	struct serial *s = d->state;
 	uint8_t v = (uint8_t)value;
 	int dlab = s->lcr & LCR_DLAB;
 
-	(void)size;
-	switch (at) {
+	switch (a->at) {
 	case RBR_THR:
 		if (dlab)
 			s->dll = v;
 		else
-			transmit(m, s, v);
+			transmit(d, v);
 		break;
 	case IER:
-		/* Turning THRE on with an empty transmitter interrupts */
+		/* Enabling THRE while the transmitter is empty interrupts */
 		if (!dlab && (v & IER_THRE) && !(s->ier & IER_THRE))
 			s->thre_pending = 1;
 		*(dlab ? &s->dlm : &s->ier) = dlab ? v : v & 0x0f;
@@ -115,27 +115,25 @@ static void serial_out(struct machine *m, void *dev, unsigned at,
 		s->scr = v;
 		break;
 	}
-	update_irq(m, s);
+	update_irq(d);
 }
 
 static uint8_t read_iir(struct serial *s)
 {
-	uint8_t v = pending(s);
+	uint8_t v = pending_interrupt(s);
 
 	if (v == IIR_THRE)
 		s->thre_pending = 0;
 	return v | (s->fcr & FCR_ENABLE ? IIR_FIFO : 0);
 }
 
-static uint32_t serial_in(struct machine *m, void *dev, unsigned at,
-			  unsigned size)
+static uint64_t serial_read(struct device *d, const struct device_access *a)
 {
-	struct serial *s = dev;
+	struct serial *s = d->state;
 	int dlab = s->lcr & LCR_DLAB;
 	uint8_t v = 0;
 
-	(void)size;
-	switch (at) {
+	switch (a->at) {
 	case RBR_THR:
 		v = dlab ? s->dll : fifo_get(s);
 		break;
@@ -158,23 +156,20 @@ static uint32_t serial_in(struct machine *m, void *dev, unsigned at,
 	case SCR:
 		return s->scr;
 	}
-	update_irq(m, s);
+	update_irq(d);
 	return v;
 }
 
-static int serial_save(struct machine *m, void *dev, struct writer *w,
-		       struct error *err)
+static int serial_save(struct device *d, struct writer *w, struct error *err)
 {
-	(void)m;
 	(void)err;
-	put_fields(w, serial_fields, ARRAY_SIZE(serial_fields), dev);
+	put_fields(w, serial_fields, ARRAY_SIZE(serial_fields), d->state);
 	return 0;
 }
 
-static int serial_load(struct machine *m, void *dev, struct reader *r,
-		       struct error *err)
+static int serial_load(struct device *d, struct reader *r, struct error *err)
 {
-	struct serial *s = dev, got = { 0 };
+	struct serial *s = d->state, got = { 0 };
 
 	get_fields(r, serial_fields, ARRAY_SIZE(serial_fields), &got);
 	if (got.count > SERIAL_FIFO)
@@ -182,36 +177,41 @@ static int serial_load(struct machine *m, void *dev, struct reader *r,
 				 "serial: %u bytes in a FIFO of %u",
 				 got.count, SERIAL_FIFO);
 	*s = got;
-	/* Of a reset: the line that was raised before it */
-	if (m)
-		update_irq(m, s);
+	/* A reset must lower the line that was raised before it */
+	update_irq(d);
 	return 0;
 }
 
-size_t serial_input(struct machine *m, const uint8_t *data, size_t n)
+size_t serial_input(struct device *d, const uint8_t *data, size_t n)
 {
-	struct serial *s = machine_device(m, &serial_ops);
+	struct serial *s = d->state;
 	size_t room;
 
-	pthread_mutex_lock(&m->device_lock);
-	/* What comes after the state was saved would be lost */
-	room = machine_held(m) ? 0 : SERIAL_FIFO - s->count;
+	pthread_mutex_lock(&d->lock);
+	room = d->env->frozen(d->env->ctx) ? 0 : SERIAL_FIFO - s->count;
 	if (n > room)
 		n = room;
 	for (size_t i = 0; i < n; i++)
 		fifo_put(s, data[i]);
-	update_irq(m, s);
-	pthread_mutex_unlock(&m->device_lock);
+	update_irq(d);
+	pthread_mutex_unlock(&d->lock);
 	return n;
 }
 
+static const struct device_place serial_place[] = { {
+	.range = { { DEVICE_PORTS, SERIAL_PORT, SERIAL_PORTS } },
+	.irq = SERIAL_IRQ,
+} };
+
 const struct device_ops serial_ops = {
 	.name = "serial",
+	.compatible = "ns16550a",
+	.version = 1,
 	.size = sizeof(struct serial),
-	.port = SERIAL_PORT,
-	.ports = 8,
-	.out = serial_out,
-	.in = serial_in,
+	.place = serial_place,
+	.places = ARRAY_SIZE(serial_place),
+	.read = serial_read,
+	.write = serial_write,
 	.save = serial_save,
 	.load = serial_load,
 };

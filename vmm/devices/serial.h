@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * serial.h - A 16550A serial port at 0x3f8, IRQ 4
+ * serial.h - A 16550A serial port
  *
  * Source: the PC16550D data sheet. Output leaves at once (the transmitter is
  * always empty); input waits in a FIFO of 64 bytes until the guest reads it.
@@ -11,20 +11,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SERIAL_PORT	0x3f8
-#define SERIAL_IRQ	4
-#define SERIAL_FIFO	64
+#define SERIAL_FIFO	64	/* bytes */
 
-struct machine;
+struct device;
 
 /**
  * serial_input() - Type bytes to the guest
- * @m:		the machine
+ * @d:		the serial port
  * @data:	the bytes
  * @n:		how many
  *
- * Return: how many the port had room for
+ * Accepts nothing while the machine is frozen (struct device_env): bytes that
+ * arrive after the state was saved would be lost.
+ *
+ * Return: how many bytes the FIFO accepted
  */
-size_t serial_input(struct machine *m, const uint8_t *data, size_t n);
+size_t serial_input(struct device *d, const uint8_t *data, size_t n);
 
 #endif /* FERRY_SERIAL_H */

@@ -2,9 +2,9 @@
 /*
  * kvm.h - KVM through typed wrappers
  *
- * One function for each thing asked of KVM, in the units and types that it
- * uses, each with the kernel's own name for it in the text of its errors.
- * Source: the kernel's Documentation/virt/kvm/api.rst.
+ * One function for each service of KVM, in KVM's units and types. An error text
+ * contains the kernel's name of the call. Source: the kernel's
+ * Documentation/virt/kvm/api.rst.
  */
 #ifndef FERRY_KVM_H
 #define FERRY_KVM_H
@@ -17,22 +17,14 @@
 
 #include "vmm/base/error.h"
 
-#define KVM_CPUID_MAX	256
-
-/* struct kvm_cpuid2, with room for the leaves */
-struct kvm_cpuid_table {
-	uint32_t nent, padding;
-	struct kvm_cpuid_entry2 entry[KVM_CPUID_MAX];
-};
-
 /**
- * struct kvm - The system and the VM descriptors, and what they can do
+ * struct kvm - Descriptors of KVM and of a VM, and what they can do
  * @sys:	/dev/kvm
  * @vm:		the virtual machine
  * @run_size:	bytes of struct kvm_run's mapping
- * @xsave_size:	bytes of a vCPU's XSAVE area
- * @mce_cap:	MCG_CAP of its vCPUs; the low byte is the number of banks
- * @clock_realtime: KVM_GET_CLOCK tells the host's real time and TSC with it
+ * @xsave_size:	bytes of a vCPU's XSAVE area (x86)
+ * @mce_cap:	MCG_CAP that KVM supports (x86); the low byte is the number of banks
+ * @clock_realtime: KVM_GET_CLOCK returns the host's real time and TSC as well (x86)
  */
 struct kvm {
 	int sys, vm;
@@ -42,16 +34,25 @@ struct kvm {
 };
 
 /**
- * kvm_open() - Open /dev/kvm, make a VM with in-kernel irqchip and PIT
+ * kvm_open() - Open /dev/kvm and create a VM, without memory, devices and vCPUs
  * @k:		filled in
- * @err:	why not, with the cure
+ * @err:	why not, with the remedy
  *
  * Return: 0, -errno
  */
 int kvm_open(struct kvm *k, struct error *err);
 
-/** kvm_close() - Drop the VM; fine if both descriptors are -1 */
+/** kvm_close() - Close the VM; no effect if both descriptors are -1 */
 void kvm_close(struct kvm *k);
+
+/**
+ * kvm_arch_init() - The architecture's part of kvm_open()
+ * @k:		with @sys and @vm open
+ * @err:	why not
+ *
+ * Return: 0, -errno
+ */
+int kvm_arch_init(struct kvm *k, struct error *err);
 
 /**
  * kvm_call() - One ioctl, with its name in the error
@@ -77,79 +78,167 @@ int kvm_call(int fd, unsigned long request, const char *name, void *arg,
  * @k:		the VM
  * @cap:	KVM_CAP_…
  *
- * Return: 0 if it's lacking, else what KVM_CHECK_EXTENSION says
+ * Return: 0 if KVM does not have it, else what KVM_CHECK_EXTENSION returns
  */
 int kvm_has(const struct kvm *k, int cap);
 
 /**
- * kvm_set_memory() - Show a stretch of this process's memory to the guest
+ * struct kvm_slot - A memslot
+ * @slot:	its number
+ * @flags:	0, or KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY
+ * @gpa:	guest-physical address
+ * @size:	bytes; 0 deletes the slot
+ * @hva:	address in this process
+ */
+struct kvm_slot {
+	uint32_t slot, flags;
+	uint64_t gpa, size;
+	void *hva;
+};
+
+/**
+ * kvm_set_memory() - Create or delete a memslot, or change its flags
  * @k:		the VM
- * @slot:	number of the memslot
- * @gpa:	where the guest sees it
- * @size:	bytes
- * @hva:	where it is here
+ * @s:		the slot. To change the flags: the same @gpa, @size and @hva again
  * @err:	why not
  *
  * Return: 0, -errno
  */
-int kvm_set_memory(struct kvm *k, uint32_t slot, uint64_t gpa, uint64_t size,
-		   void *hva, struct error *err);
+int kvm_set_memory(struct kvm *k, const struct kvm_slot *s,
+		   struct error *err);
+
+/**
+ * kvm_dirty_log_manual() - Write protect pages by kvm_clear_dirty_log() only
+ * @k:		the VM, no slot of which logs yet
+ * @initially_set: a slot whose log is switched on has all pages dirty, and none
+ *		write protected: switching it on costs nothing then
+ * @err:	why not
+ *
+ * Without this kvm_get_dirty_log() clears the log and write protects all pages of
+ * the slot that were dirty, while it holds KVM's mmu_lock.
+ *
+ * Return: 0, -ENOTSUP (a kernel before 5.2; before 5.7 with @initially_set),
+ *	   -errno
+ */
+int kvm_dirty_log_manual(struct kvm *k, bool initially_set,
+			 struct error *err);
+
+/**
+ * kvm_get_dirty_log() - Which pages the guest has written
+ * @k:		the VM
+ * @slot:	a slot with KVM_MEM_LOG_DIRTY_PAGES
+ * @bitmap:	filled in: bit n of the words is the slot's page n (4 KiB). Has room
+ *		for the slot's pages, rounded up to a multiple of 64
+ * @err:	why not
+ *
+ * Holds writes of vCPUs and of KVM, not those of this process.
+ *
+ * Return: 0, -ENOENT (the slot does not log), -errno
+ */
+int kvm_get_dirty_log(struct kvm *k, uint32_t slot, uint64_t *bitmap,
+		      struct error *err);
+
+/**
+ * struct kvm_page_range - Pages of a slot
+ * @slot:	number of the slot
+ * @count:	number of pages: a multiple of 64, unless the range ends with the
+ *		slot
+ * @first:	first page, a multiple of 64
+ */
+struct kvm_page_range {
+	uint32_t slot, count;
+	uint64_t first;
+};
+
+/**
+ * kvm_clear_dirty_log() - Forget that pages are dirty, and write protect them
+ * @k:		the VM, after kvm_dirty_log_manual()
+ * @p:		the pages
+ * @bitmap:	bit n: page @p->first + n is to be cleared
+ * @err:	why not
+ *
+ * Read such a page only after this call: a write that follows the call sets the
+ * bit again.
+ *
+ * Return: 0, -errno
+ */
+int kvm_clear_dirty_log(struct kvm *k, const struct kvm_page_range *p,
+			const uint64_t *bitmap, struct error *err);
 
 /**
  * kvm_irq_line() - Set the level of an interrupt line
- * @k:		the VM
+ * @k:		the VM, with an irqchip
  * @irq:	line (GSI) number
  * @level:	1 raised, 0 not
  */
 void kvm_irq_line(struct kvm *k, unsigned irq, int level);
 
 /**
- * kvm_supported_cpuid() - The CPUID leaves that KVM can give a guest
- * @k:		the VM
- * @t:		filled in
+ * kvm_irqfd_assign() - Let an eventfd raise an interrupt
+ * @k:		the VM, with an irqchip
+ * @irq:	line (GSI) number
+ * @fd:		the eventfd: each write to it is one edge on the line
  * @err:	why not
+ *
+ * A kernel worker carries the interrupt into the irqchip, some time after the
+ * write. So an interrupt that a device raised before it was quiesced may be missing
+ * in the irqchip's saved state: the device must raise it again when it is resumed,
+ * or deassign while it is quiesced. KVM keeps a reference to the eventfd until
+ * kvm_irqfd_deassign().
+ *
+ * Return: 0, -EBUSY (@fd is assigned already), -errno
+ */
+int kvm_irqfd_assign(struct kvm *k, unsigned irq, int fd, struct error *err);
+
+/**
+ * kvm_irqfd_deassign() - The opposite of kvm_irqfd_assign()
+ *
+ * When it returns, no interrupt of @fd is on its way into the irqchip any more.
  *
  * Return: 0, -errno
  */
-int kvm_supported_cpuid(struct kvm *k, struct kvm_cpuid_table *t,
-			struct error *err);
+int kvm_irqfd_deassign(struct kvm *k, unsigned irq, int fd,
+		       struct error *err);
 
 /**
- * kvm_get_msr() - Read one MSR
- * @fd:		vCPU descriptor
- * @index:	which
- * @value:	filled in
- *
- * Return: 0, -ENOENT if KVM doesn't have it, -errno
+ * struct kvm_doorbell - A guest's write that KVM turns into an event
+ * @address:	I/O port or guest-physical address
+ * @size:	bytes of the write: 1, 2, 4 or 8; 0, without @match: any number
+ * @port:	@address is an I/O port
+ * @match:	only writes of @value are meant, others exit as usual
+ * @value:	the value, if @match
  */
-int kvm_get_msr(int fd, uint32_t index, uint64_t *value);
+struct kvm_doorbell {
+	uint64_t address;
+	uint32_t size;
+	bool port, match;
+	uint64_t value;
+};
 
 /**
- * kvm_take_msr() - From now on, the guest's reads of one MSR are ours to answer
+ * kvm_ioeventfd_assign() - Let a guest's write signal an eventfd
  * @k:		the VM
- * @index:	which
+ * @d:		which write; it does not exit to user space any more
+ * @fd:		the eventfd: each such write adds one
  * @err:	why not
  *
- * They end in KVM_EXIT_X86_RDMSR. KVM_GET_MSRS is as before. One MSR only: a
- * second call takes the place of the first.
+ * KVM keeps a reference to the eventfd until kvm_ioeventfd_deassign().
  *
- * Return: 0, -errno; a kernel before 5.10 can't
+ * Return: 0, -EEXIST (the same address, size and value has one), -errno
  */
-int kvm_take_msr(struct kvm *k, uint32_t index, struct error *err);
+int kvm_ioeventfd_assign(struct kvm *k, const struct kvm_doorbell *d, int fd,
+			 struct error *err);
 
 /**
- * kvm_msr_list() - The MSRs that make up a vCPU's state
- * @k:		the VM
- * @list:	set to an array, to be freed
- * @n:		its length
- * @err:	why not
+ * kvm_ioeventfd_deassign() - The opposite, with the same arguments
  *
- * KVM's own list (KVM_GET_MSR_INDEX_LIST), without the machine-check banks, whose
- * number only KVM_X86_SETUP_MCE's caller knows.
- *
- * Return: 0, -errno
+ * Return: 0, -ENOENT, -errno
  */
-int kvm_msr_list(struct kvm *k, uint32_t **list, unsigned *n,
-		 struct error *err);
+int kvm_ioeventfd_deassign(struct kvm *k, const struct kvm_doorbell *d,
+			   int fd, struct error *err);
+
+#ifdef __x86_64__
+#include "x86_kvm.h"
+#endif
 
 #endif /* FERRY_KVM_H */

@@ -9,30 +9,16 @@
 #include <libfdt.h>
 
 #include "description.h"
+#include "description_walk.h"
 #include "machine_config.h"
-#include "vmm/base/bytes.h"
-#include "vmm/boot/acpi.h"
-#include "vmm/devices/device.h"
-#include "vmm/devices/pvpanic.h"
-#include "vmm/devices/serial.h"
+#include "vmm/base/units.h"
 
 #define COMPATIBLE	"ferry,machine-v1"
-#define CPUID_CELLS	7	/* leaf, subleaf, flags, eax, ebx, ecx, edx */
 #define FDT_HEAD	sizeof(struct fdt_header)
 /* The version that libfdt writes. libfdt 1.6.1 follows a null pointer when it
  * checks some trees of older versions
  */
 #define FDT_WRITTEN	17
-
-/* Returns from the caller at the first libfdt call that fails */
-#define TRY(call) do { int rc_ = (call); if (rc_ < 0) return rc_; } while (0)
-
-static int put_reg(void *fdt, uint64_t start, uint64_t size)
-{
-	uint64_t reg[] = { cpu_to_fdt64(start), cpu_to_fdt64(size) };
-
-	return fdt_property(fdt, "reg", reg, sizeof(reg));
-}
 
 static int put_chosen(void *fdt, const struct machine_config *cfg)
 {
@@ -61,24 +47,6 @@ static int put_memory(void *fdt, const struct machine_config *cfg)
 	return fdt_end_node(fdt);
 }
 
-static int put_cpuid(void *fdt, const struct kvm_cpuid_table *t)
-{
-	uint32_t cells[KVM_CPUID_MAX * CPUID_CELLS], *c = cells;
-
-	for (uint32_t i = 0; i < t->nent; i++) {
-		const struct kvm_cpuid_entry2 *e = &t->entry[i];
-		const uint32_t v[CPUID_CELLS] = {
-			e->function, e->index, e->flags,
-			e->eax, e->ebx, e->ecx, e->edx,
-		};
-
-		for (unsigned j = 0; j < CPUID_CELLS; j++)
-			*c++ = cpu_to_fdt32(v[j]);
-	}
-	return fdt_property(fdt, "ferry,cpuid", cells,
-			    (int)((c - cells) * 4));
-}
-
 static int put_cpus(void *fdt, const struct machine_config *cfg)
 {
 	char name[16];
@@ -86,12 +54,7 @@ static int put_cpus(void *fdt, const struct machine_config *cfg)
 	TRY(fdt_begin_node(fdt, "cpus"));
 	TRY(fdt_property_u32(fdt, "#address-cells", 1));
 	TRY(fdt_property_u32(fdt, "#size-cells", 0));
-	TRY(fdt_property_string(fdt, "ferry,cpuid-vendor",
-				vendor_id(cfg->arch.vendor)));
-	TRY(fdt_property_string(fdt, "ferry,host-cpuid-vendor",
-				cfg->arch.host_id));
-	TRY(fdt_property_u32(fdt, "ferry,tsc-khz", cfg->arch.tsc_khz));
-	TRY(put_cpuid(fdt, &cfg->arch.cpuid));
+	TRY(arch_description_put(fdt, &cfg->arch));
 	for (unsigned i = 0; i < cfg->cpus; i++) {
 		snprintf(name, sizeof(name), "cpu@%x", i);
 		TRY(fdt_begin_node(fdt, name));
@@ -102,30 +65,35 @@ static int put_cpus(void *fdt, const struct machine_config *cfg)
 	return fdt_end_node(fdt);
 }
 
-/* Devices at I/O ports; every machine has those in the kernel */
-static const struct {
-	const char *path, *compatible;
-	uint16_t port, ports, irq;
-} devices[] = {
-	{ "/serial@3f8", "ns16550a", SERIAL_PORT, 8, SERIAL_IRQ },
-	{ "/debug-exit@f4", "ferry,debug-exit", DEBUG_EXIT_PORT, 4, 0 },
-	{ "/power@600", "ferry,acpi-power", POWER_PORT, POWER_PORTS, 0 },
-	{ "/pvpanic@505", "qemu,pvpanic-isa", PVPANIC_PORT, 1, 0 },
-	{ "/keyboard@64", "ferry,keyboard-reset", KEYBOARD_PORT, 1, 0 },
-};
-
-static int put_devices(void *fdt)
+/* The ranges in order: an address and a size each, of ports or bytes */
+static int put_device(void *fdt, const struct device_config *c)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
-		TRY(fdt_begin_node(fdt, devices[i].path + 1));
-		TRY(fdt_property_string(fdt, "compatible",
-					devices[i].compatible));
-		TRY(put_reg(fdt, devices[i].port, devices[i].ports));
-		if (devices[i].irq)
-			TRY(fdt_property_u32(fdt, "interrupts",
-					     devices[i].irq));
-		TRY(fdt_end_node(fdt));
+	const struct device_place *place = &c->ops->place[c->instance];
+	uint64_t reg[2 * DEVICE_RANGES];
+	char name[DEVICE_NODE_MAX];
+	int n = 0;
+
+	for (unsigned i = 0; i < DEVICE_RANGES; i++) {
+		if (!place->range[i].size)
+			continue;
+		reg[n++] = cpu_to_fdt64(place->range[i].base);
+		reg[n++] = cpu_to_fdt64(place->range[i].size);
 	}
+	device_node_name(c, name);
+	TRY(fdt_begin_node(fdt, name));
+	TRY(fdt_property_string(fdt, "compatible", c->ops->compatible));
+	TRY(fdt_property(fdt, "reg", reg, n * (int)sizeof(reg[0])));
+	if (place->irq)
+		TRY(fdt_property_u32(fdt, "interrupts", place->irq));
+	return fdt_end_node(fdt);
+}
+
+/* Those without a node are in every machine */
+static int put_devices(void *fdt, const struct device_list *l)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->entry[i].ops->compatible)
+			TRY(put_device(fdt, &l->entry[i]));
 	return 0;
 }
 
@@ -141,7 +109,7 @@ static int put_tree(void *fdt, const struct machine_config *cfg)
 	TRY(put_chosen(fdt, cfg));
 	TRY(put_memory(fdt, cfg));
 	TRY(put_cpus(fdt, cfg));
-	TRY(put_devices(fdt));
+	TRY(put_devices(fdt, &cfg->devices));
 	TRY(fdt_end_node(fdt));
 	return fdt_finish(fdt);
 }
@@ -165,83 +133,22 @@ int description_build(const struct machine_config *cfg, void **fdt,
 			 fdt_strerror(rc));
 }
 
-/* The position of the parser, for its messages */
-struct walk {
-	const void *fdt;
-	struct error *err;
-	const char *path;
-	int node;
-};
-
-static int walk_refuse(struct walk *w, const char *prop, const char *why)
+static int walk_expect_reg(struct walk *w, const struct device_place *place)
 {
-	return error_set(w->err, ENOTSUP, "machine description: %s%s%s: %s",
-			 w->path, prop ? ", property " : "",
-			 prop ? prop : "", why);
-}
-
-static int walk_enter(struct walk *w, const char *path)
-{
-	w->path = path;
-	w->node = fdt_path_offset(w->fdt, path);
-	return w->node < 0 ? walk_refuse(w, NULL, "the node is missing") : 0;
-}
-
-static const void *walk_get(struct walk *w, const char *prop, int *len)
-{
-	const void *p = fdt_getprop(w->fdt, w->node, prop, len);
-
-	if (!p)
-		walk_refuse(w, prop, "it is missing");
-	return p;
-}
-
-static const char *walk_get_string(struct walk *w, const char *prop)
-{
-	int len;
-	const char *s = walk_get(w, prop, &len);
-
-	if (!s)
-		return NULL;
-	if (len > 0 && strnlen(s, (size_t)len) == (size_t)len - 1)
-		return s;
-	walk_refuse(w, prop, "it is not one string");
-	return NULL;
-}
-
-static int walk_expect_string(struct walk *w, const char *prop,
-			      const char *want)
-{
-	const char *s = walk_get_string(w, prop);
-
-	if (s && strcmp(s, want))
-		return walk_refuse(w, prop, "this version can't build that");
-	return s ? 0 : -ENOTSUP;
-}
-
-static int walk_expect_reg(struct walk *w, uint64_t start, uint64_t size)
-{
-	uint64_t want[] = { cpu_to_fdt64(start), cpu_to_fdt64(size) };
-	int len;
+	uint64_t want[2 * DEVICE_RANGES];
+	int len, n = 0;
 	const void *p = walk_get(w, "reg", &len);
 
 	if (!p)
 		return -ENOTSUP;
-	if (len != sizeof(want) || memcmp(p, want, sizeof(want)))
+	for (unsigned i = 0; i < DEVICE_RANGES; i++) {
+		if (!place->range[i].size)
+			continue;
+		want[n++] = cpu_to_fdt64(place->range[i].base);
+		want[n++] = cpu_to_fdt64(place->range[i].size);
+	}
+	if (len != n * (int)sizeof(want[0]) || memcmp(p, want, (size_t)len))
 		return walk_refuse(w, "reg", "this version has it elsewhere");
-	return 0;
-}
-
-static int walk_get_cell(struct walk *w, const char *prop, uint32_t *v)
-{
-	int len;
-	const fdt32_t *p = walk_get(w, prop, &len);
-
-	if (!p)
-		return -ENOTSUP;
-	if (len != 4)
-		return walk_refuse(w, prop, "it is not one cell");
-	*v = fdt32_to_cpu(*p);
 	return 0;
 }
 
@@ -312,29 +219,6 @@ static int parse_memory(struct walk *w, struct machine_config *cfg)
 	return 0;
 }
 
-static int parse_cpuid(struct walk *w, struct kvm_cpuid_table *t)
-{
-	int len;
-	const fdt32_t *c = walk_get(w, "ferry,cpuid", &len);
-
-	if (!c)
-		return -ENOTSUP;
-	if (!len || len % (4 * CPUID_CELLS) ||
-	    len / (4 * CPUID_CELLS) > KVM_CPUID_MAX)
-		return walk_refuse(w, "ferry,cpuid", "it is not a list of leaves");
-
-	t->nent = (uint32_t)len / (4 * CPUID_CELLS);
-	for (uint32_t i = 0; i < t->nent; i++, c += CPUID_CELLS)
-		t->entry[i] = (struct kvm_cpuid_entry2){
-			.function = fdt32_to_cpu(c[0]),
-			.index = fdt32_to_cpu(c[1]),
-			.flags = fdt32_to_cpu(c[2]),
-			.eax = fdt32_to_cpu(c[3]), .ebx = fdt32_to_cpu(c[4]),
-			.ecx = fdt32_to_cpu(c[5]), .edx = fdt32_to_cpu(c[6]),
-		};
-	return 0;
-}
-
 static int count_cpus(struct walk *w, unsigned *cpus)
 {
 	const void *fdt = w->fdt;
@@ -354,91 +238,87 @@ static int count_cpus(struct walk *w, unsigned *cpus)
 	return *cpus ? 0 : walk_refuse(w, NULL, "there is no vCPU");
 }
 
-/* Messages show it unchanged, so it must be printable */
-static int parse_host_id(struct walk *w, char id[CPU_VENDOR_ID + 1])
-{
-	const char *s = walk_get_string(w, "ferry,host-cpuid-vendor");
-
-	if (!s)
-		return -ENOTSUP;
-	if (strlen(s) != CPU_VENDOR_ID)
-		return walk_refuse(w, "ferry,host-cpuid-vendor",
-			      "it has not 12 characters");
-	for (unsigned i = 0; i < CPU_VENDOR_ID; i++)
-		if (s[i] < ' ' || s[i] > '~')
-			return walk_refuse(w, "ferry,host-cpuid-vendor",
-				      "it is not printable");
-	strcpy(id, s);
-	return 0;
-}
-
 static int parse_cpus(struct walk *w, struct machine_config *cfg)
 {
-	const char *s;
 	int rc = walk_enter(w, "/cpus");
 
-	if (rc)
-		return rc;
-	s = walk_get_string(w, "ferry,cpuid-vendor");
-	if (!s)
-		return -ENOTSUP;
-	if (!vendor_find(s, &cfg->arch.vendor))
-		return walk_refuse(w, "ferry,cpuid-vendor",
-			      "the machine checks of that vendor are unknown");
-	rc = parse_host_id(w, cfg->arch.host_id);
-	if (rc)
-		return rc;
-	rc = walk_get_cell(w, "ferry,tsc-khz", &cfg->arch.tsc_khz);
 	if (!rc)
-		rc = parse_cpuid(w, &cfg->arch.cpuid);
+		rc = arch_description_parse(w, &cfg->arch);
 	return rc ? rc : count_cpus(w, &cfg->cpus);
 }
 
-static int parse_devices(struct walk *w)
+static void name_device(struct walk *w, const char *name)
 {
-	int rc = 0;
+	snprintf(w->device, sizeof(w->device), "/%s", name);
+	w->path = w->device;
+}
 
-	for (unsigned i = 0; i < ARRAY_SIZE(devices) && !rc; i++) {
-		rc = walk_enter(w, devices[i].path);
-		if (!rc)
-			rc = walk_expect_string(w, "compatible",
-					   devices[i].compatible);
-		if (!rc)
-			rc = walk_expect_reg(w, devices[i].port,
-					     devices[i].ports);
-	}
+static int parse_device(struct walk *w, const char *name,
+			struct device_list *l)
+{
+	struct device_config c;
+	int rc;
+
+	if (!device_find_node(name, &c))
+		return error_set(w->err, ENOTSUP,
+			"machine description: /%.60s: this version can't build it",
+			name);
+	name_device(w, name);
+	rc = walk_expect_string(w, "compatible", c.ops->compatible);
+	if (!rc)
+		rc = walk_expect_reg(w, &c.ops->place[c.instance]);
+	if (!rc && device_list_add(l, &c))
+		rc = walk_refuse(w, NULL, "it is there twice");
 	return rc;
 }
 
-static bool is_known_node(const char *name)
+static bool is_device(const char *name)
 {
 	static const char *const others[] = { "chosen", "memory@0", "cpus" };
-	bool found = false;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
-		found |= !strcmp(name, others[i]);
-	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
-		found |= !strcmp(name, devices[i].path + 1);
-	return found;
+		if (!strcmp(name, others[i]))
+			return false;
+	return true;
 }
 
-/* A node that this version can't build is refused by name, not ignored */
-static int check_nodes(struct walk *w)
+/* A machine has all default devices */
+static int check_devices(struct walk *w, const struct device_list *l)
+{
+	struct device_list needed;
+	char name[DEVICE_NODE_MAX];
+
+	device_list_default(&needed);
+	for (unsigned i = 0; i < needed.n; i++) {
+		if (device_list_has(l, &needed.entry[i]))
+			continue;
+		device_node_name(&needed.entry[i], name);
+		name_device(w, name);
+		return walk_refuse(w, NULL, "the node is missing");
+	}
+	return 0;
+}
+
+/* Also refuses by name every node that this version does not know */
+static int parse_devices(struct walk *w, struct device_list *l)
 {
 	const void *fdt = w->fdt;
 	int node, rc = walk_enter(w, "/");
 
+	device_list_init(l);
 	if (rc)
 		return rc;
-	fdt_for_each_subnode(node, fdt, w->node) {
+	fdt_for_each_subnode(node, fdt, 0) {
 		const char *name = fdt_get_name(fdt, node, NULL);
 
-		if (!name || !is_known_node(name))
-			return error_set(w->err, ENOTSUP,
-				"machine description: /%.60s: this version can't build it",
-				name ? name : "?");
+		if (name && !is_device(name))
+			continue;
+		w->node = node;
+		rc = parse_device(w, name ? name : "?", l);
+		if (rc)
+			return rc;
 	}
-	return 0;
+	return check_devices(w, l);
 }
 
 int description_parse(const void *fdt, size_t size,
@@ -455,12 +335,12 @@ int description_parse(const void *fdt, size_t size,
 			"machine description: not a flattened device tree");
 	rc = parse_root(&w);
 	if (!rc)
-		rc = check_nodes(&w);
+		rc = parse_devices(&w, &cfg->devices);
 	if (!rc)
 		rc = parse_chosen(&w, cfg);
 	if (!rc)
 		rc = parse_memory(&w, cfg);
 	if (!rc)
 		rc = parse_cpus(&w, cfg);
-	return rc ? rc : parse_devices(&w);
+	return rc;
 }

@@ -9,7 +9,6 @@
 #include "vcpu.h"
 
 #define KICK_AGAIN_MS		10
-#define END_DEADLINE_MS		1000
 
 static void gate_set(struct machine *m, enum gate_state gate)
 {
@@ -94,7 +93,7 @@ void gate_reopen(struct machine *m)
 void gate_end(struct machine *m)
 {
 	gate_set(m, GATE_END);
-	for (unsigned ms = 0; ms < END_DEADLINE_MS; ms++) {
+	for (unsigned ms = 0; ms < GATE_END_MS; ms++) {
 		kick_all(m);
 		if (!any_inside(m))
 			break;

@@ -15,6 +15,7 @@
  * slow peer may take as long as that page
  */
 #define GATE_DEADLINE_MS	5000
+#define GATE_END_MS		1000	/* of gate_end() */
 
 struct machine;
 

@@ -8,16 +8,22 @@
 
 #include "arch.h"
 #include "description.h"
+#include "machine_devices.h"
 #include "machine_private.h"
+#include "machine_reset.h"
 #include "vcpu.h"
 #include "vmm/base/log.h"
-#include "vmm/kvm/vcpu_stats.h"
+#include "vmm/devices/section.h"
+#include "vmm/devices/serial.h"
+
+/* Below KVM_MEM_MAX_NR_PAGES, 2^31 - 1 pages (Linux, virt/kvm/kvm_main.c) */
+#define SLOT_MAX	(4 * TIB)
 
 static void init_sync(struct machine *m)
 {
 	pthread_condattr_t attr;
 
-	pthread_mutex_init(&m->device_lock, NULL);
+	pthread_mutex_init(&m->settle_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->notify_lock, NULL);
 	pthread_mutex_init(&m->inject_lock, NULL);
@@ -27,16 +33,33 @@ static void init_sync(struct machine *m)
 	pthread_condattr_destroy(&attr);
 }
 
+/* Show a region to the guest. *slot: number of the next memslot */
+static int map_region(struct machine *m, const struct ram_region *r,
+		      unsigned *slot, struct error *err)
+{
+	int rc = 0;
+
+	for (uint64_t o = 0; o < r->size && !rc; o += SLOT_MAX) {
+		uint64_t left = r->size - o;
+		const struct kvm_slot part = {
+			.slot = *slot, .gpa = r->gpa + o,
+			.size = left < SLOT_MAX ? left : SLOT_MAX,
+			.hva = m->ram.base + r->offset + o,
+		};
+
+		rc = kvm_set_memory(&m->kvm, &part, err);
+		*slot += 1;
+	}
+	return rc;
+}
+
 static int map_ram(struct machine *m, struct error *err)
 {
 	int rc = ram_create(&m->ram, m->cfg.memory, m->cfg.backing, err);
+	unsigned slot = 0;
 
-	for (unsigned i = 0; !rc && i < m->ram.regions; i++) {
-		const struct ram_region *r = &m->ram.region[i];
-
-		rc = kvm_set_memory(&m->kvm, i, r->gpa, r->size,
-				    m->ram.base + r->offset, err);
-	}
+	for (unsigned i = 0; !rc && i < m->ram.regions; i++)
+		rc = map_region(m, &m->ram.region[i], &slot, err);
 	return rc;
 }
 
@@ -64,7 +87,7 @@ static int build_machine(struct machine *m, struct error *err)
 	if (!rc)
 		rc = map_ram(m, err);
 	if (!rc)
-		rc = devices_init(m, err);
+		rc = machine_create_devices(m, err);
 	if (!rc)
 		rc = make_vcpus(m, err);
 	return rc ? rc : machine_save(m, &m->initial, err);
@@ -105,7 +128,7 @@ void machine_free(struct machine *m)
 	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
 		vcpu_free(&m->vcpu[i]);
 	free(m->vcpu);
-	devices_fini(m);
+	bus_destroy(&m->bus);
 	kvm_close(&m->kvm);
 	ram_destroy(&m->ram);
 	if (m->poison_uffd >= 0)
@@ -115,7 +138,7 @@ void machine_free(struct machine *m)
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(&m->notify_lock);
 	pthread_mutex_destroy(&m->inject_lock);
-	pthread_mutex_destroy(&m->device_lock);
+	pthread_mutex_destroy(&m->settle_lock);
 	for (unsigned i = 0; i < MACHINE_IMAGES; i++)
 		free(m->image[i].data);
 	writer_free(&m->initial);
@@ -152,58 +175,130 @@ pid_t machine_vcpu_tid(const struct machine *m, unsigned index)
 
 bool machine_vcpu_blocking(const struct machine *m, unsigned index)
 {
-	return vcpu_blocking(&m->vcpu[index]);
+	return kvm_stat_read(&m->vcpu[index].blocking);
 }
 
-void *machine_device(struct machine *m, const struct device_ops *ops)
+size_t machine_serial_input(struct machine *m, const uint8_t *data, size_t n)
 {
-	for (unsigned i = 0; i < DEVICES; i++)
-		if (device_list[i] == ops)
-			return m->device[i];
-	return NULL;
+	struct device *serial = bus_find(&m->bus, &serial_ops, 0);
+
+	return serial ? serial_input(serial, data, n) : 0;
+}
+
+/* State that belongs to no device and no vCPU: docs/protocol.md */
+static const struct section machine_section = {
+	.name = "machine", .version = 1,
+};
+
+static struct section vcpu_section(const struct vcpu *v)
+{
+	return (struct section){
+		.name = "vcpu", .instance = v->index, .version = 1,
+	};
+}
+
+static void save_machine_section(struct machine *m, struct writer *w)
+{
+	size_t mark = section_open(w, &machine_section);
+
+	put_u32(w, m->cfg.cpus);
+	put_u8(w, machine_reset_asked(m));
+	put_u8(w, machine_panicked(m));
+	section_close(w, mark);
 }
 
 int machine_save(struct machine *m, struct writer *w, struct error *err)
 {
 	int rc;
 
-	rc = devices_save(m, w, err);
-	put_u32(w, m->cfg.cpus);
+	save_machine_section(m, w);
+	rc = bus_save(&m->bus, w, err);
 	for (unsigned i = 0; i < m->cfg.cpus && rc >= 0; i++) {
-		size_t mark = put_open(w);
+		const struct section s = vcpu_section(&m->vcpu[i]);
+		size_t mark = section_open(w, &s);
 
 		rc = arch_vcpu_save(&m->vcpu[i], w, err);
-		put_close(w, mark);
+		section_close(w, mark);
 	}
 	if (rc >= 0 && w->failed)
 		rc = error_set(err, ENOMEM, "out of memory for the state");
 	return rc < 0 ? rc : 0;
 }
 
+static int load_machine_section(struct machine *m, struct reader *r,
+				struct error *err)
+{
+	uint32_t cpus;
+	uint8_t reset, panicked;
+	struct reader part;
+	int rc = section_get(r, &machine_section, &part, err);
+
+	if (rc)
+		return rc;
+	cpus = get_u32(&part);
+	reset = get_u8(&part);
+	panicked = get_u8(&part);
+	rc = section_done(&machine_section, &part, err);
+	if (rc)
+		return rc;
+	if (cpus != m->cfg.cpus)
+		return error_set(err, EBADMSG,
+				 "state of %u vCPUs for a machine with %u",
+				 cpus, m->cfg.cpus);
+	if (reset >= RESET_CAUSES || panicked > 1)
+		return error_set(err, EBADMSG,
+			"section 'machine' 0 of the state: reset cause %u, panicked %u",
+			reset, panicked);
+	machine_set_reset_asked(m, reset);
+	machine_set_panicked(m, panicked);
+	return 0;
+}
+
+typedef int vcpu_load_fn(struct vcpu *v, struct reader *r, struct error *err);
+
+static int load_vcpu_sections(struct machine *m, struct reader *r,
+			      vcpu_load_fn *load, struct error *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->cfg.cpus && rc >= 0; i++) {
+		const struct section s = vcpu_section(&m->vcpu[i]);
+		struct reader part;
+
+		rc = section_get(r, &s, &part, err);
+		if (!rc)
+			rc = load(&m->vcpu[i], &part, err);
+		if (rc >= 0)
+			rc = section_done(&s, &part, err);
+	}
+	return rc < 0 ? rc : 0;
+}
+
 int machine_load(struct machine *m, struct reader *r, struct error *err)
 {
-	uint32_t n;
-	int rc;
+	int rc = load_machine_section(m, r, err);
 
-	rc = devices_load(m, r, err);
+	if (!rc)
+		rc = bus_load(&m->bus, r, err);
 	if (rc < 0)
 		return rc;
-	n = get_u32(r);
-	if (n != m->cfg.cpus)
-		return error_set(err, EBADMSG,
-				 "state of %u vCPUs for a machine with %u", n,
-				 m->cfg.cpus);
-	for (unsigned i = 0; i < n && rc >= 0; i++) {
-		struct reader part = get_part(r);
+	arch_devices_loaded(m);
+	rc = load_vcpu_sections(m, r, arch_vcpu_load, err);
+	if (!rc && !reader_done(r))
+		rc = error_set(err, EBADMSG,
+			       "state has more bytes after its last section");
+	return rc;
+}
 
-		rc = arch_vcpu_load(&m->vcpu[i], &part, err);
-		if (rc >= 0 && !reader_done(&part))
-			rc = error_set(err, EBADMSG,
-				"vCPU %u: state of the wrong length", i);
-	}
-	if (rc >= 0 && !reader_done(r))
-		rc = error_set(err, EBADMSG, "bytes follow the end of the state");
-	return rc < 0 ? rc : 0;
+int machine_load_initial(struct machine *m, struct error *err)
+{
+	struct reader r = { .data = m->initial.data, .len = m->initial.len };
+	struct reader part;
+	int rc = section_get(&r, &machine_section, &part, err);
+
+	if (!rc)
+		rc = bus_reset(&m->bus, &r, err);
+	return rc ? rc : load_vcpu_sections(m, &r, arch_vcpu_reset, err);
 }
 
 void machine_lost(struct machine *m, uint64_t gpa, uint64_t size)

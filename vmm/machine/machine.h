@@ -85,6 +85,16 @@ pid_t machine_vcpu_tid(const struct machine *m, unsigned index);
 bool machine_vcpu_blocking(const struct machine *m, unsigned index);
 
 /**
+ * machine_serial_input() - Send bytes to the guest's serial port
+ * @m:		the machine
+ * @data:	the bytes
+ * @n:		how many
+ *
+ * Return: number of bytes that the port accepted; 0 while the machine is held
+ */
+size_t machine_serial_input(struct machine *m, const uint8_t *data, size_t n);
+
+/**
  * machine_save() - Append all state except RAM
  * @m:		the machine, paused
  * @w:		where to

@@ -12,10 +12,11 @@
 #include <stdint.h>
 
 #include "vmm/base/error.h"
+#include "vmm/base/limits.h"
+#include "vmm/devices/device_list.h"
 #include "vmm/memory/ram.h"
 #include "x86_config.h"
 
-#define MACHINE_CPUS_MAX	64
 #define MACHINE_BOOTARGS_MAX	2048
 
 /**
@@ -25,6 +26,7 @@
  * @backing:	kind of RAM
  * @bootargs:	the guest's command line
  * @arch:	the processor that the guest sees
+ * @devices:	its devices, in the order in which their state is saved
  */
 struct machine_config {
 	uint64_t memory;
@@ -32,6 +34,7 @@ struct machine_config {
 	enum ram_backing backing;
 	char bootargs[MACHINE_BOOTARGS_MAX];
 	struct arch_config arch;
+	struct device_list devices;
 };
 
 /**

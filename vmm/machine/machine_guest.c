@@ -32,8 +32,3 @@ void machine_guest_crash_loaded(struct machine *m)
 {
 	m->observer.panic(m->observer.ctx, false);
 }
-
-void machine_serial_out(struct machine *m, uint8_t byte)
-{
-	m->observer.output(m->observer.ctx, &byte, 1);
-}

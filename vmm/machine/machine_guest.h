@@ -9,8 +9,6 @@
 #ifndef FERRY_MACHINE_GUEST_H
 #define FERRY_MACHINE_GUEST_H
 
-#include <stdint.h>
-
 struct machine;
 
 /** machine_guest_exit() - The guest ended with a status */
@@ -24,8 +22,5 @@ void machine_guest_panicked(struct machine *m);
 
 /** machine_guest_crash_loaded() - The guest panicked and handles it itself */
 void machine_guest_crash_loaded(struct machine *m);
-
-/** machine_serial_out() - A byte left the serial port */
-void machine_serial_out(struct machine *m, uint8_t byte);
 
 #endif /* FERRY_MACHINE_GUEST_H */

@@ -44,7 +44,7 @@ struct memory_failure {
  *		machine, false if the guest handles it and continues
  * @output:	bytes that the guest wrote to its serial port
  *
- * Called from any thread, with no lock held except device_lock and
+ * Called from any thread, with no lock held except a device's and
  * notify_lock. Must be short and must not call the machine.
  */
 struct machine_observer {

@@ -4,7 +4,7 @@
  *
  * scripts/lint rejects an include from any other directory.
  *
- * Lock order: inject_lock, device_lock, notify_lock, lock. No lock is taken
+ * Lock order: inject_lock, settle_lock, a device's lock, notify_lock, lock. No lock is taken
  * while lock is held, except poison_list's own, which is innermost.
  */
 #ifndef FERRY_MACHINE_PRIVATE_H
@@ -15,7 +15,7 @@
 
 #include "machine.h"
 #include "machine_images.h"
-#include "vmm/devices/device.h"
+#include "vmm/devices/bus.h"
 #include "vmm/kvm/kvm.h"
 #include "x86_arch.h"
 
@@ -39,9 +39,8 @@ enum gate_state {
  * @observer:	receives notifications
  * @image:	what a reset starts it from; @restart does so
  * @initial:	its state when it was built, which a reset loads
- * @device_lock: protects what @device points to, @tsc_shifts, @tsc_shift
- * @tsc_shifts:	loading state moves each vCPU's TSC offset by @tsc_shift
- *		(kernel_devices.c)
+ * @bus:	its devices
+ * @settle_lock: held while the devices follow the gate (machine_devices.h)
  * @notify_lock: held while the status changes and its observer is called, so
  *		that notifications arrive in the order of the changes
  * @inject_lock: one page at a time is poisoned on purpose, and none while a
@@ -73,10 +72,8 @@ struct machine {
 	machine_restart_fn *restart;
 	struct writer initial;
 
-	pthread_mutex_t device_lock;
-	void *device[DEVICES];
-	bool tsc_shifts;
-	uint64_t tsc_shift;
+	struct bus bus;
+	pthread_mutex_t settle_lock;
 
 	pthread_mutex_t notify_lock;
 	pthread_mutex_t inject_lock;
@@ -96,7 +93,16 @@ struct machine {
 	struct ram_hook ram_hook;
 };
 
-/** machine_device() - A device's private state, by its ops */
-void *machine_device(struct machine *m, const struct device_ops *ops);
+/**
+ * machine_load_initial() - Take over the state that the machine was built with
+ * @m:		the machine, its vCPUs parked and its devices quiesced
+ * @err:	the reason on failure
+ *
+ * Lasting devices and the vCPUs' clocks keep their state. A requested reset and
+ * a panic stay as they are.
+ *
+ * Return: 0, -errno
+ */
+int machine_load_initial(struct machine *m, struct error *err);
 
 #endif /* FERRY_MACHINE_PRIVATE_H */

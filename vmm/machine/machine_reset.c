@@ -10,11 +10,10 @@
 
 #include <errno.h>
 
-#include "arch.h"
 #include "gate.h"
+#include "machine_devices.h"
 #include "machine_private.h"
 #include "machine_reset.h"
-#include "vcpu.h"
 
 void machine_ask_reset(struct machine *m, enum reset_cause cause)
 {
@@ -54,27 +53,13 @@ void machine_notify_reset(struct machine *m)
 		m->observer.reset(m->observer.ctx);
 }
 
-static int load_initial(struct machine *m, struct error *err)
-{
-	struct reader r = { .data = m->initial.data, .len = m->initial.len };
-	int rc = devices_reset(m, &r, err);
-
-	get_u32(&r);			/* number of vCPUs */
-	for (unsigned i = 0; i < m->cfg.cpus && !rc; i++) {
-		struct reader part = get_part(&r);
-
-		rc = arch_vcpu_reset(&m->vcpu[i], &part, err);
-	}
-	return rc;
-}
-
 /*
  * vCPUs before RAM: KVM writes the kvmclock page of a vCPU that has one.
  * inject_lock keeps a page that is being poisoned from vanishing.
  */
 static int renew(struct machine *m, struct error *err)
 {
-	int rc = load_initial(m, err);
+	int rc = machine_load_initial(m, err);
 
 	if (rc)
 		return rc;
@@ -102,7 +87,7 @@ static int begin_reset(struct machine *m, struct error *err)
 	if (rc)
 		return rc;
 	if (gate_park(m))
-		return 0;
+		return machine_settle_devices(m, GATE_DEADLINE_MS, err);
 	return error_set(err, ETIMEDOUT, "a vCPU did not stop within %d s",
 			 GATE_DEADLINE_MS / 1000);
 }
@@ -135,6 +120,7 @@ static void end_reset(struct machine *m)
 	if (!ran)
 		m->observer.status(m->observer.ctx, fresh);
 	pthread_mutex_unlock(&m->notify_lock);
+	machine_settle_devices(m, GATE_DEADLINE_MS, NULL);
 }
 
 int machine_reset(struct machine *m, struct error *err)

@@ -10,8 +10,8 @@
 #ifndef FERRY_MACHINE_RESET_H
 #define FERRY_MACHINE_RESET_H
 
-#include "vmm/base/runstate.h"
 #include "vmm/base/error.h"
+#include "vmm/base/runstate.h"
 
 struct machine;
 

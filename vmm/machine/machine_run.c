@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "gate.h"
+#include "machine_devices.h"
 #include "machine_private.h"
 #include "machine_reset.h"
 #include "machine_run.h"
@@ -19,6 +20,8 @@
 void machine_halt(struct machine *m)
 {
 	gate_end(m);
+	/* A device that waits for a missing page ends in machine_free() */
+	machine_settle_devices(m, GATE_END_MS, NULL);
 }
 
 void machine_set_status(struct machine *m, struct run_status s)
@@ -82,6 +85,8 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err)
 	if (!rc)
 		m->observer.status(m->observer.ctx, s);
 	pthread_mutex_unlock(&m->notify_lock);
+	if (!rc)
+		machine_settle_devices(m, GATE_DEADLINE_MS, NULL);
 	return rc;
 }
 
@@ -110,15 +115,22 @@ static void undo_pause(struct machine *m, bool was_open, enum pauser by)
 	if (was_open && !check_may_run(m, NULL))
 		gate_reopen(m);
 	pthread_mutex_unlock(&m->lock);
+	machine_settle_devices(m, GATE_DEADLINE_MS, NULL);
 }
 
-/* Park all vCPUs. On failure those that can still run continue */
+/* Park all vCPUs, quiesce all devices. On failure they continue */
 static int park_all(struct machine *m, bool was_open, enum pauser by,
 		    struct error *err)
 {
+	int rc;
+
 	if (gate_park(m)) {
-		deliver_asked(m);
-		return 0;
+		rc = machine_settle_devices(m, GATE_DEADLINE_MS, err);
+		if (!rc)
+			deliver_asked(m);
+		else
+			undo_pause(m, was_open, by);
+		return rc;
 	}
 	undo_pause(m, was_open, by);
 	return error_set(err, ETIMEDOUT,
@@ -215,6 +227,7 @@ int machine_freeze(struct machine *m, struct run_status *before,
 		   struct error *err)
 {
 	bool held;
+	int rc;
 
 	if (!machine_ended(m))
 		return hold_machine(m, (struct run_status){ RUN_SAVE_VM,
@@ -227,8 +240,12 @@ int machine_freeze(struct machine *m, struct run_status *before,
 	pthread_mutex_unlock(&m->lock);
 	if (held)
 		return error_set(err, EBUSY, "the guest is being reset");
-	if (gate_wait(m))
-		return 0;
+	if (gate_wait(m)) {
+		rc = machine_settle_devices(m, GATE_DEADLINE_MS, err);
+		if (rc)
+			drop_hold(m);
+		return rc;
+	}
 	drop_hold(m);
 	return error_set(err, ETIMEDOUT,
 		"a vCPU of a guest that has ended does not stop");
@@ -251,6 +268,7 @@ void machine_thaw(struct machine *m, const struct run_status *before)
 	if (frozen)
 		m->observer.status(m->observer.ctx, *before);
 	pthread_mutex_unlock(&m->notify_lock);
+	machine_settle_devices(m, GATE_DEADLINE_MS, NULL);
 	machine_notify_reset(m);
 }
 

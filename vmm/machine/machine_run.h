@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-#include "vmm/base/runstate.h"
 #include "vmm/base/error.h"
+#include "vmm/base/runstate.h"
 
 struct machine;
 

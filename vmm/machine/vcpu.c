@@ -12,7 +12,6 @@
 #include "arch.h"
 #include "vcpu.h"
 #include "vcpu_exit.h"
-#include "vmm/kvm/vcpu_stats.h"
 
 /* The handler exists so that the signal interrupts KVM_RUN */
 static void on_kick(int sig)
@@ -92,7 +91,8 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 {
 	int rc;
 
-	*v = (struct vcpu){ .m = m, .index = index, .fd = -1, .stats_fd = -1 };
+	*v = (struct vcpu){ .m = m, .index = index, .fd = -1,
+			    .blocking.fd = -1 };
 	v->fd = rc = KVM_CALL(m->kvm.vm, KVM_CREATE_VCPU, index, err);
 	if (rc < 0)
 		return rc;
@@ -103,7 +103,7 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 		return error_set(err, errno, "cannot map vCPU %u: %s", index,
 				 strerrordesc_np(errno));
 	}
-	vcpu_stats_open(v);
+	kvm_stat_open(&v->blocking, v->fd, "blocking");
 	rc = arch_vcpu_init(v, err);
 	return rc < 0 ? rc : start_thread(v, err);
 }
@@ -120,9 +120,9 @@ void vcpu_free(struct vcpu *v)
 	if (v->run)
 		munmap(v->run, v->m->kvm.run_size);
 	/* A vCPU that was never made is all zero */
-	if (v->m && v->stats_fd >= 0)
-		close(v->stats_fd);
+	if (v->m)
+		kvm_stat_close(&v->blocking);
 	if (v->m && v->fd >= 0)
 		close(v->fd);
-	*v = (struct vcpu){ .fd = -1, .stats_fd = -1 };
+	*v = (struct vcpu){ .fd = -1, .blocking.fd = -1 };
 }

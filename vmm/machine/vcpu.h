@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "machine_private.h"
+#include "vmm/kvm/kvm_stats.h"
 #include "vmm/memory/sigbus.h"
 
 #define SIG_KICK		SIGUSR1
@@ -36,8 +37,7 @@
  * @started:	@thread must be joined
  * @asked:	VCPU_ASK_… bits
  * @sigbus:	what the last SIGBUS of @thread said
- * @stats_fd:	KVM's statistics of it, or -1 (vcpu_stats.h)
- * @stats_blocking: where in them the field is that says whether it is blocked
+ * @blocking:	KVM's statistic that is 1 while it is blocked
  * @io_pending:	KVM has not completed the last exit
  * @undoing:	the last exit is being completed without effect on devices
  * @inside:	@thread is in KVM_RUN
@@ -53,8 +53,7 @@ struct vcpu {
 	bool started;
 	_Atomic unsigned asked;
 	struct sigbus sigbus;
-	int stats_fd;
-	off_t stats_blocking;
+	struct kvm_stat blocking;
 	bool io_pending, undoing;
 	_Atomic bool inside;
 	unsigned retries;

@@ -78,6 +78,17 @@ static int access_ram(struct vcpu *v)
 		: ram_read(&v->m->ram, gpa, r->mmio.data, r->mmio.len);
 }
 
+static void access_device(struct vcpu *v)
+{
+	struct kvm_run *r = v->run;
+	const struct bus_mmio io = {
+		.gpa = r->mmio.phys_addr, .is_write = r->mmio.is_write,
+		.size = r->mmio.len, .data = r->mmio.data,
+	};
+
+	bus_mmio(&v->m->bus, &io);
+}
+
 /* Carry out the guest's access. Return: 0, -EHWPOISON (lost), -errno */
 static int do_mmio(struct vcpu *v)
 {
@@ -90,9 +101,8 @@ static int do_mmio(struct vcpu *v)
 		memset(r->mmio.data, 0, sizeof(r->mmio.data));
 	else if (ram_offset(&v->m->ram, r->mmio.phys_addr, 1, &offset))
 		rc = access_ram(v);
-	else if (!r->mmio.is_write)
-		/* No device: reads give ones, writes are dropped, as on a PC */
-		memset(r->mmio.data, 0xff, sizeof(r->mmio.data));
+	else
+		access_device(v);
 	/* If it can't be undone, the guest must not see earlier data */
 	if (rc && !r->mmio.is_write)
 		memset(r->mmio.data, 0, sizeof(r->mmio.data));

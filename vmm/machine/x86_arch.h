@@ -6,6 +6,7 @@
 #ifndef FERRY_X86_ARCH_H
 #define FERRY_X86_ARCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/base/error.h"
@@ -17,10 +18,14 @@ struct vcpu;
  * struct arch_machine - The x86 part of a machine
  * @msr:	MSRs that are state of a vCPU
  * @msrs:	how many
+ * @tsc_shifts:	loading state moves each vCPU's TSC offset by @tsc_shift
+ *		(x86_clock.h)
  */
 struct arch_machine {
 	uint32_t *msr;
 	unsigned msrs;
+	bool tsc_shifts;
+	uint64_t tsc_shift;
 };
 
 /** struct arch_undo - What a read may change, as KVM has it */

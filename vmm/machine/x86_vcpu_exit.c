@@ -13,7 +13,7 @@
 static void pio_exit(struct vcpu *v)
 {
 	struct kvm_run *r = v->run;
-	struct pio io = {
+	const struct bus_pio io = {
 		.port = r->io.port, .is_in = r->io.direction == KVM_EXIT_IO_IN,
 		.size = r->io.size, .count = r->io.count,
 		.data = (uint8_t *)r + r->io.data_offset,
@@ -21,7 +21,7 @@ static void pio_exit(struct vcpu *v)
 
 	v->io_pending = true;
 	if (!v->undoing)
-		devices_pio(v->m, &io);
+		bus_pio(&v->m->bus, &io);
 	else if (io.is_in)
 		memset(io.data, 0, (size_t)io.size * io.count);
 }

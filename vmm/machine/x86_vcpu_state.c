@@ -10,7 +10,7 @@
  *
  * Time: a guest's TSC continues as kvmclock does. Where KVM can set the offset
  * (KVM_VCPU_TSC_OFFSET), the TSC reads as if it had run during the migration
- * (kernel_devices.c). Where KVM cannot, the TSC MSR is restored: it stands
+ * (x86_clock.c). Where KVM cannot, the TSC MSR is restored: it stands
  * still during the migration and never steps back.
  */
 
@@ -22,6 +22,8 @@
 
 #include "arch.h"
 #include "vcpu.h"
+#include "vmm/cpu/x86_mce.h"
+#include "vmm/devices/x86_clock.h"
 
 #define MSRS_MAX	4096	/* in a saved state */
 #define MSR_TSC		0x10
@@ -247,7 +249,19 @@ void x86_msr_probe(struct vcpu *v)
 
 int arch_machine_init(struct machine *m, struct error *err)
 {
+	/* Without LMCE, so that Intel's format means broadcast everywhere */
+	m->kvm.mce_cap = (m->kvm.mce_cap & (MCG_CTL_P | MCG_SER_P)) |
+			 MCE_BANKS;
 	return kvm_msr_list(&m->kvm, &m->arch.msr, &m->arch.msrs, err);
+}
+
+void arch_devices_loaded(struct machine *m)
+{
+	struct device *clock = bus_find(&m->bus, &x86_clock_ops, 0);
+	struct arch_machine *a = &m->arch;
+
+	a->tsc_shifts = x86_clock_tsc_shift(clock, m->cfg.arch.tsc_khz,
+					    &a->tsc_shift);
 }
 
 void arch_machine_fini(struct machine *m)
@@ -368,9 +382,9 @@ static void save_tsc(struct vcpu *v, struct writer *w)
 static bool load_tsc(struct vcpu *v, struct reader *r)
 {
 	bool has = get_u8(r);
-	uint64_t offset = get_u64(r) + v->m->tsc_shift;
+	uint64_t offset = get_u64(r) + v->m->arch.tsc_shift;
 
-	return has && !r->failed && v->m->tsc_shifts &&
+	return has && !r->failed && v->m->arch.tsc_shifts &&
 	       !tsc_offset(v, KVM_SET_DEVICE_ATTR, &offset);
 }
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* vcpu_stats.c - Is a vCPU blocked in the kernel at this moment? */
+/* kvm_stats.c - KVM's binary statistics of a vCPU */
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "vcpu_stats.h"
-#include "vmm/machine/vcpu.h"
+#include "kvm.h"
+#include "kvm_stats.h"
 
 #define STATS_NAME_MAX	512
 #define STATS_MAX	4096
 
-/* One descriptor after the other: the struct, and a name of fixed length */
+/* The descriptors are an array: each is a struct, then a name of fixed length */
 static bool find_stat(int fd, const struct kvm_stats_header *h,
 		      const char *name, off_t *at)
 {
@@ -36,26 +36,34 @@ static bool find_stat(int fd, const struct kvm_stats_header *h,
 	return found;
 }
 
-void vcpu_stats_open(struct vcpu *v)
+void kvm_stat_open(struct kvm_stat *s, int vcpu, const char *name)
 {
 	struct kvm_stats_header h;
-	int fd = ioctl(v->fd, KVM_GET_STATS_FD, NULL);
+	int fd = ioctl(vcpu, KVM_GET_STATS_FD, NULL);
 
-	v->stats_fd = -1;
+	s->fd = -1;
 	if (fd < 0)
 		return;
 	if (pread(fd, &h, sizeof(h), 0) == sizeof(h) &&
-	    find_stat(fd, &h, "blocking", &v->stats_blocking))
-		v->stats_fd = fd;
+	    find_stat(fd, &h, name, &s->at))
+		s->fd = fd;
 	else
 		close(fd);
 }
 
-bool vcpu_blocking(const struct vcpu *v)
+void kvm_stat_close(struct kvm_stat *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+uint64_t kvm_stat_read(const struct kvm_stat *s)
 {
 	uint64_t value = 0;
 
-	return v->stats_fd >= 0 &&
-	       pread(v->stats_fd, &value, sizeof(value),
-		     v->stats_blocking) == sizeof(value) && value;
+	if (s->fd < 0 || pread(s->fd, &value, sizeof(value), s->at) !=
+			 sizeof(value))
+		return 0;
+	return value;
 }

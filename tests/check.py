@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: MIT
+"""The plan of scripts/check: which programs run, on what, in which order.
+
+tests/lib/jobs.py runs them. `load` is the number of processors that a job
+keeps busy on average: tests that mostly wait for deadlines have less than 1 and
+run beside others; a job with the load of the whole machine runs alone.
+
+What the sanitizer builds repeat: a test is repeated where a sanitizer can see
+more than the test itself does. With AddressSanitizer that is code that reads
+what a peer, a guest, a file or a user supplies, and code that frees on an
+unusual path: failed hand-overs, resets, lost connections. With
+ThreadSanitizer it is code in which a thread meets another at an unusual
+moment: poison during a migration, a reset, a lost connection, several push
+connections. Tests that move more memory, more vCPUs or another workload over
+the same code are not repeated. Each test file declares this in SANITIZERS, a
+single test in its attribute `sanitizers`.
+"""
+
+import argparse
+import fcntl
+import glob
+import os
+import signal
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+
+from jobs import Job, Queue, build_result  # noqa: E402
+
+GROUPS = ["lint", "clang", "kernel", "unit", "machine", "fuzz", "migrate",
+          "failure", "demo", "bench", "lab", "linux", "address", "thread"]
+SLOW_GROUPS = {"clang", "bench", "lab", "linux", "address", "thread"}
+KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
+
+# Time limits, seconds. Each end-to-end test has a limit of its own
+# (tests/run.py); these end a program that hangs, and a build that does
+BUILD_LIMIT = 900
+PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180}
+FILE_LIMIT = 900
+SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
+LAB_SLOW = 4                # of the lab, an emulated machine
+
+# Started before the others, in this order
+LONG_FIRST = ["linux/lab", "linux/demo", "lab/lab", "lab/facts",
+              "failure/lost", "failure/impostors", "migrate/integrity",
+              "migrate/poison_live", "migrate/poison", "migrate/hugetlb",
+              "failure/strangers", "failure/handover", "bench", "lint"]
+SANITIZERS = ("address", "thread")
+
+# Load of the files that differ from 1
+LOAD = {"failure/impostors": 0.5, "failure/strangers": 0.5,
+        "failure/lost": 0.5, "failure/usage": 0.5, "failure/images": 0.5}
+
+# End-to-end tests that are short enough for the lab, on a machine without KVM
+LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first"]
+LAB_FAILURE = ["dump", "faults", "handover", "images", "usage"]
+HWPOISON = ["poison_refused", "dump", "hugetlb"]
+
+ENVIRONMENT = {
+    "CMOCKA_MESSAGE_OUTPUT": "TAP",
+    "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=0 exitcode=66",
+}
+
+# Runs each program of its arguments; status 1 if one failed
+EACH_PROGRAM = ("rc=0; for t; do echo \"# $t\"; timeout -k 5 {limit} \"$t\" ||"
+                " {{ e=$?; rc=1; [ $e -lt 124 ] || "
+                "echo \"not ok $t: ended with status $e\"; }}; done; exit $rc")
+
+
+def has_kvm():
+    """Does /dev/kvm work, and may it be used (FERRY_NO_KVM)?"""
+    if os.environ.get("FERRY_NO_KVM"):
+        return False
+    try:
+        fd = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return fcntl.ioctl(fd, KVM_GET_API_VERSION) == KVM_API_VERSION
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def test_programs(group):
+    """Names of the C programs of a group."""
+    first = {"kernel": "*", "fuzz": "fuzz_*"}.get(group, "test_*")
+    helpers = {"ktest", "kuffd", "kguest"}
+    names = {os.path.basename(p)[:-2]
+             for p in glob.glob(f"tests/{group}/{first}.c")}
+    return sorted(names - helpers)
+
+
+def test_files(group):
+    return sorted(os.path.basename(p)[:-3]
+                  for p in glob.glob(f"tests/{group}/*.py"))
+
+
+class Plan:
+    """The jobs, in the order in which they may start."""
+
+    def __init__(self, groups, quick):
+        self.groups, self.quick = groups, quick
+        self.kvm = has_kvm()
+        self.jobs, self.builds = [], {}
+        self.cpus = os.cpu_count() or 1
+
+    def add(self, *args, **kw):
+        self.jobs.append(Job(*args, **kw))
+        return self.jobs[-1]
+
+    # ---- Builds ------------------------------------------------------------
+
+    def build(self, name, *args, target=("all", "tests"), needs=()):
+        """A build of the tree. Return: its job, the same for the same name."""
+        if name not in self.builds:
+            self.builds[name] = self.add(
+                name, ["make", "-s", f"-j{self.cpus}", *args, *target],
+                BUILD_LIMIT, needs=needs, judge=build_result(name))
+        return self.builds[name]
+
+    def gcc(self):
+        return self.build("gcc", "CC=gcc")
+
+    def faults(self):
+        return self.build("faults", "FAULTS=1", "BUILD=build/faults")
+
+    # ---- Programs and files on this machine ---------------------------------
+
+    def programs(self, group, build, folder="build", prefix=""):
+        args = ["20000"] if group == "fuzz" and (prefix or self.quick) else []
+        slow = SANITIZER_SLOW if prefix else 1
+        for name in test_programs(group):
+            self.add(f"{prefix}{group}/{name}",
+                     [f"{folder}/tests/{group}/{name}", *args],
+                     PROGRAM_LIMIT[group] * slow, needs=[build])
+
+    def files(self, group, build, folder="build", sanitizer=None):
+        options = ["--quick"] if self.quick else []
+        slow, prefix = 1, ""
+        if sanitizer:
+            options += ["--each", "--sanitizer", sanitizer]
+            slow, prefix = SANITIZER_SLOW, sanitizer + "/"
+        for name in test_files(group):
+            path = f"tests/{group}/{name}.py"
+            if sanitizer and not self.repeats(path, sanitizer):
+                continue
+            self.add(f"{prefix}{group}/{name}",
+                     ["/usr/bin/python3", "-B", "tests/run.py", *options,
+                      path],
+                     FILE_LIMIT * slow, needs=[build, self.faults()],
+                     load=LOAD.get(f"{group}/{name}", 1.0),
+                     env={"FERRY_BUILD": folder,
+                          "FERRY_FAULTS_BUILD": "build/faults",
+                          "FERRY_TEST_SLOW": str(slow)})
+
+    @staticmethod
+    def repeats(path, sanitizer):
+        """Does a file declare tests to repeat with a sanitizer?"""
+        with open(path, encoding="utf-8") as f:
+            return any(sanitizer in line for line in f
+                       if line.startswith("SANITIZERS")
+                       or ".sanitizers = " in line)
+
+    # ---- The lab -----------------------------------------------------------
+
+    def lab_ready(self, kernel):
+        """Fetch what the lab needs: two of these jobs at once would
+        collide."""
+        name = f"lab/fetch-{kernel}"
+        if name not in self.builds:
+            self.builds[name] = self.add(
+                name, ["sh", "-c", "scripts/lab --fetch && echo ok fetched"],
+                BUILD_LIMIT, env={"LAB_KERNEL": kernel}, load=0.5,
+                needs=[j for n, j in self.builds.items()
+                       if n.startswith("lab/fetch")])
+        return self.builds[name]
+
+    def lab(self, label, seconds, command, kernel="6.12", needs=()):
+        """A command in the lab, in one start of it."""
+        self.add(label, ["scripts/lab", "--timeout", str(seconds), "--",
+                         *command], seconds + 60, load=1.0,
+                 needs=[self.lab_ready(kernel), self.gcc(), *needs],
+                 env={"FERRY_BUILD": "build", "LAB_KERNEL": kernel,
+                      "FERRY_FAULTS_BUILD": "build/faults",
+                      "FERRY_TEST_SLOW": str(LAB_SLOW)})
+
+    def lab_programs(self, label, seconds, group):
+        self.lab(label, seconds, [
+            "sh", "-c", EACH_PROGRAM.format(limit=PROGRAM_LIMIT[group]), "sh",
+            *(f"build/tests/{group}/{n}" for n in test_programs(group))])
+
+    def lab_files(self, label, seconds, *args, **kw):
+        self.lab(label, seconds, ["/usr/bin/python3", "-B", "tests/run.py",
+                                  *args], **kw)
+
+    # ---- Groups ------------------------------------------------------------
+
+    def lint(self):
+        self.add("lint", ["scripts/lint"], 600)
+        self.add("lint/jobs", ["/usr/bin/python3", "-B",
+                               "tests/lib/jobs_test.py"], 60)
+
+    def clang(self):
+        self.build("clang", "CC=clang", "BUILD=build/clang")
+
+    def kernel(self):
+        if self.kvm:
+            self.programs("kernel", self.gcc())
+        elif "lab" not in self.groups:
+            self.lab_programs("kernel/lab", 400, "kernel")
+
+    def unit(self):
+        self.programs("unit", self.gcc())
+
+    def fuzz(self):
+        self.programs("fuzz", self.gcc())
+
+    def machine(self):
+        if self.kvm:
+            self.programs("machine", self.gcc())
+        else:
+            self.lab_programs("machine/lab", 900, "machine")
+
+    def end_to_end(self, group, in_lab):
+        if self.kvm:
+            self.files(group, self.gcc())
+            return
+        files = []
+        for name in in_lab:
+            name, _, word = name.partition(":")
+            files.append(f"tests/{group}/{name}.py" + (word and ":" + word))
+        self.lab_files(f"{group}/lab", 2400, *files, needs=[self.faults()])
+
+    def migrate(self):
+        self.end_to_end("migrate", LAB_MIGRATE)
+
+    def failure(self):
+        self.end_to_end("failure", LAB_FAILURE)
+
+    def demo(self):
+        if self.kvm:
+            self.add("demo", ["scripts/demo", "--test"], 300,
+                     needs=[self.gcc()])
+
+    def bench(self):
+        """That it works, on a small guest: the figures mean nothing here."""
+        if self.kvm:
+            self.add("bench", ["sh", "-c", "scripts/bench --quick --memory "
+                               "64M && echo ok bench"], 600,
+                     needs=[self.gcc()])
+
+    def lab_group(self):
+        """What this kernel may lack: real memory failure, SVM; Linux 6.1."""
+        ready = [self.lab_ready("6.12"), self.gcc()]
+        self.lab_programs("lab/facts", 400, "kernel")
+        self.add("lab/lab", ["tests/lab/lab.sh"], 600, needs=ready)
+        self.add("lab/other_vmm", ["/usr/bin/python3", "-B", "tests/run.py",
+                                   "tests/lab/other_vmm.py"], 300,
+                 needs=ready, env={"FERRY_BUILD": "build",
+                                   "FERRY_TEST_SLOW": str(LAB_SLOW)})
+        self.lab_files("lab/old_kernel", 300, "-k", ".refused",
+                       "tests/failure/old_kernel.py", kernel="6.1",
+                       needs=[self.faults()])
+
+    def linux(self):
+        """Stock Linux guests, and real memory failure under Ferry's own."""
+        built = self.build("linux", target=["linux"], needs=[self.gcc()])
+        guests = [f"tests/linux/{n}.py" for n in test_files("linux")]
+        real = [f"tests/migrate/{n}.py:.hwpoison" for n in HWPOISON]
+        if self.kvm and os.environ.get("FERRY_LINUX"):
+            for path in guests:
+                self.add(f"linux/{os.path.basename(path)[:-3]}",
+                         ["/usr/bin/python3", "-B", "tests/run.py", path],
+                         FILE_LIMIT, needs=[built],
+                         env={"FERRY_BUILD": "build"})
+            guests = []
+        self.lab_files("linux/lab", 2400, *guests, *real, needs=[built])
+        self.add("linux/demo", ["scripts/demo-linux", "--test"], 600,
+                 needs=[built, self.lab_ready("6.12")],
+                 env={"FERRY_BUILD": "build",
+                      "FERRY_TEST_SLOW": str(LAB_SLOW)})
+
+    def address(self):
+        folder = "build/address+undefined"
+        build = self.build("address", "SAN=address+undefined")
+        for group in "unit", "fuzz":
+            self.programs(group, build, folder, "address/")
+        if self.kvm:
+            self.programs("machine", build, folder, "address/")
+            self.files("migrate", build, folder, "address")
+            self.files("failure", build, folder, "address")
+
+    def thread(self):
+        build = self.build("thread", "SAN=thread")
+        if self.kvm:
+            self.files("migrate", build, "build/thread", "thread")
+            self.files("failure", build, "build/thread", "thread")
+
+    def make(self):
+        """Add the jobs of all groups. Return: them in the order to start."""
+        self.gcc()
+        for group in GROUPS:
+            if group in self.groups:
+                getattr(self, "lab_group" if group == "lab" else group)()
+        return sorted(self.jobs, key=self.rank)
+
+    def rank(self, job):
+        """Builds before what needs them, long jobs before short ones, so that
+        no long job is left alone at the end."""
+        if job in self.builds.values():
+            return 1 if job.label in SANITIZERS or job.label == "clang" else 0
+        name = job.label.removeprefix("address/").removeprefix("thread/")
+        return 2 + LONG_FIRST.index(name) if name in LONG_FIRST else 99
+
+
+def options():
+    p = argparse.ArgumentParser(
+        prog="scripts/check", description="Build everything and run all tests",
+        epilog="Groups: " + ", ".join(GROUPS))
+    p.add_argument("--quick", action="store_true",
+                   help="not the groups " + ", ".join(sorted(SLOW_GROUPS)) +
+                   "; of a test's cases each value, not each combination")
+    p.add_argument("--only", metavar="GROUP", action="append", choices=GROUPS,
+                   help="only this group; may be repeated")
+    return p.parse_args()
+
+
+def on_signal(number, _):
+    sys.exit(128 + number)      # Queue.run() ends the jobs
+
+
+def main():
+    o = options()
+    os.chdir(ROOT)
+    os.environ.update(ENVIRONMENT)
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, on_signal)
+    groups = set(o.only or GROUPS)
+    if o.quick and not o.only:
+        groups -= SLOW_GROUPS
+    plan = Plan(groups, o.quick)
+    lab = groups & {"lab", "linux"} or not plan.kvm
+    if lab and subprocess.run(["scripts/install-deps", "lab"],
+                              check=False).returncode:
+        return 1
+    queue = Queue(plan.make(), "build/check", plan.cpus)
+    passed, failed, skipped = queue.run()
+    print("\n" + "\n".join(queue.times()))
+    print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

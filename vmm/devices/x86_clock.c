@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+/* x86_clock.c - kvmclock, and what the TSCs have to follow */
+
+#include <sys/ioctl.h>
+
+#include "device.h"
+#include "vmm/kvm/kvm.h"
+#include "x86_clock.h"
+
+/* What was loaded: the clock in ns, and the saving host's TSC with it or 0 */
+struct clock {
+	uint64_t clock, host_tsc;
+};
+
+static int clock_save(struct device *d, struct writer *w, struct error *err)
+{
+	struct kvm_clock_data c = { 0 };
+	int rc = KVM_CALL(d->env->kvm->vm, KVM_GET_CLOCK, &c, err);
+
+	if (rc < 0)
+		return rc;
+	put_u64(w, c.clock);
+	put_u64(w, c.flags & KVM_CLOCK_REALTIME ? c.realtime : 0);
+	put_u64(w, c.flags & KVM_CLOCK_HOST_TSC ? c.host_tsc : 0);
+	return 0;
+}
+
+static int clock_load(struct device *d, struct reader *r, struct error *err)
+{
+	struct kvm_clock_data c = { .clock = get_u64(r) };
+	struct clock *state = d->state;
+	uint64_t host_tsc;
+
+	c.realtime = get_u64(r);
+	host_tsc = get_u64(r);
+	if (r->failed)
+		return 0;		/* bus_load() reports the length */
+	if (c.realtime && d->env->kvm->clock_realtime)
+		c.flags = KVM_CLOCK_REALTIME;
+	*state = (struct clock){ c.clock, host_tsc };
+	return KVM_CALL(d->env->kvm->vm, KVM_SET_CLOCK, &c, err);
+}
+
+bool x86_clock_tsc_shift(struct device *clock, uint32_t tsc_khz,
+			 uint64_t *shift)
+{
+	const struct clock *was = clock->state;
+	struct kvm_clock_data now = { 0 };
+	__int128 passed;
+
+	*shift = 0;
+	if (!was->host_tsc ||
+	    ioctl(clock->env->kvm->vm, KVM_GET_CLOCK, &now) ||
+	    !(now.flags & KVM_CLOCK_HOST_TSC))
+		return false;
+	passed = (__int128)(now.clock - was->clock) * tsc_khz / 1000000;
+	*shift = was->host_tsc + (uint64_t)passed - now.host_tsc;
+	return true;
+}
+
+static const struct device_place clock_place[1];
+
+const struct device_ops x86_clock_ops = {
+	.name = "clock",
+	.version = 1,
+	.size = sizeof(struct clock),
+	.place = clock_place,
+	.places = ARRAY_SIZE(clock_place),
+	.lasting = true,
+	.save = clock_save,
+	.load = clock_load,
+};
