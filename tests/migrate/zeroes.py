@@ -38,12 +38,12 @@ class Lists:
 def test_written_since(world, ram):
     """A guest fills its memory between ZERO_LIST and the hold: no byte of it is
     zero on the destination, and the figures are right."""
-    a = world.run("work=verify mib=32 seed=11", "--ram", ram, cpus=2)
+    a = world.run("work=verify mib=32 seed=11", "--ram", ram, "--paused",
+                  cpus=2)
     b = world.receive()
     relay = Relay(world, b)
     lists = Lists(relay)
     relay.stop_at = (TARGET, wire.READY)
-    a.qmp.execute("stop")           # most of it is not filled yet
     a.start_migration(relay.uri)
     relay.wait(wire.READY)
     a.qmp.execute("cont")
