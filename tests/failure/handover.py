@@ -48,7 +48,7 @@ def works(vmm):
 
 
 def test_cut_before(world, at):
-    """The guest is at home again, works, and is carried by the next try."""
+    """The guest runs on the source again, and the next migration moves it."""
     a, b, relay = start(world)
     relay.cut_at = BEFORE[at]
     a.start_migration(relay.uri)
@@ -189,7 +189,8 @@ test_push_cut_at_commit.cases = {"at": PUSH_CUT}
 
 
 def test_push_cut_before_commit(world):
-    """A connection that nobody listens to yet: no guest is given to it."""
+    """No thread reads the push connections yet: their loss is found by asking,
+    and the source does not commit."""
     a, b, relay = start(world)
     relay.stop_at = (TARGET, wire.PREPARED)
     a.start_migration(relay.uri)
@@ -284,7 +285,7 @@ def test_cut_at_running(world):
 
 
 def test_cut_at_done(world):
-    """All pages were sent, but nobody said so: kept on both sides."""
+    """All pages were sent, but DONE was not: both sides keep what they have."""
     a, b, relay = start(world)
     relay.cut_at = (SOURCE, wire.DONE, wire.MAIN)
     a.start_migration(relay.uri)
@@ -294,7 +295,7 @@ def test_cut_at_done(world):
 
 
 def test_cut_at_complete(world):
-    """Only the last word is lost: the guest is whole, where it is."""
+    """Only COMPLETE is lost: the destination has the whole guest."""
     a, b, relay = start(world)
     relay.cut_at = (TARGET, wire.COMPLETE)
     a.start_migration(relay.uri)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A side or the connection is lost while pages are missing.
 
-postcopy-paused on whoever is left: visible, alive, nothing thrown away.
+The side that is left is postcopy-paused: visible, alive, nothing discarded.
 """
 
 import signal
@@ -195,8 +195,8 @@ test_frozen_peer.cases = {"where": ["source", "destination"]}
 
 
 def test_frozen_and_continued(world):
-    """A destination that stood still for too long, and continues: status, reason
-    and error of each side agree, and stay so."""
+    """A destination that stood still for too long, and continues: status,
+    reason and error of each side agree, and stay so."""
     a, b, relay = in_postcopy(world, BUSY, before=impatient(1500))
     b.process.send_signal(signal.SIGSTOP)
     try:
