@@ -215,7 +215,7 @@ static int parse_memory(struct walk *w, struct machine_config *cfg)
 		return -ENOTSUP;
 	if (ram_backing_find(s, &cfg->backing))
 		return walk_refuse(w, "ferry,backing",
-			      "this version knows no such kind of RAM");
+				   "this version knows no such kind of RAM");
 	return 0;
 }
 

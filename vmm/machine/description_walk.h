@@ -2,8 +2,8 @@
 /*
  * description_walk.h - Read and write a machine's description (private)
  *
- * Shared by description.c and the architecture's part of it. Functions that read
- * set an error that names the node and the property.
+ * Shared by description.c and the architecture's part of it. Functions that
+ * read set an error that names the node and the property.
  */
 #ifndef FERRY_DESCRIPTION_WALK_H
 #define FERRY_DESCRIPTION_WALK_H

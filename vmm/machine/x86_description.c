@@ -71,11 +71,11 @@ static int parse_host_id(struct walk *w, char id[CPU_VENDOR_ID + 1])
 		return -ENOTSUP;
 	if (strlen(s) != CPU_VENDOR_ID)
 		return walk_refuse(w, "ferry,host-cpuid-vendor",
-			      "it has not 12 characters");
+				   "it has not 12 characters");
 	for (unsigned i = 0; i < CPU_VENDOR_ID; i++)
 		if (s[i] < ' ' || s[i] > '~')
 			return walk_refuse(w, "ferry,host-cpuid-vendor",
-				      "it is not printable");
+					   "it is not printable");
 	strcpy(id, s);
 	return 0;
 }
