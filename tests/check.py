@@ -3,7 +3,8 @@
 
 tests/lib/jobs.py runs them. `load` is the number of processors that a job
 keeps busy on average: tests that mostly wait for deadlines have less than 1 and
-run beside others; a job with the load of the whole machine runs alone.
+run beside others. One start of the lab, which takes minutes, runs beside the
+tests of this machine.
 
 What the sanitizer builds repeat: a test is repeated where a sanitizer can see
 more than the test itself does. With AddressSanitizer that is code that reads
@@ -41,6 +42,7 @@ PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180}
 FILE_LIMIT = 900
 SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
 LAB_SLOW = 4                # of the lab, an emulated machine
+LAB = "lab"                 # lock: one lab at a time, beside other tests
 
 # Started before the others, in this order
 LONG_FIRST = ["linux/lab", "linux/demo", "lab/lab", "lab/facts",
@@ -57,6 +59,10 @@ LOAD = {"failure/impostors": 0.5, "failure/strangers": 0.5,
 LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first"]
 LAB_FAILURE = ["dump", "faults", "handover", "images", "usage"]
 HWPOISON = ["poison_refused", "dump", "hugetlb"]
+
+# These change the size of the machine's pool of huge pages: one at a time
+HUGE_PAGES = ("migrate/hugetlb", "failure/old_kernel", "kernel/poison-hugetlb",
+              "unit/test_ram")
 
 ENVIRONMENT = {
     "CMOCKA_MESSAGE_OUTPUT": "TAP",
@@ -110,8 +116,10 @@ class Plan:
         self.jobs, self.builds = [], {}
         self.cpus = os.cpu_count() or 1
 
-    def add(self, *args, **kw):
-        self.jobs.append(Job(*args, **kw))
+    def add(self, label, *args, lock=None, **kw):
+        if label.endswith(HUGE_PAGES):
+            lock = "huge pages"
+        self.jobs.append(Job(label, *args, lock=lock, **kw))
         return self.jobs[-1]
 
     # ---- Builds ------------------------------------------------------------
@@ -186,6 +194,7 @@ class Plan:
         self.add(label, ["scripts/lab", "--timeout", str(seconds), "--",
                          *command], seconds + 60, load=1.0,
                  needs=[self.lab_ready(kernel), self.gcc(), *needs],
+                 lock=LAB,
                  env={"FERRY_BUILD": "build", "LAB_KERNEL": kernel,
                       "FERRY_FAULTS_BUILD": "build/faults",
                       "FERRY_TEST_SLOW": str(LAB_SLOW)})
@@ -259,7 +268,8 @@ class Plan:
         """What this kernel may lack: real memory failure, SVM; Linux 6.1."""
         ready = [self.lab_ready("6.12"), self.gcc()]
         self.lab_programs("lab/facts", 400, "kernel")
-        self.add("lab/lab", ["tests/lab/lab.sh"], 600, needs=ready)
+        self.add("lab/lab", ["tests/lab/lab.sh"], 600, needs=ready,
+                 lock=LAB)
         self.add("lab/other_vmm", ["/usr/bin/python3", "-B", "tests/run.py",
                                    "tests/lab/other_vmm.py"], 300,
                  needs=ready, env={"FERRY_BUILD": "build",
@@ -282,6 +292,7 @@ class Plan:
             guests = []
         self.lab_files("linux/lab", 2400, *guests, *real, needs=[built])
         self.add("linux/demo", ["scripts/demo-linux", "--test"], 600,
+                 lock=LAB,
                  needs=[built, self.lab_ready("6.12")],
                  env={"FERRY_BUILD": "build",
                       "FERRY_TEST_SLOW": str(LAB_SLOW)})

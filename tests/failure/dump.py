@@ -97,7 +97,7 @@ def test_ranges(world):
           {"formats": ["elf"]}, "formats")
 
 
-def test_nobody_there(world):
+def test_no_guest(world):
     """A machine that waits for a guest has no memory to save."""
     b = world.receive()
     b.refused("no guest has arrived", "pmemsave", val=0, size=1,

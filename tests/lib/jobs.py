@@ -2,8 +2,8 @@
 """A queue of test programs: each with a time limit, several at a time.
 
 A Job is one program. The queue starts a job when every job in `needs` has
-passed and the sum of the running jobs' loads, with this one's, is at most the
-number of processors. The output of a job goes to a file and is evaluated as a
+passed, no running job has the same `lock`, and the sum of the running jobs'
+loads, with this one's, is at most the number of processors. The output of a job goes to a file and is evaluated as a
 whole when the job ends, so that lines of two jobs never mix.
 
 Time limit: each job runs in a process group of its own. When the limit is
@@ -67,13 +67,14 @@ class Job:
     """One program to run."""
 
     def __init__(self, label, command, limit, *, env=None, load=1.0, needs=(),
-                 judge=Result):
+                 lock=None, judge=Result):
         self.label = label
         self.command = command
         self.limit = limit          # seconds
         self.env = env or {}
         self.load = load            # processors that it keeps busy
         self.needs = needs          # jobs
+        self.lock = lock            # name of what only one job may use
         self.judge = judge
         self.done = self.good = False
         self.process = self.result = self.log = None
@@ -163,10 +164,14 @@ class Queue:
         self.processors = processors
         os.makedirs(logs, exist_ok=True)
 
-    def may_start(self, job):
-        load = sum(j.load for j in self.running)
+    def is_ready(self, job):
+        """Could it start if a processor were free?"""
         return all(n.good for n in job.needs) and \
-            (not self.running or load + job.load <= self.processors + 0.01)
+            not (job.lock and any(j.lock == job.lock for j in self.running))
+
+    def has_room(self, job):
+        load = sum(j.load for j in self.running)
+        return not self.running or load + job.load <= self.processors + 0.01
 
     def start_jobs(self):
         for job in list(self.waiting):
@@ -176,12 +181,12 @@ class Queue:
                       f"{', '.join(n.label for n in job.needs)} failed",
                       flush=True)
                 job.done = True
-            elif self.may_start(job):
+            elif self.is_ready(job):
+                if not self.has_room(job):
+                    return      # later jobs do not overtake a large one
                 self.waiting.remove(job)
                 job.start(self.logs)
                 self.running.append(job)
-            elif all(n.done for n in job.needs):
-                return      # a large job is not overtaken for ever
 
     def run(self):
         """Run all jobs. Return: (passed, failed, skipped) tests."""

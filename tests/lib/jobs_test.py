@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tests of jobs.py itself: a program that hangs, crashes or tests nothing is a
-failure, and leaves no process behind."""
+failure, and leaves no process running."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ PROGRAMS = {    # shell command, time limit: passed, failed, skipped, a reason
     "fails quietly": ("echo ok a; exit 3", 9, (1, 1, 0), "status 3"),
     "crashes": ("echo ok a; kill -SEGV $$", 9, (1, 1, 0), "status -11"),
     "tests nothing": ("true", 9, (0, 1, 0), "it ran no test"),
-    "hangs": ("echo ok a; sleep 99 & sleep 99", 1, (1, 1, 0), "after 1 s"),
+    "hangs": ("echo ok a; sleep 99 & sleep 99", 2, (1, 1, 0), "after 2 s"),
     "ignores SIGTERM": ("trap '' TERM; while :; do sleep 1; done", 1,
                         (0, 1, 0), "after 1 s"),
     "leaves a process": ("echo ok a; sleep 99 & exit 0", 9, (1, 0, 0), None),
@@ -83,9 +83,22 @@ def loads():
     return None if most == 2 else f"{most} at the same time, not 2"
 
 
+def locks():
+    """Jobs with the same lock run one after the other, others beside them."""
+    jobs = [Job(f"job {i}", ["sh", "-c", "sleep 0.3; echo ok a"], 9,
+                lock=lock) for i, lock in enumerate(["a", "a", None])]
+    run(jobs)
+    first, second, other = jobs
+    if second.started < first.started + first.seconds:
+        return "two jobs with one lock at the same time"
+    if other.started > second.started:
+        return "a job without a lock waited for one"
+    return None
+
+
 def main():
     results = [*programs(), ("a failed build", failed_build()),
-               ("loads", loads())]
+               ("loads", loads()), ("locks", locks())]
     for name, error in results:
         print(f"not ok jobs.{name}: {error}" if error else f"ok jobs.{name}")
     return 1 if any(error for _, error in results) else 0

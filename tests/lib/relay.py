@@ -25,9 +25,9 @@ from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, PUSH, REQUEST, Closed, \
 SOURCE, TARGET = "source", "destination"
 
 
-def at(place, who, kind, role):
-    """Does this message match @place, (who, kind) or (who, kind, role)?"""
-    return place is not None and place in ((who, kind), (who, kind, role))
+def matches(place, side, kind, role):
+    """Does this message match @place, (side, kind) or (side, kind, role)?"""
+    return place is not None and place in ((side, kind), (side, kind, role))
 
 
 class Relay:
@@ -44,7 +44,7 @@ class Relay:
         # (SOURCE or TARGET, kind), and a role if only one is meant
         self.stop_at = self.cut_at = None
         self.edit = {}
-        self.heard = []             # (who, role, kind, a, b)
+        self.heard = []             # (side, role, kind, a, b)
         self.passed = 0             # len(heard) when hold_answers() was called
         self.peers, self.threads = [], []   # peers: (role, Peer)
         self.committed = self.closed = False
@@ -73,32 +73,32 @@ class Relay:
             self._start(self._pass_on, SOURCE, source, target, role)
             self._start(self._pass_on, TARGET, target, source, role)
 
-    def _held(self, who, role, m):
+    def _held(self, side, role, m):
         if self.closed:
             return False
-        return at(self.stop_at, who, m.kind, role) or \
-            who == SOURCE and self.committed and role in self.held \
+        return matches(self.stop_at, side, m.kind, role) or \
+            side == SOURCE and self.committed and role in self.held \
             and m.a >= self.held[role] \
             and (role != DEMAND or m.a in self.asked)
 
-    def _note(self, who, role, m):
+    def _note(self, side, role, m):
         """Record a message, and delay it if necessary. Return: True to cut."""
         with self.changed:
-            self.heard.append((who, role, m.kind, m.a, m.b))
+            self.heard.append((side, role, m.kind, m.a, m.b))
             if m.kind == REQUEST:
                 self.asked.add(m.a)
             self.changed.notify_all()
-            self.changed.wait_for(lambda: not self._held(who, role, m))
-            return at(self.cut_at, who, m.kind, role)
+            self.changed.wait_for(lambda: not self._held(side, role, m))
+            return matches(self.cut_at, side, m.kind, role)
 
-    def _pass_on(self, who, here, there, role):
+    def _pass_on(self, side, here, there, role):
         here.sock.settimeout(None)
         try:
             while True:
                 m = here.hear()
                 if m.kind == HELLO:
                     role[0] = parse_hello(m.body)[1]
-                if self._note(who, role[0], m):
+                if self._note(side, role[0], m):
                     self.cut()
                     return
                 if m.kind == COMMIT:

@@ -50,7 +50,7 @@ def test_gone(world):
     equal(b.poisoned(), set(), "poisoned pages there")
 
 
-def test_nobody_there(world):
+def test_no_guest(world):
     """A machine that waits for a guest has no page to poison."""
     world.receive().refused("no guest has arrived", "ferry-poison",
                             address=page(0))
