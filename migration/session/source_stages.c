@@ -128,7 +128,8 @@ int source_attach(struct source *s, struct error *err)
 	/* It waits for requests, of which there may be none for long */
 	if (!rc)
 		channel_deadline(&s->demand, 0);
-	return rc;
+	/* While the guest still runs */
+	return rc ? rc : push_prepare(&s->push, err);
 }
 
 static int keep_hole(void *ctx, uint64_t offset, uint64_t len)
@@ -309,8 +310,6 @@ int source_prepare(struct source *s, struct error *err)
 {
 	int rc = send_hot(s, err);
 
-	if (!rc)
-		rc = push_prepare(&s->push, err);
 	if (!rc)
 		rc = say(s, WIRE_MSG_PREPARE, NULL, err);
 	return rc ? rc : channel_expect(&s->main, WIRE_MSG_PREPARED, NULL,
