@@ -215,7 +215,13 @@ class Plan:
                                "tests/lib/jobs_test.py"], 60)
 
     def clang(self):
-        self.build("clang", "CC=clang", "BUILD=build/clang")
+        build = self.build("clang", "CC=clang", "BUILD=build/clang")
+        self.hardening("clang/hardening", "build/clang", build)
+
+    def hardening(self, label, folder, build):
+        """The protections that the compiler gives are in the program."""
+        self.add(label, ["/usr/bin/python3", "-B", "tests/hardening.py",
+                         folder], 60, load=0.5, needs=[build])
 
     def kernel(self):
         self.add("kernel/archive", ["tests/kernel/archive.sh"], 300)
@@ -226,6 +232,7 @@ class Plan:
 
     def unit(self):
         self.programs("unit", self.gcc())
+        self.hardening("unit/hardening", "build", self.gcc())
 
     def fuzz(self):
         self.programs("fuzz", self.gcc())
