@@ -263,6 +263,8 @@ class Plan:
         if self.kvm:
             self.add("demo", ["scripts/demo", "--test"], 300,
                      needs=[self.gcc()])
+            self.add("demo/readme", ["scripts/readme-samples"], 300,
+                     needs=[self.gcc()])
 
     def bench(self):
         """That it works, on a small guest: the figures mean nothing here."""
