@@ -67,6 +67,16 @@ $(BUILD)/migration/%.o: migration/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# "[0] = "read", …", for the message of the sandbox
+$(BUILD)/syscall_names.h: Makefile
+	@mkdir -p $(@D)
+	echo '#include <sys/syscall.h>' | $(CC) -E -dM -x c - | \
+		sed -n 's/^#define SYS_\([a-z0-9_]*\) .*/[SYS_\1] = "\1",/p' | \
+		tr '\n' ' ' | sed 's/^/#define SYSCALL_NAMES /' >$@
+
+$(BUILD)/vmm/base/sandbox.o: $(BUILD)/syscall_names.h
+$(BUILD)/vmm/base/sandbox.o: FERRY_CPPFLAGS += -include $(BUILD)/syscall_names.h
+
 $(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
 		$(BUILD)/tests/kernel/kguest.o
 	@mkdir -p $(@D)

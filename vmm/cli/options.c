@@ -127,6 +127,8 @@ static const struct option_def options[] = {
 	  .help = "do not start the guest before `ferry cont`" },
 	{ "no-reboot", NULL, MACHINES, TYPE_FLAG, AT(no_reboot),
 	  .help = "end when the guest reboots, instead of resetting it" },
+	{ "no-sandbox", NULL, MACHINES, TYPE_FLAG, AT(no_sandbox),
+	  .help = "do not limit the system calls of this process" },
 	{ "log", "FILE", MACHINES, TYPE_PATH, AT(log),
 	  .help = "append a copy of ferry's messages to FILE" },
 	{ "address", "GPA", BIT(CMD_POISON) | BIT(CMD_DUMP), TYPE_ADDRESS,
