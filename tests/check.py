@@ -233,6 +233,7 @@ class Plan:
     def unit(self):
         self.programs("unit", self.gcc())
         self.hardening("unit/hardening", "build", self.gcc())
+        self.add("unit/no_cmocka", ["tests/no_cmocka.sh"], 60, load=0.5)
 
     def fuzz(self):
         self.programs("fuzz", self.gcc())
