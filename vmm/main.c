@@ -19,6 +19,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/base/runtime.h"
+#include "vmm/base/sandbox.h"
 #include "vmm/boot/boot.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/options.h"
@@ -262,6 +263,9 @@ static int run_process(const struct options *o)
 	int rc;
 
 	rc = open_process(&p, o, &err);
+	/* Nothing from a client, a peer, a guest or an image was read so far */
+	if (!rc && !o->no_sandbox)
+		rc = sandbox_enter(&err);
 	if (!rc)
 		rc = o->cmd == CMD_RUN ? start_guest(&p, o, &err)
 				       : start_receive(&p, o, &err);

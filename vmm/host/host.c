@@ -247,7 +247,8 @@ static int cmd_poison(struct host *h, json_t *args, json_t **ret,
 			       POISON_MAX);
 	if (!rc)
 		rc = inject_method_find(word ? json_string_value(word)
-					     : "auto", &method, err);
+					     : "simulate", &method,
+				       err);
 	for (done = 0; !rc && done < n; done++)
 		rc = inject_poison(h->machine, gpa +
 				   (uint64_t)done * machine_ram(h->machine)->page_size,

@@ -15,6 +15,7 @@
 #include "vmm/base/log.h"
 #include "vmm/devices/section.h"
 #include "vmm/devices/serial.h"
+#include "vmm/kvm/x86_slot_cost.h"
 
 /* Below KVM_MEM_MAX_NR_PAGES, 2^31 - 1 pages (Linux, virt/kvm/kvm_main.c) */
 #define SLOT_MAX	(4 * TIB)
@@ -79,7 +80,9 @@ static int build_machine(struct machine *m, struct error *err)
 {
 	int rc;
 
-	rc = kvm_open(&m->kvm, err);
+	rc = slot_cost_check_host(m->cfg.memory, err);
+	if (!rc)
+		rc = kvm_open(&m->kvm, err);
 	if (!rc)
 		rc = arch_machine_init(m, err);
 	if (!rc)
