@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "rig.h"
+#include "vmm/machine/vcpu.h"
 
 #define TIMES	1000
 
@@ -159,6 +160,78 @@ static void freed_at_any_time(void **state)
 	}
 }
 
+/* struct pvclock_vcpu_time_info (Linux, asm/pvclock-abi.h) */
+#define MSR_KVM_SYSTEM_TIME	0x4b564d01
+#define PVCLOCK_FLAGS		29	/* offset, bytes */
+#define PVCLOCK_GUEST_STOPPED	2u
+
+static uint64_t kvmclock_flags_gpa(struct rig *r)
+{
+	uint64_t msr = 0;
+
+	assert_int_equal(kvm_get_msr(r->m->vcpu[0].fd, MSR_KVM_SYSTEM_TIME,
+				     &msr), 0);
+	assert_true(msr & 1);
+	return (msr & ~1ull) + PVCLOCK_FLAGS;
+}
+
+static uint8_t kvmclock_flags(struct rig *r)
+{
+	uint8_t flags;
+
+	assert_int_equal(ram_read(&r->m->ram, kvmclock_flags_gpa(r), &flags,
+				  1), 0);
+	return flags;
+}
+
+/* As a guest does that has read the flag */
+static void clear_kvmclock_flags(struct rig *r)
+{
+	const uint8_t none = 0;
+
+	assert_int_equal(ram_write(&r->m->ram, kvmclock_flags_gpa(r), &none,
+				   1), 0);
+}
+
+static void answer_once(struct rig *r, const char *text)
+{
+	size_t from = r->len;
+
+	rig_type(r, text);
+	rig_wait(r, from, text);
+}
+
+/* Without this flag Linux reports soft lockups after a pause of 20 s */
+static void the_guest_learns_of_a_pause(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "host", "");
+	struct run_status before;
+	struct error err = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	assert_false(kvmclock_flags(r) & PVCLOCK_GUEST_STOPPED);
+
+	assert_true(rig_pause(r));
+	rig_run(r);
+	answer_once(r, "hello pause");
+	assert_true(kvmclock_flags(r) & PVCLOCK_GUEST_STOPPED);
+
+	/* A dump, and a migration that fails */
+	clear_kvmclock_flags(r);
+	assert_int_equal(machine_freeze(r->m, &before, &err), 0);
+	machine_thaw(r->m, &before);
+	answer_once(r, "hello dump");
+	assert_true(kvmclock_flags(r) & PVCLOCK_GUEST_STOPPED);
+	clear_kvmclock_flags(r);
+	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	machine_thaw(r->m, &before);
+	answer_once(r, "hello hold");
+	assert_true(kvmclock_flags(r) & PVCLOCK_GUEST_STOPPED);
+	rig_free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +240,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(paused_means_paused),
 		cmocka_unit_test(a_guest_that_ended_stays_ended),
 		cmocka_unit_test(freed_at_any_time),
+		cmocka_unit_test(the_guest_learns_of_a_pause),
 	};
 
 	(void)argc;

@@ -237,6 +237,38 @@ static void tscs_stay_in_step(void **state)
 	rig_free(r);
 }
 
+/* struct pvclock_vcpu_time_info (Linux, asm/pvclock-abi.h) */
+#define MSR_KVM_SYSTEM_TIME	0x4b564d01
+#define PVCLOCK_FLAGS		29	/* offset, bytes */
+#define PVCLOCK_GUEST_STOPPED	2u
+
+/* A migration is a pause for the guest: its watchdogs must not count it */
+static void the_guest_learns_of_a_move(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "host", "");
+	uint64_t msr = 0;
+	uint8_t flags;
+	size_t from;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	assert_true(rig_pause(r));
+	move(r, "to learn of it");
+	assert_int_equal(kvm_get_msr(r->m->vcpu[0].fd, MSR_KVM_SYSTEM_TIME,
+				     &msr), 0);
+	msr = (msr & ~1ull) + PVCLOCK_FLAGS;
+	assert_int_equal(ram_read(&r->m->ram, msr, &flags, 1), 0);
+	assert_false(flags & PVCLOCK_GUEST_STOPPED);
+	from = r->len;
+	rig_run(r);
+	rig_type(r, "hello move");
+	rig_wait(r, from, "hello move");
+	assert_int_equal(ram_read(&r->m->ram, msr, &flags, 1), 0);
+	assert_true(flags & PVCLOCK_GUEST_STOPPED);
+	rig_free(r);
+}
+
 /* Of these the guests above have none: what wasn't loaded would be like new */
 static void registers_that_no_guest_uses(void **state)
 {
@@ -350,6 +382,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sleeping_vcpus),
 		cmocka_unit_test(talking_vcpus),
 		cmocka_unit_test(tscs_stay_in_step),
+		cmocka_unit_test(the_guest_learns_of_a_move),
 		cmocka_unit_test(registers_that_no_guest_uses),
 		cmocka_unit_test(other_states_are_refused),
 		cmocka_unit_test(unknown_msrs),

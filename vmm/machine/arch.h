@@ -87,6 +87,15 @@ int arch_vcpu_load(struct vcpu *v, struct reader *r, struct error *err);
 int arch_vcpu_reset(struct vcpu *v, struct reader *r, struct error *err);
 
 /**
+ * arch_vcpu_resume() - Notify the guest that the vCPU was stopped for a time
+ * @v:		this thread's vCPU, which enters the guest next
+ *
+ * Without it the guest's watchdogs count the pause as time in which the guest
+ * made no progress. No effect on a guest that does not use the host's clock.
+ */
+void arch_vcpu_resume(struct vcpu *v);
+
+/**
  * arch_vcpu_exit() - Handle an exit that only this architecture has
  * @v:		this thread's vCPU
  *

@@ -26,28 +26,46 @@ void vcpu_kick(struct vcpu *v)
 		pthread_kill(v->thread, SIG_KICK);
 }
 
-/* Wait until the gate is open. Return: false if it is at GATE_END */
+static enum gate_state read_gate(struct machine *m)
+{
+	enum gate_state gate;
+
+	pthread_mutex_lock(&m->lock);
+	gate = m->gate;
+	pthread_mutex_unlock(&m->lock);
+	return gate;
+}
+
+static void wait_at_gate(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->parked++;
+	pthread_cond_broadcast(&m->changed);
+	while (m->gate == GATE_PARK)
+		pthread_cond_wait(&m->changed, &m->lock);
+	m->parked--;
+	pthread_mutex_unlock(&m->lock);
+}
+
+/*
+ * Wait until the gate is open. Return: false if it is at GATE_END
+ *
+ * Every vCPU that starts on this host has waited here: after a pause, a dump, a
+ * reset, and on a destination.
+ */
 static bool pass_gate(struct vcpu *v)
 {
 	struct machine *m = v->m;
-	bool run;
+	enum gate_state gate;
 
 	vcpu_immediate_exit(v, 0);
-	pthread_mutex_lock(&m->lock);
-	if (m->gate == GATE_PARK) {
-		pthread_mutex_unlock(&m->lock);
+	while ((gate = read_gate(m)) == GATE_PARK) {
 		vcpu_complete(v);
+		wait_at_gate(m);
+		arch_vcpu_resume(v);
 		vcpu_immediate_exit(v, 0);
-		pthread_mutex_lock(&m->lock);
-		m->parked++;
-		pthread_cond_broadcast(&m->changed);
-		while (m->gate == GATE_PARK)
-			pthread_cond_wait(&m->changed, &m->lock);
-		m->parked--;
 	}
-	run = m->gate == GATE_RUN;
-	pthread_mutex_unlock(&m->lock);
-	return run;
+	return gate == GATE_RUN;
 }
 
 static void *vcpu_main(void *arg)
