@@ -123,6 +123,7 @@ void machine_free(struct machine *m)
 	if (!m)
 		return;
 	machine_halt(m);
+	machine_reset_join(m);
 	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
 		vcpu_join(&m->vcpu[i]);
 	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)

@@ -37,8 +37,8 @@ struct memory_failure {
  * @status:	the run status changed
  * @failure:	a memory error was found, or reported to the guest
  * @exit:	the guest ended with this status
- * @reset:	a reset was requested: call machine_reset() soon, from a thread
- *		that is not a vCPU's
+ * @reset:	a reset was requested: call machine_reset_start() soon, from a
+ *		thread that is not a vCPU's
  * @was_reset:	the reset is complete, for this cause; no vCPU runs yet
  * @panic:	the guest's kernel panicked; @paused if the panic stopped the
  *		machine, false if the guest handles it and continues

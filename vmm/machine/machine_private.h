@@ -29,6 +29,18 @@ enum gate_state {
 };
 
 /**
+ * struct reset_thread - The thread of machine_reset_start()
+ * @id:		its number
+ * @started:	it must be joined; only for the thread that starts and joins it
+ * @running:	it has not decided to end; under the machine's lock, as @again
+ * @again:	another reset was requested while it ran
+ */
+struct reset_thread {
+	pthread_t id;
+	bool started, running, again;
+};
+
+/**
  * struct machine - A virtual machine
  * @cfg:	what it was built from
  * @kvm:	its VM
@@ -56,6 +68,7 @@ enum gate_state {
  * @status:	the run status
  * @reset:	a reset is requested: the gate stays closed
  * @resetting:	a reset is being carried out
+ * @reset_thread: carries out resets
  * @panicked:	the guest panicked and was not started since
  * @ram_hook:	the migration's hook, or all zero
  */
@@ -89,6 +102,7 @@ struct machine {
 	struct run_status status;
 	enum reset_cause reset;
 	bool resetting;
+	struct reset_thread reset_thread;
 	bool panicked;
 	struct ram_hook ram_hook;
 };
@@ -104,5 +118,11 @@ struct machine {
  * Return: 0, -errno
  */
 int machine_load_initial(struct machine *m, struct error *err);
+
+/**
+ * machine_reset_join() - Wait for the reset thread
+ * @m:		the machine, whose reset has ended or whose gate is at GATE_END
+ */
+void machine_reset_join(struct machine *m);
 
 #endif /* FERRY_MACHINE_PRIVATE_H */

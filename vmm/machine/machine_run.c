@@ -165,12 +165,15 @@ static int set_paused(struct machine *m, struct run_status s, enum pauser by,
 int machine_pause(struct machine *m, enum run_state state,
 		  enum run_reason why, struct error *err)
 {
+	bool resetting;
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
 	rc = check_may_run(m, err);
+	resetting = m->resetting;
 	pthread_mutex_unlock(&m->lock);
-	if (!rc)
+	/* A reset keeps the vCPUs parked, and starts them only if they ran */
+	if (!rc && !resetting)
 		rc = park_all(m, true, PAUSER_CLIENT, err);
 	return rc ? rc : set_paused(m, (struct run_status){ state, why },
 				    PAUSER_CLIENT, err);

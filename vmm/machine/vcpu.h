@@ -41,6 +41,9 @@
  * @io_pending:	KVM has not completed the last exit
  * @undoing:	the last exit is being completed without effect on devices
  * @inside:	@thread is in KVM_RUN
+ * @failing_since, @failed_last: monotonic time in ms of the first and the last
+ *		KVM_RUN of a series that failed for a transient reason
+ * @back_off_ms: wait before the next one
  * @retries:	consecutive retries of the instruction at @retry_pc
  */
 struct vcpu {
@@ -56,6 +59,8 @@ struct vcpu {
 	struct kvm_stat blocking;
 	bool io_pending, undoing;
 	_Atomic bool inside;
+	uint64_t failing_since, failed_last;
+	unsigned back_off_ms;
 	unsigned retries;
 	uint64_t retry_pc;
 };
