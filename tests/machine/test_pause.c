@@ -7,6 +7,7 @@
  * doing may be lost or done twice: every byte of output is looked at.
  */
 
+#include <dlfcn.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -277,6 +278,34 @@ static void a_transient_error_does_not_end_the_guest(void **state)
 	rig_free(r);
 }
 
+/* A signal to a joined thread is undefined: another vCPU may still kick it */
+static _Atomic bool joined, signalled;
+
+int pthread_kill(pthread_t thread, int sig)
+{
+	int (*real)(pthread_t, int) =
+		(int (*)(pthread_t, int))dlsym(RTLD_NEXT, "pthread_kill");
+
+	signalled |= joined;
+	return joined ? 0 : real(thread, sig);
+}
+
+static void a_joined_vcpu_gets_no_signal(void **state)
+{
+	struct rig *r = rig_new(16, 2, RAM_ANON, "host", "work=idle mib=4");
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	machine_halt(r->m);
+	vcpu_join(&r->m->vcpu[0]);
+	joined = true;
+	vcpu_kick(&r->m->vcpu[0]);
+	joined = false;
+	assert_false(signalled);
+	rig_free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +315,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_guest_that_ended_stays_ended),
 		cmocka_unit_test(freed_at_any_time),
 		cmocka_unit_test(the_guest_learns_of_a_pause),
+		cmocka_unit_test(a_joined_vcpu_gets_no_signal),
 		cmocka_unit_test(a_transient_error_does_not_end_the_guest),
 	};
 

@@ -158,6 +158,7 @@ enum arch_reported {
 	ARCH_REPORTED,
 	ARCH_REPORT_OFF,	/* the guest has not enabled the reports */
 	ARCH_REPORT_BUSY,	/* it is still handling an earlier one */
+	ARCH_REPORT_FAILED,	/* KVM failed: @v->report_errno */
 };
 
 /**
@@ -179,6 +180,9 @@ extern const char arch_report_off[];
 
 /* How it shows that it handles one, for messages */
 extern const char arch_report_busy[];
+
+/* KVM's call for a report, for messages */
+extern const char arch_report_call[];
 
 /**
  * arch_vcpu_hot_pages() - List the pages that a vCPU touches first

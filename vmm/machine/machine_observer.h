@@ -24,11 +24,14 @@ enum memory_failure_action {
  * @action:	what the machine did about it
  * @required:	a vCPU consumed the error
  * @recursive:	the guest was already handling a machine check
+ * @repeats:	how many more accesses to lost pages that were reported before
+ *		have not been reported one by one
  */
 struct memory_failure {
 	uint64_t gpa, size;
 	enum memory_failure_action action;
 	bool required, recursive;
+	uint64_t repeats;
 };
 
 /**

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "flood.h"
 #include "machine.h"
 #include "machine_images.h"
 #include "vmm/devices/bus.h"
@@ -70,6 +71,10 @@ struct reset_thread {
  * @resetting:	a reset is being carried out
  * @reset_thread: carries out resets
  * @panicked:	the guest panicked and was not started since
+ * @crash_loaded: the guest's crash kernel was reported since the last reset
+ * @reset_flood: limits how often the guest is reset at its own request
+ * @failure_flood: limits machine_failure_again()
+ * @last_failure: the last one that was counted there
  * @ram_hook:	the migration's hook, or all zero
  */
 struct machine {
@@ -103,7 +108,9 @@ struct machine {
 	enum reset_cause reset;
 	bool resetting;
 	struct reset_thread reset_thread;
-	bool panicked;
+	bool panicked, crash_loaded;
+	struct flood reset_flood, failure_flood;
+	struct memory_failure last_failure;
 	struct ram_hook ram_hook;
 };
 

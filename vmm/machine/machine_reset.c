@@ -15,6 +15,7 @@
 #include "machine_devices.h"
 #include "machine_private.h"
 #include "machine_reset.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/base/thread.h"
 
@@ -131,7 +132,7 @@ static void end_reset(struct machine *m)
 	pthread_mutex_lock(&m->notify_lock);
 	pthread_mutex_lock(&m->lock);
 	m->reset = RESET_NONE;
-	m->resetting = m->panicked = false;
+	m->resetting = m->panicked = m->crash_loaded = false;
 	ran = m->status.state == RUN_RUNNING;
 	if (!ran)
 		m->status = fresh;
@@ -185,6 +186,21 @@ static bool wait_to_retry(struct machine *m)
 	return !ending;
 }
 
+/*
+ * A guest that resets its machine again and again gets one reset a second, or
+ * each host would be busy with its log, events and memory
+ */
+static bool is_too_often(struct machine *m)
+{
+	bool often;
+
+	pthread_mutex_lock(&m->lock);
+	often = m->reset == RESET_GUEST &&
+		!flood_pass(&m->reset_flood, now_ns() / 1000000);
+	pthread_mutex_unlock(&m->lock);
+	return often;
+}
+
 /* One reset, repeated while a vCPU or a device does not stop */
 static void carry_out(struct machine *m)
 {
@@ -192,6 +208,9 @@ static void carry_out(struct machine *m)
 	bool said = false;
 	int rc;
 
+	while (is_too_often(m))
+		if (!wait_to_retry(m))
+			return;
 	while ((rc = machine_reset(m, &err)) == -ETIMEDOUT) {
 		if (!wait_to_retry(m))
 			return;

@@ -126,10 +126,12 @@ static int park_all(struct machine *m, bool was_open, enum pauser by,
 
 	if (gate_park(m)) {
 		rc = machine_settle_devices(m, GATE_DEADLINE_MS, err);
-		if (!rc)
+		if (!rc) {
 			deliver_asked(m);
-		else
+			machine_flush_failures(m);
+		} else {
 			undo_pause(m, was_open, by);
+		}
 		return rc;
 	}
 	undo_pause(m, was_open, by);

@@ -22,8 +22,17 @@ static void on_kick(int sig)
 void vcpu_kick(struct vcpu *v)
 {
 	vcpu_immediate_exit(v, 1);
-	if (v->tid)
+	pthread_mutex_lock(&v->kick_lock);
+	if (v->kickable)
 		pthread_kill(v->thread, SIG_KICK);
+	pthread_mutex_unlock(&v->kick_lock);
+}
+
+static void set_kickable(struct vcpu *v, bool kickable)
+{
+	pthread_mutex_lock(&v->kick_lock);
+	v->kickable = kickable;
+	pthread_mutex_unlock(&v->kick_lock);
 }
 
 static enum gate_state read_gate(struct machine *m)
@@ -99,6 +108,7 @@ static int start_thread(struct vcpu *v, struct error *err)
 		return error_set(err, rc, "cannot start vCPU %u: %s",
 				 v->index, strerrordesc_np(rc));
 	v->started = true;
+	set_kickable(v, true);
 	snprintf(name, sizeof(name), "vcpu%u", v->index);
 	pthread_setname_np(v->thread, name);
 	return 0;
@@ -111,6 +121,7 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 
 	*v = (struct vcpu){ .m = m, .index = index, .fd = -1,
 			    .blocking.fd = -1 };
+	pthread_mutex_init(&v->kick_lock, NULL);
 	v->fd = rc = KVM_CALL(m->kvm.vm, KVM_CREATE_VCPU, index, err);
 	if (rc < 0)
 		return rc;
@@ -128,8 +139,10 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 
 void vcpu_join(struct vcpu *v)
 {
-	if (v->started)
-		pthread_join(v->thread, NULL);
+	if (!v->started)
+		return;
+	set_kickable(v, false);
+	pthread_join(v->thread, NULL);
 	v->started = false;
 }
 
@@ -142,5 +155,7 @@ void vcpu_free(struct vcpu *v)
 		kvm_stat_close(&v->blocking);
 	if (v->m && v->fd >= 0)
 		close(v->fd);
+	if (v->m)
+		pthread_mutex_destroy(&v->kick_lock);
 	*v = (struct vcpu){ .fd = -1, .blocking.fd = -1 };
 }

@@ -35,6 +35,7 @@
 #include "vcpu.h"
 #include "vcpu_exit.h"
 #include "vcpu_poison.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/base/page.h"
 
@@ -235,14 +236,6 @@ static void efault_exit(struct vcpu *v)
 		give_up(v, "KVM_RUN failed: Bad address");
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* The host lacks memory for page tables, or KVM is busy: the state is intact */
 static bool is_transient(int rc)
 {
@@ -255,7 +248,7 @@ static bool is_transient(int rc)
  */
 static bool wait_to_repeat(struct vcpu *v, int rc)
 {
-	const uint64_t now = now_ms();
+	const uint64_t now = now_ns() / 1000000;
 	struct timespec t;
 
 	if (now - v->failed_last > SERIES_MS) {
