@@ -363,6 +363,7 @@ static void the_wish_moves_along(void **state)
  * this definition comes before the C library's
  */
 static _Atomic bool late;
+static _Atomic unsigned lingering;
 
 int ioctl(int fd, unsigned long request, ...)
 {
@@ -372,8 +373,12 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	while (request == KVM_RUN && late)
-		usleep(1000);
+	if (request == KVM_RUN && late) {
+		lingering++;
+		while (late)
+			usleep(1000);
+		lingering--;
+	}
 	return (int)syscall(SYS_ioctl, fd, request, arg);
 }
 
@@ -388,6 +393,10 @@ static void a_late_vcpu_is_no_crash(void **state)
 	rig_boot(r, rig_guest());
 	rig_wait(r, 0, "\nready ");
 	late = true;
+	while (!lingering) {
+		vcpu_kick(&r->m->vcpu[0]);
+		usleep(1000);
+	}
 	machine_ask_reset(r->m, RESET_HOST);
 	assert_int_equal(machine_reset(r->m, &err), -ETIMEDOUT);
 	assert_int_equal(machine_status(r->m).state, RUN_RUNNING);

@@ -195,7 +195,7 @@ static const struct section machine_section = {
 static struct section vcpu_section(const struct vcpu *v)
 {
 	return (struct section){
-		.name = "vcpu", .instance = v->index, .version = 1,
+		.name = "vcpu", .instance = v->index, .version = 2,
 	};
 }
 
