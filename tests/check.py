@@ -3,7 +3,8 @@
 
 tests/lib/jobs.py runs them. `load` is the number of processors that a job
 keeps busy on average: tests that mostly wait for deadlines have less than 1 and
-run beside others; a job with the load of the whole machine runs alone.
+run beside others. One start of the lab, which takes minutes, runs beside the
+tests of this machine.
 
 What the sanitizer builds repeat: a test is repeated where a sanitizer can see
 more than the test itself does. With AddressSanitizer that is code that reads

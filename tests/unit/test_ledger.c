@@ -232,6 +232,26 @@ static void *hold_any(void *arg)
 	return NULL;
 }
 
+/* Ranges over words; pages that were not taken are not counted */
+static void pages_can_be_given_back(void **state)
+{
+	struct ledger l;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 1000), 0);
+	assert_int_equal(ledger_take(&l, 0, 700), 700);
+	assert_int_equal(ledger_give_back(&l, 60, 200), 200);
+	assert_int_equal(ledger_left(&l), 500);
+	assert_int_equal(ledger_give_back(&l, 50, 220), 20);
+	assert_int_equal(ledger_give_back(&l, 690, 64), 10);
+	assert_int_equal(ledger_left(&l), 530);
+	for (size_t i = 0; i < 1000; i++)
+		assert_int_equal(ledger_test(&l, i),
+				 i < 50 || (i >= 270 && i < 690));
+	assert_int_equal(ledger_take(&l, 50, 1000), 220);
+	ledger_fini(&l);
+}
+
 static void threads_share_it_out(void **state)
 {
 	enum { N = 100000 };
@@ -266,6 +286,7 @@ int main(void)
 		cmocka_unit_test(a_held_page_is_left),
 		cmocka_unit_test(a_request_waits_for_a_held_page),
 		cmocka_unit_test(a_request_never_takes_a_hold_for_sent),
+		cmocka_unit_test(pages_can_be_given_back),
 		cmocka_unit_test(threads_share_it_out),
 	};
 

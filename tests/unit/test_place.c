@@ -793,7 +793,8 @@ static void *inject_last(void *arg)
 
 	for (unsigned i = 0; i < RAM_BYTES / RAM_HUGE; i++) {
 		pthread_barrier_wait(r->start);
-		for (volatile unsigned n = 0; n < i * 300; n++)
+		/* The thread that places it claims the zeroes in ascending order */
+		while (pages_get(&r->x->s.table, i * 512 + 1) == PAGE_ZERO)
 			;
 		page_store_inject(&r->x->s, i * RAM_HUGE + 511 * WIRE_PAGE,
 				  true, &no);

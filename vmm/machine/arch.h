@@ -9,6 +9,8 @@
  *   x86_arch.h		struct arch_machine, struct arch_undo
  *   x86_config.[ch]	struct arch_config; machine_config_host() and
  *			machine_config_check() of machine_config.h
+ *   x86_description.c	arch_description_put(), arch_description_parse() of
+ *			description_walk.h
  *   x86_start.[ch]	vCPU 0's registers at the entry of a kernel
  *   x86_registers.[ch]	a vCPU's registers, for dumps
  *   vmm/boot/		arch_boot.h: arch_boot_start()

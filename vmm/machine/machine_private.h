@@ -4,8 +4,8 @@
  *
  * scripts/lint rejects an include from any other directory.
  *
- * Lock order: inject_lock, settle_lock, a device's lock, notify_lock, lock. No lock is taken
- * while lock is held, except poison_list's own, which is innermost.
+ * Lock order: inject_lock, settle_lock, a device's lock, notify_lock, lock. No
+ * lock is taken while lock is held, except poison_list's own, the innermost.
  */
 #ifndef FERRY_MACHINE_PRIVATE_H
 #define FERRY_MACHINE_PRIVATE_H
