@@ -46,9 +46,8 @@ struct process {
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
-	(void)sig;
 	(void)what;
-	loop_stop(arg, 128 + (int)sig);
+	host_end(arg, false, "host-signal", 128 + (int)sig);
 }
 
 static void on_sigbus(evutil_socket_t fd, short what, void *arg)
@@ -135,8 +134,8 @@ static int watch_signals(struct process *p, struct error *err)
 	p->sigbus = event_new(base, p->sigbus_fd, EV_READ | EV_PERSIST,
 			      on_sigbus, p);
 	p->tell = evtimer_new(base, on_tell, p);
-	p->term = evsignal_new(base, SIGTERM, on_signal, p->host.loop);
-	p->interrupt = evsignal_new(base, SIGINT, on_signal, p->host.loop);
+	p->term = evsignal_new(base, SIGTERM, on_signal, &p->host);
+	p->interrupt = evsignal_new(base, SIGINT, on_signal, &p->host);
 	if (!p->sigbus || !p->tell || !p->term || !p->interrupt)
 		return error_set(err, ENOMEM, "out of memory for events");
 	event_add(p->sigbus, NULL);

@@ -151,9 +151,9 @@ static const struct option_def options[] = {
 		  "simulate (works everywhere)",
 	  .words = "auto, hwpoison or simulate" },
 	{ "bandwidth", "SIZE", BIT(CMD_MIGRATE), TYPE_SIZE, AT(bandwidth),
-	  .help = "push at most this much per second, e.g. 100M; pages\n"
-		  "that a vCPU waits for are never delayed\n"
-		  "(default: no limit)" },
+	  .help = "push at most this much per second, e.g. 100M, or 0 for\n"
+		  "no limit; pages that a vCPU waits for are never\n"
+		  "delayed (default: as set before, at first no limit)" },
 	{ "no-poison", NULL, BIT(CMD_MIGRATE), TYPE_FLAG, AT(no_poison),
 	  .help = "allow a guest without lost memory to move to a kernel\n"
 		  "without UFFDIO_POISON (before Linux 6.6): it ends if\n"
@@ -438,6 +438,7 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 		.cmd = CMD_HELP, .topic = CMD_HELP, .append = "",
 		.serial = "stdio", .memory = 128 * MIB, .cpus = 1,
 		.method = "auto", .cpu = "host", .cpu_vendor = "host",
+		.bandwidth = OPTION_ABSENT,
 	};
 	if (argc < 2)
 		return error_set(err, EINVAL, "no command is given; `ferry "

@@ -95,8 +95,7 @@ json_t *qmp_return(json_t *ret, json_t *id)
 				 ret ? ret : json_object()), id);
 }
 
-/* @text may be cut in the middle of a character, or not be UTF-8 */
-static json_t *text_value(const char *text)
+json_t *qmp_string(const char *text)
 {
 	json_t *value = json_string(text);
 	char *copy, *p;
@@ -119,7 +118,7 @@ json_t *qmp_error(const char *class, const char *desc, json_t *id)
 {
 	return with_id(json_pack("{s:{s:s, s:o}}", "error",
 				 "class", class,
-				 "desc", text_value(desc)), id);
+				 "desc", qmp_string(desc)), id);
 }
 
 json_t *qmp_event(const char *name, json_t *data, const struct timeval *when)

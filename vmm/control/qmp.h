@@ -72,6 +72,15 @@ json_t *qmp_greeting(void);
 json_t *qmp_version(void);
 
 /**
+ * qmp_string() - A text that may not be UTF-8, or cut inside a character
+ * @text:	e.g. an error, or a path
+ *
+ * Return: new string, in which '?' replaces all bytes that are not ASCII if
+ *	   @text is not UTF-8; or NULL if memory ran out
+ */
+json_t *qmp_string(const char *text);
+
+/**
  * qmp_return() - The answer to a command that succeeded
  * @ret:	its result, whose reference is taken over; NULL means {}
  * @id:		the command's id, or NULL; not taken over

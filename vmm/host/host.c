@@ -2,9 +2,11 @@
 /* host.c - The observer and the control commands of this process's machine */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host.h"
 #include "host_reset.h"
@@ -14,6 +16,7 @@
 #include "vmm/console/chardev.h"
 #include "vmm/console/chardev_socket.h"
 #include "vmm/control/control.h"
+#include "vmm/control/qmp.h"
 #include "vmm/control/words.h"
 #include "vmm/machine/inject.h"
 
@@ -69,15 +72,19 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 			  "flags", words_mf_flags(f->required, f->recursive)));
 }
 
+void host_end(struct host *h, bool guest, const char *reason, int status)
+{
+	if (atomic_exchange(&h->ending, true))
+		return;
+	control_event(h->control, "SHUTDOWN",
+		json_pack("{s:b, s:s, s:i}", "guest", guest,
+			  "reason", reason, "exit-status", status));
+	loop_stop(h->loop, status);
+}
+
 static void on_exit_status(void *ctx, int status)
 {
-	struct host *h = ctx;
-
-	control_event(h->control, "SHUTDOWN",
-		json_pack("{s:b, s:s, s:i}", "guest", 1,
-			  "reason", "guest-shutdown",
-			  "exit-status", status));
-	loop_stop(h->loop, status);
+	host_end(ctx, true, "guest-shutdown", status);
 }
 
 /* QEMU's events, without QEMU's "info", which pvpanic can't carry */
@@ -227,7 +234,7 @@ static int cmd_quit(struct host *h, json_t *args, json_t **ret,
 	(void)args;
 	(void)ret;
 	(void)err;
-	loop_stop(h->loop, 0);
+	host_end(h, false, "host-qmp-quit", 0);
 	return 0;
 }
 
@@ -275,15 +282,21 @@ static int cmd_name(struct host *h, json_t *args, json_t **ret,
 static int cmd_chardev(struct host *h, json_t *args, json_t **ret,
 		       struct error *err)
 {
-	char name[256] = "null";
+	char name[2 * PATH_MAX] = "null", here[PATH_MAX] = "";
+	const char *path;
 
 	(void)args;
 	(void)err;
-	if (h->terminals)
-		snprintf(name, sizeof(name), "unix:%s",
-			 chardev_socket_path(h->terminals));
-	*ret = json_pack("[{s:s, s:s, s:b}]", "label", "console",
-			 "filename", name, "frontend-open", 1);
+	if (h->terminals) {
+		/* The client may have another current directory */
+		path = chardev_socket_path(h->terminals);
+		if (*path != '/' && !getcwd(here, sizeof(here)))
+			*here = '\0';
+		snprintf(name, sizeof(name), "unix:%s%s%s", here,
+			 *here ? "/" : "", path);
+	}
+	*ret = json_pack("[{s:s, s:o, s:b}]", "label", "console",
+			 "filename", qmp_string(name), "frontend-open", 1);
 	return 0;
 }
 

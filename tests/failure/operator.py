@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""What an operator does with machines: watch, end, restart and configure them,
+also where descriptors, terminals or disks are missing."""
+
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import time
+
+from errors import WAIT, soon
+from ferry import BUILD, PAGE, check, equal
+
+SANITIZERS = {"address"}
+
+IDLE = "work=verify mib=8"
+FERRY = os.path.join(BUILD, "ferry")
+
+
+def command(world, *args, **kw):
+    """A ferry command that runs while the test goes on."""
+    p = subprocess.Popen([FERRY, *args], env=world.env,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, **kw)
+    world.closers.append(lambda: (p.kill(), p.communicate()))
+    return p
+
+
+def watch(world, machine):
+    """`ferry events`, connected."""
+    p = command(world, "events", machine.name)
+    end = time.monotonic() + WAIT
+    while not select.select([p.stdout], [], [], 0.05)[0]:
+        check(time.monotonic() < end, "no event")
+        machine.qmp.execute("stop")
+        machine.qmp.execute("cont")
+    return p
+
+
+ENDS = {
+    "quit": lambda a: a.qmp.execute("quit"),
+    "guest": lambda a: a.send("exit"),
+    "SIGTERM": lambda a: a.process.send_signal(signal.SIGTERM),
+}
+
+
+def test_events_end(world, how):
+    """ferry events ends with the machine: its last event says so."""
+    a = world.run(IDLE).ready()
+    p = watch(world, a)
+    ENDS[how](a)
+    out, err = p.communicate(timeout=WAIT)
+    last = json.loads(out.splitlines()[-1])
+    equal([p.returncode, last["event"], err], [0, "SHUTDOWN", b""], "end")
+    equal(last["data"]["guest"], how == "guest", "'guest'")
+
+
+test_events_end.cases = {"how": ENDS}
+
+
+def test_events_lost(world):
+    """A connection that ends without that event is an error, never 0."""
+    a = world.run(IDLE).ready()
+    p = watch(world, a)
+    a.kill()
+    _, err = p.communicate(timeout=WAIT)
+    equal(p.returncode, 1, "exit status")
+    check(b"ended the connection" in err, err)
+
+
+def test_console_of_killed(world):
+    """The console of a machine that was killed ends with an error."""
+    a = world.run(IDLE).ready()
+    p = command(world, "console", "a")
+    p.stdout.read(1)
+    a.kill()
+    _, err = p.communicate(timeout=WAIT)
+    equal(p.returncode, 1, "exit status")
+    check(b"a died" in err, err)
+
+
+def test_burst(world):
+    """12000 poisoned pages are 12000 events at each client."""
+    a = world.run("work=verify mib=48 hold=1").ready()
+    p = watch(world, a)
+    world.ferry("poison", "a", "--address", "0x400000", "--count", "12000",
+                "--method", "simulate")
+    seen = set()
+    for line in p.stdout:
+        event = json.loads(line)
+        if event["event"] == "MEMORY_FAILURE":
+            seen.add(event["data"]["address"])
+        if len(seen) == 12000:
+            break
+    equal(seen, set(range(4 << 20, (4 << 20) + 12000 * PAGE, PAGE)), "pages")
+    soon(lambda: len(a.qmp.seen("MEMORY_FAILURE")), 12000, "events")
+    equal(p.poll(), None, "ferry events")
+
+
+def test_not_utf8(world):
+    """An address that JSON can't represent is refused for that reason."""
+    a = world.run(IDLE).ready()
+    for uri in b"unix:/x\xff", b"tcp:h\xff:1":
+        p = command(world, "migrate", "a", uri)
+        _, err = p.communicate(timeout=WAIT)
+        equal(p.returncode, 1, "exit status")
+        check(b"it is not UTF-8" in err, err)
+    equal(a.migration()["status"], "none", "migration")
+    b = world.receive(uri=os.fsdecode(os.fsencode(world.uri()) + b"\xff"))
+    os.symlink(b.uri[5:], world.path("s"))
+    a.start_migration("unix:" + world.path("s"))
+    a.wait_migration("completed")
+    there = b.wait_migration("completed")
+    check(there["ferry"]["uri"].endswith("?"), there["ferry"])
+
+
+def test_few_descriptors(world):
+    """A listener that gets no descriptor says so."""
+    for n in range(8, 40):
+        p = command(world, "receive", "--name", "x", "--serial", "none",
+                    world.uri("tcp"), preexec_fn=lambda n=n: resource.setrlimit(
+                        resource.RLIMIT_NOFILE, (n, n)))
+        try:
+            _, err = p.communicate(timeout=1)
+        except subprocess.TimeoutExpired:
+            return
+        check(b"Too many open files" in err, n, err)
+        check(b"Bad file" not in err, n, err)
+
+
+def test_relative_path(world):
+    """A relative path means the directory of the command, not that of the
+    machine."""
+    a, b = world.run(IDLE).ready(), world.receive()
+    here = world.path("here")
+    os.mkdir(here)
+    os.symlink(b.uri[5:], os.path.join(here, "s"))
+    p = command(world, "migrate", "a", "unix:s", cwd=here)
+    out, err = p.communicate(timeout=WAIT)
+    equal(p.returncode, 0, (out, err))
+    b.full_pass()
+    del a
+
+
+def test_console_of_relative_control(world):
+    """The path of a console does not depend on a client's directory."""
+    command(world, "run", "--name", "a", "--kernel",
+            os.path.join(BUILD, "guest.elf"), "--control", "c.sock",
+            cwd=world.dir)
+    end = time.monotonic() + WAIT
+    while not os.path.exists(world.path("c.console")):
+        check(time.monotonic() < end, "no console")
+        time.sleep(0.01)
+    p = command(world, "console", "--control", world.path("c.sock"))
+    check(p.stdout.read(1), "no output")
+
+
+def test_parameters_are_kept(world):
+    """ferry migrate changes only what its options name, and only if it is
+    accepted."""
+    a = world.run("work=verify mib=32", memory="128M").ready()
+
+    def limit():
+        return a.qmp.execute("query-migrate-parameters")[
+            "max-postcopy-bandwidth"]
+
+    def move(*args, **kw):
+        return world.ferry("migrate", "a", *args, **kw)
+
+    a.qmp.execute("migrate-set-parameters",
+                  **{"max-postcopy-bandwidth": 8 << 20})
+    b = world.receive()
+    move("--detach", b.uri)
+    equal(limit(), 8 << 20, "limit")
+    _, err = move("--bandwidth", "900M", b.uri, status=1)
+    check("under way" in err, err)
+    equal(limit(), 8 << 20, "limit after a refused command")
+    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    a.wait_migration("completed")
+    _, err = move("--bandwidth", "900M", b.uri, status=1)
+    equal(limit(), 0, "limit after a refused command")
