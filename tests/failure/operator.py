@@ -7,6 +7,7 @@ import os
 import resource
 import select
 import signal
+import socket
 import subprocess
 import time
 
@@ -181,3 +182,16 @@ def test_parameters_are_kept(world):
     a.wait_migration("completed")
     _, err = move("--bandwidth", "900M", b.uri, status=1)
     equal(limit(), 0, "limit after a refused command")
+
+
+def test_too_many_clients(world):
+    """The 65th client gets a reason, and ferry prints it."""
+    a = world.run(IDLE).ready()
+    for _ in range(63):
+        s = socket.socket(socket.AF_UNIX)
+        world.closers.append(s.close)
+        s.connect(world.socket("a"))
+        check(s.recv(1), "no greeting")
+    _, err = world.ferry("status", "a", status=1)
+    check("64 control clients are connected" in err, err)
+    equal(a.state(), "running", "state")
