@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/base/runtime.h"
+#include "vmm/base/units.h"
 #include "vmm/boot/boot.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/options.h"
@@ -27,12 +29,17 @@
 #include "vmm/control/control.h"
 #include "vmm/host/host.h"
 #include "vmm/host/host_dump.h"
+#include "vmm/kvm/kvm.h"
 #include "vmm/machine/inject.h"
 #include "vmm/memory/sigbus.h"
+#include "vmm/memory/uffd.h"
 
 #include "migration/migration.h"
 
 #define EXIT_USAGE	2
+
+/* Signals that end a machine, which then removes its sockets */
+static const int end_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
 /* State of run and receive */
 struct process {
@@ -41,7 +48,7 @@ struct process {
 	struct host_dump *dumper;
 	struct machine *machine;	/* built by run; freed at the end */
 	int sigbus_fd;
-	struct event *sigbus, *tell, *term, *interrupt;
+	struct event *sigbus, *tell, *ends[ARRAY_SIZE(end_signals)];
 };
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
@@ -124,6 +131,14 @@ static int open_control(struct process *p, const struct options *o,
 	return 0;
 }
 
+/* nohup(1) has SIGHUP ignored, a shell SIGINT for what runs in its background */
+static bool is_ignored(int sig)
+{
+	struct sigaction sa;
+
+	return !sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN;
+}
+
 static int watch_signals(struct process *p, struct error *err)
 {
 	struct event_base *base = loop_base(p->host.loop);
@@ -134,13 +149,17 @@ static int watch_signals(struct process *p, struct error *err)
 	p->sigbus = event_new(base, p->sigbus_fd, EV_READ | EV_PERSIST,
 			      on_sigbus, p);
 	p->tell = evtimer_new(base, on_tell, p);
-	p->term = evsignal_new(base, SIGTERM, on_signal, &p->host);
-	p->interrupt = evsignal_new(base, SIGINT, on_signal, &p->host);
-	if (!p->sigbus || !p->tell || !p->term || !p->interrupt)
+	if (!p->sigbus || !p->tell || event_add(p->sigbus, NULL))
 		return error_set(err, ENOMEM, "out of memory for events");
-	event_add(p->sigbus, NULL);
-	event_add(p->term, NULL);
-	event_add(p->interrupt, NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(end_signals); i++) {
+		if (is_ignored(end_signals[i]))
+			continue;
+		p->ends[i] = evsignal_new(base, end_signals[i], on_signal,
+					  &p->host);
+		if (!p->ends[i] || event_add(p->ends[i], NULL))
+			return error_set(err, ENOMEM,
+					 "out of memory for events");
+	}
 	return 0;
 }
 
@@ -204,8 +223,8 @@ static void close_process(struct process *p)
 	control_close(h->control);
 	free_event(p->sigbus);
 	free_event(p->tell);
-	free_event(p->term);
-	free_event(p->interrupt);
+	for (unsigned i = 0; i < ARRAY_SIZE(end_signals); i++)
+		free_event(p->ends[i]);
 	chardev_close(h->console);
 	loop_free(h->loop);
 }
@@ -247,9 +266,29 @@ static int start_guest(struct process *p, const struct options *o,
 	return 0;
 }
 
+/* Find out now, and not when a guest comes, whether it could run here */
+static int check_kernel(struct error *err)
+{
+	struct kvm kvm;
+	int rc = kvm_open(&kvm, err);
+
+	if (rc)
+		return rc;
+	kvm_close(&kvm);
+	rc = uffd_open(false, err);
+	if (rc < 0)
+		return rc;
+	close(rc);
+	return 0;
+}
+
 static int start_receive(struct process *p, const struct options *o,
 			 struct error *err)
 {
+	int rc = check_kernel(err);
+
+	if (rc)
+		return rc;
 	chardev_listen(p->host.console, on_typed, &p->host);
 	return migration_receive(p->migration, o->uri, err);
 }
@@ -275,11 +314,26 @@ static int run_process(const struct options *o)
 	return rc;
 }
 
+/*
+ * Else the next file that is opened takes the number, and the program would
+ * write messages into it. The mode is the wrong one: a read or a write fails, as
+ * it does on a closed descriptor.
+ */
+static void open_missing_descriptors(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY
+							 : O_RDONLY) != fd)
+			_exit(EXIT_FAILURE);
+}
+
 int main(int argc, char **argv)
 {
 	struct error err = { 0 };
 	struct options o;
 
+	open_missing_descriptors();
 	if (options_parse(&o, argc, argv, &err)) {
 		log_line("%s", err.text);
 		return EXIT_USAGE;

@@ -4,6 +4,7 @@ also where descriptors, terminals or disks are missing."""
 
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -118,7 +119,8 @@ def test_not_utf8(world):
 
 
 def test_few_descriptors(world):
-    """A listener that gets no descriptor says so."""
+    """What gets no descriptor says so, before a guest comes."""
+    seen = b""
     for n in range(8, 40):
         p = command(world, "receive", "--name", "x", "--serial", "none",
                     world.uri("tcp"), preexec_fn=lambda n=n: resource.setrlimit(
@@ -126,9 +128,11 @@ def test_few_descriptors(world):
         try:
             _, err = p.communicate(timeout=1)
         except subprocess.TimeoutExpired:
-            return
+            break
+        seen += err
         check(b"Too many open files" in err, n, err)
         check(b"Bad file" not in err, n, err)
+    check(re.search(b"KVM[^\n]*Too many open files", seen), seen)
 
 
 def test_relative_path(world):
@@ -195,3 +199,110 @@ def test_too_many_clients(world):
     _, err = world.ferry("status", "a", status=1)
     check("64 control clients are connected" in err, err)
     equal(a.state(), "running", "state")
+
+
+def test_quit_in_postcopy(world):
+    """The end of a source that still has pages would end the guest: ferry quit
+    wants --force for that."""
+    world.parameters = {"max-postcopy-bandwidth": 1 << 20}
+    a = world.run("work=verify mib=48 hold=1", memory="128M").ready()
+    b = world.receive()
+    a.start_migration(b.uri)
+    a.wait_migration("postcopy-active")
+    _, err = world.ferry("quit", "a", status=1)
+    check("still needs pages" in err, err)
+    check(a.alive(), "it has ended")
+    world.ferry("quit", "--force", "a")
+    equal(a.wait_end(), 0, "exit status")
+
+
+def test_quit_after(world):
+    """A source that has sent everything ends without more words."""
+    a, b = world.run(IDLE).ready(), world.receive()
+    a.migrate(b)
+    world.ferry("quit", "a")
+    equal(a.wait_end(), 0, "exit status")
+    b.full_pass()
+
+
+def test_hangup(world):
+    """SIGHUP ends a machine as SIGTERM does: no socket is left."""
+    a = world.run(IDLE).ready()
+    a.process.send_signal(signal.SIGHUP)
+    equal(a.wait_end(), 128 + signal.SIGHUP, "exit status")
+    equal(os.listdir(os.path.dirname(world.socket("a"))), [], "sockets")
+
+
+def test_nohup(world):
+    """A machine that was started with nohup outlives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        a = world.run(IDLE).ready()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    a.process.send_signal(signal.SIGHUP)
+    a.working()
+    equal(a.state(), "running", "state")
+
+
+def test_closed_descriptors(world):
+    """A program that was started without standard descriptors writes its
+    messages into no other file."""
+    a = world.run(IDLE).ready()
+    log = world.path("log")
+    out, err = world.path("out"), world.path("err")
+    script = f'exec "$@" >{out} 2>{err}'
+    for closed in "0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-":
+        subprocess.run(["sh", "-c", f"{script} {closed}", "-", FERRY, "status",
+                        "a"], env=world.env, check=False, timeout=WAIT)
+        equal(a.state(), "running", "state")
+    p = command(world, "run", "--name", "x", "--log", log, "--kernel",
+                os.path.join(BUILD, "guest.elf"), "--memory", "64M",
+                preexec_fn=lambda: [os.close(fd) for fd in range(3)])
+    end = time.monotonic() + WAIT
+    while world.ferry("status", "x", status=None)[1]:
+        check(time.monotonic() < end and p.poll() is None, "no machine")
+
+    def logged():
+        with open(log, encoding="utf-8") as f:
+            return f.read()
+
+    soon(lambda: "cannot write the guest's output" in logged(), True, "log")
+    check("boot ferry-guest" not in logged(), logged())
+    equal({os.readlink(f"/proc/{p.pid}/fd/{n}") for n in range(3)},
+          {"/dev/null"}, "standard descriptors")
+
+
+def test_unwritten_output(world):
+    """Output that can't be written is one message and exit status 1."""
+    a = world.run(IDLE).ready()
+    for args in ["status", "a"], ["list"], ["status", "--json", "a"], \
+            ["help"], ["run", "--help"], ["version"]:
+        with open("/dev/full", "wb") as full:
+            p = subprocess.run([FERRY, *args], env=world.env, stdout=full,
+                               stderr=subprocess.PIPE, check=False,
+                               timeout=WAIT)
+        equal([p.returncode, p.stderr.count(b"\n")], [1, 1], p.stderr)
+        check(b"No space left" in p.stderr, p.stderr)
+    with open("/dev/full", "wb") as full:
+        p = subprocess.Popen([FERRY, "events", "a"], env=world.env,
+                             stdout=full, stderr=subprocess.PIPE)
+    world.closers.append(lambda: (p.kill(), p.communicate()))
+    end = time.monotonic() + WAIT
+    while p.poll() is None:
+        a.qmp.execute("stop")
+        a.qmp.execute("cont")
+        check(time.monotonic() < end, "it goes on")
+        time.sleep(0.05)
+    text = p.stderr.read()
+    equal([p.returncode, text.count(b"\n")], [1, 1], text)
+
+
+def test_unwritten_console(world):
+    """The guest's output can't be written: one message, and it goes on."""
+    a = world.run(IDLE, "--serial", "file:/dev/full")
+    a.said("cannot write the guest's output: No space left on device")
+    for _ in range(20):
+        a.qmp.execute("stop")
+        a.qmp.execute("cont")
+    equal(a.err.text().count("cannot write"), 1, "messages")

@@ -70,7 +70,8 @@ enum value_type {
 	TYPE_PATH,	/* text, not empty */
 	TYPE_WORD,	/* one of @words */
 	TYPE_RAM,	/* uint64_t, bytes, a size that RAM can have */
-	TYPE_SIZE,	/* uint64_t, bytes, at least @limit */
+	TYPE_SIZE,	/* uint64_t, bytes, at least @limit; plain: MiB */
+	TYPE_BYTES,	/* uint64_t, bytes, at least @limit; plain: bytes */
 	TYPE_COUNT,	/* uint64_t, from 1 to @limit */
 	TYPE_ADDRESS,	/* uint64_t */
 };
@@ -134,8 +135,9 @@ static const struct option_def options[] = {
 	  .help = "poison: guest-physical address in the first page;\n"
 		  "dump: address of the first byte",
 	  .required = BIT(CMD_POISON) },
-	{ "size", "SIZE", BIT(CMD_DUMP), TYPE_SIZE, AT(size),
-	  .help = "how much to dump, e.g. 4K or 1M (default: all)",
+	{ "size", "SIZE", BIT(CMD_DUMP), TYPE_BYTES, AT(size),
+	  .help = "how much to dump, e.g. 4K or 1M; a plain number is\n"
+		  "bytes, as that of --address (default: all)",
 	  .limit = 1 },
 	{ "raw", NULL, BIT(CMD_DUMP), TYPE_FLAG, AT(raw),
 	  .help = "write plain bytes, not an ELF core file; fails if a\n"
@@ -168,6 +170,9 @@ static const struct option_def options[] = {
 	  .limit = DOWNTIME_LIMIT_MAX },
 	{ "detach", NULL, BIT(CMD_MIGRATE), TYPE_FLAG, AT(detach),
 	  .help = "start the migration, and do not wait for its end" },
+	{ "force", NULL, BIT(CMD_QUIT), TYPE_FLAG, AT(force),
+	  .help = "also if the machine has pages that a guest which it\n"
+		  "handed over still needs: that ends the guest" },
 	{ "control", "PATH", MACHINES | CLIENTS, TYPE_PATH, AT(control),
 	  .help = "control socket, instead of the one that belongs to\n"
 		  "the name; a command then needs no NAME argument" },
@@ -258,10 +263,12 @@ static int store_option(struct options *o, const struct option_def *d,
 		*(bool *)field = true;
 		return 0;
 	case TYPE_RAM:
-		rc = parse_size(what, text, field, err);
+		rc = parse_size(what, text, PLAIN_MIB, field, err);
 		return rc ? rc : check_ram(*(uint64_t *)field, text, err);
 	case TYPE_SIZE:
-		rc = parse_size(what, text, field, err);
+	case TYPE_BYTES:
+		rc = parse_size(what, text, d->type == TYPE_SIZE ? PLAIN_MIB
+				: PLAIN_BYTES, field, err);
 		return rc || *(uint64_t *)field >= d->limit ? rc :
 		       error_set(err, ERANGE, "%s must not be 0", what);
 	case TYPE_COUNT:

@@ -33,6 +33,7 @@ struct chardev {
 	size_t head, tail;		/* bytes ever put in, ever taken out */
 	size_t dropped;
 	bool stop;
+	bool failed;			/* writer thread only */
 
 	struct event *readable, *again;	/* main thread only */
 	chardev_input_fn *fn;
@@ -58,6 +59,15 @@ static size_t next_piece(struct chardev *c, const uint8_t **data)
 	return n;
 }
 
+/* Once: the guest may print for days */
+static void report_failure(struct chardev *c, int code)
+{
+	if (!c->failed)
+		log_line("cannot write the guest's output: %s; it is dropped",
+			 strerrordesc_np(code));
+	c->failed = true;
+}
+
 static void *writer_main(void *arg)
 {
 	struct chardev *c = arg;
@@ -75,9 +85,11 @@ static void *writer_main(void *arg)
 					       .events = POLLOUT }, 1, -1);
 			continue;
 		}
-		/* The reader closed its end: drop the output */
-		if (done < 0)
+		/* The reader closed its end, or the disk is full: drop it */
+		if (done < 0) {
+			report_failure(c, errno);
 			done = (ssize_t)n;
+		}
 		pthread_mutex_lock(&c->lock);
 		c->tail += (size_t)done;
 		pthread_mutex_unlock(&c->lock);
