@@ -99,6 +99,11 @@ static size_t on_typed(void *ctx, const uint8_t *data, size_t n)
 	return taken;
 }
 
+static void on_quit(void *ctx)
+{
+	host_end(ctx, false, "host-ui", 0);
+}
+
 /* Without a console socket the machine runs nevertheless */
 static void open_terminals(struct host *h, const char *control)
 {
@@ -260,7 +265,7 @@ static int start_guest(struct process *p, const struct options *o,
 		return rc;
 
 	host_set_machine(&p->host, p->machine);
-	chardev_listen(p->host.console, on_typed, &p->host);
+	chardev_listen(p->host.console, on_typed, on_quit, &p->host);
 	if (!o->paused)
 		return machine_run(p->machine, WHY_BOOTED, err);
 	return 0;
@@ -289,7 +294,7 @@ static int start_receive(struct process *p, const struct options *o,
 
 	if (rc)
 		return rc;
-	chardev_listen(p->host.console, on_typed, &p->host);
+	chardev_listen(p->host.console, on_typed, on_quit, &p->host);
 	return migration_receive(p->migration, o->uri, err);
 }
 

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "cli_common.h"
-#include "tty.h"
 #include "vmm/base/runtime.h"
+#include "vmm/base/tty.h"
 
 #define ESCAPE		0x1d	/* Ctrl-] */
 #define TYPED_MAX	4096
@@ -316,7 +316,7 @@ static int run_console(struct console *c)
 			tty_restore();
 			return cli_fail(&err);
 		}
-		if (!c->tty && tty_raw()) {
+		if (!c->tty && tty_raw(TTY_OUTPUT_RAW)) {
 			c->tty = true;
 			print_note(c, "the console of ", c->name,
 				   "; Ctrl-] detaches");

@@ -50,6 +50,21 @@ static enum mf_action mf_action(const struct memory_failure *f)
 	}
 }
 
+/* For the user: what happened, and which party knows */
+static const char *failure_text(const struct memory_failure *f)
+{
+	switch (f->action) {
+	case MF_INJECTED:
+		return f->required ?
+			"the guest accessed this memory, which is lost, and received a machine check" :
+			"the host lost this memory, and the guest was notified before it accessed it";
+	case MF_FATAL:
+		return "the guest accessed this memory, which is lost, but can't receive a machine check: the guest was stopped";
+	default:
+		return "this memory is lost; the guest has not accessed it, and is not notified yet";
+	}
+}
+
 static void on_failure(void *ctx, const struct memory_failure *f)
 {
 	struct memory_failure_word a = words_mf_action(mf_action(f)), r;
@@ -57,9 +72,9 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 
 	r = words_mf_recipient(f->action == MF_NOTED ? MF_RECIPIENT_HYPERVISOR
 						     : MF_RECIPIENT_GUEST);
-	log_line("memory failure at 0x%llx, %llu bytes: %s %s",
+	log_line("memory failure at 0x%llx, %llu bytes: %s",
 		 (unsigned long long)f->gpa, (unsigned long long)f->size,
-		 r.qemu, a.qemu);
+		 failure_text(f));
 	control_event(h->control, "MEMORY_FAILURE",
 		json_pack("{s:s, s:s, s:{s:b, s:b}, s:I, s:I, s:s, s:{s:s, s:s, s:i}}",
 			  "recipient", r.qemu, "action", a.qemu, "flags",
