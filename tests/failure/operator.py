@@ -306,3 +306,17 @@ def test_unwritten_console(world):
         a.qmp.execute("stop")
         a.qmp.execute("cont")
     equal(a.err.text().count("cannot write"), 1, "messages")
+
+
+def test_powerdown_refused(world):
+    """A guest that does not watch its power button can't be asked; where no
+    guest runs there is none to ask."""
+    a, b = world.run(IDLE).ready(), world.receive()
+    _, err = world.ferry("powerdown", "a", status=1)
+    check("does not watch its power button" in err, err)
+    equal([a.state(), a.qmp.seen("POWERDOWN")], ["running", []], "machine")
+    _, err = world.ferry("powerdown", "b", status=1)
+    check("no guest has arrived" in err, err)
+    a.migrate(b)
+    _, err = world.ferry("powerdown", "a", status=1)
+    check("'postmigrate'" in err, err)

@@ -195,6 +195,7 @@ static const struct {
 	[CMD_STOP] = { .qmp = "stop" },
 	[CMD_CONT] = { .qmp = "cont" },
 	[CMD_RESET] = { .qmp = "system_reset" },
+	[CMD_POWERDOWN] = { .qmp = "system_powerdown" },
 	[CMD_QUIT] = { .fn = cli_quit },
 	[CMD_EVENTS] = { .fn = cli_events },
 	[CMD_CONSOLE] = { .fn = cli_console },

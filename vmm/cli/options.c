@@ -25,7 +25,7 @@
 #define CLIENTS                                                              \
 	(BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_DUMP) |                \
 	 BIT(CMD_STATUS) | BIT(CMD_STOP) | BIT(CMD_CONT) | BIT(CMD_RESET) |  \
-	 BIT(CMD_QUIT) | BIT(CMD_EVENTS) | BIT(CMD_CONSOLE))
+	 BIT(CMD_POWERDOWN) | BIT(CMD_QUIT) | BIT(CMD_EVENTS) | BIT(CMD_CONSOLE))
 #define ALL (BIT(CMDS) - 1)
 
 /* What follows the last ']' of a synopsis are the arguments: NAME, URI, FILE */
@@ -50,6 +50,8 @@ static const struct {
 	[CMD_CONT] = { "cont", "[OPTIONS] NAME", "resume a paused guest" },
 	[CMD_RESET] = { "reset", "[OPTIONS] NAME",
 		"reset a guest: it boots again, with empty memory" },
+	[CMD_POWERDOWN] = { "powerdown", "[OPTIONS] NAME",
+		"ask a guest to shut down, by its power button" },
 	[CMD_QUIT] = { "quit", "[OPTIONS] NAME", "end a machine" },
 	[CMD_EVENTS] = { "events", "[OPTIONS] NAME",
 		"print the events of a machine, one JSON object a line" },

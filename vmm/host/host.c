@@ -243,6 +243,20 @@ static int cmd_system_reset(struct host *h, json_t *args, json_t **ret,
 	return rc ? rc : host_system_reset(h, err);
 }
 
+static int cmd_powerdown(struct host *h, json_t *args, json_t **ret,
+			 struct error *err)
+{
+	int rc = need_own_guest(h, err);
+
+	(void)args;
+	(void)ret;
+	if (!rc)
+		rc = machine_power_button(h->machine, err);
+	if (!rc)
+		control_event(h->control, "POWERDOWN", NULL);
+	return rc;
+}
+
 static int cmd_quit(struct host *h, json_t *args, json_t **ret,
 		    struct error *err)
 {
@@ -350,6 +364,7 @@ LOCKED(cmd_status)
 LOCKED(cmd_stop)
 LOCKED(cmd_cont)
 LOCKED(cmd_system_reset)
+LOCKED(cmd_powerdown)
 LOCKED(cmd_quit)
 LOCKED(cmd_poison)
 LOCKED(cmd_name)
@@ -364,6 +379,7 @@ static const struct control_command commands[] = {
 	{ "stop", "", .fn = locked_cmd_stop },
 	{ "cont", "", .fn = locked_cmd_cont },
 	{ "system_reset", "", .fn = locked_cmd_system_reset },
+	{ "system_powerdown", "", .fn = locked_cmd_powerdown },
 	{ "quit", "", .fn = locked_cmd_quit },
 	{ "ferry-poison", "address:i ?count:i ?method:s",
 	  .fn = locked_cmd_poison },
