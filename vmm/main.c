@@ -20,6 +20,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/base/runtime.h"
+#include "vmm/base/runtime_link.h"
 #include "vmm/base/units.h"
 #include "vmm/boot/boot.h"
 #include "vmm/cli/cli.h"
@@ -46,6 +47,7 @@ struct process {
 	struct host host;
 	struct migration *migration;
 	struct host_dump *dumper;
+	struct runtime_link link;	/* with --control */
 	struct machine *machine;	/* built by run; freed at the end */
 	int sigbus_fd;
 	struct event *sigbus, *tell, *ends[ARRAY_SIZE(end_signals)];
@@ -118,6 +120,16 @@ static void open_terminals(struct host *h, const char *control)
 		chardev_socket_listen(h->terminals, on_typed, h);
 }
 
+/* Without a link, the machine can still be reached by --control */
+static void link_name(struct process *p, const struct options *o)
+{
+	struct error err = { 0 };
+
+	if (runtime_link_create(&p->link, o->name, o->control, &err))
+		log_line("`ferry list` will not show this machine: %s",
+			 err.text);
+}
+
 static int open_control(struct process *p, const struct options *o,
 			struct error *err)
 {
@@ -129,9 +141,12 @@ static int open_control(struct process *p, const struct options *o,
 		rc = runtime_path(o->name, path, sizeof(path), err);
 	if (rc)
 		return rc;
+	runtime_link_clear(o->name);
 	p->host.control = control_open(p->host.loop, control, err);
 	if (!p->host.control)
 		return -err->code;
+	if (o->control)
+		link_name(p, o);
 	open_terminals(&p->host, control);
 	return 0;
 }
@@ -225,6 +240,7 @@ static void close_process(struct process *p)
 	migration_free(p->migration);
 	machine_free(p->machine);
 	chardev_socket_close(h->terminals);
+	runtime_link_remove(&p->link);
 	control_close(h->control);
 	free_event(p->sigbus);
 	free_event(p->tell);

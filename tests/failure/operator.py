@@ -320,3 +320,35 @@ def test_powerdown_refused(world):
     a.migrate(b)
     _, err = world.ferry("powerdown", "a", status=1)
     check("'postmigrate'" in err, err)
+
+
+def test_list_shows_control(world):
+    """A machine with --control is found by its name as others are; a link that
+    a killed machine left is in nobody's way."""
+    def names():
+        return [x["name"] for x in
+                json.loads(world.ferry("list", "--json")[0])]
+
+    path, link = world.path("c"), world.socket("a")
+    a = world.run(IDLE, "--control", path, control=path).ready()
+    equal(names(), ["a"], "ferry list")
+    check("a: running" in world.ferry("status", "a")[0], "no status by name")
+    b = world.run(IDLE, "--control", path + "2", control=path + "2")
+    b.said("another machine has this name")
+    world.ferry("quit", "--control", path + "2")
+    equal(names(), ["a"], "ferry list")
+    _, err = world.ferry("run", "--name", "a", "--kernel",
+                         os.path.join(BUILD, "guest.elf"), status=1)
+    check("not a socket" in err or "in use" in err, err)
+    a.kill()
+    check(os.path.islink(link), "no link was left")
+    a = world.run(IDLE, "--control", path, control=path).ready()
+    equal(names(), ["a"], "ferry list")
+    a.kill()
+    a = world.run(IDLE).ready()
+    check(not os.path.islink(link), "the link is still there")
+    world.ferry("quit", "a")
+    a = world.run(IDLE, "--control", path, control=path).ready()
+    world.ferry("quit", "a")
+    equal([a.wait_end(), names(), os.path.lexists(link)], [0, [], False],
+          "after the end")

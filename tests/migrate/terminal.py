@@ -302,8 +302,10 @@ def test_follows_a_move(world):
 def test_moves_out_of_sight(world):
     """A console that cannot follow names the destination, and ends."""
     a = world.run(BUSY).ready()
+    os.mkdir(world.path("other"))
     b = world.receive("--control", world.path("elsewhere"),
-                      control=world.path("elsewhere"))
+                      control=world.path("elsewhere"),
+                      env={"XDG_RUNTIME_DIR": world.path("other")})
     con = attached(world)
     a.migrate(b)
     con.wait(f"the guest moved to {b.uri}; attach to its console there")
