@@ -58,7 +58,9 @@ int cli_absolute(const char *prefix, const char *path, char *to,
 	text = json_string(to);
 	json_decref(text);
 	return text ? 0 : error_set(err, EILSEQ, "QMP can't represent the path "
-				    "'%.200s': it is not UTF-8", to);
+				    "of the %s: it is not UTF-8",
+				    strcmp(prefix, "unix:") ? "file"
+							    : "socket");
 }
 
 const char *cli_label(const struct options *o)

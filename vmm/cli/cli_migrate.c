@@ -242,8 +242,8 @@ static int resolve_uri(const struct options *o, char *uri, struct error *err)
 	snprintf(uri, CLI_PATH_MAX, "%s", o->uri);
 	text = json_string(uri);
 	json_decref(text);
-	return text ? 0 : error_set(err, EILSEQ, "QMP can't represent the URI "
-				    "'%.200s': it is not UTF-8", uri);
+	return text ? 0 : error_set(err, EILSEQ, "QMP can't represent the URI: "
+				    "it is not UTF-8");
 }
 
 static void add_number(json_t *to, const char *name, bool given, uint64_t n)
@@ -290,8 +290,9 @@ static int set_and_migrate(struct follow *f, json_t *chosen, struct error *err)
 	int rc;
 
 	rc = qmp_execute(f->q, "query-migrate-parameters", NULL, &before, err);
-	json_object_foreach(chosen, name, value)
+	json_object_foreach(chosen, name, value) {
 		json_object_set(kept, name, json_object_get(before, name));
+	}
 	if (!rc)
 		rc = qmp_execute(f->q, "migrate-set-parameters",
 				 json_incref(chosen), NULL, err);
