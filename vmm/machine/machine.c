@@ -14,6 +14,7 @@
 #include "vcpu.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
+#include "vmm/devices/power.h"
 #include "vmm/devices/section.h"
 #include "vmm/devices/serial.h"
 #include "vmm/kvm/x86_slot_cost.h"
@@ -181,6 +182,14 @@ pid_t machine_vcpu_tid(const struct machine *m, unsigned index)
 bool machine_vcpu_blocking(const struct machine *m, unsigned index)
 {
 	return kvm_stat_read(&m->vcpu[index].blocking);
+}
+
+int machine_power_button(struct machine *m, struct error *err)
+{
+	struct device *power = bus_find(&m->bus, &power_ops, 0);
+
+	return power ? power_button(power, err) : error_set(err, ENODEV,
+		"this machine has no power button");
 }
 
 size_t machine_serial_input(struct machine *m, const uint8_t *data, size_t n)
