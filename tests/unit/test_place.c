@@ -683,6 +683,10 @@ static void huge_is_placed_whole(struct fixture *x)
 	assert_int_equal(x->stats.vcpu[3].count, 1);
 	bring(x, 0, 512);
 	assert_int_equal(x->stats.duplicates, 512);
+	/* A part of it can't be lost while pages arrive */
+	assert_int_equal(page_store_inject(&x->s, HUGE_GPA, true, &err),
+			 -EAGAIN);
+	assert_int_equal(pages_get(&x->s.table, HUGE_FIRST), PAGE_PRESENT);
 	assert_adds_up(x);
 }
 
@@ -854,6 +858,75 @@ static void huge_is_placed_without_a_slow_thread(struct fixture *x)
 	assert_adds_up(x);
 }
 
+/*
+ * The same with a thread that is stopped while it stores into the buffer: what
+ * it stores is read from a page that is missing. The buffer must not be that of
+ * another huge page when the thread goes on.
+ */
+struct slow_store {
+	struct fixture *x;
+	uint8_t *data;
+};
+
+static void *slow_store_main(void *arg)
+{
+	const struct wire_msg m = { .type = WIRE_MSG_PAGES, .b = 1,
+		.a = HUGE_GPA + 8 * WIRE_PAGE, .length = WIRE_PAGE };
+	struct slow_store *o = arg;
+	struct error err = { 0 };
+
+	page_store_message(&o->x->s, &m, o->data, false, &err);
+	return NULL;
+}
+
+static void await_fault(int fd)
+{
+	struct uffd_fault fault;
+
+	for (unsigned ms = 0; !uffd_read(fd, &fault, 1); ms++) {
+		if (ms > 10000)
+			fail_msg("the thread reads no page that is missing");
+		usleep(1000);
+	}
+}
+
+static void huge_buffer_stays_with_its_users(struct fixture *x)
+{
+	const uint64_t other = HUGE_GPA + RAM_HUGE;
+	struct error err = { 0 };
+	struct slow_store o = { .x = x };
+	int fd = uffd_open(false, &err);
+	pthread_t slow;
+	size_t done;
+
+	assert_true(fd >= 0);
+	o.data = mmap(NULL, WIRE_PAGE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(o.data, MAP_FAILED);
+	assert_int_equal(uffd_register(fd, o.data, WIRE_PAGE, UFFD_MISSING,
+				       &err), 0);
+	assert_int_equal(pthread_create(&slow, NULL, slow_store_main, &o), 0);
+	await_fault(fd);
+	bring(x, 0, 512);
+	assert_int_equal(put_message(x, WIRE_MSG_PAGES, HUGE_GPA + 8 *
+				     WIRE_PAGE, 1, true, &err), 0);
+	assert_int_equal(x->s.table.present, 512);
+	memset(x->data, 0x33, sizeof(x->data));
+	put(x, WIRE_MSG_PAGES, other, 16);
+	memset(x->data, 0x5a, sizeof(x->data));
+	assert_int_equal(uffd_copy(fd, o.data, x->data, WIRE_PAGE, &done), 0);
+	pthread_join(slow, NULL);
+	for (unsigned k = 16; k < 512; k += 16)
+		put(x, WIRE_MSG_PAGES, other + k * WIRE_PAGE, 16);
+	assert_holds(x, other + 8 * WIRE_PAGE, 0x33);
+	assert_holds(x, HUGE_GPA + 8 * WIRE_PAGE, 0x5a);
+	assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + 8),
+			 PAGE_PRESENT);
+	assert_adds_up(x);
+	munmap(o.data, WIRE_PAGE);
+	close(fd);
+}
+
 static void huge_out_of_memory_is_repeated(struct fixture *x)
 {
 	x->s.call.copy = poor_copy;
@@ -892,6 +965,7 @@ WITH(huge_only_zeroes_and_poison, HUGETLB)
 WITH(huge_threads_at_once, HUGETLB)
 WITH(huge_zeroes_against_poison, HUGETLB)
 WITH(huge_is_placed_without_a_slow_thread, HUGETLB)
+WITH(huge_buffer_stays_with_its_users, HUGETLB)
 WITH(huge_out_of_memory_is_repeated, HUGETLB)
 
 #define CASES(name) \
@@ -919,6 +993,7 @@ int main(void)
 		cmocka_unit_test(huge_threads_at_once_HUGETLB),
 		cmocka_unit_test(huge_zeroes_against_poison_HUGETLB),
 		cmocka_unit_test(huge_is_placed_without_a_slow_thread_HUGETLB),
+		cmocka_unit_test(huge_buffer_stays_with_its_users_HUGETLB),
 		cmocka_unit_test(huge_out_of_memory_is_repeated_HUGETLB),
 		cmocka_unit_test(every_errno_has_its_words),
 	};
