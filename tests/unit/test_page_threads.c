@@ -619,7 +619,7 @@ static void requests_never_block_the_fault_thread(void **state)
 static void silence_is_noticed(void **state)
 {
 	struct world *w = set_up(false);
-	struct toucher o;
+	struct toucher o, late;
 
 	(void)state;
 	w->t.faults.answer_ms = 100;
@@ -631,10 +631,15 @@ static void silence_is_noticed(void **state)
 		usleep(1000);
 	assert_int_equal(w->failures, 1);
 	assert_int_equal(w->why.code, ETIMEDOUT);
+	/* It is asked for nothing more */
+	assert_int_equal(w->t.stats.requests, 1);
+	start_touching(&late, w, 10, 1);
 	usleep(300000);
 	assert_int_equal(w->failures, 1);
+	assert_int_equal(w->t.stats.requests, 1);
 	page_store_abandon(&w->t.store);
 	pthread_join(o.thread, NULL);
+	pthread_join(late.thread, NULL);
 	tear_down(w);
 }
 
