@@ -7,7 +7,7 @@ postcopy-paused on whoever is left: visible, alive, nothing thrown away.
 import signal
 
 import wire
-from crossing import in_postcopy
+from crossing import impatient, in_postcopy
 from ferry import check, equal, page
 from loss import lost_source, paused, quits, silent
 from relay import Relay
