@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * migration.h - What main.c knows of migration
- */
+/* migration.h - Interface of migration/ to main.c */
 #ifndef FERRY_MIGRATION_H
 #define FERRY_MIGRATION_H
 
@@ -11,7 +9,7 @@ struct host;
 struct migration;
 
 /**
- * migration_new() - Let a host's machine move; adds the control commands
+ * migration_new() - Add the control commands that move a host's machine
  * @h:		the host, whose control is open
  * @err:	why not
  *
@@ -25,7 +23,8 @@ struct migration *migration_new(struct host *h, struct error *err);
  * @uri:	where to listen
  * @err:	why not
  *
- * Return: 0, -EINVAL (no URI), -EBUSY (there is a machine, or it waits already), -errno
+ * Return: 0, -EINVAL (no URI), -EBUSY (there is a machine, or it waits
+ *	   already), -errno
  */
 int migration_receive(struct migration *mig, const char *uri,
 		      struct error *err);

@@ -13,7 +13,7 @@
 #define BANDWIDTH_MIN	(1u << 20)	/* slower looks like a dead peer */
 #define CONNECTIONS	"multifd-channels"
 #define CONNECTIONS_AT_FIRST 2		/* as in QEMU */
-static_assert(CONNECTIONS_MAX == WIRE_PUSH_MAX, "the option says so");
+static_assert(CONNECTIONS_MAX == WIRE_PUSH_MAX, "--connections has this limit");
 
 /* Limits, in ms */
 static const struct {

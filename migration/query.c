@@ -18,7 +18,7 @@ static const char *const status_names[PROGRESS_STATUSES] = {
 	[PROGRESS_CANCELLED]	= "cancelled",
 };
 
-/* Status and error agree: a cause is shown where there is something to explain */
+/* Status and error agree: only these are explained */
 static bool shows_error(const struct progress *p)
 {
 	return p->why.code && (p->status == PROGRESS_PAUSED ||

@@ -21,6 +21,7 @@
 #include "vmm/base/loop.h"
 #include "vmm/base/runtime.h"
 #include "vmm/base/runtime_link.h"
+#include "vmm/base/sandbox.h"
 #include "vmm/base/units.h"
 #include "vmm/boot/boot.h"
 #include "vmm/cli/cli.h"
@@ -321,6 +322,9 @@ static int run_process(const struct options *o)
 	int rc;
 
 	rc = open_process(&p, o, &err);
+	/* Nothing from a client, a peer, a guest or an image was read so far */
+	if (!rc && !o->no_sandbox)
+		rc = sandbox_enter(&err);
 	if (!rc)
 		rc = o->cmd == CMD_RUN ? start_guest(&p, o, &err)
 				       : start_receive(&p, o, &err);

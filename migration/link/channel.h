@@ -33,8 +33,8 @@ struct channel;
 
 /**
  * struct channel_ops - What an implementation of a channel provides
- * @recv:	receive up to @max bytes, at least one. Without @wait: what is there.
- *		Return: bytes; 0 (only without @wait: nothing is there);
+ * @recv:	receive up to @max bytes, at least one. Without @wait: what is
+ *		there. Return: bytes; 0 (only without @wait: nothing is there);
  *		-EPIPE (closed); -ETIMEDOUT (see @timeout); -errno
  * @sendv:	send some of the bytes, at least one. Return: as @recv
  * @pending:	true if bytes are buffered that poll() on the descriptor does

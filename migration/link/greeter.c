@@ -18,7 +18,7 @@
 #define POLL_WAKE	1
 #define POLL_FIRST	2	/* of the greetings */
 #define POLLS		(POLL_FIRST + GREETINGS_MAX)
-#define RETRY_MS	100	/* after accept() failed for lack of something */
+#define RETRY_MS	100	/* after accept() failed: descriptors, memory */
 #define OWNER_MS	20	/* until the owner is asked again */
 #define LOG_NS		1000000000ull	/* one line a second about refusals */
 

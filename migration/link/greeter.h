@@ -4,10 +4,10 @@
  *
  * One thread accepts connections and receives the HELLO of up to GREETINGS_MAX
  * of them at the same time, each within one total deadline and in a buffer of
- * fixed size: a peer that says nothing, or sends single bytes, delays nobody.
+ * fixed size: a peer that sends nothing, or single bytes, delays no other.
  * When all places are taken the oldest greeting is closed for a new connection.
- * A complete HELLO goes to the owner, who decides; anything else is refused,
- * and is no session.
+ * The owner accepts or rejects a complete HELLO; anything else is refused, and
+ * is no session.
  */
 #ifndef FERRY_GREETER_H
 #define FERRY_GREETER_H

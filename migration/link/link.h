@@ -10,8 +10,8 @@
  * Threads use the channels without a lock. Another thread ends their waits by
  * link_hang_up() or link_shut(), which also hold for connections that are
  * opened later: a connection that is added to a link that was shut is shut at
- * once, and an attempt to connect ends. Only the owner closes, after the threads
- * have ended.
+ * once, and an attempt to connect ends. Only the owner closes, after the
+ * threads have ended.
  */
 #ifndef FERRY_LINK_H
 #define FERRY_LINK_H
@@ -35,7 +35,7 @@ enum link_state { LINK_OPEN, LINK_HUNG_UP, LINK_SHUT };
  * @peer:	where a source connects to
  * @main:	control messages: the stages of the session
  * @demand:	requests, and their answers
- * @push:	@pushes of them: pages that nobody has asked for
+ * @push:	@pushes of them: pages that were not requested
  */
 struct link {
 	pthread_mutex_t lock;
@@ -124,7 +124,7 @@ void link_hang_up(struct link *l, unsigned ms);
 /** link_shut() - End all waits, now and later; any thread */
 void link_shut(struct link *l);
 
-/** link_close() - Close all connections; the threads that use them have ended */
+/** link_close() - Close all connections, which no thread uses any more */
 void link_close(struct link *l);
 
 /** link_push_alive() - Is no push connection closed by the peer? */

@@ -218,7 +218,7 @@ static void set_polls(struct fault_thread *f, struct pollfd *p)
 		.fd = faults_room(f) ? f->store->uffd : -1, .events = POLLIN,
 	};
 	p[POLL_DEMAND] = (struct pollfd){
-		.fd = f->cut ? -1 : f->c->fd,
+		.fd = f->cut ? -1 : channel_poll_fd(f->c),
 		.events = pending ? POLLIN | POLLOUT : POLLIN,
 	};
 	p[POLL_WAKE] = (struct pollfd){ .fd = f->wake, .events = POLLIN };
@@ -230,14 +230,17 @@ static int fault_turn(struct fault_thread *f, struct error *err)
 	const int look_ms = f->answer_ms < LOOK_MS ? (int)f->answer_ms
 						   : LOOK_MS;
 	struct pollfd p[POLLS];
+	bool pending;
 	int rc;
 
 	set_polls(f, p);
-	rc = poll(p, POLLS, look_ms);
-	if (rc <= 0)
-		return rc < 0 && errno != EINTR
-			? error_set(err, errno, "poll: %s",
-				    strerrordesc_np(errno)) : 0;
+	pending = !f->cut && channel_pending(f->c);
+	rc = poll(p, POLLS, pending ? 0 : look_ms);
+	if (rc < 0 && errno != EINTR)
+		return error_set(err, errno, "poll: %s",
+				 strerrordesc_np(errno));
+	if (rc < 0 || (!rc && !pending))
+		return 0;
 	rc = 0;
 	if (p[POLL_WAKE].revents)
 		take_wake(f);
@@ -245,7 +248,7 @@ static int fault_turn(struct fault_thread *f, struct error *err)
 		rc = handle_faults(f, err);
 	if (!rc && p[POLL_DEMAND].revents & POLLOUT)
 		rc = send_requests(f, err);
-	if (!rc && p[POLL_DEMAND].revents & ~POLLOUT)
+	if (!rc && (pending || p[POLL_DEMAND].revents & ~POLLOUT))
 		rc = handle_answers(f, err);
 	return rc;
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * images.c - The kernel and initrd that a guest was started from, carried along
+ * images.c - Send and receive the kernel and initrd of the guest
  *
- * A reset starts the guest from them again, wherever it is then. They go while
- * the guest still runs at home: nothing of it costs the blackout anything, and
- * once the guest was handed over it can be reset there whatever becomes of the
- * source. What a peer says of their size is believed up to MACHINE_IMAGE_MAX, and
- * memory is used as bytes arrive.
+ * A reset on the destination starts the guest from them. They are sent while
+ * the guest still runs on the source, so they cost no downtime, and a reset
+ * after the hand-over does not need the source. A size that the peer sends is
+ * limited to MACHINE_IMAGE_MAX.
  */
 
 #include <errno.h>

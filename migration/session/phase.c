@@ -72,7 +72,7 @@
 #define lost	STEP(SOURCE_LOST, PHASE_BLAME | PHASE_SHUT | PHASE_SHOW)
 #define Xlost	STEP(SOURCE_LOST, PHASE_BLAME | PHASE_SHUT | PHASE_SHOW | \
 		     PHASE_REJECT)
-#define home	STEP(SOURCE_FAILED, PHASE_RESUME | PHASE_REFUSE | \
+#define resume	STEP(SOURCE_FAILED, PHASE_RESUME | PHASE_REFUSE | \
 		     PHASE_CLOSE | PHASE_SHOW)
 #define back	STEP(SOURCE_CANCELLED, PHASE_RESUME | PHASE_REFUSE | \
 		     PHASE_CLOSE | PHASE_SHOW)
@@ -107,15 +107,15 @@ static const struct phase_step source_table[SOURCE_PHASES][PHASE_EVENTS] = {
  */
 SOURCE_ROW(SOURCE_SETUP,
 	ok, fail, Xfail, Xfail, Xfail, Xfail,
-	hold, no, no, home,
+	hold, no, no, resume,
 	fail, fail, fail, fail, stop, no, stop),
 SOURCE_ROW(SOURCE_HANDOVER,
 	Xfail, fail, ready, Xfail, Xfail, Xfail,
-	no, no, no, home,
+	no, no, no, resume,
 	fail, fail, fail, fail, stop, no, stop),
 SOURCE_ROW(SOURCE_PREPARED,
 	Xfail, fail, Xfail, Xfail, Xfail, Xfail,
-	no, commit, no, home,
+	no, commit, no, resume,
 	fail, fail, fail, fail, stop, no, stop),
 SOURCE_ROW(SOURCE_COMMITTED,
 	Xdoubt, Xdoubt, Xdoubt, ran, Xdoubt, Xdoubt,
@@ -147,7 +147,7 @@ SOURCE_ROW(SOURCE_LOST,
 	ok, ok, ok, ok, no, no, end),
 SOURCE_ROW(SOURCE_FAILING,
 	ok, ok, ok, ok, ok, ok,
-	no, no, no, home,
+	no, no, no, resume,
 	ok, ok, ok, ok, ok, no, ok),
 SOURCE_ROW(SOURCE_CANCELLING,
 	ok, ok, ok, ok, ok, ok,

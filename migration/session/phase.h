@@ -49,7 +49,8 @@
  *	Shown as postcopy-paused.
  * @SOURCE_FAILING: A failure before the point of no return. The session thread
  *	is about to leave its stages and to resume the guest.
- * @SOURCE_CANCELLING: The same after migrate_cancel, or because the process ends.
+ * @SOURCE_CANCELLING: The same after migrate_cancel, or because the process
+ *	ends.
  * @SOURCE_FAILED: The guest runs here, as if nothing had happened.
  * @SOURCE_CANCELLED: The same after migrate_cancel.
  * @SOURCE_ENDED: The process ends after the point of no return. Nothing is
@@ -210,7 +211,7 @@ bool source_has_committed(unsigned phase);
 /**
  * source_is_sending() - May bulk be sent in this phase?
  *
- * False once the link is lost, a cancel was asked for or the process ends.
+ * False once the link is lost, a cancel was requested, or the process ends.
  */
 bool source_is_sending(unsigned phase);
 

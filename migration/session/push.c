@@ -79,9 +79,10 @@ static void *pusher_main(void *arg)
 	struct error err = { 0 };
 	int rc;
 
-	priority_bulk();
 	if (!start_gate_wait(&me->group->gate))
 		return NULL;
+	/* Not before: a thread with a long slice is the last to be woken */
+	priority_bulk();
 	rc = push_pages(me, &err);
 	if (!rc)
 		rc = channel_say(me->c, &done, NULL, &err);

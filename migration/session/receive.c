@@ -59,9 +59,10 @@ static void *receiver_main(void *arg)
 	struct error err = { 0 };
 	int rc;
 
-	priority_bulk();
 	if (!start_gate_wait(&me->group->gate))
 		return NULL;
+	/* Not before: a thread with a long slice is the last to be woken */
+	priority_bulk();
 	rc = receive_pages(me, &err);
 	if (rc)
 		me->group->lost(me->group->ctx, &err);

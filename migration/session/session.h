@@ -51,8 +51,8 @@ void session_limits_init(struct session_limits *l);
  * struct session_env - What a session needs of the process around it
  * @ctx:	for the functions
  * @observer:	for a machine that arrives
- * @backing:	kind of RAM for a machine that arrives (enum ram_backing), or -1:
- *		as on the source
+ * @backing:	kind of RAM for a machine that arrives (enum ram_backing), or
+ *		-1: as on the source
  * @adopt:	the machine is the process's now; NULL: it has none any more.
  *		Returns when no command uses the machine before it
  * @set_side:	"source", "destination" or "none", a literal
@@ -71,8 +71,8 @@ struct session;
  * struct session_ops - What the two sides do differently
  * @step:	source_step() or target_step()
  * @perform:	execute enum phase_action values
- * @show:	show a phase: the machine's status, and the log; returns the status
- *		for clients. Called under @show_lock
+ * @show:	show a phase: the machine's status, and the log; returns the
+ *		status for clients. Called under @show_lock
  */
 struct session_ops {
 	struct phase_step (*step)(unsigned phase, unsigned event);

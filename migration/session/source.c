@@ -250,11 +250,12 @@ int source_start(struct source *s, struct error *err)
 	struct ram_hook p = { .ctx = s, .poison = source_hook,
 			   .done = source_hook_done };
 	struct progress *progress = s->se.progress;
+	const struct ram *ram = machine_ram(s->m);
 	int rc;
 
 	progress_begin(progress, true);
 	progress_name(progress, s->se.id, &s->uri);
-	progress_machine(progress, machine_ram(s->m)->size, machine_ram(s->m)->page_size,
+	progress_machine(progress, ram->size, ram->page_size,
 			 machine_config(s->m)->cpus);
 	s->se.env->set_side(s->se.env->ctx, "source");
 	machine_set_ram_hook(s->m, &p);

@@ -59,7 +59,10 @@ static int greet(struct source *s, enum wire_role role, unsigned i,
 	return 0;
 }
 
-/* Where poison can't go, only a guest without any may, if the user says so */
+/*
+ * A destination without UFFDIO_POISON gets only a guest without poison, and
+ * only if the user allows it (--no-poison)
+ */
 static int check_lost(struct source *s, size_t lost, struct error *err)
 {
 	if (s->peer_poison)
@@ -199,7 +202,8 @@ static int say_extents(struct source *s, enum wire_type type,
  */
 int source_scan(struct source *s, struct error *err)
 {
-	int rc = ram_holes(machine_ram(s->m), 0, machine_ram(s->m)->size, announce_hole, s);
+	const struct ram *ram = machine_ram(s->m);
+	int rc = ram_holes(ram, 0, ram->size, announce_hole, s);
 
 	if (rc == -ENOMEM || rc == -ECANCELED)
 		return error_set(err, -rc, "cannot list the zero pages: %s",
@@ -227,7 +231,7 @@ int source_hold(struct source *s, struct error *err)
 	channel_set_end(main, s->deadline);
 	if (session_event(&s->se, EVENT_HOLD, NULL))
 		return error_set(err, ECANCELED, "cancelled");
-	/* A poisoning that began before is in the list, later ones see the phase */
+	/* Poison made before is in the list; later attempts see the phase */
 	inject_drain(s->m);
 	return demand_start(&s->answers, err);
 }
@@ -375,6 +379,7 @@ int source_poison(struct source *s, struct error *err)
 /* What the vCPUs touch first goes ahead, so that they needn't ask for it */
 static int send_hot(struct source *s, struct error *err)
 {
+	const struct ram *ram = machine_ram(s->m);
 	uint64_t gpa[HOT_PER_VCPU * 8];
 	size_t n = hot_pages(s->m, gpa, ARRAY_SIZE(gpa));
 	int rc = 0;
@@ -382,7 +387,7 @@ static int send_hot(struct source *s, struct error *err)
 	for (size_t i = 0; i < n && !rc; i++) {
 		uint64_t offset;
 
-		if (!ram_offset(machine_ram(s->m), gpa[i], WIRE_PAGE, &offset) ||
+		if (!ram_offset(ram, gpa[i], WIRE_PAGE, &offset) ||
 		    !ledger_take(&s->pages.ledger, offset / WIRE_PAGE, 1))
 			continue;
 		rc = batch_fill(&s->batch, offset / WIRE_PAGE, 1, err);

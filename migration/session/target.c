@@ -4,9 +4,9 @@
  *
  * The session thread waits until the listener has received the HELLO of a main
  * connection, and then walks through the stages with that source. phase.c
- * decides what a failure means: before PREPARED everything is discarded, and the
- * next source may try; after it the machine is kept, and does not run before
- * COMMIT (invariant 5); after COMMIT it runs with what has arrived.
+ * decides what a failure means: before PREPARED everything is discarded, and
+ * the next source may try; after it the machine is kept, and does not run
+ * before COMMIT (invariant 5); after COMMIT it runs with what has arrived.
  */
 
 #include <errno.h>
@@ -207,7 +207,8 @@ static bool target_vcpu_blocked(void *ctx, unsigned vcpu)
 int target_start_faults(struct target *t, struct error *err)
 {
 	const struct fault_session fs = {
-		.ctx = t, .vcpus = machine_config(t->m)->cpus, .vcpu_of = target_vcpu_of,
+		.ctx = t, .vcpus = machine_config(t->m)->cpus,
+		.vcpu_of = target_vcpu_of,
 		.vcpu_blocked = target_vcpu_blocked,
 		.lost = target_demand_lost,
 	};
@@ -344,8 +345,8 @@ static int target_greeted(void *ctx, const struct channel *c,
 }
 
 /*
- * What WELCOME says of this kernel. A process that may not open a userfaultfd at
- * all fails when it needs one, with the remedy.
+ * What WELCOME says of this kernel. A process that may not open a userfaultfd
+ * at all fails when it needs one, with the remedy.
  */
 static bool kernel_can_poison(void)
 {

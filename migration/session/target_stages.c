@@ -78,7 +78,8 @@ int target_build(struct target *t, struct error *err)
 	free(fdt);
 	if (!rc) {
 		progress_machine(t->se.progress, machine_ram(t->m)->size,
-				 machine_ram(t->m)->page_size, machine_config(t->m)->cpus);
+				 machine_ram(t->m)->page_size,
+				 machine_config(t->m)->cpus);
 		/* Empty, until something is placed (invariant 11) */
 		t->store.accepted = false;
 		rc = page_store_open(&t->store, machine_ram(t->m), err);
@@ -227,6 +228,23 @@ static int next_run(const struct poison *p, int n, struct poison *run)
 	return i;
 }
 
+/* Pages that ZERO_LIST announced and that were poisoned since are no zeroes */
+static int load_poison_run(struct target *t, const struct poison *run,
+			   struct error *err)
+{
+	uint64_t offset;
+
+	if (run->gpa % WIRE_PAGE || run->size % WIRE_PAGE)
+		return error_set(err, EBADMSG,
+			"poison list: 0x%llx is not whole pages",
+			(unsigned long long)run->gpa);
+	if (ram_offset(machine_ram(t->m), run->gpa, run->size, &offset))
+		page_store_set_missing(&t->store, (size_t)(offset / WIRE_PAGE),
+				       (size_t)(run->size / WIRE_PAGE));
+	return page_store_poison(&t->store, run->gpa, run->size / WIRE_PAGE,
+				 run->delivered, err);
+}
+
 /* One log line and one event for each run, up to a limit, then only a count */
 static int load_poison_runs(struct target *t, const struct poison *p, int n,
 			    struct error *err)
@@ -239,16 +257,9 @@ static int load_poison_runs(struct target *t, const struct poison *p, int n,
 
 		i += next_run(p + i, n - i, &run);
 		t->quiet = runs >= POISON_REPORTS_MAX;
-		if (run.gpa % WIRE_PAGE || run.size % WIRE_PAGE)
-			rc = error_set(err, EBADMSG,
-				"poison list: 0x%llx is not whole pages",
-				(unsigned long long)run.gpa);
-		else if (!target_is_linked(session_phase(&t->se)))
-			rc = error_set(err, ECANCELED, "this side is ending");
-		else
-			rc = page_store_poison(&t->store, run.gpa,
-					       run.size / WIRE_PAGE,
-					       run.delivered, err);
+		rc = target_is_linked(session_phase(&t->se))
+			? load_poison_run(t, &run, err)
+			: error_set(err, ECANCELED, "this side is ending");
 	}
 	t->quiet = false;
 	if (runs > POISON_REPORTS_MAX)
@@ -442,7 +453,7 @@ int target_finish(struct target *t, struct error *err)
 	progress_put_latency(t->se.progress, &w);
 	/* The guest is whole: whether the source knows does not change it */
 	if (session_say(&t->se, WIRE_MSG_COMPLETE, &w, NULL))
-		log_line("the source could not be told that all pages arrived");
+		log_line("all pages have arrived, but COMPLETE could not be sent to the source");
 	writer_free(&w);
 	return 0;
 }

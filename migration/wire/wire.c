@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* wire.c - What two Ferries say to each other */
+/* wire.c - Encoder and decoder of the migration protocol */
 
 #include <errno.h>
 #include <string.h>

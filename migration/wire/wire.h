@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wire.h - What two Ferries say to each other (pure)
+ * wire.h - Encoder and decoder of the migration protocol (pure)
  *
  * Every message is a header of 32 bytes and a payload. All numbers are
- * little endian and unsigned. docs/protocol.md is the specification; this is
- * its encoder, its decoder, and the one table of what is allowed.
+ * little endian and unsigned. docs/protocol.md is the specification.
  *
  *	offset	0	length of the payload, 32 bits
  *		4	type, 16 bits
@@ -34,22 +33,22 @@
 #define WIRE_BOOT		16
 #define WIRE_IMAGE_MAX		(256u << 10)
 
-/* Features a peer may have; both sides say what they have */
+/* Features; each side sends those that it has */
 #define WIRE_POISON		1u		/* UFFDIO_POISON */
 
 enum wire_type {
-	WIRE_MSG_HELLO = 1,	/* who connects; first on each connection */
-	WIRE_MSG_WELCOME,	/* and the answer */
-	WIRE_MSG_REFUSE,	/* or this: text */
+	WIRE_MSG_HELLO = 1,	/* first on each connection */
+	WIRE_MSG_WELCOME,	/* the answer to HELLO */
+	WIRE_MSG_REFUSE,	/* the session ends: reason, as text */
 	WIRE_MSG_DESCRIPTION,	/* flattened device tree */
-	WIRE_MSG_BUILT,		/* the machine is there, its RAM registered */
+	WIRE_MSG_BUILT,		/* the machine is built, its RAM registered */
 	WIRE_MSG_STATE,		/* all state but RAM */
 	WIRE_MSG_POISON_LIST,	/* pages known to be lost */
-	WIRE_MSG_ZERO_LIST,	/* stretches known to be zeroes */
-	WIRE_MSG_PREPARE,	/* that was all that is needed to run */
-	WIRE_MSG_PREPARED,	/* loaded; will run when told, and not before */
-	WIRE_MSG_COMMIT,	/* told: the source never runs again */
-	WIRE_MSG_RUNNING,	/* it runs */
+	WIRE_MSG_ZERO_LIST,	/* ranges that were never written */
+	WIRE_MSG_PREPARE,	/* all that is needed to run was sent */
+	WIRE_MSG_PREPARED,	/* loaded; will run after COMMIT, not before */
+	WIRE_MSG_COMMIT,	/* the source never runs the guest again */
+	WIRE_MSG_RUNNING,	/* the destination runs the guest */
 	WIRE_MSG_PAGES,		/* a: gpa, b: pages, payload: contents */
 	WIRE_MSG_ZERO,		/* a: gpa, b: pages */
 	WIRE_MSG_POISON,	/* a: gpa, b: pages */
@@ -57,8 +56,8 @@ enum wire_type {
 	WIRE_MSG_DONE,		/* every page was sent */
 	WIRE_MSG_COMPLETE,	/* every page is in place; statistics */
 	WIRE_MSG_BOOT,		/* sizes of kernel and initrd, 64 bits each */
-	WIRE_MSG_IMAGE,		/* bytes of them, in this order */
-	WIRE_MSG_READY,		/* the guest may be held: nothing else to do */
+	WIRE_MSG_IMAGE,		/* their bytes, kernel first */
+	WIRE_MSG_READY,		/* all is done that need not be done later */
 	WIRE_MSG_WRITTEN_LIST,	/* ZERO_LIST's pages that were written since */
 	WIRE_MSG_TYPES
 };
@@ -87,9 +86,9 @@ struct wire_msg {
  * @role:	which connection this is
  * @features:	WIRE_… bits
  * @page_size:	of the sender's RAM, bytes
- * @push:	on main: push connections that the source would open, and in
- *		the answer how many of them it may
- * @id:		names the migration; all connections say the same
+ * @push:	on main: push connections that the source wants to open, and in
+ *		the answer how many the destination accepts
+ * @id:		of the session, the same on all its connections
  */
 struct wire_hello {
 	uint16_t version;
@@ -112,8 +111,9 @@ void wire_put(uint8_t *to, const struct wire_msg *m);
  * @m:		filled in
  * @err:	what is wrong with it
  *
- * Checks type, reserved fields, and that length, a and b are possible for the type: after it,
- * @m->length can be allocated, and a PAGES payload has @m->b pages.
+ * Checks type, reserved fields, and that length, a and b are possible for the
+ * type: after it, @m->length can be allocated, and a PAGES payload has @m->b
+ * pages.
  *
  * Return: 0, -EBADMSG
  */

@@ -6,6 +6,7 @@ bring it back, and what there is is kept. The guest prints a report every 30 ms,
 unasked: a vCPU that runs where it must not is heard.
 """
 
+import os
 import time
 
 import wire
@@ -47,7 +48,7 @@ def works(vmm):
 
 
 def test_cut_before(world, at):
-    """The guest is at home again, works, and is carried by the next try."""
+    """The guest runs on the source again, and the next migration moves it."""
     a, b, relay = start(world)
     relay.cut_at = BEFORE[at]
     a.start_migration(relay.uri)
@@ -188,7 +189,8 @@ test_push_cut_at_commit.cases = {"at": PUSH_CUT}
 
 
 def test_push_cut_before_commit(world):
-    """A connection that nobody listens to yet: no guest is given to it."""
+    """No thread reads the push connections yet: their loss is found by asking,
+    and the source does not commit."""
     a, b, relay = start(world)
     relay.stop_at = (TARGET, wire.PREPARED)
     a.start_migration(relay.uri)
@@ -201,6 +203,72 @@ def test_push_cut_before_commit(world):
     works(a)
     b.said("incoming migration failed")
     a.migrate(b)
+    works(b)
+
+
+def threads(vmm):
+    """{thread id: name} of a process."""
+    tasks = f"/proc/{vmm.process.pid}/task"
+    found = {}
+    for tid in os.listdir(tasks):
+        with open(f"{tasks}/{tid}/comm", encoding="ascii") as f:
+            name = f.read().strip()
+        if not name.startswith("kvm-"):     # the kernel's
+            found[tid] = name
+    return found
+
+
+def sockets(vmm):
+    """How many sockets a process has open."""
+    fds = f"/proc/{vmm.process.pid}/fd"
+    n = 0
+    for fd in os.listdir(fds):
+        try:
+            n += os.readlink(f"{fds}/{fd}").startswith("socket:")
+        except FileNotFoundError:
+            pass
+    return n
+
+
+def test_no_thread_after_commit(world):
+    """All threads of both sides are there before the point of no return: after
+    it a thread that can't be created would strand the guest."""
+    a, b, relay = start(world)
+    relay.stop_at = (SOURCE, wire.COMMIT)
+    relay.hold()
+    a.start_migration(relay.uri)
+    relay.wait(wire.COMMIT)
+    before = {vmm: threads(vmm) for vmm in (a, b)}
+    equal(sorted(before[a].values()).count("push"), 2, "push threads")
+    equal(sorted(before[b].values()).count("receiver"), 2, "receive threads")
+    with relay.changed:
+        relay.stop_at = None        # what is pushed stays held
+        relay.changed.notify_all()
+    relay.wait(wire.RUNNING)
+    b.wait_migration("postcopy-active")
+    b.working(50)
+    for vmm in a, b:
+        new = {name for tid, name in threads(vmm).items()
+               if tid not in before[vmm]}
+        equal(new, set(), f"threads of {vmm.name} since COMMIT")
+    relay.release()
+    a.wait_migration("completed")
+    works(b)
+
+
+def test_nothing_stays_open(world):
+    """When all pages have arrived, both sides have closed every connection and
+    ended every thread of the migration, the listener among them."""
+    a, b = world.run(BUSY, cpus=2).ready(), world.receive()
+    had = sockets(a), sockets(b)
+    ran = set(threads(a).values())
+    here, there = a.migrate(b)
+    equal((sockets(a), sockets(b)), (had[0], had[1] - 1), "open sockets")
+    equal(set(threads(a).values()) - ran - {"migration"}, set(), "threads of a")
+    equal(set(threads(b).values()) - ran - {"migration"}, set(), "threads of b")
+    for m in here, there:
+        check("error-desc" not in m and "errmsg" not in m["libvirt"],
+              "a completed migration has an error", m)
     works(b)
 
 
@@ -217,7 +285,7 @@ def test_cut_at_running(world):
 
 
 def test_cut_at_done(world):
-    """All pages were sent, but nobody said so: kept on both sides."""
+    """All pages were sent, but DONE was not: both sides keep what they have."""
     a, b, relay = start(world)
     relay.cut_at = (SOURCE, wire.DONE, wire.MAIN)
     a.start_migration(relay.uri)
@@ -227,11 +295,11 @@ def test_cut_at_done(world):
 
 
 def test_cut_at_complete(world):
-    """Only the last word is lost: the guest is whole, where it is."""
+    """Only COMPLETE is lost: the destination has the whole guest."""
     a, b, relay = start(world)
     relay.cut_at = (TARGET, wire.COMPLETE)
     a.start_migration(relay.uri)
-    b.wait_migration("completed")
+    check("error-desc" not in b.wait_migration("completed"), "an error")
     works(b)
     m = a.wait_migration("completed", "postcopy-paused")
     check(not a.status()["running"], "the source runs", m)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A source that is no good: the destination refuses, and waits for another."""
+"""Bad sources: the destination refuses, and waits for another source."""
 
 import struct
 import threading
@@ -16,7 +16,7 @@ BUSY = "work=verify mib=16 seed=4"
 
 
 class Stage:
-    """A real guest at home, what it would say, and a destination."""
+    """A real guest on a source, the messages of that source, a destination."""
 
     def __init__(self, world, heard=True):
         self.world = world
@@ -33,7 +33,7 @@ class Stage:
         return heard
 
     def refused(self, speak, *words, log="incoming migration failed"):
-        """Whoever speaks so is refused with a reason that has the words."""
+        """A source that speaks so is refused; the reason has the words."""
         with FakeSource(self.b.uri) as fake:
             try:
                 speak(fake, self.heard)
@@ -465,7 +465,8 @@ def test_after_the_hand_over(world, what, role):
     equal(stage.b.wait_end(), 0, "exit status")
 
 
-test_after_the_hand_over.cases = {"what": AFTER, "role": ["main", "demand", "push"]}
+test_after_the_hand_over.cases = {
+    "what": AFTER, "role": ["main", "demand", "push"]}
 
 
 def test_too_many_pushes(world):
@@ -545,7 +546,7 @@ def test_slow_greetings(world):
     try:
         began = time.monotonic()
         stage.still_good()
-        check(time.monotonic() - began < 5, "the real guest had to wait")
+        check(time.monotonic() - began < 15, "the real guest had to wait")
     finally:
         stop.set()
         slow.join()
@@ -564,12 +565,12 @@ def test_slow_greetings_while_attaching(world):
         with FakeSource(stage.b.uri) as fake:
             began = time.monotonic()
             fake.attach(stage.heard[wire.DESCRIPTION], push=1)
-            check(time.monotonic() - began < 5, "attaching had to wait")
+            check(time.monotonic() - began < 15, "attaching had to wait")
         stage.b.said("incoming migration failed")
         began = time.monotonic()
         stage.b.qmp.execute("quit")
         equal(stage.b.wait_end(), 0, "exit status")
-        check(time.monotonic() - began < 2, "quit had to wait")
+        check(time.monotonic() - began < 15, "quit had to wait")
     finally:
         stop.set()
         slow.join()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A side or the connection is lost while pages are missing.
 
-postcopy-paused on whoever is left: visible, alive, nothing thrown away.
+The side that is left is postcopy-paused: visible, alive, nothing discarded.
 """
 
 import signal
@@ -15,6 +15,15 @@ from relay import Relay
 SANITIZERS = {"address", "thread"}
 
 BUSY = "work=verify mib=32 seed=6"
+
+
+def impatient(ms):
+    """Connections on which nothing comes for so long are given up."""
+    def change(*machines):
+        for vmm in machines:
+            vmm.qmp.execute("migrate-set-parameters", **{
+                "ferry-silence-timeout": ms, "ferry-answer-timeout": ms})
+    return change
 
 
 def lost_target(b):
@@ -169,7 +178,7 @@ def test_frozen_peer(world, where):
     After the deadline, which is for no byte at all.
     """
     a, b, _ = in_postcopy(world, "work=walk order=random mib=64",
-                          memory="128M", ms=2000)
+                          memory="128M", before=impatient(2000))
     frozen, left = (a, b) if where == "source" else (b, a)
     frozen.process.send_signal(signal.SIGSTOP)
     try:
@@ -185,13 +194,31 @@ def test_frozen_peer(world, where):
 test_frozen_peer.cases = {"where": ["source", "destination"]}
 
 
+def test_frozen_and_continued(world):
+    """A destination that stood still for too long, and continues: status,
+    reason and error of each side agree, and stay so."""
+    a, b, relay = in_postcopy(world, BUSY, before=impatient(1500))
+    b.process.send_signal(signal.SIGSTOP)
+    try:
+        relay.release()
+        lost_source(a)
+    finally:
+        b.process.send_signal(signal.SIGCONT)
+    m = b.wait_migration("postcopy-paused", "completed")
+    reason = b.status()["libvirt"]["reason"]
+    equal("error-desc" in m, m["status"] == "postcopy-paused", "an error")
+    equal(reason == "VIR_DOMAIN_RUNNING_POSTCOPY_FAILED",
+          m["status"] == "postcopy-paused", reason)
+    quits(a, b)
+
+
 def test_frozen_connection(world):
     """One of several connections stands still: that is the reason given, and
     not that the others were shut for it."""
     a = world.run("work=idle period_us=1000000", memory="64M").ready()
     a.qmp.execute("migrate-set-parameters",
                   **{"max-postcopy-bandwidth": 1 << 20})
-    impatient(2000, a)
+    impatient(2000)(a)
     with wire.FakeTarget(world.uri()) as fake:
         a.start_migration(fake.uri)
         fake.prepare(push=2)

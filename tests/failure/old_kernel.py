@@ -118,7 +118,13 @@ def test_refused_lost_meanwhile(world):
 
 
 def addresses(vmm, action):
-    """Pages of the MEMORY_FAILURE events so far with an action."""
+    """Addresses of the MEMORY_FAILURE events so far with an action."""
+    return sorted(e["address"] for e in vmm.qmp.seen("MEMORY_FAILURE",
+                                                     action=action))
+
+
+def named(vmm, action):
+    """All pages that these events name: neighbours may share one event."""
     return sorted(gpa for e in vmm.qmp.seen("MEMORY_FAILURE", action=action)
                   for gpa in range(e["address"], e["address"] + e["size"],
                                    PAGE))
@@ -172,10 +178,9 @@ def lost_after(world, pages, append=SLEEP, *args, there=(), huge=False):
     b.wait_migration("completed")
     unit = 2 * MIB if huge else PAGE
     first = {gpa // unit * unit for gpa in pages}
-    soon(lambda: addresses(b, "ignore"), sorted(first),
-         "events at their arrival")
-    equal(b.poisoned(), {gpa + i for gpa in first
-                         for i in range(0, unit, PAGE)}, "poisoned pages")
+    every = {gpa + i for gpa in first for i in range(0, unit, PAGE)}
+    soon(lambda: named(b, "ignore"), sorted(every), "events at their arrival")
+    equal(b.poisoned(), every, "poisoned pages")
     return b
 
 
@@ -190,7 +195,7 @@ def test_lost_after(world, ram):
     b.said("this kernel can't poison")
     b.wait_state("internal-error")
     equal(b.status()["libvirt"]["state"], "VIR_DOMAIN_CRASHED", "libvirt")
-    soon(lambda: addresses(b, "fatal"), pages, "addresses of fatal events")
+    soon(lambda: named(b, "fatal"), pages, "addresses of fatal events")
     equal(b.lines("bad"), [], "wrong data that the guest read")
     b.refused("internal-error", "cont")
     b.qmp.execute("quit")

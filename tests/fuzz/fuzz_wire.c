@@ -42,7 +42,7 @@ static void check_hello(const uint8_t *p)
 		return;
 	CHECK(h.version == WIRE_VERSION && h.role < WIRE_ROLES);
 	wire_put_hello(again, &h);
-	/* Eight bytes behind are for versions to come */
+	/* The last eight bytes are for later versions */
 	CHECK(!memcmp(p, again, WIRE_HELLO - 8));
 }
 

@@ -13,18 +13,12 @@ def begin(world, append, *args, cpus=2, **kw):
     return a, b, Relay(world, b)
 
 
-def impatient(ms, *machines):
-    """Limit the silence of a peer, in milliseconds, from now on."""
-    for vmm in machines:
-        vmm.qmp.execute("migrate-set-parameters", **{
-            "ferry-silence-timeout": ms, "ferry-answer-timeout": ms})
-
-
-def in_postcopy(world, append, *args, ms=20000, **kw):
+def in_postcopy(world, append, *args, before=None, **kw):
     """A guest that runs on the destination while the relay holds back what
-    the source pushes; ms limits the silence of a peer. Return: as begin()."""
+    the source pushes; before(a, b) is called first. Return: as begin()."""
     a, b, relay = begin(world, append, *args, **kw)
-    impatient(ms, a, b)
+    if before:
+        before(a, b)
     relay.hold()
     a.start_migration(relay.uri)
     relay.wait(wire.RUNNING)

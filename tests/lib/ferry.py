@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from errors import WAIT, Failed, Skip, check, equal, soon  # noqa: F401
+from errors import SLOW, WAIT, Failed, Skip, check, equal, soon  # noqa: F401
 from qmp import Qmp, QmpError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -320,8 +320,10 @@ def runs(pages):
 class World:
     """A test's directory and machines. Use it in a with statement.
 
-    A test may set `parameters`, such as deadlines: each machine that is started
-    after that gets them by migrate-set-parameters.
+    A test may change `parameters`, such as deadlines: each machine that is
+    started after that gets them by migrate-set-parameters. The limits for the
+    pause and for the set-up are those of a slow, busy machine: only the tests
+    of these limits depend on them, and set them.
     """
 
     def __init__(self):
@@ -329,7 +331,10 @@ class World:
         self.env = {**os.environ, "XDG_RUNTIME_DIR": self.dir}
         self.machines = []
         self.closers = []
-        self.parameters = {}
+        self.parameters = {
+            "downtime-limit": int(20000 * SLOW),
+            "ferry-connect-timeout": int(30000 * SLOW),
+            "ferry-hello-timeout": int(30000 * SLOW)}
         self.uris = 0
 
     def __enter__(self):

@@ -12,8 +12,8 @@ migration at a given message, instead of depending on the right moment:
     cut_at      cut all connections instead of forwarding this message
     cut(role)   cut one connection, or all, now
     edit        {kind: function(message)}: the function returns a list of
-                messages to forward instead
-                {(kind, role): function} for connections of one role
+                messages to forward instead;
+                {(kind, role): function} on connections of one role
 """
 
 import threading

@@ -10,12 +10,13 @@
 #define REGS_BYTES	(18 * 8)
 #define SEGMENT_BYTES	23
 #define SREGS_BYTES	(8 * SEGMENT_BYTES + 2 * 10 + 7 * 8 + 4 * 8)
+#define PDPTRS_BYTES	(1 + 4 * 8)
 #define DEBUG_BYTES	(7 * 8)
 #define LAPIC_BYTES	1024
 #define LAPIC_PPR	0xa0
 #define LAPIC_TMCCT	0x390
 #define TSC_BYTES	9
-#define EVENTS_BYTES	36
+#define EVENTS_BYTES	37
 
 /* x86_pit.c: a channel of the PIT */
 #define PIT_CHANNELS	3
@@ -84,6 +85,7 @@ static void compare_vcpu(struct pair *p)
 	compare(p, "MP_STATE", MP_BYTES);
 	compare(p, "REGS", REGS_BYTES);
 	compare(p, "SREGS", SREGS_BYTES);
+	compare(p, "PDPTRS", PDPTRS_BYTES);
 	compare(p, "XCRS", 12 * compare_u32(p, "number of XCRs"));
 	compare(p, "XSAVE", compare_u32(p, "size of XSAVE"));
 	compare(p, "DEBUGREGS", DEBUG_BYTES);

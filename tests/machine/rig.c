@@ -81,8 +81,12 @@ static void on_exit_status(void *ctx, int status)
 
 static void on_panic(void *ctx, bool paused)
 {
-	(void)ctx;
-	(void)paused;
+	struct rig *r = ctx;
+
+	pthread_mutex_lock(&r->lock);
+	r->panics += paused;
+	r->crash_loads += !paused;
+	pthread_mutex_unlock(&r->lock);
 }
 
 static void on_reset(void *ctx)

@@ -43,6 +43,7 @@
  * @status:	last one that was told
  * @failure:	the memory failures that were told
  * @failures:	how many
+ * @panics:	how often it was told of a panic, @crash_loads: of a crash kernel
  */
 struct rig {
 	struct machine *m;
@@ -58,7 +59,7 @@ struct rig {
 	enum reset_cause was_reset;
 	struct run_status status;
 	struct memory_failure failure[RIG_FAILURES];
-	unsigned failures;
+	unsigned failures, panics, crash_loads;
 };
 
 /**

@@ -7,12 +7,18 @@
  * ring0.elf meets poison in ring 0, where KVM may be emulating.
  */
 
+#include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "rig.h"
+#include "vmm/base/units.h"
 #include "vmm/boot/boot.h"
+#include "vmm/devices/layout.h"
+#include "vmm/machine/arch.h"
 #include "vmm/machine/inject.h"
+#include "vmm/machine/machine_reset.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/machine/vcpu_poison.h"
 #include "vmm/memory/sigbus.h"
@@ -554,6 +560,115 @@ static void a_guest_without_mce_ends(void **state)
 	}
 }
 
+/* What KVM_X86_SET_MCE fails with, or 0. Comes before the C library's ioctl() */
+static _Atomic int set_mce_errno;
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request == KVM_X86_SET_MCE && set_mce_errno) {
+		errno = set_mce_errno;
+		return -1;
+	}
+	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
+static void set_msr(struct rig *r, uint32_t index, uint64_t value)
+{
+	struct {			/* struct kvm_msrs with one entry */
+		uint32_t nmsrs, pad;
+		struct kvm_msr_entry entry;
+	} q = { .nmsrs = 1, .entry = { .index = index, .data = value } };
+
+	assert_int_equal(ioctl(r->m->vcpu[0].fd, KVM_SET_MSRS, &q), 1);
+}
+
+#define TOUCHES	1000
+
+/* The guest can touch a page at any rate; the host's log can't take any */
+static void a_page_that_is_touched_again_is_counted(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "amd", "work=idle mib=4");
+	uint64_t seen = 0;
+
+	(void)state;
+	take_sigbus();
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	assert_true(rig_pause(r));
+	for (unsigned i = 0; i < TOUCHES; i++) {
+		set_msr(r, MSR_MCG_STATUS, 0);
+		vcpu_poisoned(&r->m->vcpu[0], 20 * MIB, 12);
+	}
+	assert_int_equal(machine_status(r->m).state, RUN_PAUSED);
+	assert_in_range(r->failures, 1, FLOOD_BURST + 10);
+	machine_flush_failures(r->m);
+	machine_flush_failures(r->m);
+	for (unsigned i = 0; i < r->failures; i++)
+		seen += 1 + r->failure[i].repeats;
+	assert_int_equal(seen, TOUCHES);
+	rig_free(r);
+}
+
+/* Each write to pvpanic's port would be a line and an event */
+static void a_panic_is_reported_once(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "amd", "work=idle mib=4");
+	uint8_t loaded = 2, panicked = 1;
+	struct bus_pio io = { .port = PVPANIC_PORT, .size = 1, .count = 1 };
+	struct error err = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	for (unsigned i = 0; i < TOUCHES; i++) {
+		io.data = &loaded;
+		bus_pio(&r->m->bus, &io);
+	}
+	assert_int_equal(r->crash_loads, 1);
+	for (unsigned i = 0; i < TOUCHES; i++) {
+		io.data = &panicked;
+		bus_pio(&r->m->bus, &io);
+	}
+	assert_int_equal(r->panics, 1);
+	/* Each start and each boot is a new one */
+	rig_run(r);
+	bus_pio(&r->m->bus, &io);
+	assert_int_equal(r->panics, 2);
+	assert_int_equal(machine_reset(r->m, &err), 0);
+	io.data = &loaded;
+	bus_pio(&r->m->bus, &io);
+	assert_int_equal(r->crash_loads, 2);
+	rig_free(r);
+}
+
+static void a_failure_of_kvm_is_not_the_guests(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "amd", "work=idle mib=4");
+	bool others;
+
+	(void)state;
+	take_sigbus();
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	assert_true(rig_pause(r));
+	set_mce_errno = EINVAL;
+	assert_int_equal(arch_vcpu_report(&r->m->vcpu[0], ARCH_REPORT_CONSUMED,
+					  20 * MIB, 12, &others),
+			 ARCH_REPORT_FAILED);
+	assert_int_equal(r->m->vcpu[0].report_errno, EINVAL);
+	vcpu_poisoned(&r->m->vcpu[0], 20 * MIB, 12);
+	set_mce_errno = 0;
+	assert_int_equal(machine_status(r->m).state, RUN_INTERNAL_ERROR);
+	assert_int_equal(rig_failure(r, 0).action, MF_FATAL);
+	rig_free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -574,6 +689,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ring0_reads_of_other_kinds),
 		cmocka_unit_test(ring0_writes),
 		cmocka_unit_test(a_guest_without_mce_ends),
+		cmocka_unit_test(a_page_that_is_touched_again_is_counted),
+		cmocka_unit_test(a_panic_is_reported_once),
+		cmocka_unit_test(a_failure_of_kvm_is_not_the_guests),
 	};
 
 	(void)argc;

@@ -7,9 +7,13 @@
  * doing may be lost or done twice: every byte of output is looked at.
  */
 
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "rig.h"
+#include "vmm/machine/vcpu.h"
 
 #define TIMES	1000
 
@@ -159,6 +163,149 @@ static void freed_at_any_time(void **state)
 	}
 }
 
+/* struct pvclock_vcpu_time_info (Linux, asm/pvclock-abi.h) */
+#define MSR_KVM_SYSTEM_TIME	0x4b564d01
+#define PVCLOCK_FLAGS		29	/* offset, bytes */
+#define PVCLOCK_GUEST_STOPPED	2u
+
+static uint64_t kvmclock_flags_gpa(struct rig *r)
+{
+	uint64_t msr = 0;
+
+	assert_int_equal(kvm_get_msr(r->m->vcpu[0].fd, MSR_KVM_SYSTEM_TIME,
+				     &msr), 0);
+	assert_true(msr & 1);
+	return (msr & ~1ull) + PVCLOCK_FLAGS;
+}
+
+static uint8_t kvmclock_flags(struct rig *r)
+{
+	uint8_t flags;
+
+	assert_int_equal(ram_read(&r->m->ram, kvmclock_flags_gpa(r), &flags,
+				  1), 0);
+	return flags;
+}
+
+/* As a guest does that has read the flag */
+static void clear_kvmclock_flags(struct rig *r)
+{
+	const uint8_t none = 0;
+
+	assert_int_equal(ram_write(&r->m->ram, kvmclock_flags_gpa(r), &none,
+				   1), 0);
+}
+
+static void answer_once(struct rig *r, const char *text)
+{
+	size_t from = r->len;
+
+	rig_type(r, text);
+	rig_wait(r, from, text);
+}
+
+/* Without this flag Linux reports soft lockups after a pause of 20 s */
+static void the_guest_learns_of_a_pause(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "host", "");
+	struct run_status before;
+	struct error err = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	assert_false(kvmclock_flags(r) & PVCLOCK_GUEST_STOPPED);
+
+	assert_true(rig_pause(r));
+	rig_run(r);
+	answer_once(r, "hello pause");
+	assert_true(kvmclock_flags(r) & PVCLOCK_GUEST_STOPPED);
+
+	/* A dump, and a migration that fails */
+	clear_kvmclock_flags(r);
+	assert_int_equal(machine_freeze(r->m, &before, &err), 0);
+	machine_thaw(r->m, &before);
+	answer_once(r, "hello dump");
+	assert_true(kvmclock_flags(r) & PVCLOCK_GUEST_STOPPED);
+	clear_kvmclock_flags(r);
+	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	machine_thaw(r->m, &before);
+	answer_once(r, "hello hold");
+	assert_true(kvmclock_flags(r) & PVCLOCK_GUEST_STOPPED);
+	rig_free(r);
+}
+
+/*
+ * KVM_RUN as a host that lacks memory answers it: this definition comes before
+ * the C library's. @fail_runs counts down; @fail_errno is what it answers
+ */
+static _Atomic int fail_runs, fail_errno;
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request == KVM_RUN && fail_runs > 0) {
+		fail_runs--;
+		errno = fail_errno;
+		return -1;
+	}
+	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
+static void a_transient_error_does_not_end_the_guest(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify mib=4");
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "report ");
+	fail_errno = ENOMEM;
+	fail_runs = 20;
+	while (fail_runs > 0 && machine_status(r->m).state == RUN_RUNNING) {
+		assert_true(rig_pause(r));	/* it can be stopped meanwhile */
+		rig_run(r);
+	}
+	assert_int_equal(fail_runs, 0);
+	answer_once(r, "hello memory");
+	fail_errno = EIO;
+	fail_runs = 1;
+	rig_state(r, RUN_INTERNAL_ERROR);
+	rig_free(r);
+}
+
+/* A signal to a joined thread is undefined: another vCPU may still kick it */
+static _Atomic bool joined, signalled;
+
+int pthread_kill(pthread_t thread, int sig)
+{
+	int (*real)(pthread_t, int) =
+		(int (*)(pthread_t, int))dlsym(RTLD_NEXT, "pthread_kill");
+
+	signalled |= joined;
+	return joined ? 0 : real(thread, sig);
+}
+
+static void a_joined_vcpu_gets_no_signal(void **state)
+{
+	struct rig *r = rig_new(16, 2, RAM_ANON, "host", "work=idle mib=4");
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	machine_halt(r->m);
+	vcpu_join(&r->m->vcpu[0]);
+	joined = true;
+	vcpu_kick(&r->m->vcpu[0]);
+	joined = false;
+	assert_false(signalled);
+	rig_free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +314,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(paused_means_paused),
 		cmocka_unit_test(a_guest_that_ended_stays_ended),
 		cmocka_unit_test(freed_at_any_time),
+		cmocka_unit_test(the_guest_learns_of_a_pause),
+		cmocka_unit_test(a_joined_vcpu_gets_no_signal),
+		cmocka_unit_test(a_transient_error_does_not_end_the_guest),
 	};
 
 	(void)argc;

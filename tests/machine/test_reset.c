@@ -9,6 +9,7 @@
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "compare.h"
@@ -357,6 +358,85 @@ static void the_wish_moves_along(void **state)
 	rig_free(r);
 }
 
+/*
+ * A vCPU that does not leave the guest while @late is set, whatever kicks it:
+ * this definition comes before the C library's
+ */
+static _Atomic bool late;
+static _Atomic unsigned lingering;
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request == KVM_RUN && late) {
+		lingering++;
+		while (late)
+			usleep(1000);
+		lingering--;
+	}
+	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
+/* The reset waits for it, also for longer than one attempt takes */
+static void a_late_vcpu_is_no_crash(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify");
+	struct error err = { 0 };
+	size_t from;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	late = true;
+	while (!lingering) {
+		vcpu_kick(&r->m->vcpu[0]);
+		usleep(1000);
+	}
+	machine_ask_reset(r->m, RESET_HOST);
+	assert_int_equal(machine_reset(r->m, &err), -ETIMEDOUT);
+	assert_int_equal(machine_status(r->m).state, RUN_RUNNING);
+	assert_int_equal(machine_reset_asked(r->m), RESET_HOST);
+	assert_int_equal(r->m->gate, GATE_PARK);
+	from = r->len;
+	assert_int_equal(machine_reset_start(r->m, &err), 0);
+	usleep(100000);
+	late = false;
+	rig_wait(r, from, "\nready ");
+	assert_int_equal(r->was_reset, RESET_HOST);
+	assert_int_equal(machine_status(r->m).state, RUN_RUNNING);
+	rig_free(r);
+}
+
+/* Requests that come during a reset are carried out, by one thread */
+static void started_again_and_again(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify");
+	struct error err = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	for (unsigned n = 0; n < 50; n++) {
+		machine_ask_reset(r->m, RESET_HOST);
+		assert_int_equal(machine_reset_start(r->m, &err), 0);
+		usleep(n * 200);
+	}
+	for (unsigned ms = 0; machine_reset_asked(r->m); ms++) {
+		assert_true(ms < RIG_SECONDS * 1000);
+		usleep(1000);
+	}
+	rig_wait(r, r->len, "report ");
+	/* Freed while a reset is under way */
+	machine_ask_reset(r->m, RESET_HOST);
+	assert_int_equal(machine_reset_start(r->m, &err), 0);
+	rig_free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +451,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(not_while_it_is_held),
 		cmocka_unit_test(the_gate_stays_closed_meanwhile),
 		cmocka_unit_test(the_wish_moves_along),
+		cmocka_unit_test(a_late_vcpu_is_no_crash),
+		cmocka_unit_test(started_again_and_again),
 	};
 
 	(void)argc;

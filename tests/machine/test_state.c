@@ -237,6 +237,38 @@ static void tscs_stay_in_step(void **state)
 	rig_free(r);
 }
 
+/* struct pvclock_vcpu_time_info (Linux, asm/pvclock-abi.h) */
+#define MSR_KVM_SYSTEM_TIME	0x4b564d01
+#define PVCLOCK_FLAGS		29	/* offset, bytes */
+#define PVCLOCK_GUEST_STOPPED	2u
+
+/* A migration is a pause for the guest: its watchdogs must not count it */
+static void the_guest_learns_of_a_move(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "host", "");
+	uint64_t msr = 0;
+	uint8_t flags;
+	size_t from;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	assert_true(rig_pause(r));
+	move(r, "to learn of it");
+	assert_int_equal(kvm_get_msr(r->m->vcpu[0].fd, MSR_KVM_SYSTEM_TIME,
+				     &msr), 0);
+	msr = (msr & ~1ull) + PVCLOCK_FLAGS;
+	assert_int_equal(ram_read(&r->m->ram, msr, &flags, 1), 0);
+	assert_false(flags & PVCLOCK_GUEST_STOPPED);
+	from = r->len;
+	rig_run(r);
+	rig_type(r, "hello move");
+	rig_wait(r, from, "hello move");
+	assert_int_equal(ram_read(&r->m->ram, msr, &flags, 1), 0);
+	assert_true(flags & PVCLOCK_GUEST_STOPPED);
+	rig_free(r);
+}
+
 /* Of these the guests above have none: what wasn't loaded would be like new */
 static void registers_that_no_guest_uses(void **state)
 {
@@ -246,6 +278,150 @@ static void registers_that_no_guest_uses(void **state)
 	rig_build(r);
 	rig_fill_registers(r);
 	move(r, "filled");
+	rig_free(r);
+}
+
+static void set_msr(struct vcpu *v, uint32_t index, uint64_t value)
+{
+	struct {			/* struct kvm_msrs with one entry */
+		uint32_t nmsrs, pad;
+		struct kvm_msr_entry entry;
+	} q = { .nmsrs = 1, .entry = { .index = index, .data = value } };
+
+	assert_int_equal(ioctl(v->fd, KVM_SET_MSRS, &q), 1);
+}
+
+static uint64_t get_msr(struct vcpu *v, uint32_t index)
+{
+	uint64_t value;
+
+	assert_int_equal(kvm_get_msr(v->fd, index, &value), 0);
+	return value;
+}
+
+/* SDM vol. 3, "Memory Type Range Registers" */
+#define MSR_MTRR_PHYSBASE0	0x200
+#define MSR_MTRR_PHYSMASK7	0x20f
+#define MSR_MTRR_FIX64K		0x250
+#define MSR_MTRR_DEF_TYPE	0x2ff
+
+/* KVM does not list the MTRRs. Firmware leaves values in them, Linux reads them */
+static void mtrrs_move_and_are_reset(void **state)
+{
+	struct rig *r = rig_new(16, 2, RAM_ANON, "host", "");
+	struct error err = { 0 };
+
+	(void)state;
+	rig_build(r);
+	for (unsigned i = 0; i < 2; i++) {
+		struct vcpu *v = &r->m->vcpu[i];
+
+		set_msr(v, MSR_MTRR_DEF_TYPE, 0xc06);
+		set_msr(v, MSR_MTRR_FIX64K, 0x0606060606060606);
+		set_msr(v, MSR_MTRR_PHYSBASE0, 0x80000000);
+		set_msr(v, MSR_MTRR_PHYSMASK7, 0xc0000800);
+	}
+	move(r, "MTRRs");
+	for (unsigned i = 0; i < 2; i++) {
+		struct vcpu *v = &r->m->vcpu[i];
+
+		assert_int_equal(get_msr(v, MSR_MTRR_DEF_TYPE), 0xc06);
+		assert_true(get_msr(v, MSR_MTRR_FIX64K) ==
+			    0x0606060606060606);
+		assert_int_equal(get_msr(v, MSR_MTRR_PHYSBASE0), 0x80000000);
+		assert_int_equal(get_msr(v, MSR_MTRR_PHYSMASK7), 0xc0000800);
+	}
+	assert_int_equal(machine_load_initial(r->m, &err), 0);
+	assert_int_equal(get_msr(&r->m->vcpu[1], MSR_MTRR_DEF_TYPE), 0);
+	assert_int_equal(get_msr(&r->m->vcpu[1], MSR_MTRR_PHYSMASK7), 0);
+	rig_free(r);
+}
+
+static uint8_t triple_fault(struct rig *r)
+{
+	struct kvm_vcpu_events e = { 0 };
+
+	assert_int_equal(ioctl(r->m->vcpu[0].fd, KVM_GET_VCPU_EVENTS, &e), 0);
+	return e.triple_fault.pending;
+}
+
+static void a_pending_triple_fault_moves(void **state)
+{
+	struct rig *r = rig_new(16, 1, RAM_ANON, "host", "");
+	struct kvm_vcpu_events e = { 0 };
+	struct error err = { 0 };
+
+	(void)state;
+	rig_build(r);
+	if (!r->m->kvm.triple_fault) {
+		rig_free(r);
+		skip();		/* KVM_CAP_X86_TRIPLE_FAULT_EVENT: Linux 6.1 */
+	}
+	assert_int_equal(ioctl(r->m->vcpu[0].fd, KVM_GET_VCPU_EVENTS, &e), 0);
+	e.triple_fault.pending = 1;
+	assert_int_equal(ioctl(r->m->vcpu[0].fd, KVM_SET_VCPU_EVENTS, &e), 0);
+	assert_int_equal(triple_fault(r), 1);
+	move(r, "triple fault");
+	assert_int_equal(triple_fault(r), 1);
+	assert_int_equal(machine_load_initial(r->m, &err), 0);
+	assert_int_equal(triple_fault(r), 0);
+	rig_free(r);
+}
+
+#define CR0_PAGING	0x80000011	/* PG, ET, PE */
+#define CR4_PAE		0x20
+
+/* Not in memory, or no longer: the processor has its own copy */
+static void page_directory_pointers_move(void **state)
+{
+	struct rig *r = rig_new(16, 1, RAM_ANON, "host", "");
+	struct kvm_sregs2 s = { 0 }, after = { 0 };
+	struct vcpu *v;
+
+	(void)state;
+	rig_build(r);
+	v = &r->m->vcpu[0];
+	assert_int_equal(ioctl(v->fd, KVM_GET_SREGS2, &s), 0);
+	s.cr0 = CR0_PAGING;
+	s.cr4 = CR4_PAE;
+	s.flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	for (unsigned i = 0; i < 4; i++)
+		s.pdptrs[i] = 0x10001 + 0x1000 * i;
+	assert_int_equal(ioctl(v->fd, KVM_SET_SREGS2, &s), 0);
+	assert_int_equal(ioctl(v->fd, KVM_GET_SREGS2, &s), 0);
+	if (!(s.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID)) {
+		rig_free(r);
+		skip();		/* this KVM reads them from memory: kvm_pvm */
+	}
+	move(r, "PDPTRs");
+	assert_int_equal(ioctl(r->m->vcpu[0].fd, KVM_GET_SREGS2, &after), 0);
+	assert_true(after.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID);
+	assert_memory_equal(s.pdptrs, after.pdptrs, sizeof(s.pdptrs));
+	rig_free(r);
+}
+
+#define MSR_KERNEL_GS_BASE	0xc0000102
+
+/* Newer KVMs have more than one call takes. Here one MSR stands for many */
+static void more_msrs_than_one_call_takes(void **state)
+{
+	struct rig *r = rig_new(16, 1, RAM_ANON, "host", "");
+	struct arch_machine *a;
+	struct writer w = { 0 };
+
+	(void)state;
+	rig_build(r);
+	a = &r->m->arch;
+	a->msr = realloc(a->msr, 1000 * sizeof(*a->msr));
+	assert_non_null(a->msr);
+	while (a->msrs < 1000)
+		a->msr[a->msrs++] = MSR_KERNEL_GS_BASE;
+	set_msr(&r->m->vcpu[0], MSR_KERNEL_GS_BASE, 0x1234);
+	save(r->m, &w);
+	set_msr(&r->m->vcpu[0], MSR_KERNEL_GS_BASE, 0);
+	load(r->m, &w);
+	assert_int_equal(get_msr(&r->m->vcpu[0], MSR_KERNEL_GS_BASE), 0x1234);
+	writer_free(&w);
 	rig_free(r);
 }
 
@@ -350,7 +526,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sleeping_vcpus),
 		cmocka_unit_test(talking_vcpus),
 		cmocka_unit_test(tscs_stay_in_step),
+		cmocka_unit_test(the_guest_learns_of_a_move),
 		cmocka_unit_test(registers_that_no_guest_uses),
+		cmocka_unit_test(mtrrs_move_and_are_reset),
+		cmocka_unit_test(a_pending_triple_fault_moves),
+		cmocka_unit_test(page_directory_pointers_move),
+		cmocka_unit_test(more_msrs_than_one_call_takes),
 		cmocka_unit_test(other_states_are_refused),
 		cmocka_unit_test(unknown_msrs),
 		cmocka_unit_test(truncated_states_are_refused),

@@ -183,6 +183,50 @@ static void xsave_areas_must_agree(void **state)
 	assert_string_equal(lacks(&want, &have), "CPUID 0xd EAX: avx (bit 2)");
 }
 
+/* SDM vol. 2, leaf 0xA: a guest that counts events must find its counters */
+static void performance_counters_must_be_there(void **state)
+{
+	struct kvm_cpuid_entry2 pmu = {
+		.function = 0xa, .eax = 0x07300802, .ebx = 0x10,
+		.edx = 0x603,
+	};
+	struct kvm_cpuid_table want = host(), have = host();
+
+	(void)state;
+	cpuid_add(&want, &pmu);
+	assert_non_null(strstr(lacks(&want, &have),
+		"CPUID 0xa: version 2, where this host has 0; "
+		"CPUID 0xa: counters 8, where this host has 0"));
+	pmu.eax = 0x06300602;
+	pmu.ebx = 0x01;
+	pmu.edx = 0x602;
+	cpuid_add(&have, &pmu);
+	assert_string_equal(lacks(&want, &have),
+		"CPUID 0xa: counters 8, where this host has 6; "
+		"CPUID 0xa: fixed counters 3, where this host has 2; "
+		"CPUID 0xa EBX: events 0x41");
+	assert_string_equal(lacks(&have, &want),
+			    "CPUID 0xa EBX: events 0x10");
+	get(&want, 0xa, 0)->eax = 0;	/* it uses none */
+	assert_string_equal(lacks(&want, &have), "");
+}
+
+/* Their state is not saved: docs/cpu.md */
+static void what_is_not_saved_is_not_offered(void **state)
+{
+	struct kvm_cpuid_table t = host();
+
+	(void)state;
+	get(&t, 7, 0)->ecx |= 1u << 7;
+	get(&t, 7, 0)->edx |= 1u << 20;
+	get(&t, 0xd, 1)->ecx |= 3u << 11;
+	cpuid_set_features(&t, true);
+	assert_false(get(&t, 7, 0)->ecx & 1u << 7);
+	assert_false(get(&t, 7, 0)->edx & 1u << 20);
+	assert_false(get(&t, 0xd, 1)->ecx & 3u << 11);
+	assert_false(get(&t, 0x80000001, 0)->ecx & 1u << 2);
+}
+
 static void the_baseline_is_x86_64_v2(void **state)
 {
 	/* The psABI's list: its part of leaf 1, LAHF; syscall, nx, lm */
@@ -344,6 +388,8 @@ int main(void)
 		cmocka_unit_test(what_is_too_much_is_counted),
 		cmocka_unit_test(addresses_have_widths),
 		cmocka_unit_test(xsave_areas_must_agree),
+		cmocka_unit_test(performance_counters_must_be_there),
+		cmocka_unit_test(what_is_not_saved_is_not_offered),
 		cmocka_unit_test(the_baseline_is_x86_64_v2),
 		cmocka_unit_test(the_baseline_stays_as_it_is),
 		cmocka_unit_test(vcpus_are_cores_of_one_package),

@@ -245,7 +245,7 @@ static void poison_takes_pages(void **state)
 	(void)state;
 	assert_int_equal(o.address, 0x12345000);
 	assert_int_equal(o.count, 1);
-	assert_string_equal(o.method, "auto");
+	assert_string_equal(o.method, "simulate");
 	o = good("poison src --address 4096 --count 7 --method hwpoison");
 	assert_int_equal(o.address, 4096);
 	assert_int_equal(o.count, 7);

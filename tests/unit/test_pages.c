@@ -337,6 +337,39 @@ static void zero_chunks_are_like_zero_pages(void **state)
 	assert_int_equal(pages_zero_bits(t, 576), ~(1ull << 24));
 }
 
+/* Zeroes that were written since: in whole chunks, parts, and the last one */
+static void zeroes_can_become_missing_again(void **state)
+{
+	const size_t n = 3 * CHUNK_PAGES + 100;
+	struct pages t;
+
+	(void)state;
+	assert_int_equal(pages_init(&t, n), 0);
+	assert_int_equal(pages_set_zero(&t, 0, n), n);
+	assert_int_equal(pages_set_missing(&t, 7, 1), 1);
+	assert_int_equal(pages_set_missing(&t, 7, 1), 0);
+	/* Over the border of two chunks */
+	assert_int_equal(pages_set_missing(&t, CHUNK_PAGES - 3, 10), 10);
+	assert_int_equal(pages_set_missing(&t, n - 5, 5), 5);
+	assert_int_equal(t.missing, 16);
+	assert_int_equal(t.zero, n - 16);
+	for (size_t i = 0; i < n; i++) {
+		bool missing = i == 7 || i >= n - 5 ||
+			       (i >= CHUNK_PAGES - 3 && i < CHUNK_PAGES + 7);
+
+		assert_int_equal(pages_get(&t, i), missing ? PAGE_MISSING
+							   : PAGE_ZERO);
+	}
+	/* They can be requested and placed as any other; poison stays poison */
+	assert_true(pages_request(&t, 7));
+	assert_false(pages_request(&t, 8));
+	assert_int_equal(pages_claim_poison(&t, 20, 2), 2);
+	pages_poisoned(&t, 20, 2);
+	assert_int_equal(pages_set_missing(&t, 19, 4), 2);
+	assert_int_equal(pages_get(&t, 20), PAGE_POISONED);
+	pages_fini(&t);
+}
+
 static void at_the_end_nothing_is_missing(void **state)
 {
 	struct pages *t = *state;
@@ -560,6 +593,7 @@ int main(void)
 		CASE(at_the_end_nothing_is_missing),
 		CASE(copies_never_meet_poison),
 		cmocka_unit_test(chunks_against_first_touches),
+		cmocka_unit_test(zeroes_can_become_missing_again),
 		cmocka_unit_test(zero_list_of_64_gib),
 	};
 

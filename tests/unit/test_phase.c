@@ -308,7 +308,7 @@ struct world {
 	uint8_t to_target[QUEUE_MAX], to_source[QUEUE_MAX];
 	uint8_t n_target, n_source;
 	bool cut;
-	bool told;		/* the source has sent STATE and PREPARE */
+	bool sent;		/* the source has sent STATE and PREPARE */
 };
 
 #define WORLDS_MAX	(1u << 22)
@@ -372,8 +372,8 @@ static void source_event(struct world w, unsigned event)
 	bool held = w.source != SOURCE_HANDOVER && s.next == SOURCE_HANDOVER;
 
 	w.source = (uint8_t)s.next;
-	if (held && !w.told) {
-		w.told = true;
+	if (held && !w.sent) {
+		w.sent = true;
 		send_to_target(&w, WIRE_MSG_STATE);
 		send_to_target(&w, WIRE_MSG_PREPARE);
 	}

@@ -130,6 +130,8 @@ static const struct option_def options[] = {
 	  .help = "do not start the guest before `ferry cont`" },
 	{ "no-reboot", NULL, MACHINES, TYPE_FLAG, AT(no_reboot),
 	  .help = "end when the guest reboots, instead of resetting it" },
+	{ "no-sandbox", NULL, MACHINES, TYPE_FLAG, AT(no_sandbox),
+	  .help = "do not limit the system calls of this process" },
 	{ "log", "FILE", MACHINES, TYPE_PATH, AT(log),
 	  .help = "append a copy of ferry's messages to FILE" },
 	{ "address", "GPA", BIT(CMD_POISON) | BIT(CMD_DUMP), TYPE_ADDRESS,
@@ -150,10 +152,11 @@ static const struct option_def options[] = {
 		  "events: end after this number (default: no limit)",
 	  .limit = RAM_SIZE_MAX / (4 * KIB) },
 	{ "method", "METHOD", BIT(CMD_POISON), TYPE_WORD, AT(method),
-	  .help = "auto (default), hwpoison (by the host's kernel: needs\n"
-		  "CAP_SYS_ADMIN and CONFIG_MEMORY_FAILURE), or\n"
-		  "simulate (works everywhere)",
-	  .words = "auto, hwpoison or simulate" },
+	  .help = "simulate (default): mark the page in the machine only;\n"
+		  "hwpoison: the host loses the page until it reboots\n"
+		  "(needs CAP_SYS_ADMIN and CONFIG_MEMORY_FAILURE);\n"
+		  "auto: hwpoison where it is available",
+	  .words = "simulate, hwpoison or auto" },
 	{ "bandwidth", "SIZE", BIT(CMD_MIGRATE), TYPE_SIZE, AT(bandwidth),
 	  .help = "push at most this much per second, e.g. 100M, or 0 for\n"
 		  "no limit; pages that a vCPU waits for are never\n"
@@ -446,7 +449,7 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 	*o = (struct options){
 		.cmd = CMD_HELP, .topic = CMD_HELP, .append = "",
 		.serial = "stdio", .memory = 128 * MIB, .cpus = 1,
-		.method = "auto", .cpu = "host", .cpu_vendor = "host",
+		.method = "simulate", .cpu = "host", .cpu_vendor = "host",
 		.bandwidth = OPTION_ABSENT,
 	};
 	if (argc < 2)

@@ -2,8 +2,9 @@
 /*
  * x86_cpuid.c - Changes to a table of CPUID leaves
  *
- * Removed from what KVM lists: nested virtualization, because its state is not
- * saved, and asynchronous page faults, because no vCPU's latency counts the
+ * Removed from what KVM lists: nested virtualization and control-flow
+ * enforcement (CET), because their state is not saved (the latter's
+ * shadow-stack pointer), and asynchronous page faults, because no vCPU's latency counts the
  * wait for a page that a kernel worker fetches. Added: what a guest needs to
  * survive a memory error in its vendor's format (AMD APM vol. 3, CPUID
  * Fn8000_0007_EBX: overflow recovery, SUCCOR).
@@ -15,6 +16,7 @@
 
 #include <linux/kvm_para.h>
 
+#include "vmm/base/bytes.h"
 #include "x86_cpuid.h"
 
 #define LEAF1_ECX_VMX		(1u << 5)
@@ -23,6 +25,10 @@
 #define LEAF1_ECX_HYPERVISOR	(1u << 31)
 #define LEAF1_EDX_MCE		(1u << 7)
 #define LEAF1_EDX_MCA		(1u << 14)
+#define LEAF7_ECX_SHSTK		(1u << 7)
+#define LEAF7_EDX_IBT		(1u << 20)
+#define XSS_CET_U		11
+#define XSS_CET_S		12
 #define EXT1_ECX_SVM		(1u << 2)
 #define EXT7_EBX_RECOVERY	3u	/* MCA overflow recovery, SUCCOR */
 
@@ -71,6 +77,26 @@ void cpuid_no_hypercalls(struct kvm_cpuid_table *t)
 			    1u << KVM_FEATURE_MIGRATION_CONTROL);
 }
 
+/* XSAVE has all of CET's state, except the shadow-stack pointer */
+static void remove_cet(struct kvm_cpuid_table *t)
+{
+	static const uint32_t component[] = { XSS_CET_U, XSS_CET_S };
+	struct kvm_cpuid_entry2 *e = cpuid_find(t, 7, 0);
+
+	if (e) {
+		e->ecx &= ~LEAF7_ECX_SHSTK;
+		e->edx &= ~LEAF7_EDX_IBT;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(component); i++) {
+		e = cpuid_find(t, 0xd, 1);
+		if (e && e->index == 1)
+			e->ecx &= ~(1u << component[i]);
+		e = cpuid_find(t, 0xd, component[i]);
+		if (e && e->index == component[i])
+			e->eax = e->ebx = e->ecx = e->edx = 0;
+	}
+}
+
 void cpuid_set_features(struct kvm_cpuid_table *t, bool tsc_deadline)
 {
 	struct kvm_cpuid_entry2 *e = cpuid_find(t, 1, 0);
@@ -84,6 +110,7 @@ void cpuid_set_features(struct kvm_cpuid_table *t, bool tsc_deadline)
 	e = cpuid_find(t, 0x80000001, 0);
 	if (e)
 		e->ecx &= ~EXT1_ECX_SVM;
+	remove_cet(t);
 	e = cpuid_find(t, KVM_CPUID_FEATURES, 0);
 	if (e)
 		e->eax &= ~(1u << KVM_FEATURE_ASYNC_PF |

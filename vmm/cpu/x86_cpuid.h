@@ -74,7 +74,8 @@ void cpuid_vendor(struct kvm_cpuid_table *t, enum cpu_vendor vendor);
 
 /**
  * cpuid_set_features() - Change KVM's list of features into what a guest sees
- * @t:		KVM's list, changed in leaves 1 and 0x80000001 and in KVM's own
+ * @t:		KVM's list, changed in leaves 1, 7, 0xd and 0x80000001 and in KVM's
+ *		own
  * @tsc_deadline: KVM has the TSC deadline timer, which its list leaves out
  */
 void cpuid_set_features(struct kvm_cpuid_table *t, bool tsc_deadline);
@@ -139,8 +140,8 @@ void cpuid_vcpu(struct kvm_cpuid_table *t, unsigned index);
  *		(bit 5), bmi2 (bit 8)"; what does not fit is counted
  * @size:	room there, at least 64
  *
- * Compares features, widths of addresses, and the layout of the XSAVE area,
- * which is migrated unchanged.
+ * Compares features, widths of addresses, the layout of the XSAVE area, which is
+ * migrated unchanged, and the performance counters.
  *
  * Return: true if anything is lacking
  */

@@ -134,6 +134,44 @@ static void check_xsave(struct lack_list *l, struct kvm_cpuid_table *want,
 	}
 }
 
+static void check_number(struct lack_list *l, const char *what,
+			 uint32_t want, uint32_t have)
+{
+	if (want > have)
+		lack_add(l, "%sCPUID 0xa: %s %u, where this host has %u",
+			 l->items ? "; " : "", what, want, have);
+}
+
+/*
+ * Architectural performance monitoring (SDM vol. 2, leaf 0xA). EBX: a bit that
+ * is clear is an event that can be counted, for the first EAX 31:24 bits
+ */
+static void check_pmu(struct lack_list *l, struct kvm_cpuid_table *want,
+		      struct kvm_cpuid_table *have)
+{
+	const struct kvm_cpuid_entry2 *w = leaf(want, 0xa, 0);
+	const struct kvm_cpuid_entry2 *h = leaf(have, 0xa, 0);
+	const uint32_t known_w = (uint32_t)((1ull << (w->eax >> 24 & 31)) - 1);
+	const uint32_t known_h = (uint32_t)((1ull << (h->eax >> 24 & 31)) - 1);
+	const uint32_t events = known_w & ~w->ebx & ~(known_h & ~h->ebx);
+
+	if (!(w->eax & 0xff))
+		return;
+	check_number(l, "version", w->eax & 0xff, h->eax & 0xff);
+	check_number(l, "counters", w->eax >> 8 & 0xff, h->eax >> 8 & 0xff);
+	check_number(l, "bits of a counter", w->eax >> 16 & 0xff,
+		     h->eax >> 16 & 0xff);
+	check_number(l, "fixed counters", w->edx & 0x1f, h->edx & 0x1f);
+	check_number(l, "bits of a fixed counter", w->edx >> 5 & 0xff,
+		     h->edx >> 5 & 0xff);
+	if (events)
+		lack_add(l, "%sCPUID 0xa EBX: events 0x%x",
+			 l->items ? "; " : "", events);
+	if (w->ecx & ~h->ecx)
+		lack_add(l, "%sCPUID 0xa ECX: fixed counters 0x%x",
+			 l->items ? "; " : "", w->ecx & ~h->ecx);
+}
+
 bool cpuid_lacks(struct kvm_cpuid_table *want, struct kvm_cpuid_table *have,
 		 char *text, size_t size)
 {
@@ -147,6 +185,7 @@ bool cpuid_lacks(struct kvm_cpuid_table *want, struct kvm_cpuid_table *have,
 	check_width(&l, "linear", address_width(want, 8, 32),
 		    address_width(have, 8, 32));
 	check_xsave(&l, want, have);
+	check_pmu(&l, want, have);
 	lack_finish(&l);
 	return l.items;
 }

@@ -75,13 +75,17 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 	log_line("memory failure at 0x%llx, %llu bytes: %s",
 		 (unsigned long long)f->gpa, (unsigned long long)f->size,
 		 failure_text(f));
+	if (f->repeats)
+		log_line("the guest has accessed lost pages %llu more times since the last such line",
+			 (unsigned long long)f->repeats);
 	control_event(h->control, "MEMORY_FAILURE",
-		json_pack("{s:s, s:s, s:{s:b, s:b}, s:I, s:I, s:s, s:{s:s, s:s, s:i}}",
+		json_pack("{s:s, s:s, s:{s:b, s:b}, s:I, s:I, s:I, s:s, s:{s:s, s:s, s:i}}",
 			  "recipient", r.qemu, "action", a.qemu, "flags",
 			  "action-required", f->required,
 			  "recursive", f->recursive,
 			  "address", (json_int_t)f->gpa,
 			  "size", (json_int_t)f->size,
+			  "repeats", (json_int_t)f->repeats,
 			  "side", h->side, "libvirt",
 			  "recipient", r.libvirt, "action", a.libvirt,
 			  "flags", words_mf_flags(f->required, f->recursive)));
@@ -283,7 +287,8 @@ static int cmd_poison(struct host *h, json_t *args, json_t **ret,
 			       POISON_MAX);
 	if (!rc)
 		rc = inject_method_find(word ? json_string_value(word)
-					     : "auto", &method, err);
+					     : "simulate", &method,
+				       err);
 	for (done = 0; !rc && done < n; done++)
 		rc = inject_poison(h->machine, gpa +
 				   (uint64_t)done * machine_ram(h->machine)->page_size,

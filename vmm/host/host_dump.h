@@ -3,8 +3,8 @@
  * host_dump.h - Commands that write guest memory into files
  *
  * QEMU's pmemsave, dump-guest-memory, query-dump. One file is written at a
- * time, in a thread of its own, since it may take long. dump-guest-memory pauses
- * the guest until the file is complete.
+ * time, in a thread of its own, since it may take long. dump-guest-memory
+ * pauses the guest until the file is complete.
  */
 #ifndef FERRY_HOST_DUMP_H
 #define FERRY_HOST_DUMP_H

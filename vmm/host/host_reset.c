@@ -2,8 +2,8 @@
 /*
  * host_reset.c - Reset of the guest
  *
- * A vCPU thread or a control client requests it, the main thread executes it.
- * With --no-reboot, or without a kernel to boot, the machine ends instead.
+ * A vCPU thread or a control client requests it, the main thread decides, and a
+ * thread of the machine executes it (machine_reset_start()). With --no-reboot, or without a kernel to boot, the machine ends instead.
  */
 
 #include <errno.h>
@@ -52,7 +52,7 @@ static int reset_now(struct host *h, struct error *err)
 		end_machine(h, cause);
 		return 0;
 	}
-	return machine_reset(m, err);
+	return machine_reset_start(m, err);
 }
 
 static void on_posted(void *arg)
@@ -63,9 +63,7 @@ static void on_posted(void *arg)
 
 	pthread_mutex_lock(&h->lock);
 	rc = reset_now(h, &err);
-	if (rc == -EBUSY)
-		log_line("the reset waits until all pages of the guest have arrived");
-	else if (rc)
+	if (rc)
 		log_line("%s", err.text);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -81,8 +79,6 @@ void host_reset_asked(void *ctx)
 int host_system_reset(struct host *h, struct error *err)
 {
 	struct run_status s = machine_status(h->machine);
-	struct error why = { 0 };
-	int rc;
 
 	if (machine_held(h->machine) || s.state == RUN_FINISH_MIGRATE ||
 	    s.state == RUN_POSTMIGRATE || s.state == RUN_SHUTDOWN)
@@ -90,6 +86,5 @@ int host_system_reset(struct host *h, struct error *err)
 			"the guest can't be reset here now: it is being dumped, migrates, was handed over, or ended");
 	/* The vCPUs stop at once. The call that this posts finds no request */
 	machine_ask_reset(h->machine, RESET_HOST);
-	rc = reset_now(h, &why);
-	return rc && rc != -EBUSY ? error_set(err, -rc, "%s", why.text) : 0;
+	return reset_now(h, err);
 }

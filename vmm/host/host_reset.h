@@ -29,8 +29,8 @@ void host_was_reset(void *ctx, enum reset_cause cause);
  * @h:		the host, locked, with a machine
  * @err:	the cause of a failure
  *
- * While pages of the guest are still arriving, its vCPUs stop, and the reset
- * follows when all have arrived.
+ * Does not wait: the event RESET follows. While pages of the guest are still
+ * arriving, its vCPUs stop, and the reset follows when all have arrived.
  *
  * Return: 0, -EBUSY (the guest is not this machine's to reset), -errno
  */

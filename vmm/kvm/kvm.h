@@ -24,12 +24,15 @@
  * @run_size:	bytes of struct kvm_run's mapping
  * @xsave_size:	bytes of a vCPU's XSAVE area (x86)
  * @mce_cap:	MCG_CAP that KVM supports (x86); the low byte is the number of banks
+ * @sregs2:	KVM has KVM_SET_SREGS2: PDPTRs are state (x86)
+ * @triple_fault: a pending triple fault is part of a vCPU's events (x86)
  * @clock_realtime: KVM_GET_CLOCK returns the host's real time and TSC as well (x86)
  */
 struct kvm {
 	int sys, vm;
 	size_t run_size, xsave_size;
 	uint64_t mce_cap;
+	bool sregs2, triple_fault;
 	bool clock_realtime;
 };
 

@@ -6,26 +6,33 @@
 #include <sys/ioctl.h>
 
 #include "kvm.h"
+#include "vmm/base/bytes.h"
 
 _Static_assert(offsetof(struct kvm_cpuid_table, entry) ==
 	       offsetof(struct kvm_cpuid2, entries), "same layout");
 
+/* Enable a capability if KVM has it. Return: is it enabled? */
+static bool enable(struct kvm *k, uint32_t cap)
+{
+	struct kvm_enable_cap e = { .cap = cap, .args = { 1 } };
+
+	return kvm_has(k, (int)cap) && !ioctl(k->vm, KVM_ENABLE_CAP, &e);
+}
+
 int kvm_arch_init(struct kvm *k, struct error *err)
 {
 	uint64_t identity = KVM_IDENTITY_MAP_GPA;
-	struct kvm_enable_cap payload = {
-		.cap = KVM_CAP_EXCEPTION_PAYLOAD, .args = { 1 },
-	};
 	int rc;
 
 	rc = KVM_CALL(k->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity, err);
 	if (!rc)
 		rc = KVM_CALL(k->vm, KVM_SET_TSS_ADDR, KVM_TSS_GPA, err);
-	/* Keeps a pending exception and an injected one apart */
-	if (!rc && kvm_has(k, KVM_CAP_EXCEPTION_PAYLOAD))
-		rc = KVM_CALL(k->vm, KVM_ENABLE_CAP, &payload, err);
 	if (rc)
 		return rc;
+	/* Keeps a pending exception and an injected one apart */
+	enable(k, KVM_CAP_EXCEPTION_PAYLOAD);
+	k->triple_fault = enable(k, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
+	k->sregs2 = kvm_has(k, KVM_CAP_SREGS2);
 	rc = kvm_has(k, KVM_CAP_XSAVE2);
 	k->xsave_size = rc > 4096 ? (size_t)rc : 4096;
 	k->clock_realtime = kvm_has(k, KVM_CAP_ADJUST_CLOCK) &
@@ -84,6 +91,24 @@ static bool is_mce_bank(uint32_t msr)
 	return msr >= 0x400 && msr < 0x400 + 4 * 32;	/* SDM vol. 4 */
 }
 
+/*
+ * KVM has the MTRRs, but lists none (Linux 6.18, kvm_init_msr_lists()). SDM
+ * vol. 4: fixed ranges, default type, eight variable ranges
+ */
+static const uint32_t mtrrs[] = {
+	0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e,
+	0x26f, 0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207, 0x208,
+	0x209, 0x20a, 0x20b, 0x20c, 0x20d, 0x20e, 0x20f, 0x2ff,
+};
+
+static bool is_mtrr(uint32_t msr)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(mtrrs); i++)
+		if (mtrrs[i] == msr)
+			return true;
+	return false;
+}
+
 int kvm_msr_list(struct kvm *k, uint32_t **list, unsigned *n,
 		 struct error *err)
 {
@@ -93,7 +118,7 @@ int kvm_msr_list(struct kvm *k, uint32_t **list, unsigned *n,
 	/* The first call fails with E2BIG and returns the number of MSRs */
 	ioctl(k->sys, KVM_GET_MSR_INDEX_LIST, &probe);
 	all = calloc(1, sizeof(*all) + probe.nmsrs * sizeof(uint32_t));
-	*list = calloc(probe.nmsrs + 1, sizeof(uint32_t));
+	*list = calloc(probe.nmsrs + ARRAY_SIZE(mtrrs), sizeof(uint32_t));
 	if (!all || !*list) {
 		rc = error_set(err, ENOMEM, "out of memory for MSRs");
 		goto out;
@@ -103,8 +128,10 @@ int kvm_msr_list(struct kvm *k, uint32_t **list, unsigned *n,
 	rc = KVM_CALL(k->sys, KVM_GET_MSR_INDEX_LIST, all, err);
 	*n = 0;
 	for (unsigned i = 0; !rc && i < all->nmsrs; i++)
-		if (!is_mce_bank(all->indices[i]))
+		if (!is_mce_bank(all->indices[i]) && !is_mtrr(all->indices[i]))
 			(*list)[(*n)++] = all->indices[i];
+	for (unsigned i = 0; !rc && i < ARRAY_SIZE(mtrrs); i++)
+		(*list)[(*n)++] = mtrrs[i];
 out:
 	free(all);
 	if (rc) {

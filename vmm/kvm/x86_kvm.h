@@ -65,7 +65,8 @@ int kvm_take_msr(struct kvm *k, uint32_t index, struct error *err);
  * @err:	why not
  *
  * KVM's own list (KVM_GET_MSR_INDEX_LIST) without the machine-check banks: how
- * many there are depends on the argument of KVM_X86_SETUP_MCE.
+ * many there are depends on the argument of KVM_X86_SETUP_MCE. With the MTRRs,
+ * which KVM leaves out. Not each MSR of the list can be read on each vCPU.
  *
  * Return: 0, -errno
  */

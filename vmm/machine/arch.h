@@ -9,6 +9,8 @@
  *   x86_arch.h		struct arch_machine, struct arch_undo
  *   x86_config.[ch]	struct arch_config; machine_config_host() and
  *			machine_config_check() of machine_config.h
+ *   x86_description.c	arch_description_put(), arch_description_parse() of
+ *			description_walk.h
  *   x86_start.[ch]	vCPU 0's registers at the entry of a kernel
  *   x86_registers.[ch]	a vCPU's registers, for dumps
  *   vmm/boot/		arch_boot.h: arch_boot_start()
@@ -87,6 +89,15 @@ int arch_vcpu_load(struct vcpu *v, struct reader *r, struct error *err);
 int arch_vcpu_reset(struct vcpu *v, struct reader *r, struct error *err);
 
 /**
+ * arch_vcpu_resume() - Notify the guest that the vCPU was stopped for a time
+ * @v:		this thread's vCPU, which enters the guest next
+ *
+ * Without it the guest's watchdogs count the pause as time in which the guest
+ * made no progress. No effect on a guest that does not use the host's clock.
+ */
+void arch_vcpu_resume(struct vcpu *v);
+
+/**
  * arch_vcpu_exit() - Handle an exit that only this architecture has
  * @v:		this thread's vCPU
  *
@@ -149,6 +160,7 @@ enum arch_reported {
 	ARCH_REPORTED,
 	ARCH_REPORT_OFF,	/* the guest has not enabled the reports */
 	ARCH_REPORT_BUSY,	/* it is still handling an earlier one */
+	ARCH_REPORT_FAILED,	/* KVM failed: @v->report_errno */
 };
 
 /**
@@ -170,6 +182,9 @@ extern const char arch_report_off[];
 
 /* How it shows that it handles one, for messages */
 extern const char arch_report_busy[];
+
+/* KVM's call for a report, for messages */
+extern const char arch_report_call[];
 
 /**
  * arch_vcpu_hot_pages() - List the pages that a vCPU touches first

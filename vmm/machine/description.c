@@ -9,19 +9,16 @@
 #include <libfdt.h>
 
 #include "description.h"
+#include "description_walk.h"
 #include "machine_config.h"
 #include "vmm/base/units.h"
 
 #define COMPATIBLE	"ferry,machine-v1"
-#define CPUID_CELLS	7	/* leaf, subleaf, flags, eax, ebx, ecx, edx */
 #define FDT_HEAD	sizeof(struct fdt_header)
 /* The version that libfdt writes. libfdt 1.6.1 follows a null pointer when it
  * checks some trees of older versions
  */
 #define FDT_WRITTEN	17
-
-/* Returns from the caller at the first libfdt call that fails */
-#define TRY(call) do { int rc_ = (call); if (rc_ < 0) return rc_; } while (0)
 
 static int put_chosen(void *fdt, const struct machine_config *cfg)
 {
@@ -50,24 +47,6 @@ static int put_memory(void *fdt, const struct machine_config *cfg)
 	return fdt_end_node(fdt);
 }
 
-static int put_cpuid(void *fdt, const struct kvm_cpuid_table *t)
-{
-	uint32_t cells[KVM_CPUID_MAX * CPUID_CELLS], *c = cells;
-
-	for (uint32_t i = 0; i < t->nent; i++) {
-		const struct kvm_cpuid_entry2 *e = &t->entry[i];
-		const uint32_t v[CPUID_CELLS] = {
-			e->function, e->index, e->flags,
-			e->eax, e->ebx, e->ecx, e->edx,
-		};
-
-		for (unsigned j = 0; j < CPUID_CELLS; j++)
-			*c++ = cpu_to_fdt32(v[j]);
-	}
-	return fdt_property(fdt, "ferry,cpuid", cells,
-			    (int)((c - cells) * 4));
-}
-
 static int put_cpus(void *fdt, const struct machine_config *cfg)
 {
 	char name[16];
@@ -75,12 +54,7 @@ static int put_cpus(void *fdt, const struct machine_config *cfg)
 	TRY(fdt_begin_node(fdt, "cpus"));
 	TRY(fdt_property_u32(fdt, "#address-cells", 1));
 	TRY(fdt_property_u32(fdt, "#size-cells", 0));
-	TRY(fdt_property_string(fdt, "ferry,cpuid-vendor",
-				vendor_id(cfg->arch.vendor)));
-	TRY(fdt_property_string(fdt, "ferry,host-cpuid-vendor",
-				cfg->arch.host_id));
-	TRY(fdt_property_u32(fdt, "ferry,tsc-khz", cfg->arch.tsc_khz));
-	TRY(put_cpuid(fdt, &cfg->arch.cpuid));
+	TRY(arch_description_put(fdt, &cfg->arch));
 	for (unsigned i = 0; i < cfg->cpus; i++) {
 		snprintf(name, sizeof(name), "cpu@%x", i);
 		TRY(fdt_begin_node(fdt, name));
@@ -159,61 +133,6 @@ int description_build(const struct machine_config *cfg, void **fdt,
 			 fdt_strerror(rc));
 }
 
-/* The position of the parser, for its messages */
-struct walk {
-	const void *fdt;
-	struct error *err;
-	const char *path;
-	int node;
-	char device[DEVICE_NODE_MAX + 1];	/* path of a device's node */
-};
-
-static int walk_refuse(struct walk *w, const char *prop, const char *why)
-{
-	return error_set(w->err, ENOTSUP, "machine description: %s%s%s: %s",
-			 w->path, prop ? ", property " : "",
-			 prop ? prop : "", why);
-}
-
-static int walk_enter(struct walk *w, const char *path)
-{
-	w->path = path;
-	w->node = fdt_path_offset(w->fdt, path);
-	return w->node < 0 ? walk_refuse(w, NULL, "the node is missing") : 0;
-}
-
-static const void *walk_get(struct walk *w, const char *prop, int *len)
-{
-	const void *p = fdt_getprop(w->fdt, w->node, prop, len);
-
-	if (!p)
-		walk_refuse(w, prop, "it is missing");
-	return p;
-}
-
-static const char *walk_get_string(struct walk *w, const char *prop)
-{
-	int len;
-	const char *s = walk_get(w, prop, &len);
-
-	if (!s)
-		return NULL;
-	if (len > 0 && strnlen(s, (size_t)len) == (size_t)len - 1)
-		return s;
-	walk_refuse(w, prop, "it is not one string");
-	return NULL;
-}
-
-static int walk_expect_string(struct walk *w, const char *prop,
-			      const char *want)
-{
-	const char *s = walk_get_string(w, prop);
-
-	if (s && strcmp(s, want))
-		return walk_refuse(w, prop, "this version can't build that");
-	return s ? 0 : -ENOTSUP;
-}
-
 static int walk_expect_reg(struct walk *w, const struct device_place *place)
 {
 	uint64_t want[2 * DEVICE_RANGES];
@@ -230,19 +149,6 @@ static int walk_expect_reg(struct walk *w, const struct device_place *place)
 	}
 	if (len != n * (int)sizeof(want[0]) || memcmp(p, want, (size_t)len))
 		return walk_refuse(w, "reg", "this version has it elsewhere");
-	return 0;
-}
-
-static int walk_get_cell(struct walk *w, const char *prop, uint32_t *v)
-{
-	int len;
-	const fdt32_t *p = walk_get(w, prop, &len);
-
-	if (!p)
-		return -ENOTSUP;
-	if (len != 4)
-		return walk_refuse(w, prop, "it is not one cell");
-	*v = fdt32_to_cpu(*p);
 	return 0;
 }
 
@@ -309,30 +215,7 @@ static int parse_memory(struct walk *w, struct machine_config *cfg)
 		return -ENOTSUP;
 	if (ram_backing_find(s, &cfg->backing))
 		return walk_refuse(w, "ferry,backing",
-			      "this version knows no such kind of RAM");
-	return 0;
-}
-
-static int parse_cpuid(struct walk *w, struct kvm_cpuid_table *t)
-{
-	int len;
-	const fdt32_t *c = walk_get(w, "ferry,cpuid", &len);
-
-	if (!c)
-		return -ENOTSUP;
-	if (!len || len % (4 * CPUID_CELLS) ||
-	    len / (4 * CPUID_CELLS) > KVM_CPUID_MAX)
-		return walk_refuse(w, "ferry,cpuid", "it is not a list of leaves");
-
-	t->nent = (uint32_t)len / (4 * CPUID_CELLS);
-	for (uint32_t i = 0; i < t->nent; i++, c += CPUID_CELLS)
-		t->entry[i] = (struct kvm_cpuid_entry2){
-			.function = fdt32_to_cpu(c[0]),
-			.index = fdt32_to_cpu(c[1]),
-			.flags = fdt32_to_cpu(c[2]),
-			.eax = fdt32_to_cpu(c[3]), .ebx = fdt32_to_cpu(c[4]),
-			.ecx = fdt32_to_cpu(c[5]), .edx = fdt32_to_cpu(c[6]),
-		};
+				   "this version knows no such kind of RAM");
 	return 0;
 }
 
@@ -355,43 +238,12 @@ static int count_cpus(struct walk *w, unsigned *cpus)
 	return *cpus ? 0 : walk_refuse(w, NULL, "there is no vCPU");
 }
 
-/* Messages show it unchanged, so it must be printable */
-static int parse_host_id(struct walk *w, char id[CPU_VENDOR_ID + 1])
-{
-	const char *s = walk_get_string(w, "ferry,host-cpuid-vendor");
-
-	if (!s)
-		return -ENOTSUP;
-	if (strlen(s) != CPU_VENDOR_ID)
-		return walk_refuse(w, "ferry,host-cpuid-vendor",
-			      "it has not 12 characters");
-	for (unsigned i = 0; i < CPU_VENDOR_ID; i++)
-		if (s[i] < ' ' || s[i] > '~')
-			return walk_refuse(w, "ferry,host-cpuid-vendor",
-				      "it is not printable");
-	strcpy(id, s);
-	return 0;
-}
-
 static int parse_cpus(struct walk *w, struct machine_config *cfg)
 {
-	const char *s;
 	int rc = walk_enter(w, "/cpus");
 
-	if (rc)
-		return rc;
-	s = walk_get_string(w, "ferry,cpuid-vendor");
-	if (!s)
-		return -ENOTSUP;
-	if (!vendor_find(s, &cfg->arch.vendor))
-		return walk_refuse(w, "ferry,cpuid-vendor",
-			      "the machine checks of that vendor are unknown");
-	rc = parse_host_id(w, cfg->arch.host_id);
-	if (rc)
-		return rc;
-	rc = walk_get_cell(w, "ferry,tsc-khz", &cfg->arch.tsc_khz);
 	if (!rc)
-		rc = parse_cpuid(w, &cfg->arch.cpuid);
+		rc = arch_description_parse(w, &cfg->arch);
 	return rc ? rc : count_cpus(w, &cfg->cpus);
 }
 

@@ -41,7 +41,7 @@ void gate_close(struct machine *m)
 	kick_all(m);
 }
 
-static struct timespec ms_from_now(unsigned ms)
+struct timespec gate_deadline(unsigned ms)
 {
 	struct timespec t;
 
@@ -57,21 +57,22 @@ static struct timespec ms_from_now(unsigned ms)
 
 bool gate_wait(struct machine *m)
 {
-	bool all;
+	bool all, ended;
 
 	for (unsigned ms = 0; ms < GATE_DEADLINE_MS; ms += KICK_AGAIN_MS) {
-		struct timespec until = ms_from_now(KICK_AGAIN_MS);
+		struct timespec until = gate_deadline(KICK_AGAIN_MS);
 		int rc = 0;
 
 		kick_all(m);
 		pthread_mutex_lock(&m->lock);
-		while (m->parked < m->cfg.cpus && !rc)
+		while (m->parked < m->cfg.cpus && m->gate != GATE_END && !rc)
 			rc = pthread_cond_timedwait(&m->changed, &m->lock,
 						    &until);
 		all = m->parked == m->cfg.cpus;
+		ended = m->gate == GATE_END;
 		pthread_mutex_unlock(&m->lock);
-		if (all)
-			return true;
+		if (all || ended)
+			return all && !ended;
 	}
 	return false;
 }

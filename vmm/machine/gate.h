@@ -10,6 +10,7 @@
 #define FERRY_GATE_H
 
 #include <stdbool.h>
+#include <time.h>
 
 /* A vCPU leaves the guest in microseconds. One that waits for a page from a
  * slow peer may take as long as that page
@@ -18,6 +19,9 @@
 #define GATE_END_MS		1000	/* of gate_end() */
 
 struct machine;
+
+/** gate_deadline() - A point in time for pthread_cond_timedwait() on m->changed */
+struct timespec gate_deadline(unsigned ms);
 
 /** gate_close() - Have all vCPUs park soon; does not wait for them */
 void gate_close(struct machine *m);
@@ -33,7 +37,11 @@ void gate_close(struct machine *m);
  */
 bool gate_park(struct machine *m);
 
-/** gate_wait() - As gate_park(), for a gate that is closed already */
+/**
+ * gate_wait() - As gate_park(), for a gate that is closed already
+ *
+ * Return: also false as soon as the gate is at GATE_END
+ */
 bool gate_wait(struct machine *m);
 
 /**

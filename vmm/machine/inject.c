@@ -240,8 +240,15 @@ static int poison_page(struct machine *m, uint64_t gpa,
 int inject_poison(struct machine *m, uint64_t gpa,
 		  enum inject_method *method, struct error *err)
 {
+	bool resetting;
 	int rc;
 
+	/* A reset holds inject_lock for as long as it takes to drop RAM */
+	pthread_mutex_lock(&m->lock);
+	resetting = m->resetting;
+	pthread_mutex_unlock(&m->lock);
+	if (resetting)
+		return error_set(err, EBUSY, "the guest is being reset");
 	pthread_mutex_lock(&m->inject_lock);
 	rc = poison_page(m, gpa, method, err);
 	pthread_mutex_unlock(&m->inject_lock);

@@ -12,10 +12,12 @@
 #include "machine_private.h"
 #include "machine_reset.h"
 #include "vcpu.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/devices/power.h"
 #include "vmm/devices/section.h"
 #include "vmm/devices/serial.h"
+#include "vmm/kvm/x86_slot_cost.h"
 
 /* Below KVM_MEM_MAX_NR_PAGES, 2^31 - 1 pages (Linux, virt/kvm/kvm_main.c) */
 #define SLOT_MAX	(4 * TIB)
@@ -80,7 +82,9 @@ static int build_machine(struct machine *m, struct error *err)
 {
 	int rc;
 
-	rc = kvm_open(&m->kvm, err);
+	rc = slot_cost_check_host(m->cfg.memory, err);
+	if (!rc)
+		rc = kvm_open(&m->kvm, err);
 	if (!rc)
 		rc = arch_machine_init(m, err);
 	if (!rc)
@@ -124,6 +128,7 @@ void machine_free(struct machine *m)
 	if (!m)
 		return;
 	machine_halt(m);
+	machine_reset_join(m);
 	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
 		vcpu_join(&m->vcpu[i]);
 	for (unsigned i = 0; m->vcpu && i < m->cfg.cpus; i++)
@@ -202,7 +207,7 @@ static const struct section machine_section = {
 static struct section vcpu_section(const struct vcpu *v)
 {
 	return (struct section){
-		.name = "vcpu", .instance = v->index, .version = 1,
+		.name = "vcpu", .instance = v->index, .version = 2,
 	};
 }
 
@@ -332,4 +337,36 @@ void machine_lost(struct machine *m, uint64_t gpa, uint64_t size)
 void machine_failure(struct machine *m, const struct memory_failure *f)
 {
 	m->observer.failure(m->observer.ctx, f);
+}
+
+void machine_failure_again(struct machine *m, const struct memory_failure *f)
+{
+	struct memory_failure now = *f;
+	bool pass;
+
+	pthread_mutex_lock(&m->lock);
+	m->last_failure = *f;
+	pass = flood_pass(&m->failure_flood, now_ns() / 1000000);
+	if (pass) {
+		now.repeats = m->failure_flood.held;
+		m->failure_flood.held = 0;
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (pass)
+		machine_failure(m, &now);
+}
+
+/* The last one that was counted stands for itself: the others are @repeats */
+void machine_flush_failures(struct machine *m)
+{
+	struct memory_failure last;
+
+	pthread_mutex_lock(&m->lock);
+	last = m->last_failure;
+	last.repeats = m->failure_flood.held;
+	m->failure_flood.held = 0;
+	pthread_mutex_unlock(&m->lock);
+	if (!last.repeats--)
+		return;
+	machine_failure(m, &last);
 }

@@ -143,4 +143,18 @@ void machine_lost(struct machine *m, uint64_t gpa, uint64_t size);
 /** machine_failure() - Notify the observer of a memory error */
 void machine_failure(struct machine *m, const struct memory_failure *f);
 
+/**
+ * machine_failure_again() - The same, for a page that was reported before
+ * @m:		the machine
+ * @f:		the error
+ *
+ * A guest decides how often it accesses a lost page: the number of
+ * notifications is limited (flood.h), and the rest is counted in @repeats of a
+ * later one.
+ */
+void machine_failure_again(struct machine *m, const struct memory_failure *f);
+
+/** machine_flush_failures() - Notify of what is counted, if anything is */
+void machine_flush_failures(struct machine *m);
+
 #endif /* FERRY_MACHINE_H */

@@ -20,7 +20,10 @@ void machine_guest_reset(struct machine *m);
 /** machine_guest_panicked() - The guest's kernel panicked: pause it */
 void machine_guest_panicked(struct machine *m);
 
-/** machine_guest_crash_loaded() - The guest panicked and handles it itself */
+/**
+ * machine_guest_crash_loaded() - The guest panicked and handles it itself
+ * @m:		the machine; its observer is notified once until a reset
+ */
 void machine_guest_crash_loaded(struct machine *m);
 
 #endif /* FERRY_MACHINE_GUEST_H */

@@ -24,11 +24,14 @@ enum memory_failure_action {
  * @action:	what the machine did about it
  * @required:	a vCPU consumed the error
  * @recursive:	the guest was already handling a machine check
+ * @repeats:	how many more accesses to lost pages that were reported before
+ *		have not been reported one by one
  */
 struct memory_failure {
 	uint64_t gpa, size;
 	enum memory_failure_action action;
 	bool required, recursive;
+	uint64_t repeats;
 };
 
 /**
@@ -37,8 +40,8 @@ struct memory_failure {
  * @status:	the run status changed
  * @failure:	a memory error was found, or reported to the guest
  * @exit:	the guest ended with this status
- * @reset:	a reset was requested: call machine_reset() soon, from a thread
- *		that is not a vCPU's
+ * @reset:	a reset was requested: call machine_reset_start() soon, from a
+ *		thread that is not a vCPU's
  * @was_reset:	the reset is complete, for this cause; no vCPU runs yet
  * @panic:	the guest's kernel panicked; @paused if the panic stopped the
  *		machine, false if the guest handles it and continues

@@ -4,8 +4,8 @@
  *
  * scripts/lint rejects an include from any other directory.
  *
- * Lock order: inject_lock, settle_lock, a device's lock, notify_lock, lock. No lock is taken
- * while lock is held, except poison_list's own, which is innermost.
+ * Lock order: inject_lock, settle_lock, a device's lock, notify_lock, lock. No
+ * lock is taken while lock is held, except poison_list's own, the innermost.
  */
 #ifndef FERRY_MACHINE_PRIVATE_H
 #define FERRY_MACHINE_PRIVATE_H
@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "flood.h"
 #include "machine.h"
 #include "machine_images.h"
 #include "vmm/devices/bus.h"
@@ -26,6 +27,18 @@ enum gate_state {
 	GATE_PARK,	/* each thread completes its exit and waits */
 	GATE_RUN,	/* they run the guest */
 	GATE_END,	/* they end; final */
+};
+
+/**
+ * struct reset_thread - The thread of machine_reset_start()
+ * @id:		its number
+ * @started:	it must be joined; only for the thread that starts and joins it
+ * @running:	it has not decided to end; under the machine's lock, as @again
+ * @again:	another reset was requested while it ran
+ */
+struct reset_thread {
+	pthread_t id;
+	bool started, running, again;
 };
 
 /**
@@ -56,7 +69,12 @@ enum gate_state {
  * @status:	the run status
  * @reset:	a reset is requested: the gate stays closed
  * @resetting:	a reset is being carried out
+ * @reset_thread: carries out resets
  * @panicked:	the guest panicked and was not started since
+ * @crash_loaded: the guest's crash kernel was reported since the last reset
+ * @reset_flood: limits how often the guest is reset at its own request
+ * @failure_flood: limits machine_failure_again()
+ * @last_failure: the last one that was counted there
  * @ram_hook:	the migration's hook, or all zero
  */
 struct machine {
@@ -89,7 +107,10 @@ struct machine {
 	struct run_status status;
 	enum reset_cause reset;
 	bool resetting;
-	bool panicked;
+	struct reset_thread reset_thread;
+	bool panicked, crash_loaded;
+	struct flood reset_flood, failure_flood;
+	struct memory_failure last_failure;
 	struct ram_hook ram_hook;
 };
 
@@ -104,5 +125,11 @@ struct machine {
  * Return: 0, -errno
  */
 int machine_load_initial(struct machine *m, struct error *err);
+
+/**
+ * machine_reset_join() - Wait for the reset thread
+ * @m:		the machine, whose reset has ended or whose gate is at GATE_END
+ */
+void machine_reset_join(struct machine *m);
 
 #endif /* FERRY_MACHINE_PRIVATE_H */

@@ -3,7 +3,7 @@
  * machine_reset.h - Reset a machine to the state before its first instruction
  *
  * Any thread may request a reset: the vCPUs stop and the observer is notified.
- * A thread that is not a vCPU's carries the reset out later, not while the
+ * machine_reset_start() has a thread of the machine carry it out, not while the
  * machine has a holder or its RAM is still arriving. Until then the request is
  * part of the machine's state and is migrated with it.
  */
@@ -42,8 +42,22 @@ void machine_notify_reset(struct machine *m);
  * again. A machine that was running runs afterwards; any other is in prelaunch.
  *
  * Return: 0, -EBUSY (not possible now; the observer is notified when it is),
- *	   -errno (the machine has crashed)
+ *	   -ETIMEDOUT (a vCPU or a device did not stop: nothing has changed, and
+ *	   a request remains), -errno (the machine has crashed)
  */
 int machine_reset(struct machine *m, struct error *err);
+
+/**
+ * machine_reset_start() - Have the machine's reset thread carry out the request
+ * @m:		the machine; machine_can_restart() is true
+ * @err:	the reason on failure
+ *
+ * Does not wait. The thread calls machine_reset(), again while a vCPU does not
+ * stop. It logs a failure; the observer's was_reset() reports the success. One
+ * thread at a time calls this function.
+ *
+ * Return: 0, -errno (no thread could be started; the request remains)
+ */
+int machine_reset_start(struct machine *m, struct error *err);
 
 #endif /* FERRY_MACHINE_RESET_H */

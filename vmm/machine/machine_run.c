@@ -126,10 +126,12 @@ static int park_all(struct machine *m, bool was_open, enum pauser by,
 
 	if (gate_park(m)) {
 		rc = machine_settle_devices(m, GATE_DEADLINE_MS, err);
-		if (!rc)
+		if (!rc) {
 			deliver_asked(m);
-		else
+			machine_flush_failures(m);
+		} else {
 			undo_pause(m, was_open, by);
+		}
 		return rc;
 	}
 	undo_pause(m, was_open, by);
@@ -165,12 +167,15 @@ static int set_paused(struct machine *m, struct run_status s, enum pauser by,
 int machine_pause(struct machine *m, enum run_state state,
 		  enum run_reason why, struct error *err)
 {
+	bool resetting;
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
 	rc = check_may_run(m, err);
+	resetting = m->resetting;
 	pthread_mutex_unlock(&m->lock);
-	if (!rc)
+	/* A reset keeps the vCPUs parked, and starts them only if they ran */
+	if (!rc && !resetting)
 		rc = park_all(m, true, PAUSER_CLIENT, err);
 	return rc ? rc : set_paused(m, (struct run_status){ state, why },
 				    PAUSER_CLIENT, err);

@@ -32,6 +32,8 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err);
  * @why:	the reason to show
  * @err:	the reason on failure
  *
+ * During a reset it does not wait: the machine does not run after the reset.
+ *
  * Return: 0, -ETIMEDOUT (a vCPU waits for memory that does not arrive; all
  *	   vCPUs continue), -EBUSY (held), -ECANCELED (the guest ended
  *	   meanwhile)

@@ -22,32 +22,59 @@ static void on_kick(int sig)
 void vcpu_kick(struct vcpu *v)
 {
 	vcpu_immediate_exit(v, 1);
-	if (v->tid)
+	pthread_mutex_lock(&v->kick_lock);
+	if (v->kickable)
 		pthread_kill(v->thread, SIG_KICK);
+	pthread_mutex_unlock(&v->kick_lock);
 }
 
-/* Wait until the gate is open. Return: false if it is at GATE_END */
+static void set_kickable(struct vcpu *v, bool kickable)
+{
+	pthread_mutex_lock(&v->kick_lock);
+	v->kickable = kickable;
+	pthread_mutex_unlock(&v->kick_lock);
+}
+
+static enum gate_state read_gate(struct machine *m)
+{
+	enum gate_state gate;
+
+	pthread_mutex_lock(&m->lock);
+	gate = m->gate;
+	pthread_mutex_unlock(&m->lock);
+	return gate;
+}
+
+static void wait_at_gate(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->parked++;
+	pthread_cond_broadcast(&m->changed);
+	while (m->gate == GATE_PARK)
+		pthread_cond_wait(&m->changed, &m->lock);
+	m->parked--;
+	pthread_mutex_unlock(&m->lock);
+}
+
+/*
+ * Wait until the gate is open. Return: false if it is at GATE_END
+ *
+ * Every vCPU that starts on this host has waited here: after a pause, a dump, a
+ * reset, and on a destination.
+ */
 static bool pass_gate(struct vcpu *v)
 {
 	struct machine *m = v->m;
-	bool run;
+	enum gate_state gate;
 
 	vcpu_immediate_exit(v, 0);
-	pthread_mutex_lock(&m->lock);
-	if (m->gate == GATE_PARK) {
-		pthread_mutex_unlock(&m->lock);
+	while ((gate = read_gate(m)) == GATE_PARK) {
 		vcpu_complete(v);
+		wait_at_gate(m);
+		arch_vcpu_resume(v);
 		vcpu_immediate_exit(v, 0);
-		pthread_mutex_lock(&m->lock);
-		m->parked++;
-		pthread_cond_broadcast(&m->changed);
-		while (m->gate == GATE_PARK)
-			pthread_cond_wait(&m->changed, &m->lock);
-		m->parked--;
 	}
-	run = m->gate == GATE_RUN;
-	pthread_mutex_unlock(&m->lock);
-	return run;
+	return gate == GATE_RUN;
 }
 
 static void *vcpu_main(void *arg)
@@ -74,6 +101,7 @@ static int start_thread(struct vcpu *v, struct error *err)
 	sigfillset(&block);
 	sigdelset(&block, SIG_KICK);
 	sigdelset(&block, SIGBUS);
+	sigdelset(&block, SIGSYS);	/* sandbox.h */
 	pthread_sigmask(SIG_SETMASK, &block, &old);
 	rc = pthread_create(&v->thread, NULL, vcpu_main, v);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -81,6 +109,7 @@ static int start_thread(struct vcpu *v, struct error *err)
 		return error_set(err, rc, "cannot start vCPU %u: %s",
 				 v->index, strerrordesc_np(rc));
 	v->started = true;
+	set_kickable(v, true);
 	snprintf(name, sizeof(name), "vcpu%u", v->index);
 	pthread_setname_np(v->thread, name);
 	return 0;
@@ -93,6 +122,7 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 
 	*v = (struct vcpu){ .m = m, .index = index, .fd = -1,
 			    .blocking.fd = -1 };
+	pthread_mutex_init(&v->kick_lock, NULL);
 	v->fd = rc = KVM_CALL(m->kvm.vm, KVM_CREATE_VCPU, index, err);
 	if (rc < 0)
 		return rc;
@@ -110,8 +140,10 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 
 void vcpu_join(struct vcpu *v)
 {
-	if (v->started)
-		pthread_join(v->thread, NULL);
+	if (!v->started)
+		return;
+	set_kickable(v, false);
+	pthread_join(v->thread, NULL);
 	v->started = false;
 }
 
@@ -124,5 +156,7 @@ void vcpu_free(struct vcpu *v)
 		kvm_stat_close(&v->blocking);
 	if (v->m && v->fd >= 0)
 		close(v->fd);
+	if (v->m)
+		pthread_mutex_destroy(&v->kick_lock);
 	*v = (struct vcpu){ .fd = -1, .blocking.fd = -1 };
 }

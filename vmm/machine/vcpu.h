@@ -35,12 +35,17 @@
  * @thread:	runs it
  * @tid:	the kernel's number of @thread, 0 until it started
  * @started:	@thread must be joined
+ * @kick_lock:	protects @kickable: @thread is not being joined yet
  * @asked:	VCPU_ASK_… bits
  * @sigbus:	what the last SIGBUS of @thread said
  * @blocking:	KVM's statistic that is 1 while it is blocked
  * @io_pending:	KVM has not completed the last exit
  * @undoing:	the last exit is being completed without effect on devices
  * @inside:	@thread is in KVM_RUN
+ * @report_errno: errno of the last ARCH_REPORT_FAILED
+ * @failing_since, @failed_last: monotonic time in ms of the first and the last
+ *		KVM_RUN of a series that failed for a transient reason
+ * @back_off_ms: wait before the next one
  * @retries:	consecutive retries of the instruction at @retry_pc
  */
 struct vcpu {
@@ -51,11 +56,16 @@ struct vcpu {
 	pthread_t thread;
 	_Atomic pid_t tid;
 	bool started;
+	pthread_mutex_t kick_lock;
+	bool kickable;
 	_Atomic unsigned asked;
 	struct sigbus sigbus;
 	struct kvm_stat blocking;
 	bool io_pending, undoing;
 	_Atomic bool inside;
+	int report_errno;
+	uint64_t failing_since, failed_last;
+	unsigned back_off_ms;
 	unsigned retries;
 	uint64_t retry_pc;
 };
@@ -72,7 +82,13 @@ struct vcpu {
 int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 	     struct error *err);
 
-/** vcpu_join() - Wait until the thread ends; the gate must be at GATE_END */
+/**
+ * vcpu_join() - Wait until the thread ends
+ * @v:		the vCPU, whose gate is at GATE_END
+ *
+ * Its thread has left the guest or leaves it by the last kick: from now on
+ * vcpu_kick() does not signal it, which is undefined for a joined thread.
+ */
 void vcpu_join(struct vcpu *v);
 
 /** vcpu_free() - Free it, after all threads that could kick it have ended */

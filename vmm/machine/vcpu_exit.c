@@ -28,16 +28,22 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "arch.h"
 #include "machine_guest.h"
 #include "vcpu.h"
 #include "vcpu_exit.h"
 #include "vcpu_poison.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/base/page.h"
 
 #define RETRIES_MAX	10
+#define BACK_OFF_MAX_MS	100
+#define SERIES_MS	1000	/* a later failure begins a new series */
+/* A host that has no memory for this long will not have any soon */
+#define TRANSIENT_MS	30000u
 
 static int enter_guest(struct vcpu *v)
 {
@@ -230,11 +236,45 @@ static void efault_exit(struct vcpu *v)
 		give_up(v, "KVM_RUN failed: Bad address");
 }
 
+/* The host lacks memory for page tables, or KVM is busy: the state is intact */
+static bool is_transient(int rc)
+{
+	return rc == -ENOMEM || rc == -EBUSY;
+}
+
+/*
+ * Wait 1 ms before the first repetition, twice as long before each following
+ * one, 100 ms at most. A kick ends the wait. Return: false after TRANSIENT_MS
+ */
+static bool wait_to_repeat(struct vcpu *v, int rc)
+{
+	const uint64_t now = now_ns() / 1000000;
+	struct timespec t;
+
+	if (now - v->failed_last > SERIES_MS) {
+		v->failing_since = now;
+		v->back_off_ms = 1;
+		log_line("vCPU %u: KVM_RUN failed: %s: it is repeated for %u s",
+			 v->index, strerrordesc_np(-rc), TRANSIENT_MS / 1000);
+	}
+	v->failed_last = now;
+	if (now - v->failing_since > TRANSIENT_MS)
+		return false;
+	t = (struct timespec){ .tv_nsec = v->back_off_ms * 1000000l };
+	nanosleep(&t, NULL);
+	v->back_off_ms *= 2;
+	if (v->back_off_ms > BACK_OFF_MAX_MS)
+		v->back_off_ms = BACK_OFF_MAX_MS;
+	return true;
+}
+
 static void failed_entry(struct vcpu *v, int rc)
 {
 	char text[80];
 
 	if (rc == -EINTR || rc == -EAGAIN)
+		return;
+	if (is_transient(rc) && wait_to_repeat(v, rc))
 		return;
 	if (rc == -EFAULT) {
 		efault_exit(v);

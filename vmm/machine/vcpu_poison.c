@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arch.h"
 #include "vcpu.h"
@@ -33,9 +34,15 @@ static void ask_others(struct vcpu *v)
 static void end_guest(struct vcpu *v, struct memory_failure *f,
 		      enum arch_reported why)
 {
-	log_line("memory error at 0x%llx: vCPU %u cannot take a machine check (%s)",
-		 (unsigned long long)f->gpa, v->index,
-		 why == ARCH_REPORT_BUSY ? arch_report_busy : arch_report_off);
+	if (why == ARCH_REPORT_FAILED)
+		log_line("memory error at 0x%llx: vCPU %u gets no machine check: %s: %s",
+			 (unsigned long long)f->gpa, v->index,
+			 arch_report_call, strerrordesc_np(v->report_errno));
+	else
+		log_line("memory error at 0x%llx: vCPU %u cannot take a machine check (%s)",
+			 (unsigned long long)f->gpa, v->index,
+			 why == ARCH_REPORT_BUSY ? arch_report_busy
+						 : arch_report_off);
 	f->action = MF_FATAL;
 	f->recursive = why == ARCH_REPORT_BUSY;
 	machine_failure(v->m, f);
@@ -49,7 +56,9 @@ void vcpu_poisoned(struct vcpu *v, uint64_t gpa, unsigned lsb)
 		.gpa = gpa & ~((1ull << lsb) - 1), .size = 1ull << lsb,
 		.action = MF_INJECTED, .required = true,
 	};
-	struct poison p = { .gpa = f.gpa, .size = f.size };
+	struct poison p = { .gpa = f.gpa, .size = f.size }, found;
+	const bool again = poison_find(&m->poison, f.gpa, &found) &&
+			   found.delivered;
 	enum arch_reported done;
 	bool others = false;
 
@@ -68,7 +77,10 @@ void vcpu_poisoned(struct vcpu *v, uint64_t gpa, unsigned lsb)
 	}
 	v->retries = 0;
 	poison_delivered(&m->poison, f.gpa, f.size);
-	machine_failure(m, &f);
+	if (again)
+		machine_failure_again(m, &f);
+	else
+		machine_failure(m, &f);
 	if (others)
 		ask_others(v);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* x86_vcpu.c - x86: configure a vCPU */
+/* x86_vcpu.c - x86: configure a vCPU, resume it */
+
+#include <sys/ioctl.h>
 
 #include "arch.h"
 #include "vcpu.h"
@@ -42,4 +44,14 @@ int arch_vcpu_init(struct vcpu *v, struct error *err)
 		rc = offer_recovery(v, err);
 	}
 	return rc < 0 ? rc : 0;
+}
+
+/*
+ * At the next entry KVM sets PVCLOCK_GUEST_STOPPED in the vCPU's kvmclock page
+ * (api.rst, KVM_KVMCLOCK_CTRL). Linux then restarts its watchdogs of soft
+ * lockups, RCU stalls and hung tasks. EINVAL: the guest has no such page.
+ */
+void arch_vcpu_resume(struct vcpu *v)
+{
+	ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
 }

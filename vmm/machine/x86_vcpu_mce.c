@@ -20,6 +20,7 @@
 const char arch_report_off[] =
 	"the guest has not switched it on: CR4.MCE, MCG_CTL, MCi_CTL";
 const char arch_report_busy[] = "it is still in one: MCG_STATUS.MCIP";
+const char arch_report_call[] = "KVM_X86_SET_MCE";
 
 static uint64_t get_msr(struct vcpu *v, uint32_t index, uint64_t otherwise)
 {
@@ -35,7 +36,10 @@ static enum arch_reported check_guest(struct vcpu *v,
 
 	if (!mce_interrupts(r))
 		return ARCH_REPORTED;
-	if (ioctl(v->fd, KVM_GET_SREGS, &s) || !(s.cr4 & CR4_MCE))
+	v->report_errno = ioctl(v->fd, KVM_GET_SREGS, &s) ? errno : 0;
+	if (v->report_errno)
+		return ARCH_REPORT_FAILED;
+	if (!(s.cr4 & CR4_MCE))
 		return ARCH_REPORT_OFF;
 	if (get_msr(v, MSR_MCG_CTL, ~0ull) != ~0ull ||
 	    get_msr(v, MSR_MC_CTL(r->bank), ~0ull) != ~0ull)
@@ -77,8 +81,9 @@ enum arch_reported arch_vcpu_report(struct vcpu *v, enum arch_report what,
 		return can;
 	if (what == ARCH_REPORT_FOUND && is_bank_full(v, r.bank))
 		return ARCH_REPORT_BUSY;
-	if (set_record(v, &r))
-		return ARCH_REPORT_OFF;
+	v->report_errno = -set_record(v, &r);
+	if (v->report_errno)
+		return ARCH_REPORT_FAILED;
 	*others = what != ARCH_REPORT_BROADCAST && mce_interrupts(&r) &&
 		  vendor == VENDOR_INTEL;
 	return ARCH_REPORTED;

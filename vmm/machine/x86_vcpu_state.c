@@ -66,6 +66,7 @@ static const struct field events_fields[] = {
 	R(sipi_vector), R(flags), R(smi.smm), R(smi.pending),
 	R(smi.smm_inside_nmi), R(smi.latched_init),
 	R(exception_has_payload), R(exception_payload),
+	R(triple_fault.pending),
 };
 #undef R
 
@@ -147,6 +148,67 @@ static int load_groups(struct vcpu *v, const struct group *g, size_t n,
 	return 0;
 }
 
+#define PDPTRS	4
+
+/*
+ * The four page-directory pointers of 32-bit PAE paging: the processor reads
+ * them from memory when CR3 is loaded, and the guest may have changed that
+ * memory since. KVM_SET_SREGS reads them from memory
+ */
+static int save_pdptrs(struct vcpu *v, struct writer *w, struct error *err)
+{
+	struct kvm_sregs2 s = { 0 };
+	int rc = 0;
+
+	if (v->m->kvm.sregs2)
+		rc = KVM_CALL(v->fd, KVM_GET_SREGS2, &s, err);
+	put_u8(w, s.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID);
+	for (unsigned i = 0; i < PDPTRS; i++)
+		put_u64(w, s.pdptrs[i]);
+	return rc;
+}
+
+/* After the special registers */
+static int load_pdptrs(struct vcpu *v, struct reader *r, struct error *err)
+{
+	const uint8_t valid = get_u8(r);
+	uint64_t pdptr[PDPTRS];
+	struct kvm_sregs2 s;
+	int rc;
+
+	for (unsigned i = 0; i < PDPTRS; i++)
+		pdptr[i] = get_u64(r);
+	if (r->failed || valid > 1)
+		return -EBADMSG;
+	if (!valid)
+		return 0;
+	if (!v->m->kvm.sregs2)
+		return error_set(err, ENOTSUP,
+			"this host's KVM cannot set PDPTRs (KVM_CAP_SREGS2)");
+	rc = KVM_CALL(v->fd, KVM_GET_SREGS2, &s, err);
+	if (rc)
+		return rc;
+	s.flags |= KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	memcpy(s.pdptrs, pdptr, sizeof(pdptr));
+	return KVM_CALL(v->fd, KVM_SET_SREGS2, &s, err);
+}
+
+/* Last of all groups */
+static int load_events(struct vcpu *v, struct reader *r, struct error *err)
+{
+	struct kvm_vcpu_events e = { 0 };
+
+	get_fields(r, events_fields, ARRAY_SIZE(events_fields), &e);
+	if (r->failed)
+		return -EBADMSG;
+	if (!v->m->kvm.triple_fault && e.triple_fault.pending)
+		return error_set(err, ENOTSUP,
+			"this host's KVM cannot take a pending triple fault (KVM_CAP_X86_TRIPLE_FAULT_EVENT)");
+	if (!v->m->kvm.triple_fault)
+		e.flags &= ~(uint32_t)KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	return KVM_CALL(v->fd, KVM_SET_VCPU_EVENTS, &e, err);
+}
+
 #define XCR_MAX	16
 
 static int save_xcrs(struct vcpu *v, struct writer *w, struct error *err)
@@ -216,10 +278,33 @@ static int load_xsave(struct vcpu *v, struct reader *r, struct error *err)
 	return rc;
 }
 
-static struct kvm_msrs *new_msrs(unsigned n)
+/* KVM_GET_MSRS and KVM_SET_MSRS fail with E2BIG from 256 on (MAX_IO_MSRS) */
+#define MSRS_PORTION	128
+
+enum msrs_call { MSRS_GET, MSRS_SET };
+
+/* Return: how many of at most MSRS_PORTION were got or set, -errno */
+static int call_msrs(struct vcpu *v, enum msrs_call call,
+		     struct kvm_msr_entry *e, unsigned n, struct error *err)
 {
-	return calloc(1, sizeof(struct kvm_msrs) +
-			 (n + 1) * sizeof(struct kvm_msr_entry));
+	_Alignas(struct kvm_msrs)
+	uint8_t raw[sizeof(struct kvm_msrs) + MSRS_PORTION * sizeof(*e)];
+	struct kvm_msrs *q = (struct kvm_msrs *)raw;
+	int rc;
+
+	n = n < MSRS_PORTION ? n : MSRS_PORTION;
+	*q = (struct kvm_msrs){ .nmsrs = n };
+	memcpy(q->entries, e, n * sizeof(*e));
+	rc = call == MSRS_GET ? KVM_CALL(v->fd, KVM_GET_MSRS, q, err)
+			      : KVM_CALL(v->fd, KVM_SET_MSRS, q, err);
+	if (call == MSRS_GET)
+		memcpy(e, q->entries, n * sizeof(*e));
+	return rc;
+}
+
+static struct kvm_msr_entry *new_msrs(unsigned n)
+{
+	return calloc(n + 1, sizeof(struct kvm_msr_entry));
 }
 
 /*
@@ -274,84 +359,100 @@ static unsigned banks(const struct machine *m)
 	return m->kvm.mce_cap & MCG_CAP_BANKS;
 }
 
-static unsigned add_banks(const struct machine *m, struct kvm_msrs *q,
+static unsigned add_banks(const struct machine *m, struct kvm_msr_entry *e,
 			  unsigned n)
 {
 	for (unsigned i = 0; i < MCE_BANK_MSRS * banks(m); i++)
-		q->entries[n++].index = MSR_MC_CTL(0) + i;
+		e[n++].index = MSR_MC_CTL(0) + i;
 	return n;
+}
+
+static int get_msrs(struct vcpu *v, struct kvm_msr_entry *e, unsigned n,
+		    struct error *err)
+{
+	for (unsigned done = 0; done < n;) {
+		const unsigned left = n - done;
+		int rc = call_msrs(v, MSRS_GET, e + done, left, err);
+
+		if (rc < 0)
+			return rc;
+		done += (unsigned)rc;
+		if ((unsigned)rc < left && rc < MSRS_PORTION)
+			return error_set(err, EIO, "MSR 0x%x can't be read",
+					 e[done].index);
+	}
+	return 0;
 }
 
 static int save_msrs(struct vcpu *v, struct writer *w, struct error *err)
 {
 	struct machine *m = v->m;
 	unsigned n = m->arch.msrs;
-	struct kvm_msrs *q = new_msrs(n + MCE_BANK_MSRS * banks(m));
+	struct kvm_msr_entry *e = new_msrs(n + MCE_BANK_MSRS * banks(m));
 	int rc;
 
-	if (!q)
+	if (!e)
 		return error_set(err, ENOMEM, "out of memory for MSRs");
 	for (unsigned i = 0; i < n; i++)
-		q->entries[i].index = m->arch.msr[i];
-	q->nmsrs = n = add_banks(m, q, n);
-	rc = KVM_CALL(v->fd, KVM_GET_MSRS, q, err);
-	if (rc >= 0 && (unsigned)rc != n)
-		rc = error_set(err, EIO, "MSR 0x%x can't be read",
-			       q->entries[rc].index);
+		e[i].index = m->arch.msr[i];
+	n = add_banks(m, e, n);
+	rc = get_msrs(v, e, n, err);
 	put_u32(w, n);
 	for (unsigned i = 0; i < n; i++) {
-		put_u32(w, q->entries[i].index);
-		put_u64(w, q->entries[i].data);
+		put_u32(w, e[i].index);
+		put_u64(w, e[i].data);
 	}
-	free(q);
-	return rc < 0 ? rc : 0;
+	free(e);
+	return rc;
 }
 
 /*
  * A KVM of another version has other MSRs. An MSR that KVM refuses and whose
  * value is zero belongs to a feature that the guest never enabled: skip it. KVM
- * stops at the first MSR that it refuses. @q is consumed.
+ * stops at the first MSR that it refuses.
  */
-static int set_msrs(struct vcpu *v, struct kvm_msrs *q, struct error *err)
+static int set_msrs(struct vcpu *v, struct kvm_msr_entry *e, unsigned n,
+		    struct error *err)
 {
-	for (;;) {
-		int rc = KVM_CALL(v->fd, KVM_SET_MSRS, q, err);
-		const struct kvm_msr_entry *e;
+	for (unsigned done = 0; done < n;) {
+		const unsigned left = n - done;
+		int rc = call_msrs(v, MSRS_SET, e + done, left, err);
 
-		if (rc < 0 || (unsigned)rc == q->nmsrs)
-			return rc < 0 ? rc : 0;
-		e = &q->entries[rc];
-		if (e->data)
+		if (rc < 0)
+			return rc;
+		done += (unsigned)rc;
+		if ((unsigned)rc == left || rc == MSRS_PORTION)
+			continue;
+		if (e[done].data)
 			return error_set(err, ENOTSUP,
 				"this host's KVM refuses MSR 0x%x = 0x%llx",
-				e->index, (unsigned long long)e->data);
-		q->nmsrs -= (unsigned)rc + 1;
-		memmove(q->entries, e + 1, q->nmsrs * sizeof(*e));
+				e[done].index,
+				(unsigned long long)e[done].data);
+		done++;
 	}
+	return 0;
 }
 
 static int load_msrs(struct vcpu *v, struct reader *r, bool has_tsc,
 		     struct error *err)
 {
-	uint32_t n = get_u32(r);
-	struct kvm_msrs *q;
+	uint32_t n = get_u32(r), used = 0;
+	struct kvm_msr_entry *e;
 	int rc = -EBADMSG;
 
 	if (n > MSRS_MAX)
 		return error_set(err, EBADMSG, "%u MSRs", n);
-	q = new_msrs(n);
-	if (!q)
+	e = new_msrs(n);
+	if (!e)
 		return error_set(err, ENOMEM, "out of memory for MSRs");
 	for (uint32_t i = 0; i < n; i++) {
-		struct kvm_msr_entry *e = &q->entries[q->nmsrs];
-
-		e->index = get_u32(r);
-		e->data = get_u64(r);
-		q->nmsrs += !(has_tsc && e->index == MSR_TSC);
+		e[used].index = get_u32(r);
+		e[used].data = get_u64(r);
+		used += !(has_tsc && e[used].index == MSR_TSC);
 	}
 	if (!r->failed)
-		rc = set_msrs(v, q, err);
-	free(q);
+		rc = set_msrs(v, e, used, err);
+	free(e);
 	return rc;
 }
 
@@ -394,6 +495,8 @@ int arch_vcpu_save(struct vcpu *v, struct writer *w, struct error *err)
 
 	rc = save_groups(v, first_groups, ARRAY_SIZE(first_groups), w, err);
 	if (!rc)
+		rc = save_pdptrs(v, w, err);
+	if (!rc)
 		rc = save_xcrs(v, w, err);
 	if (!rc)
 		rc = save_xsave(v, w, err);
@@ -426,6 +529,8 @@ static int load_state(struct vcpu *v, struct reader *r, enum tsc_mode tsc,
 
 	rc = load_groups(v, first_groups, ARRAY_SIZE(first_groups), r, err);
 	if (!rc)
+		rc = load_pdptrs(v, r, err);
+	if (!rc)
 		rc = load_xcrs(v, r, err);
 	if (!rc)
 		rc = load_xsave(v, r, err);
@@ -439,8 +544,7 @@ static int load_state(struct vcpu *v, struct reader *r, enum tsc_mode tsc,
 	if (!rc)
 		rc = load_msrs(v, r, has_tsc, err);
 	if (!rc)
-		rc = load_groups(v, last_groups, ARRAY_SIZE(last_groups), r,
-				 err);
+		rc = load_events(v, r, err);
 	if (rc < 0) {
 		error_set(err, EBADMSG, "state is shorter than it should be");
 		error_prefix(err, "vCPU %u", v->index);
