@@ -21,8 +21,11 @@ TERM_SECONDS = 5        # between SIGTERM and SIGKILL, for a program to clean up
 SHOWN_LINES = 60        # of a job's failures
 
 OK = re.compile(r"(ok |[0-9]+ inputs, .*nothing broke)")
-SKIP = re.compile(r"(skip |ok .*# SKIP)")
-NOT_OK = re.compile(r"not ok ")
+# cmocka writes "not ok N # SKIP NAME" for a test that calls skip(); the test
+# prints its reason in a line "# skip NAME: reason" before
+SKIP = re.compile(r"(skip |(not )?ok .*# SKIP)")
+REASON = re.compile(r"# skip ")
+NOT_OK = re.compile(r"not ok (?!.*# SKIP)")
 
 
 class Result:
@@ -31,6 +34,7 @@ class Result:
     def __init__(self, text, status):
         lines = text.splitlines()
         self.skips = [x for x in lines if SKIP.match(x)]
+        self.reasons = [x for x in lines if REASON.match(x)]
         self.passed = sum(1 for x in lines if OK.match(x)
                           and not SKIP.match(x))
         self.bad = [i for i, x in enumerate(lines) if NOT_OK.match(x)]
@@ -150,7 +154,7 @@ class Job:
         print(f"{self.label}: {r.passed} passed, {r.failed} failed, "
               f"{len(r.skips)} skipped, {self.seconds:.0f} s "
               f"(processor: {self.cpu:.0f} s)")
-        for line in [*r.shown(), *r.skips]:
+        for line in [*r.shown(), *r.skips, *r.reasons]:
             print("    " + line)
         print(end="", flush=True)
 

@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/skip.h"
 #include "vmm/machine/machine_private.h"
 
 #define RIG_SECONDS	120	/* machines are slow, and shared */

@@ -347,9 +347,8 @@ static void need_manual(struct vm *v, int flags)
 	if ((kvm_has(&v->k, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & flags) ==
 	    flags)
 		return;
-	print_message("skip: KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 is %d\n",
-		      kvm_has(&v->k, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2));
-	skip();
+	skip_because("KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 is %d",
+		     kvm_has(&v->k, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2));
 }
 
 static void the_log_is_cleared_in_portions(void **state)
@@ -426,10 +425,8 @@ static void statistics_are_found_by_name(void **state)
 	assert_true(kvm_stat_read(&s) == 0);
 	kvm_stat_close(&s);
 	kvm_stat_open(&s, v->vcpu, "exits");
-	if (s.fd < 0) {
-		print_message("skip: this KVM has no statistics\n");
-		skip();
-	}
+	if (s.fd < 0)
+		skip_because("this KVM has no statistics");
 	before = kvm_stat_read(&s);
 	assert_at_end(v, RUN(v, "", 0));
 	assert_true(kvm_stat_read(&s) > before);

@@ -546,6 +546,24 @@ static void ring0_writes(void **state)
 	hit_in_ring0("amd", RAM_MEMFD, "w", AMD_REQUIRED);
 }
 
+/* A machine check that another thread asked for is in the state that is saved */
+static void what_was_asked_for_is_state(void **state)
+{
+	struct rig *r = rig_new(16, 1, RAM_ANON, "intel", "work=idle mib=4");
+	struct error err = { 0 };
+	struct run_status before;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	assert_true(rig_pause(r));
+	r->m->vcpu[0].asked = VCPU_ASK_BROADCAST;
+	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	assert_int_equal(r->m->vcpu[0].asked, 0);
+	machine_thaw(r->m, &before);
+	rig_free(r);
+}
+
 /* It can't be told: it ends, and says so, once. The process lives on */
 static void a_guest_without_mce_ends(void **state)
 {
@@ -703,6 +721,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_page_that_is_touched_again_is_counted),
 		cmocka_unit_test(a_panic_is_reported_once),
 		cmocka_unit_test(a_failure_of_kvm_is_not_the_guests),
+		cmocka_unit_test(what_was_asked_for_is_state),
 	};
 
 	(void)argc;

@@ -289,6 +289,7 @@ static void not_while_it_is_held(void **state)
 	rig_boot(r, rig_guest());
 	rig_wait(r, 0, "\nready ");
 	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	assert_int_equal(machine_run(r->m, WHY_UNPAUSED, &err), -EBUSY);
 	from = r->len;
 	machine_ask_reset(r->m, RESET_HOST);
 	wait_asked(r, 1);

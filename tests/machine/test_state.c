@@ -355,7 +355,7 @@ static void a_pending_triple_fault_moves(void **state)
 	rig_build(r);
 	if (!r->m->kvm.triple_fault) {
 		rig_free(r);
-		skip();		/* KVM_CAP_X86_TRIPLE_FAULT_EVENT: Linux 6.1 */
+		skip_because("no KVM_CAP_X86_TRIPLE_FAULT_EVENT (Linux 6.1)");
 	}
 	assert_int_equal(ioctl(r->m->vcpu[0].fd, KVM_GET_VCPU_EVENTS, &e), 0);
 	e.triple_fault.pending = 1;
@@ -391,7 +391,7 @@ static void page_directory_pointers_move(void **state)
 	assert_int_equal(ioctl(v->fd, KVM_GET_SREGS2, &s), 0);
 	if (!(s.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID)) {
 		rig_free(r);
-		skip();		/* this KVM reads them from memory: kvm_pvm */
+		skip_because("this KVM reads the pointers from memory");
 	}
 	move(r, "PDPTRs");
 	assert_int_equal(ioctl(r->m->vcpu[0].fd, KVM_GET_SREGS2, &after), 0);

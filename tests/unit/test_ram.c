@@ -554,10 +554,8 @@ static void a_walled_huge_page_is_not_read(void **state)
 	/* What is in use goes with its user */
 	if (had >= 0)
 		pool(-8);
-	if (had < 0 || err.code) {
-		print_message("# needs root and huge pages: %s\n", err.text);
-		skip();
-	}
+	if (had < 0 || err.code)
+		skip_because("needs root and huge pages: %s", err.text);
 	assert_int_equal(ram_write(&ram, 5 * MIB, "x", 1), 0);
 	assert_int_equal(ram_wall(&ram, 2 * MIB, RAM_HUGE), 0);
 	assert_int_equal(ram_read(&ram, 3 * MIB, &c, 1), -EHWPOISON);

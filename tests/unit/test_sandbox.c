@@ -32,6 +32,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/skip.h"
 #include "vmm/base/sandbox.h"
 #include "vmm/base/thread.h"
 #include "vmm/base/units.h"
@@ -155,7 +156,7 @@ static void other_calls_end_the_process(void **state)
 {
 	(void)state;
 	if (SANITIZED)
-		skip();
+		skip_because("a sanitizer's build has no sandbox");
 	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++)
 		assert_ends(&forbidden[i], SAME);
 }
@@ -164,7 +165,7 @@ static void in_each_thread(void **state)
 {
 	(void)state;
 	if (SANITIZED)
-		skip();
+		skip_because("a sanitizer's build has no sandbox");
 	assert_ends(&forbidden[0], OLDER);
 	assert_ends(&forbidden[0], YOUNGER);
 }
@@ -175,7 +176,7 @@ static void calls_of_32_bit_code_end_the_process(void **state)
 
 	(void)state;
 	if (SANITIZED)
-		skip();
+		skip_because("a sanitizer's build has no sandbox");
 	if (!fork()) {
 		const struct rlimit no_core = { 0 };
 

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "server.h"
+#include "tests/unit/skip.h"
 #include "vmm/base/unix_socket.h"
 
 /* A path in a directory that does not exist yet */
@@ -199,7 +200,7 @@ static void anothers_lock_is_refused(void **state)
 	char name[100];
 
 	if (geteuid())
-		skip();
+		skip_because("only root can give a file away");
 	control_close(control_open(o->loop, o->path, &o->err));
 	close(lock_file(o, name, sizeof(name)));
 	assert_int_equal(chown(name, 65534, 65534), 0);

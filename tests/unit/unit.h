@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/skip.h"
+
 /**
  * dice() - The next of a reproducible sequence of numbers
  * @seed:	its state, not 0
