@@ -14,8 +14,6 @@
 #include "machine_config.h"
 #include "vmm/cpu/x86_cpuid.h"
 
-#define TSC_TOLERANCE	4000	/* a 4000th: 250 ppm */
-
 /* Set vendor and host_id. @name: the guest's vendor, or "host" */
 static int pick_vendor(struct machine_config *cfg, const char *name,
 		       struct error *err)
@@ -117,6 +115,7 @@ int machine_config_host(struct machine_config *cfg, const char *model,
 		rc = error_set(err, ENOTSUP, "KVM offers too many CPUID leaves");
 	if (!rc)
 		rc = get_tsc(&k, &cfg->arch.tsc_khz, err);
+	cfg->arch.tsc_scaling = k.tsc_scaling;
 out:
 	kvm_close(&k);
 	return rc < 0 ? rc : 0;
@@ -139,10 +138,18 @@ static int check_cpuid(const struct machine_config *cfg,
 			 text);
 }
 
+/* A frequency that is off by more is no processor's */
+#define TSC_FACTOR	10
+
+static bool can_scale_tsc(const struct arch_config *host, uint32_t khz)
+{
+	return host->tsc_scaling && khz >= host->tsc_khz / TSC_FACTOR &&
+	       khz / TSC_FACTOR <= host->tsc_khz;
+}
+
 int machine_config_check(const struct machine_config *cfg, struct error *err)
 {
 	struct machine_config *host = calloc(1, sizeof(*host));
-	uint32_t diff;
 	int rc;
 
 	if (!host)
@@ -152,11 +159,10 @@ int machine_config_check(const struct machine_config *cfg, struct error *err)
 	rc = machine_config_host(host, "host", vendor_name(cfg->arch.vendor), err);
 	if (!rc)
 		rc = check_cpuid(cfg, host, err);
-	diff = (uint32_t)abs((int)(host->arch.tsc_khz - cfg->arch.tsc_khz));
-	/* KVM treats frequencies within 250 ppm as the same */
-	if (!rc && diff > cfg->arch.tsc_khz / TSC_TOLERANCE)
+	if (!rc && !can_scale_tsc(&host->arch, cfg->arch.tsc_khz) &&
+	    !x86_config_same_tsc(cfg->arch.tsc_khz, host->arch.tsc_khz))
 		rc = error_set(err, ENOTSUP,
-			"machine description: /cpus, property ferry,tsc-khz: the guest's TSC runs at %u kHz, this host's at %u kHz",
+			"machine description: /cpus, property ferry,tsc-khz: the guest's TSC runs at %u kHz, this host's at %u kHz, which its KVM cannot change (KVM_CAP_TSC_CONTROL)",
 			cfg->arch.tsc_khz, host->arch.tsc_khz);
 	free(host);
 	return rc;
