@@ -52,7 +52,7 @@ struct options {
 	const char *ram, *cpu, *cpu_vendor, *method;
 	uint64_t memory, cpus, size, address, count, bandwidth, connections;
 	uint64_t downtime_limit;
-	bool paused, no_reboot, raw, no_poison, json, detach;
+	bool paused, no_reboot, debug_exit, raw, no_poison, json, detach;
 };
 
 /**
