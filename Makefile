@@ -20,11 +20,28 @@ PREFIX	?= /usr/local
 comma	:= ,
 PKGS	:= libevent_core libevent_pthreads jansson
 CFLAGS	?= -O2 -g
-CFLAGS	+= -std=gnu17 -Wall -Wextra -pthread
+override CFLAGS	+= -std=gnu17 -Wall -Wextra -pthread
+
+# Hardening, as far as the compiler has it (tests/hardening.py checks the result).
+# FORTIFY is left out without optimization, which it needs, and with sanitizers,
+# which do not see through its replacements of memcpy(3) and the like
+cc_option = $(shell $(CC) -Werror $(1) -c -x c -o /dev/null /dev/null \
+		2>/dev/null && echo '$(1)')
+fortify_level = $(shell $(CC) $(CFLAGS) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 \
+		-dM -E -include features.h -x c /dev/null 2>/dev/null | \
+		sed -n 's/^.define __USE_FORTIFY_LEVEL \([1-9]\)$$/\1/p')
+HARDEN	:= -fPIE -fstack-protector-strong \
+		$(call cc_option,-fstack-clash-protection) \
+		$(call cc_option,-fcf-protection)
 ifneq ($(SAN),)
-CFLAGS	+= -fsanitize=$(subst +,$(comma),$(SAN)) -fno-omit-frame-pointer
-LDFLAGS	+= -fsanitize=$(subst +,$(comma),$(SAN))
+override CFLAGS	+= -fsanitize=$(subst +,$(comma),$(SAN)) -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=$(subst +,$(comma),$(SAN))
+else
+FORTIFY	:= $(fortify_level)
+HARDEN	+= $(if $(FORTIFY),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY))
 endif
+override CFLAGS	+= $(HARDEN)
+override LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack
 FERRY_CPPFLAGS := -D_GNU_SOURCE $(if $(FAULTS),-DFERRY_FAULTS) $(shell pkg-config --cflags $(PKGS)) -I.
 FERRY_LIBS := $(shell pkg-config --libs $(PKGS)) -lfdt -pthread
 
@@ -42,13 +59,23 @@ include tests/Makefile.inc
 $(BUILD)/ferry: $(OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FERRY_LIBS)
 
-$(BUILD)/vmm/%.o: vmm/%.c
+$(BUILD)/vmm/%.o: vmm/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/migration/%.o: migration/%.c
+$(BUILD)/migration/%.o: migration/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# "[0] = "read", …", for the message of the sandbox
+$(BUILD)/syscall_names.h: Makefile
+	@mkdir -p $(@D)
+	echo '#include <sys/syscall.h>' | $(CC) -E -dM -x c - | \
+		sed -n 's/^#define SYS_\([a-z0-9_]*\) .*/[SYS_\1] = "\1",/p' | \
+		tr '\n' ' ' | sed 's/^/#define SYSCALL_NAMES /' >$@
+
+$(BUILD)/vmm/base/sandbox.o: $(BUILD)/syscall_names.h
+$(BUILD)/vmm/base/sandbox.o: FERRY_CPPFLAGS += -include $(BUILD)/syscall_names.h
 
 $(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
 		$(BUILD)/tests/kernel/kguest.o

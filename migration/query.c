@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "query.h"
+#include "vmm/control/qmp.h"
 #include "vmm/control/words.h"
 
 static const char *const status_names[PROGRESS_STATUSES] = {
@@ -79,9 +80,9 @@ static json_t *stages_json(const struct progress *p, uint64_t to)
 
 static json_t *ferry_json(const struct progress *p, uint64_t to)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
 		"side", p->outgoing ? "source" : "destination",
-		"id", p->id, "arrived-as", p->arrived, "uri", p->uri,
+		"id", p->id, "arrived-as", p->arrived, "uri", qmp_string(p->uri),
 		"stage", p->stage, "pages",
 		"demand", (json_int_t)p->stats.pages[COUNT_DEMAND],
 		"push", (json_int_t)p->stats.pages[COUNT_PUSH],
@@ -169,7 +170,7 @@ static json_t *libvirt_json(const struct progress *p, uint64_t to)
 		set_job(o, JOB_SUCCESS,
 			json_boolean(p->status == PROGRESS_COMPLETED));
 	if (shows_error(p))
-		set_job(o, JOB_ERRMSG, json_string(p->why.text));
+		set_job(o, JOB_ERRMSG, qmp_string(p->why.text));
 	return o;
 }
 
@@ -192,7 +193,7 @@ json_t *query_migrate(struct progress *p)
 	json_object_set_new(o, "libvirt", libvirt_json(p, to));
 	if (shows_error(p))
 		json_object_set_new(o, "error-desc",
-				    json_string(p->why.text));
+				    qmp_string(p->why.text));
 out:
 	pthread_mutex_unlock(&p->lock);
 	return o;

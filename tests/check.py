@@ -216,7 +216,13 @@ class Plan:
                                "tests/lib/jobs_test.py"], 60)
 
     def clang(self):
-        self.build("clang", "CC=clang", "BUILD=build/clang")
+        build = self.build("clang", "CC=clang", "BUILD=build/clang")
+        self.hardening("clang/hardening", "build/clang", build)
+
+    def hardening(self, label, folder, build):
+        """The protections that the compiler gives are in the program."""
+        self.add(label, ["/usr/bin/python3", "-B", "tests/hardening.py",
+                         folder], 60, load=0.5, needs=[build])
 
     def kernel(self):
         self.add("kernel/archive", ["tests/kernel/archive.sh"], 300)
@@ -227,6 +233,8 @@ class Plan:
 
     def unit(self):
         self.programs("unit", self.gcc())
+        self.hardening("unit/hardening", "build", self.gcc())
+        self.add("unit/no_cmocka", ["tests/no_cmocka.sh"], 60, load=0.5)
 
     def fuzz(self):
         self.programs("fuzz", self.gcc())
@@ -256,6 +264,8 @@ class Plan:
     def demo(self):
         if self.kvm:
             self.add("demo", ["scripts/demo", "--test"], 300,
+                     needs=[self.gcc()])
+            self.add("demo/readme", ["scripts/readme-samples"], 300,
                      needs=[self.gcc()])
 
     def bench(self):

@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/base/runtime.h"
+#include "vmm/base/runtime_link.h"
+#include "vmm/base/sandbox.h"
+#include "vmm/base/units.h"
 #include "vmm/boot/boot.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/options.h"
@@ -27,28 +31,33 @@
 #include "vmm/control/control.h"
 #include "vmm/host/host.h"
 #include "vmm/host/host_dump.h"
+#include "vmm/kvm/kvm.h"
 #include "vmm/machine/inject.h"
 #include "vmm/memory/sigbus.h"
+#include "vmm/memory/uffd.h"
 
 #include "migration/migration.h"
 
 #define EXIT_USAGE	2
+
+/* Signals that end a machine, which then removes its sockets */
+static const int end_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
 /* State of run and receive */
 struct process {
 	struct host host;
 	struct migration *migration;
 	struct host_dump *dumper;
+	struct runtime_link link;	/* with --control */
 	struct machine *machine;	/* built by run; freed at the end */
 	int sigbus_fd;
-	struct event *sigbus, *tell, *term, *interrupt;
+	struct event *sigbus, *tell, *ends[ARRAY_SIZE(end_signals)];
 };
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
-	(void)sig;
 	(void)what;
-	loop_stop(arg, 128 + (int)sig);
+	host_end(arg, false, "host-signal", 128 + (int)sig);
 }
 
 static void on_sigbus(evutil_socket_t fd, short what, void *arg)
@@ -93,6 +102,11 @@ static size_t on_typed(void *ctx, const uint8_t *data, size_t n)
 	return taken;
 }
 
+static void on_quit(void *ctx)
+{
+	host_end(ctx, false, "host-ui", 0);
+}
+
 /* Without a console socket the machine runs nevertheless */
 static void open_terminals(struct host *h, const char *control)
 {
@@ -107,6 +121,16 @@ static void open_terminals(struct host *h, const char *control)
 		chardev_socket_listen(h->terminals, on_typed, h);
 }
 
+/* Without a link, the machine can still be reached by --control */
+static void link_name(struct process *p, const struct options *o)
+{
+	struct error err = { 0 };
+
+	if (runtime_link_create(&p->link, o->name, o->control, &err))
+		log_line("`ferry list` will not show this machine: %s",
+			 err.text);
+}
+
 static int open_control(struct process *p, const struct options *o,
 			struct error *err)
 {
@@ -118,11 +142,22 @@ static int open_control(struct process *p, const struct options *o,
 		rc = runtime_path(o->name, path, sizeof(path), err);
 	if (rc)
 		return rc;
+	runtime_link_clear(o->name);
 	p->host.control = control_open(p->host.loop, control, err);
 	if (!p->host.control)
 		return -err->code;
+	if (o->control)
+		link_name(p, o);
 	open_terminals(&p->host, control);
 	return 0;
+}
+
+/* nohup(1) has SIGHUP ignored, a shell SIGINT for what runs in its background */
+static bool is_ignored(int sig)
+{
+	struct sigaction sa;
+
+	return !sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN;
 }
 
 static int watch_signals(struct process *p, struct error *err)
@@ -135,13 +170,17 @@ static int watch_signals(struct process *p, struct error *err)
 	p->sigbus = event_new(base, p->sigbus_fd, EV_READ | EV_PERSIST,
 			      on_sigbus, p);
 	p->tell = evtimer_new(base, on_tell, p);
-	p->term = evsignal_new(base, SIGTERM, on_signal, p->host.loop);
-	p->interrupt = evsignal_new(base, SIGINT, on_signal, p->host.loop);
-	if (!p->sigbus || !p->tell || !p->term || !p->interrupt)
+	if (!p->sigbus || !p->tell || event_add(p->sigbus, NULL))
 		return error_set(err, ENOMEM, "out of memory for events");
-	event_add(p->sigbus, NULL);
-	event_add(p->term, NULL);
-	event_add(p->interrupt, NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(end_signals); i++) {
+		if (is_ignored(end_signals[i]))
+			continue;
+		p->ends[i] = evsignal_new(base, end_signals[i], on_signal,
+					  &p->host);
+		if (!p->ends[i] || event_add(p->ends[i], NULL))
+			return error_set(err, ENOMEM,
+					 "out of memory for events");
+	}
 	return 0;
 }
 
@@ -202,11 +241,12 @@ static void close_process(struct process *p)
 	migration_free(p->migration);
 	machine_free(p->machine);
 	chardev_socket_close(h->terminals);
+	runtime_link_remove(&p->link);
 	control_close(h->control);
 	free_event(p->sigbus);
 	free_event(p->tell);
-	free_event(p->term);
-	free_event(p->interrupt);
+	for (unsigned i = 0; i < ARRAY_SIZE(end_signals); i++)
+		free_event(p->ends[i]);
 	chardev_close(h->console);
 	loop_free(h->loop);
 }
@@ -245,16 +285,36 @@ static int start_guest(struct process *p, const struct options *o,
 		return rc;
 
 	host_set_machine(&p->host, p->machine);
-	chardev_listen(p->host.console, on_typed, &p->host);
+	chardev_listen(p->host.console, on_typed, on_quit, &p->host);
 	if (!o->paused)
 		return machine_run(p->machine, WHY_BOOTED, err);
+	return 0;
+}
+
+/* Find out now, and not when a guest comes, whether it could run here */
+static int check_kernel(struct error *err)
+{
+	struct kvm kvm;
+	int rc = kvm_open(&kvm, err);
+
+	if (rc)
+		return rc;
+	kvm_close(&kvm);
+	rc = uffd_open(false, err);
+	if (rc < 0)
+		return rc;
+	close(rc);
 	return 0;
 }
 
 static int start_receive(struct process *p, const struct options *o,
 			 struct error *err)
 {
-	chardev_listen(p->host.console, on_typed, &p->host);
+	int rc = check_kernel(err);
+
+	if (rc)
+		return rc;
+	chardev_listen(p->host.console, on_typed, on_quit, &p->host);
 	return migration_receive(p->migration, o->uri, err);
 }
 
@@ -265,6 +325,9 @@ static int run_process(const struct options *o)
 	int rc;
 
 	rc = open_process(&p, o, &err);
+	/* Nothing from a client, a peer, a guest or an image was read so far */
+	if (!rc && !o->no_sandbox)
+		rc = sandbox_enter(&err);
 	if (!rc)
 		rc = o->cmd == CMD_RUN ? start_guest(&p, o, &err)
 				       : start_receive(&p, o, &err);
@@ -279,11 +342,26 @@ static int run_process(const struct options *o)
 	return rc;
 }
 
+/*
+ * Else the next file that is opened takes the number, and the program would
+ * write messages into it. The mode is the wrong one: a read or a write fails, as
+ * it does on a closed descriptor.
+ */
+static void open_missing_descriptors(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY
+							 : O_RDONLY) != fd)
+			_exit(EXIT_FAILURE);
+}
+
 int main(int argc, char **argv)
 {
 	struct error err = { 0 };
 	struct options o;
 
+	open_missing_descriptors();
 	if (options_parse(&o, argc, argv, &err)) {
 		log_line("%s", err.text);
 		return EXIT_USAGE;

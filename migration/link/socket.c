@@ -250,7 +250,8 @@ static int listen_tcp(const struct uri *u, struct error *err)
 		return rc;
 	fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		    0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd >= 0)	/* else a second failure hides the cause */
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (fd >= 0 && !bind(fd, (struct sockaddr *)&a, len))
 		return fd;
 	rc = error_set(err, errno, "cannot listen at tcp:%s:%s: %s", u->host,

@@ -546,7 +546,7 @@ def test_slow_greetings(world):
     try:
         began = time.monotonic()
         stage.still_good()
-        check(time.monotonic() - began < 5, "the real guest had to wait")
+        check(time.monotonic() - began < 15, "the real guest had to wait")
     finally:
         stop.set()
         slow.join()
@@ -565,12 +565,12 @@ def test_slow_greetings_while_attaching(world):
         with FakeSource(stage.b.uri) as fake:
             began = time.monotonic()
             fake.attach(stage.heard[wire.DESCRIPTION], push=1)
-            check(time.monotonic() - began < 5, "attaching had to wait")
+            check(time.monotonic() - began < 15, "attaching had to wait")
         stage.b.said("incoming migration failed")
         began = time.monotonic()
         stage.b.qmp.execute("quit")
         equal(stage.b.wait_end(), 0, "exit status")
-        check(time.monotonic() - began < 2, "quit had to wait")
+        check(time.monotonic() - began < 15, "quit had to wait")
     finally:
         stop.set()
         slow.join()

@@ -6,7 +6,6 @@
  * MADV_POPULATE_READ tells them apart: EHWPOISON for poison only.
  */
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -95,8 +94,7 @@ static void real(struct mapping *m)
 
 	need_probe();
 	m->addr[0] = 1;
-	if (!getenv("FERRY_TEST_HWPOISON"))
-		SKIP("takes a page of the host: set FERRY_TEST_HWPOISON=1");
+	ktest_need_hwpoison();
 	if (madvise(m->addr, PAGE, MADV_HWPOISON)) {
 		CHECK(errno == EINVAL || errno == EPERM, "MADV_HWPOISON: %m");
 		SKIP("MADV_HWPOISON: %m");

@@ -92,7 +92,7 @@ class Peer:
     def connect(cls, uri):
         family, where = address(uri)
         s = socket.socket(family)
-        s.settimeout(WAIT)
+        # With a time limit, a full backlog of a Unix socket is an error
         s.connect(where)
         return cls(s)
 

@@ -148,6 +148,27 @@ def test_present_on_the_destination(world, ram):
 test_present_on_the_destination.cases = {"ram": ["anon", "memfd"]}
 
 
+def test_default_method(world):
+    """Without a method no real memory is taken from the host, by QMP and by
+    the command.
+
+    The page has not arrived, so that the method auto would be refused on every
+    kernel: only a page that has arrived can be lost for real.
+    """
+    a, b, relay = in_postcopy(world, SLEEP)
+    b.refused("has not arrived", "ferry-poison", address=page(5000),
+              method="auto")
+    answer = b.qmp.execute("ferry-poison", address=page(5000))
+    equal(answer["method"], "simulate", "method of QMP")
+    out, _ = world.ferry("poison", "b", "--address", hex(page(6000)))
+    check("(simulate)" in out, out)
+    finish(a, b, relay)
+    lost = [page(5000), page(6000)]
+    b.expect(lost)
+    b.send("go")
+    all_seen(b, lost)
+
+
 def test_late_answer(world, ram):
     """A page is poisoned while a vCPU waits for it; then the page arrives.
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""ferry console: a terminal on the serial port, also across a migration."""
+"""Terminals on the serial port: ferry console, also across a migration, and the
+terminal of ferry run."""
 
 import fcntl
 import os
@@ -45,9 +46,9 @@ os.waitpid(pid, 0)
 
 
 class Console:
-    """`ferry console` with a terminal of its own."""
+    """`ferry console`, or another command, with a terminal of its own."""
 
-    def __init__(self, world, *args, shell=()):
+    def __init__(self, world, *args, shell=(), command="console"):
         self.master, self.slave = pty.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ,
                     struct.pack("HHHH", 24, 80, 0, 0))
@@ -55,7 +56,7 @@ class Console:
         self.text = ""
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *shell,
-             os.path.join(BUILD, "ferry"), "console", *args],
+             os.path.join(BUILD, "ferry"), command, *args],
             env=world.env, stdin=self.slave, stdout=self.slave,
             stderr=self.slave, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
@@ -301,8 +302,10 @@ def test_follows_a_move(world):
 def test_moves_out_of_sight(world):
     """A console that cannot follow names the destination, and ends."""
     a = world.run(BUSY).ready()
+    os.mkdir(world.path("other"))
     b = world.receive("--control", world.path("elsewhere"),
-                      control=world.path("elsewhere"))
+                      control=world.path("elsewhere"),
+                      env={"XDG_RUNTIME_DIR": world.path("other")})
     con = attached(world)
     a.migrate(b)
     con.wait(f"the guest moved to {b.uri}; attach to its console there")
@@ -352,3 +355,98 @@ def test_output_lost(world):
     equal(p.returncode, 1, "exit status")
     check(b"cannot write the output: Broken pipe" in p.stderr, p.stderr)
     equal(a.state(), "running", "state")
+
+
+def machine(world, *args, append=BUSY, **kw):
+    """`ferry run` on a terminal."""
+    c = Console(world, "--name", "a", "--memory", "64M", "--kernel",
+                os.path.join(BUILD, "guest.elf"), "--append",
+                "interval_ms=1000000 " + append, *args, command="run", **kw)
+    c.wait("Ctrl-] q ends the machine")
+    c.wait("ready t_us=")
+    check(c.is_raw(), "the terminal is not raw")
+    return c
+
+
+def test_own_terminal(world):
+    """The terminal of ferry run: every key goes to the guest, but Ctrl-]."""
+    c = machine(world)
+    c.type(b"hello \x03\x1aterminal\n")
+    c.wait("\nhello ")
+    c.wait("terminal")
+    check("^C" not in c.text, "echoed by the terminal: " + c.text)
+    equal(world.ferry("status", "a")[0].split()[1], "running", "state")
+    c.type(ESCAPE + b"x" + ESCAPE)
+    c.wait("any other key continues")
+    c.type(ESCAPE)              # the second of two goes to the guest
+    c.type(b"\nhello again\n")
+    c.wait("\nhello again")
+    c.type(ESCAPE + b"q")
+    c.ended()
+
+
+def test_own_terminal_of_stopped(world):
+    """A guest that takes no input does not keep its machine from ending."""
+    c = machine(world)
+    world.ferry("stop", "a")
+    c.type(2000 * b"x")
+    c.type(b"\n" + ESCAPE)
+    c.wait("any other key continues")
+    c.type(b"q")
+    c.ended()
+
+
+def test_own_terminal_restored(world, sig):
+    """However ferry run ends, the terminal is as before."""
+    c = machine(world)
+    c.process.send_signal(sig)
+    c.ended(128 + sig if sig in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+            else -sig)
+
+
+test_own_terminal_restored.cases = {"sig": [
+    signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
+    signal.SIGSEGV, signal.SIGABRT]}
+
+
+def test_own_terminal_of_other_ends(world):
+    """The same when the guest, or ferry quit, ends the machine."""
+    c = machine(world)
+    c.type(b"exit\n")
+    c.ended()
+    c = machine(world)
+    world.ferry("quit", "a")
+    c.ended()
+
+
+def test_own_terminal_stopped(world):
+    """SIGTSTP restores the terminal; SIGCONT sets it raw again."""
+    c = machine(world, shell=[sys.executable, "-c", SHELL])
+    pid = os.tcgetpgrp(c.master)
+    for _ in range(2):
+        os.kill(pid, signal.SIGTSTP)
+        end = time.monotonic() + WAIT
+        while c.is_raw():
+            check(time.monotonic() < end, "raw while it is stopped")
+            time.sleep(0.01)
+        os.kill(pid, signal.SIGCONT)
+        while not c.is_raw():
+            check(time.monotonic() < end, "not raw again")
+            time.sleep(0.01)
+        c.type(b"hello again\n")
+        c.wait("hello again")
+        c.text = ""
+    c.type(ESCAPE + b"q")
+    c.ended()
+
+
+def test_messages_have_lines_of_their_own(world):
+    """A message of ferry on the guest's terminal does not continue a line of
+    the guest."""
+    c = machine(world, append=BUSY + " hold=1")
+    c.type(b"half The guest was here,\n")
+    c.wait("The guest was here,")
+    world.ferry("poison", "a", "--address", "0x400000", "--method", "simulate")
+    c.wait("memory failure at 0x400000")
+    check(re.search(r"guest was here,\r?\nferry a: memory failure", c.text),
+          c.text)

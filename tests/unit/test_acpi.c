@@ -116,6 +116,9 @@ static void it_can_be_turned_off(void **state)
 	assert_int_equal(get(fadt + 120, 8), POWER_PORT + POWER_RESET);
 	assert_int_equal(fadt[128], POWER_RESET_VALUE);
 	assert_true(get(fadt + 112, 4) & 1u << 10);
+	assert_false(get(fadt + 112, 4) & 1u << 4);	/* a power button */
+	assert_int_equal(get(fadt + 56, 4), POWER_PORT + POWER_EVENT);
+	assert_int_equal(get(fadt + 46, 2), POWER_IRQ);
 	assert_int_equal(get(fadt + 48, 4), 0);
 	dsdt = table(get(fadt + 140, 8), "DSDT");
 	assert_int_equal(get(fadt + 40, 4), get(fadt + 140, 8));

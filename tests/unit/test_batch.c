@@ -161,6 +161,30 @@ static void an_error_is_not_poison(void **state)
 	assert_int_equal(x->lost_n, 0);
 }
 
+/* RAM goes on at 4 GiB: no message is for pages on both sides of the hole */
+static void no_message_spans_the_hole(void **state)
+{
+	const size_t low = RAM_LOW_MAX / WIRE_PAGE;
+	struct error err = { 0 };
+	struct batch b;
+	struct ram ram;
+
+	(void)state;
+	/* Never written, so it takes no memory */
+	assert_int_equal(ram_create(&ram, RAM_LOW_MAX + RAM_BYTES, RAM_ANON,
+				    &err), 0);
+	memset(ram.base + (low - 1) * WIRE_PAGE, 1, 2 * WIRE_PAGE);
+	assert_int_equal(batch_init(&b, &ram, on_lost, NULL), 0);
+	assert_int_equal(batch_fill(&b, low - 2, 4, &err), 0);
+	assert_int_equal(b.headers, 4);
+	assert_message(&b, 0, WIRE_MSG_ZERO, RAM_LOW_MAX - 2 * WIRE_PAGE, 1);
+	assert_message(&b, 1, WIRE_MSG_PAGES, RAM_LOW_MAX - WIRE_PAGE, 1);
+	assert_message(&b, 2, WIRE_MSG_PAGES, RAM_HIGH_GPA, 1);
+	assert_message(&b, 3, WIRE_MSG_ZERO, RAM_HIGH_GPA + WIRE_PAGE, 1);
+	batch_fini(&b);
+	ram_destroy(&ram);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -169,6 +193,7 @@ int main(void)
 		CASE(each_kind_is_a_message),
 		CASE(counts_by_kind),
 		CASE(outside_ram_is_an_error),
+		cmocka_unit_test(no_message_spans_the_hole),
 		cmocka_unit_test_setup_teardown(an_error_is_not_poison,
 						setup_memfd, teardown),
 	};

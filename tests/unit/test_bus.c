@@ -13,6 +13,7 @@
 
 #include "vmm/devices/bus.h"
 #include "vmm/devices/layout.h"
+#include "vmm/devices/power.h"
 #include "vmm/devices/section.h"
 
 #define REGISTERS	4
@@ -20,7 +21,7 @@
 
 /* What the environment was asked for */
 static struct {
-	unsigned irqs, exits, resets, panics, crashes, bytes;
+	unsigned irqs, sci, exits, resets, panics, crashes, bytes;
 	int status;
 	bool frozen;
 } seen;
@@ -207,6 +208,10 @@ static const struct device_ops lasting_ops = {
 static void env_irq(void *ctx, unsigned irq, bool level)
 {
 	(void)ctx;
+	if (irq == POWER_IRQ) {
+		seen.sci = level;
+		return;
+	}
 	assert_int_equal(irq, SERIAL_IRQ);
 	seen.irqs += level;
 }
@@ -696,6 +701,57 @@ static void lists_and_node_names(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+#define BUTTON	0x0100u		/* ACPI 6.5, 4.8.3.1: bit 8 of both registers */
+
+/* The button asks a guest that watches it, until the guest has answered */
+static void the_power_button_raises_the_sci(void **state)
+{
+	const struct device_list list = {
+		.n = 1, .entry = { { &power_ops, 0, NULL } },
+	};
+	const uint16_t status = POWER_PORT + POWER_EVENT, enable = status + 2;
+	struct writer w = { 0 };
+	struct error err = { 0 };
+	struct device *d;
+	struct reader r;
+	struct bus b;
+
+	(void)state;
+	memset(&seen, 0, sizeof(seen));
+	open_bus(&b, &list);
+	d = bus_find(&b, &power_ops, 0);
+	assert_refused(power_button(d, &err), ENOTSUP, err, "does not watch");
+	assert_int_equal(port_in(&b, status, 2), 0);
+	port_out(&b, enable, 2, BUTTON);
+	assert_int_equal(port_in(&b, enable, 2), BUTTON);
+	seen.frozen = true;
+	error_clear(&err);
+	assert_refused(power_button(d, &err), EBUSY, err, "being sent");
+	assert_int_equal(seen.sci, 0);
+	seen.frozen = false;
+	assert_int_equal(power_button(d, &err), 0);
+	assert_int_equal(seen.sci, 1);
+	assert_int_equal(port_in(&b, status, 2), BUTTON);
+	assert_int_equal(port_in(&b, status, 4), BUTTON << 16 | BUTTON);
+
+	/* It is pressed on the destination, too; a reset releases it */
+	assert_int_equal(power_ops.save(d, &w, &err), 0);
+	port_out(&b, enable, 2, 0);		/* masked */
+	assert_int_equal(seen.sci, 0);
+	port_out(&b, status, 2, BUTTON);	/* a one clears it */
+	assert_int_equal(port_in(&b, status, 2), 0);
+	r = (struct reader){ .data = w.data, .len = w.len };
+	assert_int_equal(power_ops.load(d, &r, &err), 0);
+	assert_true(reader_done(&r));
+	assert_int_equal(seen.sci, 1);
+	port_out(&b, status, 2, 0xffff & ~BUTTON);
+	assert_int_equal(seen.sci, 1);
+	port_out(&b, status, 2, BUTTON);
+	assert_int_equal(seen.sci, 0);
+	writer_free(&w);
+	bus_destroy(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -712,6 +768,7 @@ int main(void)
 		cmocka_unit_test(the_machine_is_notified),
 		cmocka_unit_test(debug_exit_is_no_default),
 		cmocka_unit_test(lists_and_node_names),
+		cmocka_unit_test(the_power_button_raises_the_sci),
 	};
 
 	return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

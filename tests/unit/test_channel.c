@@ -194,8 +194,8 @@ static void the_end_is_for_all_waits_together(void **state)
 		usleep(10000);
 	}
 	assert_int_equal(rc, -ETIMEDOUT);
-	assert_true(got > 5);
-	assert_true(channel_now_ns() - start < 2000000000);
+	assert_true(got > 1);		/* 15 and more, if nothing else runs */
+	assert_true(channel_now_ns() - start < 5000000000);
 	talk_free(t);
 }
 
@@ -209,6 +209,7 @@ static void *end_soon(void *arg)
 static void the_end_may_come_during_a_wait(void **state)
 {
 	struct talk *t = talk_new();
+	uint64_t start = channel_now_ns();
 	struct error err = { 0 };
 	pthread_t thread;
 	uint8_t byte;
@@ -217,6 +218,7 @@ static void the_end_may_come_during_a_wait(void **state)
 	t->a.watched = true;
 	pthread_create(&thread, NULL, end_soon, &t->a);
 	assert_int_equal(channel_recv(&t->a, &byte, 1, &err), -ETIMEDOUT);
+	assert_true(channel_now_ns() - start < 5000000000);
 	pthread_join(thread, NULL);
 	talk_free(t);
 }

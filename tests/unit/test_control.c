@@ -79,9 +79,9 @@ static void ids_of_any_kind_come_back(void **state)
 static void bad_json_ends_no_connection(void **state)
 {
 	static const char *const bad[] = {
-		"hello\n", "{\"execute\":}", "{\"execute\":\"echo\"\n",
+		"hello\n", "{\"execute\":}", "{\"execute\":\"echo\"\xff",
 		"{\"a\":1,\"a\":2}", "}\n", "\xff\n", "{\"x\":\"\\u0000\"}",
-		"{\"execute\":\"\xc3\"}", "[[[[\n", "nul\n",
+		"{\"execute\":\"\xc3\"}", "[[[[\n\xff", "nul\n",
 	};
 	struct server *s = *state;
 	int fd = raw_ready(s->path);
@@ -149,6 +149,22 @@ static void commands_may_come_all_at_once(void **state)
 	raw_send(fd, all);
 	for (i = 0; i < 40; i++)
 		raw_expect_id(fd, i);
+	close(fd);
+}
+
+static void commands_may_look_as_qemu_allows(void **state)
+{
+	struct server *s = *state;
+	int fd = raw_ready(s->path);
+
+	raw_send(fd, "{\n  'execute': 'echo',\n  'arguments': {\n    'text': "
+		 "'it\\'s'\n  },\n  'id': 1\n}\n");
+	raw_expect_id(fd, 1);
+	raw_send(fd, "{\"execute\": [\"lost\xff{'execute':'echo','id':2,"
+		 "'arguments':{'text':''}}");
+	raw_error(fd, GENERIC);
+	raw_expect_id(fd, 2);
+	raw_expect_alive(fd);
 	close(fd);
 }
 
@@ -269,6 +285,8 @@ static void one_client_too_many_is_disconnected(void **state)
 	for (i = 0; i < 64; i++)
 		fds[i] = raw_ready(s->path);
 	fd = raw_connect(s->path);
+	assert_non_null(strstr(raw_error(fd, GENERIC),
+			       "64 control clients are connected"));
 	assert_null(raw_read(fd));
 	close(fd);
 	raw_expect_alive(fds[63]);
@@ -297,7 +315,7 @@ static void built_in_queries_answer(void **state)
 
 	raw_send(fd, "{\"execute\":\"query-version\"}");
 	msg = raw_read(fd);
-	raw_number(json_object_get(msg, "return"), "ferry", "major");
+	raw_number(json_object_get(msg, "return"), "qemu", "major");
 	json_decref(msg);
 	close(fd);
 }
@@ -398,6 +416,7 @@ int main(void)
 		SERVER_TEST(bad_commands_are_explained),
 		SERVER_TEST(commands_may_come_all_at_once),
 		SERVER_TEST(commands_may_come_in_bits),
+		SERVER_TEST(commands_may_look_as_qemu_allows),
 		SERVER_TEST(the_longest_command_is_taken),
 		SERVER_TEST(a_longer_command_is_refused),
 		SERVER_TEST(a_line_without_end_is_refused),

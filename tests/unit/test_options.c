@@ -217,6 +217,10 @@ static void dump_takes_a_file(void **state)
 	assert_string_equal(o.file, "core");
 	assert_false(o.raw);
 	assert_int_equal(o.size, 0);
+	o = good("dump --address 4096 --size 4096 src f");
+	assert_int_equal(o.address, o.size);
+	o = good("dump --address 0x1000 --size 0x1000 src f");
+	assert_int_equal(o.size, 4096);
 	o = good("dump --raw --address 0x1000 --size 8K src f");
 	assert_true(o.raw);
 	assert_int_equal(o.address, 0x1000);
@@ -241,7 +245,7 @@ static void poison_takes_pages(void **state)
 	(void)state;
 	assert_int_equal(o.address, 0x12345000);
 	assert_int_equal(o.count, 1);
-	assert_string_equal(o.method, "auto");
+	assert_string_equal(o.method, "simulate");
 	o = good("poison src --address 4096 --count 7 --method hwpoison");
 	assert_int_equal(o.address, 4096);
 	assert_int_equal(o.count, 7);
@@ -392,14 +396,18 @@ static void sizes_are_powers_of_1024(void **state)
 	} sizes[] = {
 		{ "64", 64 * MIB }, { "64M", 64 * MIB }, { "1G", GIB },
 		{ "256MiB", 256 * MIB }, { "2g", 2 * GIB }, { "1T", GIB << 10 },
-		{ "4KiB", 4096 }, { "0", 0 },
+		{ "4KiB", 4096 }, { "0", 0 }, { "10MB", 10 * MIB },
+		{ "10mb", 10 * MIB }, { "1.5M", 1536 * 1024 },
+		{ "0.5KiB", 512 }, { "1.0000000000000000000001G", GIB },
+		{ "2.25T", 9 * (GIB << 8) }, { "1.001K", 1025 },
 	};
 	uint64_t bytes;
 	unsigned i;
 
 	(void)state;
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		assert_int_equal(parse_size("x", sizes[i].text, &bytes, NULL),
+		assert_int_equal(parse_size("x", sizes[i].text, PLAIN_MIB,
+					    &bytes, NULL),
 				 0);
 		assert_int_equal(bytes, sizes[i].bytes);
 	}
@@ -408,18 +416,19 @@ static void sizes_are_powers_of_1024(void **state)
 static void wrong_sizes_are_refused(void **state)
 {
 	static const char *const wrong[] = {
-		"", "M", "-1M", " 1M", "1 M", "1MB", "1X", "0x10M", "1.5G",
-		"1Mi", "M1",
+		"", "M", "-1M", " 1M", "1 M", "1MBB", "1X", "0x10M", "1.G",
+		".5G", "1.5.5G", "1B", "1.5x", "1Mi", "M1",
 	};
 	uint64_t bytes;
 	unsigned i;
 
 	(void)state;
 	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(parse_size("x", wrong[i], &bytes, NULL),
+		assert_int_equal(parse_size("x", wrong[i], PLAIN_MIB, &bytes,
+					    NULL),
 				 -EINVAL);
-	assert_int_equal(parse_size("x", "16777216T", &bytes, NULL), -ERANGE);
-	assert_int_equal(parse_size("x", "99999999999999999999", &bytes, NULL),
+	assert_int_equal(parse_size("x", "16777216T", PLAIN_MIB, &bytes, NULL), -ERANGE);
+	assert_int_equal(parse_size("x", "99999999999999999999", PLAIN_MIB, &bytes, NULL),
 			 -ERANGE);
 }
 

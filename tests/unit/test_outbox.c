@@ -43,10 +43,29 @@ static void requests_come_out_in_order(void **state)
 	}
 }
 
+/* @n bytes, the first of which is byte @out of requests for page 0, 1, 2 ... */
+static void assert_requests(const uint8_t *p, size_t n, uint64_t out)
+{
+	uint8_t want[WIRE_HEADER];
+
+	for (uint64_t i = out; i < out + n; i++) {
+		const struct wire_msg m = {
+			.type = WIRE_MSG_REQUEST, .b = 1,
+			.a = i / WIRE_HEADER * WIRE_PAGE,
+		};
+
+		if (i == out || i % WIRE_HEADER == 0)
+			wire_put(want, &m);
+		if (p[i - out] != want[i % WIRE_HEADER])
+			fail_msg("byte %zu is wrong", (size_t)i);
+	}
+}
+
 /* Room is what can be appended, whatever was sent of the first message */
 static void it_is_bounded_and_never_overflows(void **state)
 {
 	uint64_t seed = 7, in = 0, out = 0;
+	const uint8_t *p;
 	size_t n;
 
 	(void)state;
@@ -56,12 +75,13 @@ static void it_is_bounded_and_never_overflows(void **state)
 		size_t room = outbox_room(&box);
 
 		for (size_t k = dice(&seed) % 300; k && room; k--, room--) {
-			outbox_request(&box, in * WIRE_PAGE, 1);
+			outbox_request(&box, in / WIRE_HEADER * WIRE_PAGE, 1);
 			in += WIRE_HEADER;
 		}
 		assert_true(box.to <= sizeof(box.data));
-		outbox_pending(&box, &n);
+		p = outbox_pending(&box, &n);
 		assert_int_equal(n, in - out);
+		assert_requests(p, n < 100 ? n : 100, out);
 		n = n ? dice(&seed) % (n + 1) : 0;
 		outbox_sent(&box, n);
 		out += n;

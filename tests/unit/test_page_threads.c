@@ -11,6 +11,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "migration/session/receive.h"
 #include "vmm/base/clock.h"
 #include "vmm/memory/ram_huge.h"
+#include "vmm/memory/uffd.h"
 
 #define RAM_BYTES	(32 * MIB)
 #define PAGES		(RAM_BYTES / WIRE_PAGE)
@@ -421,6 +423,90 @@ static void an_answer_waits_for_a_held_page(void **state)
 	tear_down(w);
 }
 
+/* Failing memory: the page can't be read any more */
+static void lose(struct ram *ram, size_t page)
+{
+	void *at = ram->base + page * WIRE_PAGE;
+	struct error err = { 0 };
+	int fd = uffd_open(true, &err);
+	size_t done;
+
+	if (fd < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(madvise(at, WIRE_PAGE, MADV_DONTNEED), 0);
+	assert_int_equal(uffd_register(fd, at, WIRE_PAGE, UFFD_MISSING, &err),
+			 0);
+	assert_int_equal(uffd_poison(fd, at, WIRE_PAGE, &done), 0);
+	assert_int_equal(uffd_unregister(fd, at, WIRE_PAGE), 0);
+	close(fd);
+}
+
+/*
+ * A page is lost after its contents were pushed, and is requested then: they
+ * are still under way, and what is under way is right
+ */
+static void no_poison_follows_contents(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(ledger_take(&w->s.pages.ledger, 50, 1), 1);
+	lose(&w->s.ram, 50);
+	lose(&w->s.ram, 60);
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	request(w, 50, 1);
+	request(w, 60, 1);
+	/* Only the second one was not sent before */
+	assert_int_equal(next_answer(w, 10000, &n), 60);
+	assert_int_equal(next_answer(w, 50, &n), -1);
+	assert_int_equal(w->s.stats.pages[COUNT_POISON], 1);
+	assert_int_equal(w->s.stats.duplicates, 1);
+	assert_int_equal(w->failures, 0);
+	tear_down(w);
+}
+
+/* A destination that asks for what it can't have ends the connection */
+static void only_ram_can_be_requested(void **state)
+{
+	static const size_t page[] = { PAGES, PAGES - 1, 0 };
+	static const size_t n[] = { 1, 2, WIRE_RUN_PAGES + 1 };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct world *w = set_up(false);
+		struct error err = { 0 };
+		size_t got;
+
+		assert_int_equal(demand_start(&w->s.answers, &err), 0);
+		request(w, page[i], n[i]);
+		for (unsigned ms = 0; !w->failures && ms < 10000; ms++)
+			usleep(1000);
+		assert_int_equal(w->failures, 1);
+		assert_int_equal(w->why.code, EBADMSG);
+		assert_int_equal(next_answer(w, 0, &got), -1);
+		tear_down(w);
+	}
+}
+
+/* A push connection that ends before DONE has not brought all */
+static void a_push_ends_with_done(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+
+	(void)state;
+	w->t.receive.n = 1;
+	assert_int_equal(receive_prepare(&w->t.receive, &err), 0);
+	receive_start(&w->t.receive);
+	shutdown(w->s.c[0].fd, SHUT_RDWR);
+	assert_false(receive_end(&w->t.receive));
+	assert_int_equal(w->failures, 1);
+	assert_int_equal(w->why.code, EPIPE);
+	tear_down(w);
+}
+
 /* Request two neighbours. Return: pages answered */
 static size_t walk(struct world *w, size_t page)
 {
@@ -510,8 +596,11 @@ static void requests_never_block_the_fault_thread(void **state)
 	/* The source reads nothing, but an answer must be placed */
 	for (size_t i = 1; i < PAGES; i += 2)
 		send_zero(w, i);
-	while (w->t.store.table.missing)
+	for (unsigned ms = 0; w->t.store.table.missing; ms++) {
+		if (ms > 10000)
+			fail_msg("the fault thread waits for the source");
 		usleep(1000);
+	}
 	/* Now the source reads: all that was requested is answered */
 	assert_int_equal(demand_start(&w->s.answers, &err), 0);
 	for (unsigned i = 0; i < TOUCHERS; i++)
@@ -530,7 +619,7 @@ static void requests_never_block_the_fault_thread(void **state)
 static void silence_is_noticed(void **state)
 {
 	struct world *w = set_up(false);
-	struct toucher o;
+	struct toucher o, late;
 
 	(void)state;
 	w->t.faults.answer_ms = 100;
@@ -542,10 +631,15 @@ static void silence_is_noticed(void **state)
 		usleep(1000);
 	assert_int_equal(w->failures, 1);
 	assert_int_equal(w->why.code, ETIMEDOUT);
+	/* It is asked for nothing more */
+	assert_int_equal(w->t.stats.requests, 1);
+	start_touching(&late, w, 10, 1);
 	usleep(300000);
 	assert_int_equal(w->failures, 1);
+	assert_int_equal(w->t.stats.requests, 1);
 	page_store_abandon(&w->t.store);
 	pthread_join(o.thread, NULL);
+	pthread_join(late.thread, NULL);
 	tear_down(w);
 }
 
@@ -577,6 +671,9 @@ int main(void)
 		cmocka_unit_test(prepared_threads_end_without_start),
 		cmocka_unit_test(the_push_waits_for_a_held_page),
 		cmocka_unit_test(an_answer_waits_for_a_held_page),
+		cmocka_unit_test(no_poison_follows_contents),
+		cmocka_unit_test(only_ram_can_be_requested),
+		cmocka_unit_test(a_push_ends_with_done),
 		cmocka_unit_test(readahead_is_paced),
 		cmocka_unit_test(requests_never_block_the_fault_thread),
 		cmocka_unit_test(silence_is_noticed),

@@ -406,16 +406,24 @@ static void a_failed_bulk_copy_loses_nothing(struct fixture *x)
 	sem_destroy(&go_on);
 }
 
-/* Out of memory for a while: repeated; for too long: an error */
+/*
+ * Out of memory for a while: repeated; for too long: an error. Of a run one
+ * page is placed each time, and is not to be placed again.
+ */
 static _Atomic unsigned no_memory_left;
 
 static int poor_copy(int fd, void *dst, const void *src, size_t len,
 		     size_t *done)
 {
+	size_t part = len == 5 * WIRE_PAGE ? WIRE_PAGE : 0;
+	int rc;
+
 	*done = 0;
-	if (no_memory_left && no_memory_left--)
-		return -ENOMEM;
-	return uffd_copy(fd, dst, src, len, done);
+	if (!no_memory_left)
+		return uffd_copy(fd, dst, src, len, done);
+	no_memory_left--;
+	rc = part ? uffd_copy(fd, dst, src, part, done) : 0;
+	return rc ? rc : -ENOMEM;
 }
 
 static void out_of_memory_is_repeated(struct fixture *x)
@@ -428,6 +436,7 @@ static void out_of_memory_is_repeated(struct fixture *x)
 	assert_int_equal(no_memory_left, 0);
 	assert_holds(x, 0x5000, 0x5a);
 	assert_int_equal(x->stats.pages[COUNT_PUSH], 5);
+	assert_int_equal(x->stats.duplicates, 0);
 	no_memory_left = 1000;
 	assert_refused(put_message(x, WIRE_MSG_PAGES, 0x9000, 1, false, &err),
 		       ENOMEM, err, "0x9000");
@@ -616,9 +625,10 @@ static void zeroes_are_placed_when_touched(struct fixture *x)
 	assert_int_equal(page_store_fault(&x->s, 60, 0, true, &wants, &err),
 			 0);
 	assert_false(wants.any);
+	/* First: to read a page that is not there waits for ever */
+	assert_int_equal(x->s.table.zero, 99 - 32);
 	assert_holds(x, 60 * WIRE_PAGE, 0);
 	assert_holds(x, 91 * WIRE_PAGE, 0);
-	assert_int_equal(x->s.table.zero, 99 - 32);
 	assert_int_equal(x->stats.demand.count, 1);
 	assert_adds_up(x);
 }
@@ -674,6 +684,10 @@ static void huge_is_placed_whole(struct fixture *x)
 	assert_int_equal(x->stats.vcpu[3].count, 1);
 	bring(x, 0, 512);
 	assert_int_equal(x->stats.duplicates, 512);
+	/* A part of it can't be lost while pages arrive */
+	assert_int_equal(page_store_inject(&x->s, HUGE_GPA, true, &err),
+			 -EAGAIN);
+	assert_int_equal(pages_get(&x->s.table, HUGE_FIRST), PAGE_PRESENT);
 	assert_adds_up(x);
 }
 
@@ -845,6 +859,75 @@ static void huge_is_placed_without_a_slow_thread(struct fixture *x)
 	assert_adds_up(x);
 }
 
+/*
+ * The same with a thread that is stopped while it stores into the buffer: what
+ * it stores is read from a page that is missing. The buffer must not be that of
+ * another huge page when the thread goes on.
+ */
+struct slow_store {
+	struct fixture *x;
+	uint8_t *data;
+};
+
+static void *slow_store_main(void *arg)
+{
+	const struct wire_msg m = { .type = WIRE_MSG_PAGES, .b = 1,
+		.a = HUGE_GPA + 8 * WIRE_PAGE, .length = WIRE_PAGE };
+	struct slow_store *o = arg;
+	struct error err = { 0 };
+
+	page_store_message(&o->x->s, &m, o->data, false, &err);
+	return NULL;
+}
+
+static void await_fault(int fd)
+{
+	struct uffd_fault fault;
+
+	for (unsigned ms = 0; !uffd_read(fd, &fault, 1); ms++) {
+		if (ms > 10000)
+			fail_msg("the thread reads no page that is missing");
+		usleep(1000);
+	}
+}
+
+static void huge_buffer_stays_with_its_users(struct fixture *x)
+{
+	const uint64_t other = HUGE_GPA + RAM_HUGE;
+	struct error err = { 0 };
+	struct slow_store o = { .x = x };
+	int fd = uffd_open(false, &err);
+	pthread_t slow;
+	size_t done;
+
+	assert_true(fd >= 0);
+	o.data = mmap(NULL, WIRE_PAGE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(o.data, MAP_FAILED);
+	assert_int_equal(uffd_register(fd, o.data, WIRE_PAGE, UFFD_MISSING,
+				       &err), 0);
+	assert_int_equal(pthread_create(&slow, NULL, slow_store_main, &o), 0);
+	await_fault(fd);
+	bring(x, 0, 512);
+	assert_int_equal(put_message(x, WIRE_MSG_PAGES, HUGE_GPA + 8 *
+				     WIRE_PAGE, 1, true, &err), 0);
+	assert_int_equal(x->s.table.present, 512);
+	memset(x->data, 0x33, sizeof(x->data));
+	put(x, WIRE_MSG_PAGES, other, 16);
+	memset(x->data, 0x5a, sizeof(x->data));
+	assert_int_equal(uffd_copy(fd, o.data, x->data, WIRE_PAGE, &done), 0);
+	pthread_join(slow, NULL);
+	for (unsigned k = 16; k < 512; k += 16)
+		put(x, WIRE_MSG_PAGES, other + k * WIRE_PAGE, 16);
+	assert_holds(x, other + 8 * WIRE_PAGE, 0x33);
+	assert_holds(x, HUGE_GPA + 8 * WIRE_PAGE, 0x5a);
+	assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + 8),
+			 PAGE_PRESENT);
+	assert_adds_up(x);
+	munmap(o.data, WIRE_PAGE);
+	close(fd);
+}
+
 static void huge_out_of_memory_is_repeated(struct fixture *x)
 {
 	x->s.call.copy = poor_copy;
@@ -883,6 +966,7 @@ WITH(huge_only_zeroes_and_poison, HUGETLB)
 WITH(huge_threads_at_once, HUGETLB)
 WITH(huge_zeroes_against_poison, HUGETLB)
 WITH(huge_is_placed_without_a_slow_thread, HUGETLB)
+WITH(huge_buffer_stays_with_its_users, HUGETLB)
 WITH(huge_out_of_memory_is_repeated, HUGETLB)
 
 #define CASES(name) \
@@ -910,6 +994,7 @@ int main(void)
 		cmocka_unit_test(huge_threads_at_once_HUGETLB),
 		cmocka_unit_test(huge_zeroes_against_poison_HUGETLB),
 		cmocka_unit_test(huge_is_placed_without_a_slow_thread_HUGETLB),
+		cmocka_unit_test(huge_buffer_stays_with_its_users_HUGETLB),
 		cmocka_unit_test(huge_out_of_memory_is_repeated_HUGETLB),
 		cmocka_unit_test(every_errno_has_its_words),
 	};

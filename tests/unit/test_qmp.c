@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,13 +53,77 @@ static void newlines_end_messages(void **state)
 {
 	(void)state;
 	assert_int_equal(frame("rubbish\n{}"), 8);
-	assert_int_equal(frame("{\"broken\": \n{}"), 12);
 	assert_int_equal(frame("{\"open\n{}"), 7);
+	assert_int_equal(frame("don't\n{}"), 6);
 	assert_int_equal(frame("}}\n"), 3);
 	assert_int_equal(frame("\r\n"), 2);
 	assert_true(qmp_blank("\r\n", 2));
 	assert_true(qmp_blank("", 0));
 	assert_false(qmp_blank("x\n", 2));
+}
+
+static void messages_may_have_lines(void **state)
+{
+	(void)state;
+	assert_int_equal(frame("{\n\t\"a\":\r\n1\n}{}"), 12);
+	assert_int_equal(frame("{'a':'}\"'}{}"), 10);
+}
+
+static void a_control_byte_ends_any_message(void **state)
+{
+	(void)state;
+	assert_int_equal(frame("{\"a\":[\xff{}"), 7);
+	assert_int_equal(frame("{\"a\":\"\xff{}"), 7);
+	assert_int_equal(frame("{\"a\":'\\\x01{}"), 8);
+	assert_int_equal(frame("\xff{}"), 1);
+}
+
+/* Parse a command, and echo its id. Return: the text, to be freed */
+static char *parse(const char *text)
+{
+	json_t *msg = qmp_parse(text, strlen(text), &(json_error_t){ 0 });
+	json_t *reply;
+	char *out;
+
+	if (!msg)
+		return NULL;
+	reply = qmp_return(json_incref(json_object_get(msg, "x")),
+			   json_object_get(msg, "id"));
+	out = qmp_text(reply);
+	json_decref(reply);
+	json_decref(msg);
+	return out;
+}
+
+static void qemus_json_is_parsed(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} texts[] = {
+		{ "{'x': 'a\"b\\'c\\\\'}", "\"a\\\"b'c\\\\\"}" },
+		{ "{\"x\":\"a\\'\", 'id': 'i'}", "\"a'\",\"id\":\"i\"}" },
+		{ "{'x':1, \"id\" : 18446744073709551615}",
+		  "1,\"id\":18446744073709551615}" },
+		{ "{'id':-9223372036854775809,'x':2}",
+		  "2,\"id\":-9223372036854775809}" },
+		{ "{\"id\":9223372036854775807,\"x\":'3'}",
+		  "\"3\",\"id\":9223372036854775807}" },
+		{ "{\"x\":9223372036854775808}", "9.22337203685e18}" },
+	};
+	char want[100], *got;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		snprintf(want, sizeof(want), "{\"return\":%s\r\n",
+			 texts[i].out);
+		got = parse(texts[i].in);
+		assert_non_null(got);
+		assert_string_equal(got, want);
+		free(got);
+	}
+	assert_null(parse("{'x"));
+	assert_null(parse("{'x':\"1'}"));
+	assert_null(parse("{\"x\":99999999999999999999999999999999999999e}"));
 }
 
 static void expect_text(json_t *msg, const char *want)
@@ -151,6 +216,9 @@ int main(void)
 		cmocka_unit_test(messages_end_with_their_brace),
 		cmocka_unit_test(strings_hide_braces),
 		cmocka_unit_test(newlines_end_messages),
+		cmocka_unit_test(messages_may_have_lines),
+		cmocka_unit_test(a_control_byte_ends_any_message),
+		cmocka_unit_test(qemus_json_is_parsed),
 		cmocka_unit_test(messages_look_like_qemus),
 		cmocka_unit_test(broken_text_still_makes_an_answer),
 		cmocka_unit_test(milliseconds_are_readable),

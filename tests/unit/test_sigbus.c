@@ -104,6 +104,45 @@ static void who_watches_is_not_told(void **state)
 	munmap(p, 2 * PAGE);
 }
 
+/* The access is repeated until the page is there: another thread sees to it */
+struct repair {
+	int fd;
+	volatile struct sigbus *s;
+};
+
+static void *repair_main(void *arg)
+{
+	struct repair *r = arg;
+
+	for (unsigned ms = 0; !r->s->seen && ms < 5000; ms++)
+		usleep(1000);
+	assert_int_equal(ftruncate(r->fd, 2 * PAGE), 0);
+	return NULL;
+}
+
+static void a_watch_records_the_address(void **state)
+{
+	struct sigbus s = { 0 };
+	struct repair r = { memfd_create("half", MFD_CLOEXEC), &s };
+	volatile unsigned char *p;
+	pthread_t t;
+
+	(void)state;
+	install();
+	assert_int_equal(ftruncate(r.fd, PAGE), 0);
+	p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, 0);
+	assert_ptr_not_equal((void *)p, MAP_FAILED);
+	assert_int_equal(pthread_create(&t, NULL, repair_main, &r), 0);
+	sigbus_watch(&s);
+	assert_int_equal(p[PAGE + 5], 0);
+	assert_ptr_equal(sigbus_watch(NULL), &s);
+	pthread_join(t, NULL);
+	assert_true(s.seen);
+	assert_int_equal(s.addr & ~(uintptr_t)(PAGE - 1), (uintptr_t)p + PAGE);
+	munmap((void *)p, 2 * PAGE);
+	close(r.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -111,6 +150,7 @@ int main(void)
 		cmocka_unit_test(what_is_lost_is_no_end),
 		cmocka_unit_test(each_thread_has_its_own),
 		cmocka_unit_test(who_watches_is_not_told),
+		cmocka_unit_test(a_watch_records_the_address),
 	};
 
 	return cmocka_run_group_tests_name("sigbus", tests, NULL, NULL);

@@ -14,14 +14,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "server.h"
+#include "vmm/base/unix_socket.h"
 
 /* A path in a directory that does not exist yet */
 struct opening {
@@ -142,6 +145,126 @@ static void anothers_socket_is_not_removed(void **state)
 	control_close(new);
 }
 
+/* The lock of a path: only a process that can open its file can hold it */
+static int lock_file(const struct opening *o, char *name, size_t size)
+{
+	snprintf(name, size, "%s.lock", o->path);
+	return open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static void a_locked_directory_is_no_obstacle(void **state)
+{
+	struct opening *o = *state;
+	char sub[80], name[100];
+	struct control *c;
+	int fd;
+
+	control_close(control_open(o->loop, o->path, &o->err));
+	snprintf(sub, sizeof(sub), "%s/sub", o->dir);
+	fd = open(sub, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	c = control_open(o->loop, o->path, &o->err);
+	if (!c)
+		fail_msg("%s", o->err.text);
+	close(fd);
+
+	/* No file remains, also where a killed process has left one */
+	close(lock_file(o, name, sizeof(name)));
+	control_close(c);
+	c = control_open(o->loop, o->path, &o->err);
+	assert_non_null(c);
+	assert_int_equal(access(name, F_OK), -1);
+	control_close(c);
+}
+
+static void a_lock_is_waited_for(void **state)
+{
+	struct opening *o = *state;
+	char name[100];
+	int fd;
+
+	control_close(control_open(o->loop, o->path, &o->err));
+	fd = lock_file(o, name, sizeof(name));
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	assert_null(control_open(o->loop, o->path, &o->err));
+	assert_int_equal(o->err.code, EAGAIN);
+	assert_non_null(strstr(o->err.text, name));
+	close(fd);
+	unlink(name);
+}
+
+static void anothers_lock_is_refused(void **state)
+{
+	struct opening *o = *state;
+	char name[100];
+
+	if (geteuid())
+		skip();
+	control_close(control_open(o->loop, o->path, &o->err));
+	close(lock_file(o, name, sizeof(name)));
+	assert_int_equal(chown(name, 65534, 65534), 0);
+	assert_null(control_open(o->loop, o->path, &o->err));
+	assert_int_equal(o->err.code, EPERM);
+	unlink(name);
+	error_clear(&o->err);
+	assert_int_equal(symlink("/dev/null", name), 0);
+	assert_null(control_open(o->loop, o->path, &o->err));
+	assert_int_equal(o->err.code, ELOOP);
+	unlink(name);
+}
+
+#define RIVALS	8
+#define ROUNDS	10
+
+/* Starts when @start is closed, and keeps the socket until @done is closed */
+static void rival(const char *path, int start, int result, int done)
+{
+	struct unix_socket s;
+	char c;
+
+	if (read(start, &c, 1))
+		_exit(1);
+	c = unix_socket_open(&s, path, NULL) ? 'n' : 'y';
+	if (write(result, &c, 1) != 1 || read(done, &c, 1))
+		_exit(1);
+	_exit(0);
+}
+
+/* Several processes replace one stale socket: one of them gets its name */
+static void one_of_many_gets_the_name(void **state)
+{
+	struct opening *o = *state;
+	int start[2], result[2], done[2], status;
+	char c;
+
+	control_close(control_open(o->loop, o->path, &o->err));
+	for (int round = 0; round < ROUNDS; round++) {
+		int won = 0;
+
+		assert_int_equal(pipe(start) | pipe(result) | pipe(done), 0);
+		for (int i = 0; i < RIVALS; i++) {
+			if (fork())
+				continue;
+			close(start[1]);
+			close(done[1]);
+			rival(o->path, start[0], result[1], done[0]);
+		}
+		close(start[1]);
+		for (int i = 0; i < RIVALS; i++) {
+			assert_int_equal(read(result[0], &c, 1), 1);
+			won += c == 'y';
+		}
+		close(done[1]);
+		for (int i = 0; i < RIVALS; i++)
+			assert_true(wait(&status) > 0 && !status);
+		assert_int_equal(won, 1);
+		close(start[0]);
+		close(result[0]);
+		close(result[1]);
+		close(done[0]);
+	}
+}
+
 static void bad_paths_are_refused(void **state)
 {
 	struct opening *o = *state;
@@ -171,6 +294,10 @@ int main(void)
 		OPENING_TEST(a_live_socket_is_refused),
 		OPENING_TEST(another_file_is_not_replaced),
 		OPENING_TEST(anothers_socket_is_not_removed),
+		OPENING_TEST(a_locked_directory_is_no_obstacle),
+		OPENING_TEST(a_lock_is_waited_for),
+		OPENING_TEST(anothers_lock_is_refused),
+		OPENING_TEST(one_of_many_gets_the_name),
 		OPENING_TEST(bad_paths_are_refused),
 	};
 

@@ -31,8 +31,9 @@
 #include "log.h"
 #include "thread.h"
 
-#define LINE_MAX_LEN	700
+#define LINE_MAX_LEN	725
 #define POLL_MS		100
+#define STAMP_LEN	25	/* 2026-11-27T10:54:47.123Z and a space */
 
 struct log_slot {
 	atomic_uint turn;
@@ -90,6 +91,36 @@ int log_open(const char *name, const char *path)
 	return file->fd < 0 ? -errno : 0;
 }
 
+/* Return: STAMP_LEN */
+static int stamp(char *to, size_t size)
+{
+	struct timespec t;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	gmtime_r(&t.tv_sec, &tm);
+	n = strftime(to, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(to + n, size - n, ".%03ldZ ", t.tv_nsec / 1000000);
+	return STAMP_LEN;
+}
+
+/*
+ * What the guest prints may end in the middle of a line. The writers of both
+ * outputs change this without a lock: at worst a line is cut, or one is empty.
+ */
+static atomic_bool shared, shared_unfinished;
+
+void log_share(void)
+{
+	shared = true;
+}
+
+void log_shared_output(char last)
+{
+	shared_unfinished = shared && last != '\n';
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -113,6 +144,9 @@ static bool sink_wait(struct log_sink *s)
 
 static void sink_write(struct log_sink *s, const char *text, size_t n)
 {
+	if (s == &log_sinks[SINK_STDERR] &&
+	    atomic_exchange(&shared_unfinished, false))
+		sink_write(s, "\n", 1);
 	while (n && sink_wait(s)) {
 		ssize_t done = write(s->fd, text, n);
 
@@ -157,12 +191,15 @@ static void sink_queue(struct log_sink *s, const char *text, size_t n)
 
 static void sink_report_dropped(struct log_sink *s, unsigned dropped)
 {
-	char text[120];
+	char text[200];
+	int n = s == &log_sinks[SINK_FILE] ? stamp(text, sizeof(text)) : 0;
 
-	if (dropped)
-		sink_write(s, text, (size_t)snprintf(text, sizeof(text),
-			   "%s%u messages dropped: they came faster than they were read\n",
-			   log_prefix, dropped));
+	if (!dropped)
+		return;
+	n += snprintf(text + n, sizeof(text) - (size_t)n,
+		      "%s%u messages dropped: they came faster than they were read\n",
+		      log_prefix, dropped);
+	sink_write(s, text, (size_t)n);
 }
 
 /* Return: false if no line is queued */
@@ -255,8 +292,10 @@ void log_line(const char *fmt, ...)
 	va_list ap;
 	int n, m;
 
-	n = snprintf(line, sizeof(line), "%s", log_prefix);
+	n = stamp(line, sizeof(line));
+	n += snprintf(line + n, sizeof(line) - (size_t)n, "%s", log_prefix);
 	va_start(ap, fmt);
+	errno = saved;	/* for %m */
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
 	va_end(ap);
 
@@ -268,10 +307,12 @@ void log_line(const char *fmt, ...)
 	for (unsigned i = 0; i < SINKS; i++) {
 		struct log_sink *s = &log_sinks[i];
 
+		size_t skip = i == SINK_STDERR ? STAMP_LEN : 0;
+
 		if (atomic_load(&s->running))
-			sink_queue(s, line, (size_t)n);
+			sink_queue(s, line + skip, (size_t)n - skip);
 		else if (s->fd >= 0)
-			sink_write(s, line, (size_t)n);
+			sink_write(s, line + skip, (size_t)n - skip);
 	}
 	errno = saved;
 }

@@ -3,7 +3,9 @@
  * log.h - Messages to the user, one line each
  *
  * A line goes to standard error, with "ferry: " or the machine's name in
- * front, and to the log file if there is one. log_line() may be called by any
+ * front, and to the log file if there is one, there with the time (UTC, RFC 3339)
+ * before the name. Standard error has no time: it is for a person, or for a
+ * journal that adds its own. log_line() may be called by any
  * thread, but not by a signal handler, and preserves errno.
  *
  * Until log_start(), log_line() writes the line itself. From then on it puts
@@ -43,6 +45,20 @@ int log_open(const char *name, const char *path);
  * Return: 0, -errno: then log_line() goes on writing directly
  */
 int log_start(void);
+
+/**
+ * log_share() - Standard error is the terminal on which the guest prints
+ *
+ * From now on, a message that would continue an unfinished line of the guest
+ * begins on a new one.
+ */
+void log_share(void);
+
+/**
+ * log_shared_output() - Note what the guest printed on that terminal
+ * @last:	its last byte
+ */
+void log_shared_output(char last);
 
 /**
  * log_stop() - Write the lines that are queued, and end the threads

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include "outfile.h"
 
 static int outfile_failed(const struct outfile *f, const char *what,
-		  struct error *err)
+			  struct error *err)
 {
 	int e = errno;
 
@@ -86,16 +87,45 @@ int outfile_size(struct outfile *f, uint64_t size, struct error *err)
 	       outfile_failed(f, "write to", err) : 0;
 }
 
+/* Write the contents to the disk; some file systems report that in close(2) */
+static int close_synced(struct outfile *f, struct error *err)
+{
+	int rc = fsync(f->fd) ? outfile_failed(f, "write to", err) : 0;
+
+	if (close(f->fd) && !rc)
+		rc = outfile_failed(f, "write to", err);
+	f->fd = -1;
+	return rc;
+}
+
+/* Write the new name to the disk, where the file system can do that */
+static int sync_directory(const struct outfile *f, struct error *err)
+{
+	char copy[PATH_MAX];
+	int fd, rc;
+
+	strcpy(copy, f->path);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* A directory may be writable and not readable */
+	if (fd < 0)
+		return errno == EACCES ? 0 :
+		       outfile_failed(f, "write the directory of", err);
+	rc = fsync(fd) && errno != EINVAL ?
+	     outfile_failed(f, "write the directory of", err) : 0;
+	close(fd);
+	return rc;
+}
+
 int outfile_keep(struct outfile *f, struct error *err)
 {
-	/* Some file systems report a full disk only in close(2) */
-	int rc = close(f->fd) ? outfile_failed(f, "write to", err) : 0;
+	int rc = close_synced(f, err);
 
-	f->fd = -1;
 	if (!rc && rename(f->temp, f->path))
 		rc = outfile_failed(f, "create", err);
 	if (rc)
 		unlink(f->temp);
+	else
+		rc = sync_directory(f, err);
 	return rc;
 }
 

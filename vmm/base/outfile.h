@@ -64,7 +64,13 @@ int outfile_size(struct outfile *f, uint64_t size, struct error *err);
  * @f:		the file, closed in any case
  * @err:	the cause of a failure: then the temporary file is removed
  *
- * Return: 0, -errno
+ * Writes the contents to the disk before the new name, and then the name
+ * (fsync(2) of the file and of its directory): after a crash of the host the
+ * path has the previous file or the complete new one, and after success the new
+ * one. May take as long as the disk needs for the whole file.
+ *
+ * Return: 0, -errno. If only the directory could not be written to the disk,
+ *	   the new file is at its path nevertheless
  */
 int outfile_keep(struct outfile *f, struct error *err);
 

@@ -14,6 +14,7 @@ int thread_start(pthread_t *id, const char *name, void *(*fn)(void *),
 	int rc;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);	/* sandbox.h */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(id, NULL, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

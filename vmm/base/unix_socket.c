@@ -5,15 +5,21 @@
  * The name of a socket remains when its process is killed. A connect(2) tells
  * such a stale name from a live one; a stale name is removed and bound again.
  * Two processes that do so at the same time could remove each other's name, so
- * all of it is done under a lock on the directory (flock(2), which needs no
- * file of its own), up to and including listen(2): before that, connect(2) is
- * refused as if the name were stale.
+ * all of it is done under a lock, up to and including listen(2): before that,
+ * connect(2) is refused as if the name were stale.
+ *
+ * The lock is flock(2) on PATH.lock, a file that only this user can open: a
+ * user who can read a directory, as every user can read /tmp, can hold a lock
+ * on the directory itself. The owner of the lock removes the file before it
+ * releases the lock, so that no file remains; a process that acquires the lock
+ * of a file that has been removed tries again with a new file.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -29,35 +35,76 @@
 #define LOCK_WAIT_NS	(20 * 1000 * 1000)
 #define BACKLOG		16
 
-/* Return: a descriptor that holds the lock, or -errno */
-static int lock_directory(const char *path, struct error *err)
+static int make_directory(const char *path, struct error *err)
 {
-	const struct timespec wait = { .tv_nsec = LOCK_WAIT_NS };
 	char copy[PATH_MAX];
 	const char *dir;
-	int fd, tries;
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	dir = dirname(copy);
 	if (mkdir(dir, 0700) && errno != EEXIST)
 		return error_set(err, errno, "cannot create the directory %s "
 				 "for a socket: %m", dir);
+	return 0;
+}
 
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* Return: a descriptor of the lock's file, or -errno */
+static int lock_open(const char *lock, struct error *err)
+{
+	int fd = open(lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct stat st;
+
 	if (fd < 0)
-		return error_set(err, errno, "cannot open %s, the directory "
-				 "of a socket: %m", dir);
+		return error_set(err, errno, "cannot open %s, the lock of a "
+				 "socket: %m", lock);
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid())
+		return fd;
+	close(fd);
+	return error_set(err, EPERM, "%s, the lock of a socket, belongs to "
+			 "another user, or is no file: choose another path "
+			 "with --control", lock);
+}
 
-	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
-		if (errno == EWOULDBLOCK && tries < LOCK_TRIES) {
-			nanosleep(&wait, NULL);
+/* Is a locked file still the one that other processes would open? */
+static bool lock_is_current(int fd, const char *lock)
+{
+	struct stat mine, named;
+
+	return !fstat(fd, &mine) && !lstat(lock, &named) &&
+	       mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+}
+
+/* Return: a descriptor that holds the lock, or -errno */
+static int lock_path(const char *lock, struct error *err)
+{
+	const struct timespec wait = { .tv_nsec = LOCK_WAIT_NS };
+	int code = EAGAIN;
+
+	for (int tries = 0; tries < LOCK_TRIES; tries++) {
+		int fd = lock_open(lock, err);
+
+		if (fd < 0)
+			return fd;
+		if (!flock(fd, LOCK_EX | LOCK_NB)) {
+			if (lock_is_current(fd, lock))
+				return fd;
+			close(fd);
 			continue;
 		}
-		error_set(err, errno, "cannot lock %s: %m", dir);
+		code = errno;
 		close(fd);
-		return -err->code;
+		if (code != EWOULDBLOCK)
+			break;
+		nanosleep(&wait, NULL);
 	}
-	return fd;
+	return error_set(err, code, "cannot lock %s: %s", lock,
+			 strerrordesc_np(code));
+}
+
+static void unlock_path(int fd, const char *lock)
+{
+	unlink(lock);
+	close(fd);
 }
 
 static int make_address(const char *path, struct sockaddr_un *sa,
@@ -152,14 +199,18 @@ int unix_socket_open(struct unix_socket *s, const char *path,
 {
 	struct error local = { 0 };
 	struct sockaddr_un sa;
+	char name[PATH_MAX];
 	int lock, rc;
 
 	if (!err)
 		err = &local;
 	rc = make_address(path, &sa, err);
+	if (!rc)
+		rc = make_directory(path, err);
 	if (rc)
 		return rc;
-	lock = lock_directory(path, err);
+	snprintf(name, sizeof(name), "%s.lock", path);
+	lock = lock_path(name, err);
 	if (lock < 0)
 		return lock;
 
@@ -176,7 +227,7 @@ int unix_socket_open(struct unix_socket *s, const char *path,
 	if (rc)
 		close(s->fd);
 out:
-	close(lock);
+	unlock_path(lock, name);
 	return rc;
 }
 

@@ -28,12 +28,14 @@ struct unix_socket {
  * @s:		filled in
  * @path:	a stale socket there (no process listens) is replaced. The
  *		socket gets mode 0600; its directory (only the last component)
- *		is created with 0700 if it is missing.
+ *		is created with 0700 if it is missing. While it runs, it holds
+ *		a lock on the file PATH.lock, and removes it.
  * @err:	the cause of a failure
  *
  * Return: 0, -EADDRINUSE (a process listens there), -EEXIST (not a socket),
- *	   -ENAMETOOLONG, -EAGAIN (the directory stayed locked), or -errno of
- *	   the call that failed
+ *	   -ENAMETOOLONG, -EAGAIN (another process kept the lock), -EPERM
+ *	   (another user owns the lock's file), or -errno of the call that
+ *	   failed
  */
 int unix_socket_open(struct unix_socket *s, const char *path,
 		     struct error *err);

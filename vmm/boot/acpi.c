@@ -27,7 +27,6 @@
 
 /* FADT feature flags */
 #define FADT_WBINVD	(1u << 0)
-#define FADT_NO_PWR	(1u << 4)	/* no fixed power button */
 #define FADT_NO_SLP	(1u << 5)
 #define FADT_RESET	(1u << 10)
 
@@ -262,8 +261,8 @@ static void build_fadt(uint8_t *to)
 	to[89] = 2;			/* PM1_CNT_LEN */
 	put_le(to + 96, 0xfff, 2);		/* no C2 */
 	put_le(to + 98, 0xfff, 2);		/* no C3 */
-	put_le(to + 112, FADT_WBINVD | FADT_NO_PWR | FADT_NO_SLP | FADT_RESET,
-	    4);
+	/* The flag for "no fixed power button" is clear: there is one */
+	put_le(to + 112, FADT_WBINVD | FADT_NO_SLP | FADT_RESET, 4);
 	put_port(to + 116, POWER_PORT + POWER_RESET, 1);
 	to[128] = POWER_RESET_VALUE;
 	put_le(to + 140, ACPI_GPA + DSDT_AT, 8);

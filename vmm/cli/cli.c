@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli_common.h"
@@ -13,22 +14,52 @@
 /* Time that a machine may take to end after it answered quit, in ms */
 #define QUIT_TIMEOUT_MS 10000
 
-/* A machine removes its socket before it closes the connection */
-static int wait_for_end(const struct options *o, struct qmp_client *q)
+static bool is_end(json_t *event)
 {
+	return !strcmp(cli_text(event, "event", ""), "SHUTDOWN");
+}
+
+/*
+ * A machine removes its socket before it closes the connection. @accepted: it
+ * answered the command; else only the event SHUTDOWN shows that it ended.
+ */
+static int wait_for_end(const struct options *o, struct qmp_client *q,
+			bool accepted)
+{
+	struct error err = { 0 };
 	json_t *event;
 	int rc;
 
 	do {
-		rc = qmp_next_event(q, QUIT_TIMEOUT_MS, &event, NULL);
+		rc = qmp_next_event(q, QUIT_TIMEOUT_MS, &event, &err);
+		accepted = accepted || is_end(event);
 		json_decref(event);
 	} while (!rc);
 
 	if (rc == -ECONNRESET)
-		return CLI_OK;
+		return accepted ? CLI_OK : cli_fail(&err);
 	log_line("'%s' accepted the command quit, but is still running after "
 		 "%d s", cli_label(o), QUIT_TIMEOUT_MS / 1000);
 	return CLI_FAILED;
+}
+
+/*
+ * A guest that left needs this machine until its last page was sent. Its user
+ * sees it run elsewhere, and takes what is here for a leftover.
+ */
+static int check_postcopy(struct qmp_client *q, struct error *err)
+{
+	json_t *st = NULL;
+	int rc = qmp_execute(q, "query-status", NULL, &st, err);
+
+	if (!rc && !strcmp(cli_text(st, "side", ""), "source") &&
+	    strstr(cli_text(st, "libvirt.reason", ""), "_POSTCOPY"))
+		rc = error_set(err, EBUSY, "the guest runs on the destination, "
+			       "but still needs pages that only this machine "
+			       "has: its end would end the guest (quit --force "
+			       "does that)");
+	json_decref(st);
+	return rc;
 }
 
 static int cli_quit(const struct options *o)
@@ -39,13 +70,17 @@ static int cli_quit(const struct options *o)
 
 	if (!q)
 		return cli_fail(&err);
+	if (!o->force && check_postcopy(q, &err)) {
+		qmp_close(q);
+		return cli_fail(&err);
+	}
 
 	/* The machine may end before its answer is sent */
 	rc = qmp_execute(q, "quit", NULL, NULL, &err);
 	if (rc && rc != -ECONNRESET)
 		rc = cli_fail(&err);
 	else
-		rc = wait_for_end(o, q);
+		rc = wait_for_end(o, q, !rc);
 	qmp_close(q);
 	return rc;
 }
@@ -85,11 +120,12 @@ static int cli_poison(const struct options *o)
 }
 
 /*
- * Return: 0 after o->count events; -ECONNRESET (the machine ended), -EINTR
- * (Ctrl-C), -EPIPE (standard output is closed), -EPROTO
+ * Return: 0 after o->count events; -ECONNRESET (the connection ended; *ended:
+ * the machine reported its end before), -EINTR (Ctrl-C), -EIO (standard output
+ * can't be written; cli_run() reports it), -EPROTO
  */
 static int print_events(const struct options *o, struct qmp_client *q,
-			struct error *err)
+			bool *ended, struct error *err)
 {
 	json_t *event;
 	uint64_t n = 0;
@@ -100,10 +136,10 @@ static int print_events(const struct options *o, struct qmp_client *q,
 		if (rc)
 			return rc;
 		cli_print_json(event);
+		*ended = is_end(event);
 		json_decref(event);
-		if (fflush(stdout))
-			return error_set(err, EPIPE, "cannot write the events: "
-					 "%m");
+		if (cli_flush())
+			return -EIO;
 	}
 	return 0;
 }
@@ -112,6 +148,7 @@ static int cli_events(const struct options *o)
 {
 	struct error err = { 0 };
 	struct qmp_client *q = cli_open(o, &err);
+	bool ended = false;
 	int rc, fd;
 
 	if (!q)
@@ -119,15 +156,17 @@ static int cli_events(const struct options *o)
 
 	fd = cli_signals();
 	qmp_watch(q, fd);
-	rc = print_events(o, q, &err);
+	rc = print_events(o, q, &ended, &err);
 	qmp_close(q);
 	if (fd >= 0)
 		close(fd);
 
-	/* Without --count, the end of the machine is the end of its events */
-	if (!rc || rc == -EINTR || (rc == -ECONNRESET && !o->count))
+	/* Without --count, the end of the machine is the end of its events. A
+	 * connection that ends without SHUTDOWN is lost: events may be missing
+	 */
+	if (!rc || rc == -EINTR || (rc == -ECONNRESET && ended && !o->count))
 		return CLI_OK;
-	return cli_fail(&err);
+	return rc == -EIO ? CLI_FAILED : cli_fail(&err);
 }
 
 static int cli_help(const struct options *o)
@@ -156,6 +195,7 @@ static const struct {
 	[CMD_STOP] = { .qmp = "stop" },
 	[CMD_CONT] = { .qmp = "cont" },
 	[CMD_RESET] = { .qmp = "system_reset" },
+	[CMD_POWERDOWN] = { .qmp = "system_powerdown" },
 	[CMD_QUIT] = { .fn = cli_quit },
 	[CMD_EVENTS] = { .fn = cli_events },
 	[CMD_CONSOLE] = { .fn = cli_console },
@@ -174,8 +214,5 @@ int cli_run(const struct options *o)
 		rc = cli_call(o, QMP_TIMEOUT_MS, table[o->cmd].qmp, NULL, &ret);
 	json_decref(ret);
 
-	if (!fflush(stdout) && !ferror(stdout))
-		return rc;
-	log_line("cannot write the output: %m");
-	return CLI_FAILED;
+	return cli_flush() ? CLI_FAILED : rc;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* cli_common.c - Shared by the subcommands that talk to a machine */
 
+#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "cli_common.h"
 #include "vmm/base/log.h"
@@ -38,6 +41,28 @@ int cli_call(const struct options *o, int timeout_ms, const char *command,
 	return err.code ? cli_fail(&err) : CLI_OK;
 }
 
+int cli_absolute(const char *prefix, const char *path, char *to,
+		 struct error *err)
+{
+	char here[PATH_MAX] = "";
+	json_t *text;
+	int n;
+
+	if (*path != '/' && !getcwd(here, sizeof(here)))
+		return error_set(err, errno, "cannot get the current "
+				 "directory: %m");
+	n = snprintf(to, CLI_PATH_MAX, "%s%s%s%s", prefix, here,
+		     *here ? "/" : "", path);
+	if (n < 0 || n >= CLI_PATH_MAX)
+		return error_set(err, ENAMETOOLONG, "the path is too long");
+	text = json_string(to);
+	json_decref(text);
+	return text ? 0 : error_set(err, EILSEQ, "QMP can't represent the path "
+				    "of the %s: it is not UTF-8",
+				    strcmp(prefix, "unix:") ? "file"
+							    : "socket");
+}
+
 const char *cli_label(const struct options *o)
 {
 	return o->name ? o->name : o->control;
@@ -47,6 +72,21 @@ int cli_fail(const struct error *err)
 {
 	log_line("%s", err->text);
 	return CLI_FAILED;
+}
+
+/* An earlier write may have failed, with a cause that errno no longer has */
+int cli_flush(void)
+{
+	static bool reported;
+
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	if (!reported)
+		log_line("cannot write the output%s%s", errno ? ": " : "",
+			 errno ? strerrordesc_np(errno) : "");
+	reported = true;
+	return -EIO;
 }
 
 void cli_print_json(const json_t *value)

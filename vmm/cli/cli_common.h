@@ -5,11 +5,15 @@
 #ifndef FERRY_CLI_COMMON_H
 #define FERRY_CLI_COMMON_H
 
+#include <limits.h>
+
 #include <jansson.h>
 
 #include "cli.h"
 #include "qmp_client.h"
 #include "vmm/base/error.h"
+
+#define CLI_PATH_MAX	(2 * PATH_MAX)
 
 /* One function per subcommand. Return: exit status */
 int cli_console(const struct options *o);
@@ -43,6 +47,18 @@ int cli_call(const struct options *o, int timeout_ms, const char *command,
 	     json_t *args, json_t **ret);
 
 /**
+ * cli_absolute() - Make a path independent of the current directory
+ * @prefix:	copied in front of the path, e.g. "unix:"
+ * @path:	as the user typed it, for a machine with a directory of its own
+ * @to:		receives both: CLI_PATH_MAX bytes
+ * @err:	the cause of a failure
+ *
+ * Return: 0, -errno; -EILSEQ if JSON can't represent the path
+ */
+int cli_absolute(const char *prefix, const char *path, char *to,
+		 struct error *err);
+
+/**
  * cli_label() - The machine's name for messages
  * @o:		the options
  *
@@ -57,6 +73,15 @@ const char *cli_label(const struct options *o);
  * Return: CLI_FAILED
  */
 int cli_fail(const struct error *err);
+
+/**
+ * cli_flush() - Write the buffered standard output
+ *
+ * Reports a failure, once in a program.
+ *
+ * Return: 0, -EIO: a write failed, now or before
+ */
+int cli_flush(void);
 
 /**
  * cli_print_json() - Print a value as one line

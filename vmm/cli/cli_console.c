@@ -19,12 +19,14 @@
 #include <unistd.h>
 
 #include "cli_common.h"
-#include "tty.h"
 #include "vmm/base/runtime.h"
+#include "vmm/base/tty.h"
 
 #define ESCAPE		0x1d	/* Ctrl-] */
 #define TYPED_MAX	4096
 #define SEARCH_MS	2000	/* for each machine that may have the guest */
+#define END_TRIES	25	/* for a machine that is ending */
+#define END_WAIT_US	20000
 
 /* What ends copy_bytes(); DETACHED_CLOSED: the machine closed the socket */
 enum ending { DETACHED_USER, DETACHED_CLOSED, DETACHED_END, DETACHED_ERROR };
@@ -254,29 +256,52 @@ static enum ending closed(struct console *c, const char *state, json_t *info)
 	return DETACHED_END;
 }
 
-/* Query why the machine closed the console. Return: as closed() */
+static void query_state(const struct console *c, json_t **status,
+			json_t **info, struct error *err)
+{
+	struct qmp_client *q = qmp_open(c->name, c->control, QMP_TIMEOUT_MS,
+					err);
+
+	if (q && !qmp_execute(q, "query-status", NULL, status, err))
+		qmp_execute(q, "query-migrate", NULL, info, err);
+	qmp_close(q);
+}
+
+/*
+ * Query why the machine closed the console. A machine that ends closes its
+ * consoles first: a query at that moment is reset. Soon after, its socket is
+ * removed; a socket that stays is that of a process that was killed.
+ *
+ * Return: as closed()
+ */
 static enum ending follow(struct console *c)
 {
 	json_t *status = NULL, *info = NULL;
-	struct error err = { 0 };
-	struct qmp_client *q = qmp_open(c->name, c->control, QMP_TIMEOUT_MS,
-					&err);
 	enum ending end = DETACHED_END;
+	struct error err = { 0 };
 
-	if (q && !qmp_execute(q, "query-status", NULL, &status, &err))
-		qmp_execute(q, "query-migrate", NULL, &info, &err);
+	for (unsigned i = 0; i < END_TRIES; i++) {
+		error_clear(&err);
+		json_decref(status);
+		status = NULL;
+		query_state(c, &status, &info, &err);
+		if (err.code != ECONNREFUSED && err.code != ECONNRESET)
+			break;
+		usleep(END_WAIT_US);
+	}
 	if (!err.code) {
 		end = closed(c, cli_text(status, "status", ""), info);
-	} else if (err.code == ENOENT || err.code == ECONNREFUSED ||
-		   err.code == ECONNRESET) {
+	} else if (err.code == ENOENT) {
 		print_note(c, "", c->name, " ended");
+	} else if (err.code == ECONNREFUSED || err.code == ECONNRESET) {
+		print_note(c, "", c->name, " died: its process was killed");
+		end = DETACHED_ERROR;
 	} else {
 		print_note(c, err.text, "", "");
 		end = DETACHED_ERROR;
 	}
 	json_decref(status);
 	json_decref(info);
-	qmp_close(q);
 	return end;
 }
 
@@ -291,7 +316,7 @@ static int run_console(struct console *c)
 			tty_restore();
 			return cli_fail(&err);
 		}
-		if (!c->tty && tty_raw()) {
+		if (!c->tty && tty_raw(TTY_OUTPUT_RAW)) {
 			c->tty = true;
 			print_note(c, "the console of ", c->name,
 				   "; Ctrl-] detaches");

@@ -1,36 +1,16 @@
 // SPDX-License-Identifier: MIT
 /* cli_dump.c - ferry dump: write guest memory to a file */
 
-#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli_common.h"
 #include "vmm/base/log.h"
 
 #define PROTOCOL "file:"
 
-/* The machine's process may have another current directory */
-static int make_absolute(const char *path, char *to, size_t size,
-			 struct error *err)
-{
-	char here[PATH_MAX] = "";
-	int n;
-
-	if (*path != '/' && !getcwd(here, sizeof(here)))
-		return error_set(err, errno, "cannot get the current "
-				 "directory: %m");
-	n = snprintf(to, size, "%s%s%s%s", PROTOCOL, here,
-		     *here ? "/" : "", path);
-	if (n < 0 || (size_t)n >= size)
-		return error_set(err, ENAMETOOLONG, "the path is too long");
-	return 0;
-}
-
-/* Return: QMP command; *args: NULL if JSON can't represent the path */
+/* Return: QMP command */
 static const char *dump_command(const struct options *o, const char *file,
 				json_t **args)
 {
@@ -42,7 +22,7 @@ static const char *dump_command(const struct options *o, const char *file,
 		return "pmemsave";
 	}
 	*args = json_pack("{s:b, s:s}", "paging", 0, "protocol", file);
-	if (*args && o->size) {
+	if (o->size) {
 		json_object_set_new(*args, "begin",
 				    json_integer((json_int_t)o->address));
 		json_object_set_new(*args, "length",
@@ -69,7 +49,7 @@ static void print_lost(json_t *ret)
 
 int cli_dump(const struct options *o)
 {
-	char file[PATH_MAX + sizeof(PROTOCOL)];
+	char file[CLI_PATH_MAX];
 	struct error err = { 0 };
 	json_t *args, *ret;
 	const char *command;
@@ -79,14 +59,9 @@ int cli_dump(const struct options *o)
 		log_line("no guest has memory at this address");
 		return CLI_FAILED;
 	}
-	if (make_absolute(o->file, file, sizeof(file), &err))
+	if (cli_absolute(PROTOCOL, o->file, file, &err))
 		return cli_fail(&err);
 	command = dump_command(o, file, &args);
-	if (!args) {
-		log_line("QMP can't represent the path of the file: it is not "
-			 "UTF-8");
-		return CLI_FAILED;
-	}
 	/* Its duration depends on the size; the end of the machine ends it */
 	rc = cli_call(o, -1, command, args, &ret);
 	if (!rc && o->json)

@@ -232,28 +232,96 @@ static int report_started(struct follow *f, struct error *err)
 	return rc;
 }
 
-static int start(struct follow *f, struct error *err)
+/* A relative path is this process's, which the machine does not know */
+static int resolve_uri(const struct options *o, char *uri, struct error *err)
 {
-	json_t *parameters = json_pack("{s:I}", "max-postcopy-bandwidth",
-				       (json_int_t)f->o->bandwidth);
+	json_t *text;
+
+	if (!strncmp(o->uri, "unix:", 5))
+		return cli_absolute("unix:", o->uri + 5, uri, err);
+	snprintf(uri, CLI_PATH_MAX, "%s", o->uri);
+	text = json_string(uri);
+	json_decref(text);
+	return text ? 0 : error_set(err, EILSEQ, "QMP can't represent the URI: "
+				    "it is not UTF-8");
+}
+
+static void add_number(json_t *to, const char *name, bool given, uint64_t n)
+{
+	if (given)
+		json_object_set_new(to, name, json_integer((json_int_t)n));
+}
+
+/* Return: the parameters that the options set; others keep their values */
+static json_t *chosen_parameters(const struct options *o)
+{
+	json_t *p = json_object();
+
+	add_number(p, "max-postcopy-bandwidth",
+		   o->bandwidth != OPTION_ABSENT, o->bandwidth);
+	add_number(p, "multifd-channels", o->connections, o->connections);
+	add_number(p, "downtime-limit", o->downtime_limit, o->downtime_limit);
+	return p;
+}
+
+/* Without --no-poison, a machine that had the option before loses it */
+static int set_poison(struct follow *f, bool on, struct error *err)
+{
+	return qmp_execute(f->q, "migrate-set-capabilities",
+		json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability",
+			  "ferry-poison", "state", on), NULL, err);
+}
+
+static int send_migrate(struct follow *f, struct error *err)
+{
+	char uri[CLI_PATH_MAX];
+	int rc = resolve_uri(f->o, uri, err);
+
+	return rc ? rc : qmp_execute(f->q, "migrate",
+				     json_pack("{s:s}", "uri", uri), NULL,
+				     err);
+}
+
+/* Set what the options choose, migrate; if that is refused, set it back */
+static int set_and_migrate(struct follow *f, json_t *chosen, struct error *err)
+{
+	json_t *before = NULL, *kept = json_object(), *value;
+	const char *name;
 	int rc;
 
-	if (f->o->connections)
-		json_object_set_new(parameters, "multifd-channels",
-			json_integer((json_int_t)f->o->connections));
-	if (f->o->downtime_limit)
-		json_object_set_new(parameters, "downtime-limit",
-			json_integer((json_int_t)f->o->downtime_limit));
-	rc = qmp_execute(f->q, "migrate-set-parameters", parameters, NULL,
-			 err);
+	rc = qmp_execute(f->q, "query-migrate-parameters", NULL, &before, err);
+	json_object_foreach(chosen, name, value) {
+		json_object_set(kept, name, json_object_get(before, name));
+	}
 	if (!rc)
-		rc = qmp_execute(f->q, "migrate-set-capabilities",
-			json_pack("{s:[{s:s, s:b}]}", "capabilities",
-				  "capability", "ferry-poison",
-				  "state", !f->o->no_poison), NULL, err);
-	if (!rc)
-		rc = qmp_execute(f->q, "migrate", json_pack("{s:s}", "uri",
-				 f->o->uri), NULL, err);
+		rc = qmp_execute(f->q, "migrate-set-parameters",
+				 json_incref(chosen), NULL, err);
+	if (!rc) {
+		rc = set_poison(f, !f->o->no_poison, err);
+		if (!rc)
+			rc = send_migrate(f, err);
+		if (rc)
+			qmp_execute(f->q, "migrate-set-parameters",
+				    json_incref(kept), NULL, NULL);
+	}
+	json_decref(before);
+	json_decref(kept);
+	return rc;
+}
+
+/* A migration that is under way must keep its parameters */
+static int start(struct follow *f, struct error *err)
+{
+	json_t *chosen;
+	int rc = query(f, err);
+
+	if (rc)
+		return rc;
+	if (!is_final(f) && strcmp(cli_text(f->info, "status", ""), "none"))
+		return send_migrate(f, err);
+	chosen = chosen_parameters(f->o);
+	rc = set_and_migrate(f, chosen, err);
+	json_decref(chosen);
 	return rc;
 }
 

@@ -25,7 +25,7 @@
 #define CLIENTS                                                              \
 	(BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_DUMP) |                \
 	 BIT(CMD_STATUS) | BIT(CMD_STOP) | BIT(CMD_CONT) | BIT(CMD_RESET) |  \
-	 BIT(CMD_QUIT) | BIT(CMD_EVENTS) | BIT(CMD_CONSOLE))
+	 BIT(CMD_POWERDOWN) | BIT(CMD_QUIT) | BIT(CMD_EVENTS) | BIT(CMD_CONSOLE))
 #define ALL (BIT(CMDS) - 1)
 
 /* What follows the last ']' of a synopsis are the arguments: NAME, URI, FILE */
@@ -50,6 +50,8 @@ static const struct {
 	[CMD_CONT] = { "cont", "[OPTIONS] NAME", "resume a paused guest" },
 	[CMD_RESET] = { "reset", "[OPTIONS] NAME",
 		"reset a guest: it boots again, with empty memory" },
+	[CMD_POWERDOWN] = { "powerdown", "[OPTIONS] NAME",
+		"ask a guest to shut down, by its power button" },
 	[CMD_QUIT] = { "quit", "[OPTIONS] NAME", "end a machine" },
 	[CMD_EVENTS] = { "events", "[OPTIONS] NAME",
 		"print the events of a machine, one JSON object a line" },
@@ -70,7 +72,8 @@ enum value_type {
 	TYPE_PATH,	/* text, not empty */
 	TYPE_WORD,	/* one of @words */
 	TYPE_RAM,	/* uint64_t, bytes, a size that RAM can have */
-	TYPE_SIZE,	/* uint64_t, bytes, at least @limit */
+	TYPE_SIZE,	/* uint64_t, bytes, at least @limit; plain: MiB */
+	TYPE_BYTES,	/* uint64_t, bytes, at least @limit; plain: bytes */
 	TYPE_COUNT,	/* uint64_t, from 1 to @limit */
 	TYPE_ADDRESS,	/* uint64_t */
 };
@@ -130,6 +133,8 @@ static const struct option_def options[] = {
 		  "status, by port 0xf4" },
 	{ "no-reboot", NULL, MACHINES, TYPE_FLAG, AT(no_reboot),
 	  .help = "end when the guest reboots, instead of resetting it" },
+	{ "no-sandbox", NULL, MACHINES, TYPE_FLAG, AT(no_sandbox),
+	  .help = "do not limit the system calls of this process" },
 	{ "log", "FILE", MACHINES, TYPE_PATH, AT(log),
 	  .help = "append a copy of ferry's messages to FILE" },
 	{ "address", "GPA", BIT(CMD_POISON) | BIT(CMD_DUMP), TYPE_ADDRESS,
@@ -137,8 +142,9 @@ static const struct option_def options[] = {
 	  .help = "poison: guest-physical address in the first page;\n"
 		  "dump: address of the first byte",
 	  .required = BIT(CMD_POISON) },
-	{ "size", "SIZE", BIT(CMD_DUMP), TYPE_SIZE, AT(size),
-	  .help = "how much to dump, e.g. 4K or 1M (default: all)",
+	{ "size", "SIZE", BIT(CMD_DUMP), TYPE_BYTES, AT(size),
+	  .help = "how much to dump, e.g. 4K or 1M; a plain number is\n"
+		  "bytes, as that of --address (default: all)",
 	  .limit = 1 },
 	{ "raw", NULL, BIT(CMD_DUMP), TYPE_FLAG, AT(raw),
 	  .help = "write plain bytes, not an ELF core file; fails if a\n"
@@ -149,14 +155,15 @@ static const struct option_def options[] = {
 		  "events: end after this number (default: no limit)",
 	  .limit = RAM_SIZE_MAX / (4 * KIB) },
 	{ "method", "METHOD", BIT(CMD_POISON), TYPE_WORD, AT(method),
-	  .help = "auto (default), hwpoison (by the host's kernel: needs\n"
-		  "CAP_SYS_ADMIN and CONFIG_MEMORY_FAILURE), or\n"
-		  "simulate (works everywhere)",
-	  .words = "auto, hwpoison or simulate" },
+	  .help = "simulate (default): mark the page in the machine only;\n"
+		  "hwpoison: the host loses the page until it reboots\n"
+		  "(needs CAP_SYS_ADMIN and CONFIG_MEMORY_FAILURE);\n"
+		  "auto: hwpoison where it is available",
+	  .words = "simulate, hwpoison or auto" },
 	{ "bandwidth", "SIZE", BIT(CMD_MIGRATE), TYPE_SIZE, AT(bandwidth),
-	  .help = "push at most this much per second, e.g. 100M; pages\n"
-		  "that a vCPU waits for are never delayed\n"
-		  "(default: no limit)" },
+	  .help = "push at most this much per second, e.g. 100M, or 0 for\n"
+		  "no limit; pages that a vCPU waits for are never\n"
+		  "delayed (default: as set before, at first no limit)" },
 	{ "no-poison", NULL, BIT(CMD_MIGRATE), TYPE_FLAG, AT(no_poison),
 	  .help = "allow a guest without lost memory to move to a kernel\n"
 		  "without UFFDIO_POISON (before Linux 6.6): it ends if\n"
@@ -171,6 +178,9 @@ static const struct option_def options[] = {
 	  .limit = DOWNTIME_LIMIT_MAX },
 	{ "detach", NULL, BIT(CMD_MIGRATE), TYPE_FLAG, AT(detach),
 	  .help = "start the migration, and do not wait for its end" },
+	{ "force", NULL, BIT(CMD_QUIT), TYPE_FLAG, AT(force),
+	  .help = "also if the machine has pages that a guest which it\n"
+		  "handed over still needs: that ends the guest" },
 	{ "control", "PATH", MACHINES | CLIENTS, TYPE_PATH, AT(control),
 	  .help = "control socket, instead of the one that belongs to\n"
 		  "the name; a command then needs no NAME argument" },
@@ -261,10 +271,12 @@ static int store_option(struct options *o, const struct option_def *d,
 		*(bool *)field = true;
 		return 0;
 	case TYPE_RAM:
-		rc = parse_size(what, text, field, err);
+		rc = parse_size(what, text, PLAIN_MIB, field, err);
 		return rc ? rc : check_ram(*(uint64_t *)field, text, err);
 	case TYPE_SIZE:
-		rc = parse_size(what, text, field, err);
+	case TYPE_BYTES:
+		rc = parse_size(what, text, d->type == TYPE_SIZE ? PLAIN_MIB
+				: PLAIN_BYTES, field, err);
 		return rc || *(uint64_t *)field >= d->limit ? rc :
 		       error_set(err, ERANGE, "%s must not be 0", what);
 	case TYPE_COUNT:
@@ -440,7 +452,8 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 	*o = (struct options){
 		.cmd = CMD_HELP, .topic = CMD_HELP, .append = "",
 		.serial = "stdio", .memory = 128 * MIB, .cpus = 1,
-		.method = "auto", .cpu = "host", .cpu_vendor = "host",
+		.method = "simulate", .cpu = "host", .cpu_vendor = "host",
+		.bandwidth = OPTION_ABSENT,
 	};
 	if (argc < 2)
 		return error_set(err, EINVAL, "no command is given; `ferry "

@@ -26,6 +26,7 @@ enum subcommand {
 	CMD_STOP,
 	CMD_CONT,
 	CMD_RESET,
+	CMD_POWERDOWN,
 	CMD_QUIT,
 	CMD_EVENTS,
 	CMD_CONSOLE,
@@ -34,6 +35,9 @@ enum subcommand {
 	CMDS
 };
 
+/* Value of a number that may be 0, if its option is not given */
+#define OPTION_ABSENT	UINT64_MAX
+
 /**
  * struct options - A parsed command line
  * @cmd:	the subcommand; CMD_HELP also for its --help
@@ -41,6 +45,8 @@ enum subcommand {
  * @name:	machine's name; NULL if only @control is given
  * @uri:	argument of migrate and receive
  * @file:	argument of dump
+ *
+ * @bandwidth:	bytes per second, 0 for no limit, or OPTION_ABSENT
  *
  * The other members are options, explained in the table in options.c; NULL, 0
  * or false if not given and without a default. Sizes are in bytes.
@@ -52,7 +58,8 @@ struct options {
 	const char *ram, *cpu, *cpu_vendor, *method;
 	uint64_t memory, cpus, size, address, count, bandwidth, connections;
 	uint64_t downtime_limit;
-	bool paused, no_reboot, debug_exit, raw, no_poison, json, detach;
+	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;
+	bool json, detach, force;
 };
 
 /**

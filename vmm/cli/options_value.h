@@ -15,12 +15,20 @@
 
 #include "vmm/base/error.h"
 
+/* Unit of a number without one: a power of two */
+#define PLAIN_BYTES	0
+#define PLAIN_MIB	20	/* as QEMU's -m */
+
 /**
- * parse_size() - A number with K, M, G or T (also KiB, MiB...: powers of 1024)
- * @bytes:	receives the size; a plain number is MiB, as with QEMU's -m
+ * parse_size() - A number with K, M, G or T: powers of 1024
+ * @plain:	unit of a plain number. With PLAIN_BYTES also hexadecimal after
+ *		0x, as an address
+ * @bytes:	receives the size, rounded down
+ *
+ * KB and KiB mean the same as K. A number with a unit may have a fraction: 1.5M.
  */
-int parse_size(const char *what, const char *text, uint64_t *bytes,
-	       struct error *err);
+int parse_size(const char *what, const char *text, unsigned plain,
+	       uint64_t *bytes, struct error *err);
 
 /**
  * parse_address() - A guest-physical address

@@ -358,7 +358,9 @@ static int negotiate(struct qmp_client *q, struct error *err)
 	rc = next_answer(q, &hello, err);
 	if (rc)
 		return rc;
-	if (!json_object_get(hello, "QMP"))
+	if (json_object_get(hello, "error"))
+		rc = parse_answer(q, hello, NULL, err);
+	else if (!json_object_get(hello, "QMP"))
 		rc = error_set(err, EPROTO, "%s did not send a QMP greeting: "
 			       "is this a ferry?", q->label);
 	json_decref(hello);

@@ -17,10 +17,12 @@
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/base/thread.h"
+#include "vmm/base/tty.h"
 #include "vmm/base/units.h"
 
 #define RING_SIZE	MIB
 #define FLUSH_MS	2000
+#define CHARDEV_ESCAPE	0x1d	/* Ctrl-] */
 
 struct chardev {
 	int in, out;
@@ -33,9 +35,12 @@ struct chardev {
 	size_t head, tail;		/* bytes ever put in, ever taken out */
 	size_t dropped;
 	bool stop;
+	bool failed;			/* writer thread only */
 
 	struct event *readable, *again;	/* main thread only */
 	chardev_input_fn *fn;
+	chardev_quit_fn *quit;
+	bool tty, escaped;		/* @in: a raw terminal; after the escape */
 	void *ctx;
 	uint8_t typed[256];
 	size_t typed_n;
@@ -58,6 +63,15 @@ static size_t next_piece(struct chardev *c, const uint8_t **data)
 	return n;
 }
 
+/* Once: the guest may print for days */
+static void report_failure(struct chardev *c, int code)
+{
+	if (!c->failed)
+		log_line("cannot write the guest's output: %s; it is dropped",
+			 strerrordesc_np(code));
+	c->failed = true;
+}
+
 static void *writer_main(void *arg)
 {
 	struct chardev *c = arg;
@@ -75,9 +89,12 @@ static void *writer_main(void *arg)
 					       .events = POLLOUT }, 1, -1);
 			continue;
 		}
-		/* The reader closed its end: drop the output */
-		if (done < 0)
+		/* The reader closed its end, or the disk is full: drop it */
+		if (done < 0) {
+			report_failure(c, errno);
 			done = (ssize_t)n;
+		} else if (c->out == STDOUT_FILENO)
+			log_shared_output((char)data[done - 1]);
 		pthread_mutex_lock(&c->lock);
 		c->tail += (size_t)done;
 		pthread_mutex_unlock(&c->lock);
@@ -107,7 +124,7 @@ static void pass_input(struct chardev *c)
 	memmove(c->typed, c->typed + n, c->typed_n);
 	if (c->typed_n)
 		event_add(c->again, &soon);
-	else
+	if (!c->typed_n || c->tty)
 		event_add(c->readable, NULL);
 }
 
@@ -118,16 +135,45 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	pass_input(arg);
 }
 
+/* Take the escape and its key out of what was typed. Return: bytes that remain */
+static size_t filter_escape(struct chardev *c, uint8_t *data, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bool escaped = c->escaped;
+
+		c->escaped = !escaped && data[i] == CHARDEV_ESCAPE;
+		if (c->escaped)
+			log_line("q ends the machine; Ctrl-] goes to the guest; any other key continues");
+		else if (escaped && data[i] == 'q')
+			c->quit(c->ctx);
+		else if (!escaped || data[i] == CHARDEV_ESCAPE)
+			data[kept++] = data[i];
+	}
+	return kept;
+}
+
+/*
+ * A terminal is read even if the guest takes nothing, because the escape must
+ * be seen: keys that do not fit are lost. Another input is read as far as there
+ * is room.
+ */
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct chardev *c = arg;
-	ssize_t n = read(fd, c->typed, sizeof(c->typed));
+	uint8_t data[sizeof(c->typed)];
+	size_t room = sizeof(c->typed) - c->typed_n, kept;
+	ssize_t n = read(fd, data, c->tty ? sizeof(data) : room);
 
 	(void)what;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		event_add(c->readable, NULL);
 	} else if (n > 0) {
-		c->typed_n = (size_t)n;
+		kept = c->tty ? filter_escape(c, data, (size_t)n) : (size_t)n;
+		kept = kept < room ? kept : room;
+		memcpy(c->typed + c->typed_n, data, kept);
+		c->typed_n += kept;
 		pass_input(c);
 	}
 	/* At the end of input, or an error, the input is not read any more */
@@ -211,10 +257,28 @@ struct chardev *chardev_open(struct loop *loop, const char *where,
 	return c;
 }
 
-void chardev_listen(struct chardev *c, chardev_input_fn *fn, void *ctx)
+/* The same terminal: the guest's output and Ferry's messages mix there */
+static bool shares_terminal(void)
+{
+	struct stat out, err;
+
+	return isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) &&
+	       !fstat(STDOUT_FILENO, &out) && !fstat(STDERR_FILENO, &err) &&
+	       out.st_rdev == err.st_rdev;
+}
+
+void chardev_listen(struct chardev *c, chardev_input_fn *fn,
+		    chardev_quit_fn *quit, void *ctx)
 {
 	c->fn = fn;
+	c->quit = quit;
 	c->ctx = ctx;
+	if (c->out == STDOUT_FILENO && shares_terminal())
+		log_share();
+	if (c->in == STDIN_FILENO)
+		c->tty = tty_raw(TTY_OUTPUT_LINES);
+	if (c->tty)
+		log_line("this terminal is the guest's serial port; Ctrl-] q ends the machine");
 	if (c->readable)
 		event_add(c->readable, NULL);
 }
@@ -232,6 +296,8 @@ void chardev_close(struct chardev *c)
 {
 	if (!c)
 		return;
+	if (c->tty)
+		tty_restore();
 	if (c->ring)
 		stop_writer(c);
 	if (c->dropped)

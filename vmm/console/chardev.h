@@ -29,6 +29,12 @@ struct loop;
 typedef size_t chardev_input_fn(void *ctx, const uint8_t *data, size_t n);
 
 /**
+ * chardev_quit_fn - The user typed the escape and q: end the machine
+ * @ctx:	the user's
+ */
+typedef void chardev_quit_fn(void *ctx);
+
+/**
  * chardev_open() - Open the host's end of a serial port
  * @loop:	reads the input
  * @where:	"stdio", "none", or "file:PATH" (output only)
@@ -43,9 +49,15 @@ struct chardev *chardev_open(struct loop *loop, const char *where,
  * chardev_listen() - Start to read the input
  * @c:		the chardev
  * @fn:		receives it, on the main thread
- * @ctx:	passed to @fn
+ * @quit:	called on the main thread
+ * @ctx:	passed to @fn and @quit
+ *
+ * A terminal on standard input is set to raw mode, so that Ctrl-C and all other
+ * keys go to the guest, except the escape, Ctrl-]. chardev_close(), and a signal
+ * without a handler, restore it: call this when the program's handlers are set.
  */
-void chardev_listen(struct chardev *c, chardev_input_fn *fn, void *ctx);
+void chardev_listen(struct chardev *c, chardev_input_fn *fn,
+		    chardev_quit_fn *quit, void *ctx);
 
 /**
  * chardev_write() - Write output; any thread, never blocks

@@ -17,8 +17,10 @@
  * walks the list frees the client; the functions they call set @dead.
  */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 #include <event2/buffer.h>
@@ -251,19 +253,39 @@ void clients_init(struct clients *set, struct loop *loop,
 	TAILQ_INIT(&set->events);
 }
 
+/* A client waits for the greeting: it receives this error in its place */
+static void refuse_client(int fd)
+{
+	struct error err = { 0 };
+	json_t *reply;
+	char *text;
+
+	error_set(&err, EBUSY, "%d control clients are connected already, and "
+		  "no more are served", CLIENTS_MAX);
+	log_line("a connection was closed: %s", err.text);
+	reply = qmp_error(QMP_GENERIC_ERROR, err.text, NULL);
+	text = qmp_text(reply);
+	if (text && send(fd, text, strlen(text),
+			 MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_line("the reason could not be sent: %m");
+	free(text);
+	json_decref(reply);
+	evutil_closesocket(fd);
+}
+
 void clients_add(struct clients *set, int fd)
 {
 	struct client *cl;
 
 	if (set->count >= CLIENTS_MAX) {
-		log_line("%d control clients are connected: a further "
-			 "connection was closed", CLIENTS_MAX);
-		evutil_closesocket(fd);
+		refuse_client(fd);
 		return;
 	}
 	cl = client_new(set, fd);
-	if (!cl)
+	if (!cl) {
+		log_line("out of memory: a control client was disconnected");
 		return;
+	}
 
 	bufferevent_setcb(cl->bev, client_on_read, client_on_write,
 			  client_on_event, cl);

@@ -364,8 +364,7 @@ json_t *dispatch_message(const struct dispatch *d,
 	json_error_t why;
 	json_t *msg, *reply;
 
-	msg = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
-			 &why);
+	msg = qmp_parse(text, len, &why);
 	if (!msg) {
 		error_set(&err, EINVAL, "invalid JSON: %s", why.text);
 		return qmp_error(QMP_GENERIC_ERROR, err.text, NULL);

@@ -9,25 +9,38 @@
 #include "qmp.h"
 #include "vmm/base/version.h"
 
+/* A byte that is neither white space nor part of any JSON text */
+static bool is_reset(char c)
+{
+	return (unsigned char)c == 0xff ||
+	       (iscntrl((unsigned char)c) && !isspace((unsigned char)c));
+}
+
+static void string_byte(struct qmp_frame *f, char c)
+{
+	if (f->escape)
+		f->escape = false;
+	else if (c == '\\')
+		f->escape = true;
+	else if (c == f->quote)
+		f->quote = '\0';
+}
+
 /* Return: true if the message ends with this byte */
 static bool frame_byte(struct qmp_frame *f, char c)
 {
-	if (c == '\n')		/* not allowed in a string either */
+	if (is_reset(c) || (c == '\n' && (f->quote || !f->depth)))
 		return true;
 
-	if (f->string) {
-		if (f->escape)
-			f->escape = false;
-		else if (c == '\\')
-			f->escape = true;
-		else if (c == '"')
-			f->string = false;
+	if (f->quote) {
+		string_byte(f, c);
 		return false;
 	}
 
 	switch (c) {
 	case '"':
-		f->string = f->depth > 0;
+	case '\'':
+		f->quote = f->depth ? c : '\0';
 		return false;
 	case '{':
 	case '[':
@@ -62,9 +75,10 @@ bool qmp_blank(const char *buf, size_t len)
 	return !len;
 }
 
-static json_t *version_triple(const char *name)
+/* "qemu" is where QEMU's clients look */
+json_t *qmp_version(void)
 {
-	return json_pack("{s:{s:i, s:i, s:i}, s:s}", name,
+	return json_pack("{s:{s:i, s:i, s:i}, s:s}", "qemu",
 			 "major", FERRY_VERSION_MAJOR,
 			 "minor", FERRY_VERSION_MINOR,
 			 "micro", FERRY_VERSION_MICRO,
@@ -74,12 +88,7 @@ static json_t *version_triple(const char *name)
 json_t *qmp_greeting(void)
 {
 	return json_pack("{s:{s:o, s:[]}}", "QMP",
-			 "version", version_triple("qemu"), "capabilities");
-}
-
-json_t *qmp_version(void)
-{
-	return version_triple("ferry");
+			 "version", qmp_version(), "capabilities");
 }
 
 static json_t *with_id(json_t *reply, json_t *id)
@@ -95,8 +104,7 @@ json_t *qmp_return(json_t *ret, json_t *id)
 				 ret ? ret : json_object()), id);
 }
 
-/* @text may be cut in the middle of a character, or not be UTF-8 */
-static json_t *text_value(const char *text)
+json_t *qmp_string(const char *text)
 {
 	json_t *value = json_string(text);
 	char *copy, *p;
@@ -119,7 +127,7 @@ json_t *qmp_error(const char *class, const char *desc, json_t *id)
 {
 	return with_id(json_pack("{s:{s:s, s:o}}", "error",
 				 "class", class,
-				 "desc", text_value(desc)), id);
+				 "desc", qmp_string(desc)), id);
 }
 
 json_t *qmp_event(const char *name, json_t *data, const struct timeval *when)
@@ -136,16 +144,37 @@ json_t *qmp_event(const char *name, json_t *data, const struct timeval *when)
 	return event;
 }
 
+/* Remove the quotes and the mark from an integer that is carried as a string */
+static void unquote_id(char *text, const char *id)
+{
+	char quoted[64], *at, *rest;
+	int n;
+
+	if (*id != QMP_INTEGER_MARK)
+		return;
+	n = snprintf(quoted, sizeof(quoted), ",\"id\":\"\\u%04x%s\"",
+		     QMP_INTEGER_MARK, id + 1);
+	at = n < (int)sizeof(quoted) ? strstr(text, quoted) : NULL;
+	if (!at)
+		return;
+	rest = at + n;
+	at += sprintf(at, ",\"id\":%s", id + 1);
+	memmove(at, rest, strlen(rest) + 1);
+}
+
 char *qmp_text(const json_t *message)
 {
 	/* 12 digits: a day in milliseconds, to the microsecond */
 	size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(12);
 	size_t len = message ? json_dumpb(message, NULL, 0, flags) : 0;
+	const char *id = json_string_value(json_object_get(message, "id"));
 	char *text = len ? malloc(len + 3) : NULL;
 
 	if (!text)
 		return NULL;
 	json_dumpb(message, text, len, flags);
 	memcpy(text + len, "\r\n", 3);
+	if (id)
+		unquote_id(text, id);
 	return text;
 }

@@ -14,6 +14,9 @@
 
 #include <jansson.h>
 
+/* In front of an integer that is carried as a string: see qmp_parse() */
+#define QMP_INTEGER_MARK '\001'
+
 /* Error classes, as in QEMU */
 #define QMP_GENERIC_ERROR "GenericError"
 #define QMP_COMMAND_NOT_FOUND "CommandNotFound"
@@ -22,7 +25,7 @@
  * struct qmp_frame - A parser's position in a message
  * @pos:	bytes of the buffer that were parsed
  * @depth:	braces and brackets open at @pos
- * @string:	@pos is inside a string
+ * @quote:	@pos is inside a string that ends with this; else 0
  * @escape:	the byte before @pos was a backslash inside a string
  *
  * All zero is the start of a message.
@@ -30,7 +33,7 @@
 struct qmp_frame {
 	size_t pos;
 	unsigned depth;
-	bool string;
+	char quote;
 	bool escape;
 };
 
@@ -40,9 +43,11 @@ struct qmp_frame {
  * @buf:	bytes received and not consumed; same start as at the last call
  * @len:	bytes in @buf, never fewer than at the last call
  *
- * A message ends with its closing brace, as in QEMU, or with a newline, so that
- * an incomplete line does not absorb the next one. The message may be blank, or
- * not JSON.
+ * A message ends with its closing brace, as in QEMU. It may have several lines;
+ * outside braces, or inside a string, a newline ends it. So does, anywhere, a
+ * byte that no message contains: a control character or 0xff, which a client
+ * sends to be sure that its next byte starts a message. The message may be
+ * blank, or not JSON.
  *
  * Return: length of the message, or 0 if its end is not in @buf
  */
@@ -58,6 +63,19 @@ size_t qmp_frame_next(struct qmp_frame *f, const char *buf, size_t len);
 bool qmp_blank(const char *buf, size_t len);
 
 /**
+ * qmp_parse() - Parse a message, with what QEMU accepts beyond JSON
+ * @text:	message found by qmp_frame_next()
+ * @len:	its length
+ * @why:	what is wrong with it
+ *
+ * Strings may have single quotes. An integer that does not fit 64 bits with a
+ * sign becomes a real number; as "id" it comes back unchanged from qmp_text().
+ *
+ * Return: new value, or NULL
+ */
+json_t *qmp_parse(const char *text, size_t len, json_error_t *why);
+
+/**
  * qmp_greeting() - The server's first message
  *
  * Return: new object, or NULL if memory ran out
@@ -70,6 +88,15 @@ json_t *qmp_greeting(void);
  * Return: new object, or NULL if memory ran out
  */
 json_t *qmp_version(void);
+
+/**
+ * qmp_string() - A text that may not be UTF-8, or cut inside a character
+ * @text:	e.g. an error, or a path
+ *
+ * Return: new string, in which '?' replaces all bytes that are not ASCII if
+ *	   @text is not UTF-8; or NULL if memory ran out
+ */
+json_t *qmp_string(const char *text);
 
 /**
  * qmp_return() - The answer to a command that succeeded

@@ -41,7 +41,7 @@
 #define PIT_IRQ			0
 #define PIT_GSI			2	/* KVM wires the PIT to IOAPIC pin 2 */
 #define SERIAL_IRQ		4
-#define POWER_IRQ		9	/* SCI; never raised */
+#define POWER_IRQ		9	/* SCI */
 #define LAYOUT_IRQS		24	/* pins of the IOAPIC */
 
 /* Guest-physical addresses, in the hole that RAM leaves under 4 GiB */

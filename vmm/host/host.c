@@ -2,9 +2,11 @@
 /* host.c - The observer and the control commands of this process's machine */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host.h"
 #include "host_reset.h"
@@ -14,6 +16,7 @@
 #include "vmm/console/chardev.h"
 #include "vmm/console/chardev_socket.h"
 #include "vmm/control/control.h"
+#include "vmm/control/qmp.h"
 #include "vmm/control/words.h"
 #include "vmm/machine/inject.h"
 
@@ -47,6 +50,21 @@ static enum mf_action mf_action(const struct memory_failure *f)
 	}
 }
 
+/* For the user: what happened, and which party knows */
+static const char *failure_text(const struct memory_failure *f)
+{
+	switch (f->action) {
+	case MF_INJECTED:
+		return f->required ?
+			"the guest accessed this memory, which is lost, and received a machine check" :
+			"the host lost this memory, and the guest was notified before it accessed it";
+	case MF_FATAL:
+		return "the guest accessed this memory, which is lost, but can't receive a machine check: the guest was stopped";
+	default:
+		return "this memory is lost; the guest has not accessed it, and is not notified yet";
+	}
+}
+
 static void on_failure(void *ctx, const struct memory_failure *f)
 {
 	struct memory_failure_word a = words_mf_action(mf_action(f)), r;
@@ -54,9 +72,9 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 
 	r = words_mf_recipient(f->action == MF_NOTED ? MF_RECIPIENT_HYPERVISOR
 						     : MF_RECIPIENT_GUEST);
-	log_line("memory failure at 0x%llx, %llu bytes: %s %s",
+	log_line("memory failure at 0x%llx, %llu bytes: %s",
 		 (unsigned long long)f->gpa, (unsigned long long)f->size,
-		 r.qemu, a.qemu);
+		 failure_text(f));
 	if (f->repeats)
 		log_line("the guest has accessed lost pages %llu more times since the last such line",
 			 (unsigned long long)f->repeats);
@@ -73,15 +91,19 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 			  "flags", words_mf_flags(f->required, f->recursive)));
 }
 
+void host_end(struct host *h, bool guest, const char *reason, int status)
+{
+	if (atomic_exchange(&h->ending, true))
+		return;
+	control_event(h->control, "SHUTDOWN",
+		json_pack("{s:b, s:s, s:i}", "guest", guest,
+			  "reason", reason, "exit-status", status));
+	loop_stop(h->loop, status);
+}
+
 static void on_exit_status(void *ctx, int status)
 {
-	struct host *h = ctx;
-
-	control_event(h->control, "SHUTDOWN",
-		json_pack("{s:b, s:s, s:i}", "guest", 1,
-			  "reason", "guest-shutdown",
-			  "exit-status", status));
-	loop_stop(h->loop, status);
+	host_end(ctx, true, "guest-shutdown", status);
 }
 
 /* QEMU's events, without QEMU's "info", which pvpanic can't carry */
@@ -225,13 +247,27 @@ static int cmd_system_reset(struct host *h, json_t *args, json_t **ret,
 	return rc ? rc : host_system_reset(h, err);
 }
 
+static int cmd_powerdown(struct host *h, json_t *args, json_t **ret,
+			 struct error *err)
+{
+	int rc = need_own_guest(h, err);
+
+	(void)args;
+	(void)ret;
+	if (!rc)
+		rc = machine_power_button(h->machine, err);
+	if (!rc)
+		control_event(h->control, "POWERDOWN", NULL);
+	return rc;
+}
+
 static int cmd_quit(struct host *h, json_t *args, json_t **ret,
 		    struct error *err)
 {
 	(void)args;
 	(void)ret;
 	(void)err;
-	loop_stop(h->loop, 0);
+	host_end(h, false, "host-qmp-quit", 0);
 	return 0;
 }
 
@@ -251,7 +287,8 @@ static int cmd_poison(struct host *h, json_t *args, json_t **ret,
 			       POISON_MAX);
 	if (!rc)
 		rc = inject_method_find(word ? json_string_value(word)
-					     : "auto", &method, err);
+					     : "simulate", &method,
+				       err);
 	for (done = 0; !rc && done < n; done++)
 		rc = inject_poison(h->machine, gpa +
 				   (uint64_t)done * machine_ram(h->machine)->page_size,
@@ -279,15 +316,21 @@ static int cmd_name(struct host *h, json_t *args, json_t **ret,
 static int cmd_chardev(struct host *h, json_t *args, json_t **ret,
 		       struct error *err)
 {
-	char name[256] = "null";
+	char name[2 * PATH_MAX] = "null", here[PATH_MAX] = "";
+	const char *path;
 
 	(void)args;
 	(void)err;
-	if (h->terminals)
-		snprintf(name, sizeof(name), "unix:%s",
-			 chardev_socket_path(h->terminals));
-	*ret = json_pack("[{s:s, s:s, s:b}]", "label", "console",
-			 "filename", name, "frontend-open", 1);
+	if (h->terminals) {
+		/* The client may have another current directory */
+		path = chardev_socket_path(h->terminals);
+		if (*path != '/' && !getcwd(here, sizeof(here)))
+			*here = '\0';
+		snprintf(name, sizeof(name), "unix:%s%s%s", here,
+			 *here ? "/" : "", path);
+	}
+	*ret = json_pack("[{s:s, s:o, s:b}]", "label", "console",
+			 "filename", qmp_string(name), "frontend-open", 1);
 	return 0;
 }
 
@@ -326,6 +369,7 @@ LOCKED(cmd_status)
 LOCKED(cmd_stop)
 LOCKED(cmd_cont)
 LOCKED(cmd_system_reset)
+LOCKED(cmd_powerdown)
 LOCKED(cmd_quit)
 LOCKED(cmd_poison)
 LOCKED(cmd_name)
@@ -340,6 +384,7 @@ static const struct control_command commands[] = {
 	{ "stop", "", .fn = locked_cmd_stop },
 	{ "cont", "", .fn = locked_cmd_cont },
 	{ "system_reset", "", .fn = locked_cmd_system_reset },
+	{ "system_powerdown", "", .fn = locked_cmd_powerdown },
 	{ "quit", "", .fn = locked_cmd_quit },
 	{ "ferry-poison", "address:i ?count:i ?method:s",
 	  .fn = locked_cmd_poison },

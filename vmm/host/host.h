@@ -31,6 +31,7 @@ struct loop;
  * @no_reboot:	a reset ends the machine
  * @ram:	kind of RAM for a guest that arrives (enum ram_backing); -1: the
  *		same as the source's
+ * @ending:	host_end() was called
  * @shown:	1 if the last status event was RESUME, 0 if STOP, -1 if none
  * @lock:	while it is held, @machine is not freed; does not protect the
  *		machine's own state
@@ -45,6 +46,7 @@ struct host {
 	_Atomic(const char *) side;
 	bool no_reboot;
 	int ram;
+	_Atomic bool ending;
 	_Atomic int shown;
 	pthread_mutex_t lock;
 	struct machine *machine;
@@ -66,6 +68,19 @@ struct machine_observer host_observer(struct host *h);
  * When it returns, no command uses the previous machine any more.
  */
 void host_set_machine(struct host *h, struct machine *m);
+
+/**
+ * host_end() - Report the end of the machine (event SHUTDOWN), and end the loop
+ * @h:		the host
+ * @guest:	the guest asked for it
+ * @reason:	QEMU's ShutdownCause, e.g. "host-signal"
+ * @status:	exit status of the process
+ *
+ * Any thread. Only the first call has an effect. Every end of a machine that is
+ * not a crash of the process comes through here, so that a client can tell an
+ * end from a lost connection.
+ */
+void host_end(struct host *h, bool guest, const char *reason, int status);
 
 /**
  * host_register() - Register the control commands of a machine

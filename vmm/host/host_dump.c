@@ -15,6 +15,7 @@
 #include "host.h"
 #include "host_dump.h"
 #include "vmm/control/control.h"
+#include "vmm/control/qmp.h"
 #include "vmm/control/words.h"
 #include "vmm/dump/dump.h"
 #include "vmm/dump/dump_range.h"
@@ -112,7 +113,7 @@ static json_t *report_core(struct host_dump *d, struct error *err)
 		   json_deep_copy(lost));
 	data = json_pack("{s:o}", "result", result_json(d));
 	if (err->code)
-		json_object_set_new(data, "error", json_string(err->text));
+		json_object_set_new(data, "error", qmp_string(err->text));
 	control_event(d->host->control, "DUMP_COMPLETED", data);
 	return lost;
 }

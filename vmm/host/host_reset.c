@@ -37,10 +37,7 @@ static void end_machine(struct host *h, enum reset_cause cause)
 		log_line("the guest requested a reset, but this machine has no kernel to boot: the machine ends");
 	machine_set_status(h->machine, (struct run_status){ RUN_SHUTDOWN,
 							    WHY_SHUTDOWN });
-	control_event(h->control, "SHUTDOWN", json_pack("{s:b, s:s, s:i}",
-		      "guest", cause == RESET_GUEST,
-		      "reason", cause_name(cause), "exit-status", 0));
-	loop_stop(h->loop, 0);
+	host_end(h, cause == RESET_GUEST, cause_name(cause), 0);
 }
 
 /* Called with h->lock. The observer's reset() repeats a reset that must wait */

@@ -35,6 +35,8 @@ static int open_dev(struct kvm *k, struct error *err)
 		return error_set(err, errno, "cannot open /dev/kvm: %s (%s)",
 			strerrordesc_np(errno), errno == EACCES ?
 			"add this user to the group 'kvm'" :
+			errno == EMFILE || errno == ENFILE ?
+			"raise the limit of open files: ulimit -n" :
 			"is virtualization on in the firmware, and kvm_intel or kvm_amd loaded?");
 
 	version = ioctl(k->sys, KVM_GET_API_VERSION, 0);

@@ -14,8 +14,10 @@
 #include "vcpu.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
+#include "vmm/devices/power.h"
 #include "vmm/devices/section.h"
 #include "vmm/devices/serial.h"
+#include "vmm/kvm/x86_slot_cost.h"
 
 /* Below KVM_MEM_MAX_NR_PAGES, 2^31 - 1 pages (Linux, virt/kvm/kvm_main.c) */
 #define SLOT_MAX	(4 * TIB)
@@ -80,7 +82,9 @@ static int build_machine(struct machine *m, struct error *err)
 {
 	int rc;
 
-	rc = kvm_open(&m->kvm, err);
+	rc = slot_cost_check_host(m->cfg.memory, err);
+	if (!rc)
+		rc = kvm_open(&m->kvm, err);
 	if (!rc)
 		rc = arch_machine_init(m, err);
 	if (!rc)
@@ -178,6 +182,14 @@ pid_t machine_vcpu_tid(const struct machine *m, unsigned index)
 bool machine_vcpu_blocking(const struct machine *m, unsigned index)
 {
 	return kvm_stat_read(&m->vcpu[index].blocking);
+}
+
+int machine_power_button(struct machine *m, struct error *err)
+{
+	struct device *power = bus_find(&m->bus, &power_ops, 0);
+
+	return power ? power_button(power, err) : error_set(err, ENODEV,
+		"this machine has no power button");
 }
 
 size_t machine_serial_input(struct machine *m, const uint8_t *data, size_t n)

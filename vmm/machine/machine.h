@@ -85,6 +85,18 @@ pid_t machine_vcpu_tid(const struct machine *m, unsigned index);
 bool machine_vcpu_blocking(const struct machine *m, unsigned index);
 
 /**
+ * machine_power_button() - Ask the guest to shut down, by its power button
+ * @m:		the machine
+ *
+ * @err:	the cause of a failure
+ *
+ * A paused guest notices when it runs again.
+ *
+ * Return: 0, or as power_button()
+ */
+int machine_power_button(struct machine *m, struct error *err);
+
+/**
  * machine_serial_input() - Send bytes to the guest's serial port
  * @m:		the machine
  * @data:	the bytes

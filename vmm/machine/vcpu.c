@@ -101,6 +101,7 @@ static int start_thread(struct vcpu *v, struct error *err)
 	sigfillset(&block);
 	sigdelset(&block, SIG_KICK);
 	sigdelset(&block, SIGBUS);
+	sigdelset(&block, SIGSYS);	/* sandbox.h */
 	pthread_sigmask(SIG_SETMASK, &block, &old);
 	rc = pthread_create(&v->thread, NULL, vcpu_main, v);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -60,6 +60,10 @@ static int set_open_error(const struct open_errors *w, struct error *err)
 	if (w->sys_errno == ENOSYS)
 		return error_set(err, ENOSYS,
 			"this kernel has no userfaultfd (Linux 6.6 or newer with CONFIG_USERFAULTFD is needed)");
+	if (w->sys_errno == EMFILE || w->sys_errno == ENFILE)
+		return error_set(err, w->sys_errno,
+			"cannot open a userfaultfd: %s (raise the limit of open files: ulimit -n)",
+			strerrordesc_np(w->sys_errno));
 	return error_set(err, w->sys_errno,
 		"cannot open /dev/userfaultfd: %s (give this user access with 'setfacl -m u:USER:rw /dev/userfaultfd', or set vm.unprivileged_userfaultfd=1, or run as root; the system call said: %s)",
 		strerrordesc_np(w->dev_errno), strerrordesc_np(w->sys_errno));

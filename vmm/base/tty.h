@@ -7,15 +7,23 @@
 
 #include <stdbool.h>
 
+/* tty_raw(): is the output changed, too? */
+enum tty_output {
+	TTY_OUTPUT_RAW,		/* a newline only moves down */
+	TTY_OUTPUT_LINES,	/* a newline begins a line, as usual */
+};
+
 /**
  * tty_raw() - Set the terminal to raw mode: each byte is read as it is typed
+ * @output:	mode of its output
  *
- * The previous mode returns with tty_restore(), exit(3), or a signal that ends
+ * Signals that have a handler, or are ignored, remain as they are; on the
+ * others, the mode is restored. The previous mode returns with tty_restore(), exit(3), or a signal that ends
  * or stops the program; only SIGKILL leaves the terminal in raw mode.
  *
  * Return: true; false, and nothing is changed, if it is not a terminal
  */
-bool tty_raw(void);
+bool tty_raw(enum tty_output output);
 
 /** tty_restore() - Restore the mode before tty_raw(), if that was called */
 void tty_restore(void);

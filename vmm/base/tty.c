@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "tty.h"
-#include "vmm/base/units.h"
+#include "units.h"
 
 static struct termios cooked, raw;
 static volatile sig_atomic_t changed;
@@ -102,7 +102,15 @@ static void on_continue(int sig)
 	errno = before;
 }
 
-bool tty_raw(void)
+static bool is_default(int sig)
+{
+	struct sigaction sa;
+
+	return !sigaction(sig, NULL, &sa) && !(sa.sa_flags & SA_SIGINFO) &&
+	       sa.sa_handler == SIG_DFL;
+}
+
+bool tty_raw(enum tty_output output)
 {
 	static const int fatal[] = {
 		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT, SIGSEGV, SIGBUS,
@@ -112,13 +120,16 @@ bool tty_raw(void)
 	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &cooked))
 		return false;
 	for (unsigned i = 0; i < ARRAY_SIZE(fatal); i++)
-		set_handler(fatal[i], on_fatal);
+		if (is_default(fatal[i]))
+			set_handler(fatal[i], on_fatal);
 	set_handler(SIGTSTP, on_stop);
 	set_handler(SIGTTIN, on_stop);
 	set_handler(SIGCONT, on_continue);
 	signal(SIGTTOU, SIG_IGN);
 	raw = cooked;
 	cfmakeraw(&raw);
+	if (output == TTY_OUTPUT_LINES)
+		raw.c_oflag = cooked.c_oflag;
 	atexit(tty_restore);
 	changed = 1;
 	if (in_foreground())

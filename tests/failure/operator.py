@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: MIT
+"""What an operator does with machines: watch, end, restart and configure them,
+also where descriptors, terminals or disks are missing."""
+
+import json
+import os
+import re
+import resource
+import select
+import signal
+import socket
+import subprocess
+import time
+
+from errors import WAIT, soon
+from ferry import BUILD, PAGE, check, equal
+
+SANITIZERS = {"address"}
+
+IDLE = "work=verify mib=8"
+FERRY = os.path.join(BUILD, "ferry")
+
+
+def command(world, *args, **kw):
+    """A ferry command that runs while the test goes on."""
+    p = subprocess.Popen([FERRY, *args], env=world.env,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, **kw)
+    world.closers.append(lambda: (p.kill(), p.communicate()))
+    return p
+
+
+def watch(world, machine):
+    """`ferry events`, connected."""
+    p = command(world, "events", machine.name)
+    end = time.monotonic() + WAIT
+    while not select.select([p.stdout], [], [], 0.05)[0]:
+        check(time.monotonic() < end, "no event")
+        machine.qmp.execute("stop")
+        machine.qmp.execute("cont")
+    return p
+
+
+ENDS = {
+    "quit": lambda a: a.qmp.execute("quit"),
+    "guest": lambda a: a.send("exit"),
+    "SIGTERM": lambda a: a.process.send_signal(signal.SIGTERM),
+}
+
+
+def test_events_end(world, how):
+    """ferry events ends with the machine: its last event says so."""
+    a = world.run(IDLE).ready()
+    p = watch(world, a)
+    ENDS[how](a)
+    out, err = p.communicate(timeout=WAIT)
+    last = json.loads(out.splitlines()[-1])
+    equal([p.returncode, last["event"], err], [0, "SHUTDOWN", b""], "end")
+    equal(last["data"]["guest"], how == "guest", "'guest'")
+
+
+test_events_end.cases = {"how": ENDS}
+
+
+def test_events_lost(world):
+    """A connection that ends without that event is an error, never 0."""
+    a = world.run(IDLE).ready()
+    p = watch(world, a)
+    a.kill()
+    _, err = p.communicate(timeout=WAIT)
+    equal(p.returncode, 1, "exit status")
+    check(b"ended the connection" in err, err)
+
+
+def test_console_of_killed(world):
+    """The console of a machine that was killed ends with an error."""
+    a = world.run(IDLE).ready()
+    p = command(world, "console", "a")
+    p.stdout.read(1)
+    a.kill()
+    _, err = p.communicate(timeout=WAIT)
+    equal(p.returncode, 1, "exit status")
+    check(b"a died" in err, err)
+
+
+def test_burst(world):
+    """12000 poisoned pages are 12000 events at each client."""
+    a = world.run("work=verify mib=48 hold=1").ready()
+    p = watch(world, a)
+    world.ferry("poison", "a", "--address", "0x400000", "--count", "12000",
+                "--method", "simulate")
+    seen = set()
+    for line in p.stdout:
+        event = json.loads(line)
+        if event["event"] == "MEMORY_FAILURE":
+            seen.add(event["data"]["address"])
+        if len(seen) == 12000:
+            break
+    equal(seen, set(range(4 << 20, (4 << 20) + 12000 * PAGE, PAGE)), "pages")
+    soon(lambda: len(a.qmp.seen("MEMORY_FAILURE")), 12000, "events")
+    equal(p.poll(), None, "ferry events")
+
+
+def test_not_utf8(world):
+    """An address that JSON can't represent is refused for that reason."""
+    a = world.run(IDLE).ready()
+    for uri in b"unix:/x\xff", b"tcp:h\xff:1":
+        p = command(world, "migrate", "a", uri)
+        _, err = p.communicate(timeout=WAIT)
+        equal(p.returncode, 1, "exit status")
+        check(b"it is not UTF-8" in err, err)
+    equal(a.migration()["status"], "none", "migration")
+    b = world.receive(uri=os.fsdecode(os.fsencode(world.uri()) + b"\xff"))
+    os.symlink(b.uri[5:], world.path("s"))
+    a.start_migration("unix:" + world.path("s"))
+    a.wait_migration("completed")
+    there = b.wait_migration("completed")
+    check(there["ferry"]["uri"].endswith("?"), there["ferry"])
+
+
+def test_few_descriptors(world):
+    """What gets no descriptor says so, before a guest comes."""
+    seen = b""
+    for n in range(8, 40):
+        p = command(world, "receive", "--name", "x", "--serial", "none",
+                    world.uri("tcp"), preexec_fn=lambda n=n: resource.setrlimit(
+                        resource.RLIMIT_NOFILE, (n, n)))
+        try:
+            _, err = p.communicate(timeout=1)
+        except subprocess.TimeoutExpired:
+            break
+        seen += err
+        check(b"Too many open files" in err, n, err)
+        check(b"Bad file" not in err, n, err)
+    check(re.search(b"KVM[^\n]*Too many open files", seen), seen)
+
+
+def test_relative_path(world):
+    """A relative path means the directory of the command, not that of the
+    machine."""
+    a, b = world.run(IDLE).ready(), world.receive()
+    here = world.path("here")
+    os.mkdir(here)
+    os.symlink(b.uri[5:], os.path.join(here, "s"))
+    p = command(world, "migrate", "a", "unix:s", cwd=here)
+    out, err = p.communicate(timeout=WAIT)
+    equal(p.returncode, 0, (out, err))
+    b.full_pass()
+    del a
+
+
+def test_console_of_relative_control(world):
+    """The path of a console does not depend on a client's directory."""
+    command(world, "run", "--name", "a", "--kernel",
+            os.path.join(BUILD, "guest.elf"), "--control", "c.sock",
+            cwd=world.dir)
+    end = time.monotonic() + WAIT
+    while not os.path.exists(world.path("c.console")):
+        check(time.monotonic() < end, "no console")
+        time.sleep(0.01)
+    p = command(world, "console", "--control", world.path("c.sock"))
+    check(p.stdout.read(1), "no output")
+
+
+def test_parameters_are_kept(world):
+    """ferry migrate changes only what its options name, and only if it is
+    accepted."""
+    a = world.run("work=verify mib=32", memory="128M").ready()
+
+    def limit():
+        return a.qmp.execute("query-migrate-parameters")[
+            "max-postcopy-bandwidth"]
+
+    def move(*args, **kw):
+        return world.ferry("migrate", "a", *args, **kw)
+
+    a.qmp.execute("migrate-set-parameters",
+                  **{"max-postcopy-bandwidth": 8 << 20})
+    b = world.receive()
+    move("--detach", b.uri)
+    equal(limit(), 8 << 20, "limit")
+    _, err = move("--bandwidth", "900M", b.uri, status=1)
+    check("under way" in err, err)
+    equal(limit(), 8 << 20, "limit after a refused command")
+    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    a.wait_migration("completed")
+    _, err = move("--bandwidth", "900M", b.uri, status=1)
+    equal(limit(), 0, "limit after a refused command")
+
+
+def test_too_many_clients(world):
+    """The 65th client gets a reason, and ferry prints it."""
+    a = world.run(IDLE).ready()
+    for _ in range(63):
+        s = socket.socket(socket.AF_UNIX)
+        world.closers.append(s.close)
+        s.connect(world.socket("a"))
+        check(s.recv(1), "no greeting")
+    _, err = world.ferry("status", "a", status=1)
+    check("64 control clients are connected" in err, err)
+    equal(a.state(), "running", "state")
+
+
+def test_quit_in_postcopy(world):
+    """The end of a source that still has pages would end the guest: ferry quit
+    wants --force for that."""
+    world.parameters = {"max-postcopy-bandwidth": 1 << 20}
+    a = world.run("work=verify mib=48 hold=1", memory="128M").ready()
+    b = world.receive()
+    a.start_migration(b.uri)
+    a.wait_migration("postcopy-active")
+    _, err = world.ferry("quit", "a", status=1)
+    check("still needs pages" in err, err)
+    check(a.alive(), "it has ended")
+    world.ferry("quit", "--force", "a")
+    equal(a.wait_end(), 0, "exit status")
+
+
+def test_quit_after(world):
+    """A source that has sent everything ends without more words."""
+    a, b = world.run(IDLE).ready(), world.receive()
+    a.migrate(b)
+    world.ferry("quit", "a")
+    equal(a.wait_end(), 0, "exit status")
+    b.full_pass()
+
+
+def test_hangup(world):
+    """SIGHUP ends a machine as SIGTERM does: no socket is left."""
+    a = world.run(IDLE).ready()
+    a.process.send_signal(signal.SIGHUP)
+    equal(a.wait_end(), 128 + signal.SIGHUP, "exit status")
+    equal(os.listdir(os.path.dirname(world.socket("a"))), [], "sockets")
+
+
+def test_nohup(world):
+    """A machine that was started with nohup outlives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        a = world.run(IDLE).ready()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    a.process.send_signal(signal.SIGHUP)
+    a.working()
+    equal(a.state(), "running", "state")
+
+
+def test_closed_descriptors(world):
+    """A program that was started without standard descriptors writes its
+    messages into no other file."""
+    a = world.run(IDLE).ready()
+    log = world.path("log")
+    out, err = world.path("out"), world.path("err")
+    script = f'exec "$@" >{out} 2>{err}'
+    for closed in "0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-":
+        subprocess.run(["sh", "-c", f"{script} {closed}", "-", FERRY, "status",
+                        "a"], env=world.env, check=False, timeout=WAIT)
+        equal(a.state(), "running", "state")
+    p = command(world, "run", "--name", "x", "--log", log, "--kernel",
+                os.path.join(BUILD, "guest.elf"), "--memory", "64M",
+                preexec_fn=lambda: [os.close(fd) for fd in range(3)])
+    end = time.monotonic() + WAIT
+    while world.ferry("status", "x", status=None)[1]:
+        check(time.monotonic() < end and p.poll() is None, "no machine")
+
+    def logged():
+        with open(log, encoding="utf-8") as f:
+            return f.read()
+
+    soon(lambda: "cannot write the guest's output" in logged(), True, "log")
+    check("boot ferry-guest" not in logged(), logged())
+    equal({os.readlink(f"/proc/{p.pid}/fd/{n}") for n in range(3)},
+          {"/dev/null"}, "standard descriptors")
+
+
+def test_unwritten_output(world):
+    """Output that can't be written is one message and exit status 1."""
+    a = world.run(IDLE).ready()
+    for args in ["status", "a"], ["list"], ["status", "--json", "a"], \
+            ["help"], ["run", "--help"], ["version"]:
+        with open("/dev/full", "wb") as full:
+            p = subprocess.run([FERRY, *args], env=world.env, stdout=full,
+                               stderr=subprocess.PIPE, check=False,
+                               timeout=WAIT)
+        equal([p.returncode, p.stderr.count(b"\n")], [1, 1], p.stderr)
+        check(b"No space left" in p.stderr, p.stderr)
+    with open("/dev/full", "wb") as full:
+        p = subprocess.Popen([FERRY, "events", "a"], env=world.env,
+                             stdout=full, stderr=subprocess.PIPE)
+    world.closers.append(lambda: (p.kill(), p.communicate()))
+    end = time.monotonic() + WAIT
+    while p.poll() is None:
+        a.qmp.execute("stop")
+        a.qmp.execute("cont")
+        check(time.monotonic() < end, "it goes on")
+        time.sleep(0.05)
+    text = p.stderr.read()
+    equal([p.returncode, text.count(b"\n")], [1, 1], text)
+
+
+def test_unwritten_console(world):
+    """The guest's output can't be written: one message, and it goes on."""
+    a = world.run(IDLE, "--serial", "file:/dev/full")
+    a.said("cannot write the guest's output: No space left on device")
+    for _ in range(20):
+        a.qmp.execute("stop")
+        a.qmp.execute("cont")
+    equal(a.err.text().count("cannot write"), 1, "messages")
+
+
+def test_powerdown_refused(world):
+    """A guest that does not watch its power button can't be asked; where no
+    guest runs there is none to ask."""
+    a, b = world.run(IDLE).ready(), world.receive()
+    _, err = world.ferry("powerdown", "a", status=1)
+    check("does not watch its power button" in err, err)
+    equal([a.state(), a.qmp.seen("POWERDOWN")], ["running", []], "machine")
+    _, err = world.ferry("powerdown", "b", status=1)
+    check("no guest has arrived" in err, err)
+    a.migrate(b)
+    _, err = world.ferry("powerdown", "a", status=1)
+    check("'postmigrate'" in err, err)
+
+
+def test_list_shows_control(world):
+    """A machine with --control is found by its name as others are; a link that
+    a killed machine left is in nobody's way."""
+    def names():
+        return [x["name"] for x in
+                json.loads(world.ferry("list", "--json")[0])]
+
+    path, link = world.path("c"), world.socket("a")
+    a = world.run(IDLE, "--control", path, control=path).ready()
+    equal(names(), ["a"], "ferry list")
+    check("a: running" in world.ferry("status", "a")[0], "no status by name")
+    b = world.run(IDLE, "--control", path + "2", control=path + "2")
+    b.said("another machine has this name")
+    world.ferry("quit", "--control", path + "2")
+    equal(names(), ["a"], "ferry list")
+    _, err = world.ferry("run", "--name", "a", "--kernel",
+                         os.path.join(BUILD, "guest.elf"), status=1)
+    check("not a socket" in err or "in use" in err, err)
+    a.kill()
+    check(os.path.islink(link), "no link was left")
+    a = world.run(IDLE, "--control", path, control=path).ready()
+    equal(names(), ["a"], "ferry list")
+    a.kill()
+    a = world.run(IDLE).ready()
+    check(not os.path.islink(link), "the link is still there")
+    world.ferry("quit", "a")
+    a = world.run(IDLE, "--control", path, control=path).ready()
+    world.ferry("quit", "a")
+    equal([a.wait_end(), names(), os.path.lexists(link)], [0, [], False],
+          "after the end")
