@@ -21,6 +21,8 @@
  * @tsc_khz:	frequency of the TSC, kHz
  * @tsc_scaling: this host can run the TSC at other frequencies; not part of the
  *		description
+ * @arch_capabilities: IA32_ARCH_CAPABILITIES that the guest sees; 0 without
+ * @perf_capabilities: IA32_PERF_CAPABILITIES, likewise
  * @cpuid:	the guest's CPUID leaves, as vCPU 0 sees them
  */
 struct arch_config {
@@ -28,6 +30,7 @@ struct arch_config {
 	char host_id[CPU_VENDOR_ID + 1];
 	uint32_t tsc_khz;
 	bool tsc_scaling;
+	uint64_t arch_capabilities, perf_capabilities;
 	struct kvm_cpuid_table cpuid;
 };
 
