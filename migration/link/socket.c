@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -240,25 +241,52 @@ static int listen_unix(const struct uri *u, struct error *err)
 	return -err->code;
 }
 
+/* Return: a bound socket, or -errno */
+static int bind_tcp(const struct sockaddr *a, socklen_t len)
+{
+	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC |
+			SOCK_NONBLOCK, 0);
+	int one = 1, zero = 0, rc;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (a->sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+	if (!bind(fd, a, len))
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* All addresses of both families: an IPv6 socket receives IPv4, too */
+static int bind_any(const struct uri *u)
+{
+	const struct sockaddr_in6 any = {
+		.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_ANY_INIT,
+		.sin6_port = htons((uint16_t)strtoul(u->port, NULL, 10)),
+	};
+
+	return bind_tcp((const struct sockaddr *)&any, sizeof(any));
+}
+
 static int listen_tcp(const struct uri *u, struct error *err)
 {
+	int fd = u->host[0] ? -EAFNOSUPPORT : bind_any(u), rc;
 	struct sockaddr_storage a;
 	socklen_t len;
-	int one = 1, fd, rc = resolve_passive(u, &a, &len, err);
 
-	if (rc)
-		return rc;
-	fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		    0);
-	if (fd >= 0)	/* else a second failure hides the cause */
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd >= 0 && !bind(fd, (struct sockaddr *)&a, len))
-		return fd;
-	rc = error_set(err, errno, "cannot listen at tcp:%s:%s: %s", u->host,
-		       u->port, strerrordesc_np(errno));
-	if (fd >= 0)
-		close(fd);
-	return rc;
+	/* Without IPv6 in this kernel, one without addresses included */
+	if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) {
+		rc = resolve_passive(u, &a, &len, err);
+		if (rc)
+			return rc;
+		fd = bind_tcp((struct sockaddr *)&a, len);
+	}
+	return fd >= 0 ? fd : error_set(err, -fd, "cannot listen at tcp:%s:%s: %s",
+					u->host, u->port,
+					strerrordesc_np(-fd));
 }
 
 int socket_listen(const struct uri *u, struct error *err)

@@ -352,3 +352,15 @@ def test_list_shows_control(world):
     world.ferry("quit", "a")
     equal([a.wait_end(), names(), os.path.lexists(link)], [0, [], False],
           "after the end")
+
+
+def test_listens_on_both(world):
+    """tcp::PORT accepts IPv4 and IPv6."""
+    port = world.uri("tcp").rsplit(":", 1)[1]
+    for peer, n in ("127.0.0.1", "4"), ("[::1]", "6"):
+        a = world.run(IDLE, name="a" + n).ready()
+        b = world.receive(uri=f"tcp::{port}", name="b" + n)
+        b.uri = f"tcp:{peer}:{port}"
+        a.migrate(b)
+        b.full_pass()
+        b.end()

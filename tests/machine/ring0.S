@@ -10,6 +10,8 @@
  *	r	enable machine checks; read the word at LOST
  *	s	the same by LODSL, which changes ESI, too
  *	d	the same into DS: a null selector if zeroes were read
+ *	o	the same by OUTSL to the port that ends the machine
+ *	m	the same by MOVSL, to another word of the lost page
  *	w	the same, but write the word
  *	n	read it with machine checks switched off
  *	c	read MCG_CAP
@@ -85,6 +87,14 @@ touch:	cmp	$'w', %edi
 1:	cmp	$'d', %edi
 	jne	1f
 	mov	$read_segment, %eax
+1:	cmp	$'o', %edi
+	jne	1f
+	mov	$write_port, %eax
+	mov	$0xf4, %edx
+1:	cmp	$'m', %edi
+	jne	1f
+	mov	$move_string, %eax
+	mov	$LOST + 0x800, %edi
 1:	mov	%eax, BEFORE + 32	// EIP
 	mov	%ecx, BEFORE + 4
 	mov	%edx, BEFORE + 8
@@ -105,6 +115,12 @@ read_string:
 	jmp	survived
 read_segment:
 	mov	LOST, %ds
+	jmp	survived
+write_port:
+	outsl
+	jmp	survived
+move_string:
+	movsl
 	jmp	survived
 write:	movl	$0x55aa55aa, LOST
 survived:

@@ -529,6 +529,16 @@ static void ring0_reads_of_other_kinds(void **state)
 	hit_in_ring0("amd", RAM_MEMFD, "d", AMD_REQUIRED);
 }
 
+/* What follows the read within the instruction must not happen, either */
+static void ring0_reads_and_then_writes(void **state)
+{
+	(void)state;
+	hit_in_ring0("intel", RAM_ANON, "o", INTEL_REQUIRED);
+	hit_in_ring0("amd", RAM_MEMFD, "o", AMD_REQUIRED);
+	hit_in_ring0("intel", RAM_ANON, "m", INTEL_REQUIRED);
+	hit_in_ring0("amd", RAM_MEMFD, "m", AMD_REQUIRED);
+}
+
 static void ring0_writes(void **state)
 {
 	(void)state;
@@ -687,6 +697,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_intel_guest_is_promised_recovery),
 		cmocka_unit_test(ring0_reads),
 		cmocka_unit_test(ring0_reads_of_other_kinds),
+		cmocka_unit_test(ring0_reads_and_then_writes),
 		cmocka_unit_test(ring0_writes),
 		cmocka_unit_test(a_guest_without_mce_ends),
 		cmocka_unit_test(a_page_that_is_touched_again_is_counted),

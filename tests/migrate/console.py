@@ -130,6 +130,9 @@ def test_states_and_events(world):
              ["device", "postcopy-active", "completed"], "MIGRATION events")
     a.qmp.wait_event("STOP")
     b.qmp.wait_event("RESUME")
+    # A new reason alone is no event: both have had several
+    equal((len(a.qmp.seen("STOP")), len(b.qmp.seen("RESUME"))), (1, 1),
+          "STOP and RESUME events")
 
 
 def test_gone_is_gone(world):

@@ -31,6 +31,7 @@ static int alive, fail_create;
 static bool stuck;
 
 struct counter {
+	unsigned turn;		/* when it was quiesced last */
 	uint32_t reg[REGISTERS];
 	pthread_t thread;
 	pthread_mutex_t lock;		/* protects all below */
@@ -106,12 +107,15 @@ static void counter_write(struct device *d, const struct device_access *a,
 	c->reg[a->at / 4 % REGISTERS] = (uint32_t)value;
 }
 
+static unsigned turns;		/* calls of counter_quiesce() */
+
 static int counter_quiesce(struct device *d, unsigned ms, struct error *err)
 {
 	struct counter *c = d->state;
 	struct timespec until;
 	int rc = 0;
 
+	c->turn = ++turns;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += ms / 1000;
 	until.tv_nsec += ms % 1000 * 1000000l;
@@ -452,6 +456,8 @@ static void threads_stop_and_go_on(void **state)
 {
 	struct bus *b = *state;
 	const struct counter *c = bus_find(b, &counter_ops, GOOD_0)->state;
+	const struct counter *other = bus_find(b, &counter_ops,
+					       GOOD_1)->state;
 	struct error err = { 0 };
 
 	assert_still(b);			/* created quiesced */
@@ -464,6 +470,8 @@ static void threads_stop_and_go_on(void **state)
 		assert_int_equal(bus_quiesce(b, 10000, &err), 0);
 		assert_int_equal(bus_quiesce(b, 0, &err), 0);
 		assert_still(b);
+		/* What was created later may depend on the other one */
+		assert_true(other->turn < c->turn);
 	}
 	bus_resume(b);				/* destroyed while they run */
 }

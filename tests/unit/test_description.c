@@ -283,6 +283,22 @@ static void values_it_cannot_build(void **state)
 	}
 }
 
+/* As long as the right one, but another address, or another size */
+static void devices_are_where_they_always_are(void **state)
+{
+	static const uint64_t place[][2] = { { 0x2f8, 8 }, { 0x3f8, 16 } };
+	struct tree *t = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(place); i++) {
+		const uint64_t reg[2] = { cpu_to_fdt64(place[i][0]),
+					  cpu_to_fdt64(place[i][1]) };
+
+		build(t);
+		set(t, "/serial@3f8", "reg", reg, sizeof(reg));
+		refuse(t, ENOTSUP, "/serial@3f8", "reg");
+	}
+}
+
 static void memory_it_cannot_lay_out(void **state)
 {
 	static const struct {
@@ -427,6 +443,7 @@ int main(void)
 		CASE(unknown_devices_are_named),
 		CASE(a_device_is_there_once),
 		CASE(values_it_cannot_build),
+		CASE(devices_are_where_they_always_are),
 		CASE(memory_it_cannot_lay_out),
 		CASE(vcpus_are_numbered),
 		CASE(bootargs_have_a_limit),

@@ -238,8 +238,8 @@ static void a_log_file_goes_on_when_stderr_is_full(void **state)
 	redirect();
 	assert_int_equal(log_open(NULL, path), 0);
 	assert_int_equal(log_start(), 0);
-	/* 160 KiB, in portions that the file's queue holds */
-	while (size < 160 * 1024) {
+	/* Several times what the pipe holds, in portions for the file's queue */
+	while (size < 640 * 1024) {
 		for (unsigned i = 0; i < LOG_QUEUE / 2; i++, n++) {
 			log_line("line 0 %u", n);
 			size += snprintf(line, sizeof(line),

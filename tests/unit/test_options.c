@@ -129,6 +129,7 @@ static void run_refuses(void **state)
 	bad("run --name n --kernel k --memory 15M", ERANGE, "15M");
 	bad("run --name n --kernel k --memory 17T", ERANGE, "17T");
 	bad("run --name n --kernel k --memory 20481K", EINVAL, "whole number");
+	bad("run --name n --kernel k --memory 20484K", EINVAL, "whole number");
 	bad("run --name n --kernel k --ram swap", EINVAL,
 	    "use anon, memfd or hugetlb");
 	assert_string_equal(good("run --name n --kernel k --ram hugetlb").ram,
