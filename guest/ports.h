@@ -12,6 +12,11 @@ static inline void port_out8(uint16_t port, uint8_t v)
 	asm volatile("outb %0, %1" : : "a" (v), "Nd" (port));
 }
 
+static inline void port_out16(uint16_t port, uint16_t v)
+{
+	asm volatile("outw %0, %1" : : "a" (v), "Nd" (port));
+}
+
 static inline void port_out32(uint16_t port, uint32_t v)
 {
 	asm volatile("outl %0, %1" : : "a" (v), "Nd" (port));

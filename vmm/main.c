@@ -264,6 +264,9 @@ static int start_guest(struct process *p, const struct options *o,
 	cfg->cpus = (unsigned)o->cpus;
 	ram_backing_find(o->ram, &cfg->backing);
 	device_list_default(&cfg->devices);
+	if (o->debug_exit)
+		device_list_add(&cfg->devices, &(struct device_config){
+					.ops = &debug_exit_ops });
 	if (strlen(o->append) >= sizeof(cfg->bootargs))
 		rc = error_set(err, EINVAL,
 			"--append is longer than %zu characters",

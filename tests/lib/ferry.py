@@ -368,7 +368,7 @@ class World:
     def run(self, append="", *args, name="a", memory="64M", cpus=1, **kw):
         """Start a guest."""
         return self.start(name, [
-            "run", "--name", name, "--memory", memory, "--cpus", str(cpus),
+            "run", "--debug-exit", "--name", name, "--memory", memory, "--cpus", str(cpus),
             "--kernel", os.path.join(BUILD, "guest.elf"), "--append",
             "interval_ms=1000000 " + append, *args], **kw)
 

@@ -154,7 +154,7 @@ void compare_states(const struct writer *a, const struct writer *b,
 	compare(&machine, "machine", 2);
 	assert_true(reader_done(&machine.a) && reader_done(&machine.b));
 	device_list_default(&devices);
-	for (unsigned i = 0; i < devices.n; i++)
+	for (unsigned i = 0; i <= devices.n; i++)	/* and debug-exit */
 		compare_device(&p);
 	for (; p.vcpu < cpus; p.vcpu++) {
 		struct pair part = open_section(&p, name);

@@ -11,10 +11,12 @@
  */
 
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "compare.h"
 #include "rig.h"
+#include "vmm/devices/section.h"
 #include "vmm/machine/description.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/memory/ram_holes.h"
@@ -425,6 +427,57 @@ static void more_msrs_than_one_call_takes(void **state)
 	rig_free(r);
 }
 
+/* The real time in section "clock": after the header, and kvmclock */
+static uint8_t *find_realtime(const struct writer *w)
+{
+	static const char name[SECTION_NAME_MAX] = "clock";
+	uint8_t *at = memmem(w->data, w->len, name, sizeof(name));
+
+	assert_non_null(at);
+	return at + SECTION_HEADER + 8;
+}
+
+static uint64_t guest_clock(struct rig *r)
+{
+	struct kvm_clock_data c = { 0 };
+
+	assert_int_equal(ioctl(r->m->kvm.vm, KVM_GET_CLOCK, &c), 0);
+	return c.clock;
+}
+
+#define HOUR_NS		3600000000000ll
+#define SECOND_NS	1000000000ll
+
+/* An hour between two hosts' clocks is no hour of the guest's */
+static void wrong_wall_clocks_are_no_guest_time(void **state)
+{
+	static const int64_t off[] = { -HOUR_NS, HOUR_NS, -3 * SECOND_NS };
+	struct rig *r = rig_new(16, 1, RAM_ANON, "host", "");
+
+	(void)state;
+	rig_build(r);
+	if (!r->m->kvm.clock_realtime) {
+		rig_free(r);
+		skip();		/* KVM_CLOCK_REALTIME: Linux 5.16 */
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(off); i++) {
+		struct writer w = { 0 };
+		uint64_t real, before;
+		struct timespec t;
+
+		before = guest_clock(r);
+		save(r->m, &w);
+		/* Not each KVM that takes the real time gives it, too */
+		clock_gettime(CLOCK_REALTIME, &t);
+		real = (uint64_t)(t.tv_sec * SECOND_NS + t.tv_nsec + off[i]);
+		memcpy(find_realtime(&w), &real, sizeof(real));
+		load(r->m, &w);
+		assert_in_range(guest_clock(r), before, before + 2 * SECOND_NS);
+		writer_free(&w);
+	}
+	rig_free(r);
+}
+
 /* What is not the state of this machine is refused, not loaded */
 static void other_states_are_refused(void **state)
 {
@@ -531,6 +584,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(mtrrs_move_and_are_reset),
 		cmocka_unit_test(a_pending_triple_fault_moves),
 		cmocka_unit_test(page_directory_pointers_move),
+		cmocka_unit_test(wrong_wall_clocks_are_no_guest_time),
 		cmocka_unit_test(more_msrs_than_one_call_takes),
 		cmocka_unit_test(other_states_are_refused),
 		cmocka_unit_test(unknown_msrs),

@@ -211,6 +211,21 @@ static void performance_counters_must_be_there(void **state)
 	assert_string_equal(lacks(&want, &have), "");
 }
 
+static void capabilities_in_msrs_must_be_there(void **state)
+{
+	(void)state;
+	assert_int_equal(arch_capabilities_lack(0x69, 0x69), 0);
+	assert_int_equal(arch_capabilities_lack(0x69, 0xfe9), 0);
+	assert_int_equal(arch_capabilities_lack(0x69, 0x68), 1);
+	/* RSBA, RRSBA: what the guest must know of */
+	assert_int_equal(arch_capabilities_lack(0x69, 0x8006d), 0x80004);
+	assert_int_equal(arch_capabilities_lack(0x8006d, 0x69), 0);
+	assert_int_equal(perf_capabilities_lack(0, 0x2fff), 0);
+	assert_int_equal(perf_capabilities_lack(0x2005, 0x2005), 0);
+	assert_int_equal(perf_capabilities_lack(0x2005, 0x2006), 3);
+	assert_int_equal(perf_capabilities_lack(0x2400, 0x0300), 0x2700);
+}
+
 /* Their state is not saved: docs/cpu.md */
 static void what_is_not_saved_is_not_offered(void **state)
 {
@@ -389,6 +404,7 @@ int main(void)
 		cmocka_unit_test(addresses_have_widths),
 		cmocka_unit_test(xsave_areas_must_agree),
 		cmocka_unit_test(performance_counters_must_be_there),
+		cmocka_unit_test(capabilities_in_msrs_must_be_there),
 		cmocka_unit_test(what_is_not_saved_is_not_offered),
 		cmocka_unit_test(the_baseline_is_x86_64_v2),
 		cmocka_unit_test(the_baseline_stays_as_it_is),

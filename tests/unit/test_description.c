@@ -17,9 +17,13 @@ static void fill(struct machine_config *cfg)
 		.memory = 64 * MIB, .cpus = 4, .backing = RAM_MEMFD,
 		.bootargs = "work=verify seed=7",
 		.arch = { .vendor = VENDOR_INTEL, .tsc_khz = 2500000,
-			  .host_id = "GenuineIntel" },
+			  .host_id = "GenuineIntel",
+			  .arch_capabilities = 0x400000000c000069,
+			  .perf_capabilities = 0x2000000000000005 },
 	};
 	device_list_default(&cfg->devices);
+	device_list_add(&cfg->devices,
+			&(struct device_config){ .ops = &debug_exit_ops });
 	cfg->arch.cpuid.nent = 3;
 	for (unsigned i = 0; i < 3; i++)
 		cfg->arch.cpuid.entry[i] = (struct kvm_cpuid_entry2){
@@ -85,6 +89,8 @@ static void check_equal(struct tree *t)
 	assert_int_equal(a->backing, b->backing);
 	assert_int_equal(a->arch.vendor, b->arch.vendor);
 	assert_int_equal(a->arch.tsc_khz, b->arch.tsc_khz);
+	assert_true(a->arch.arch_capabilities == b->arch.arch_capabilities);
+	assert_true(a->arch.perf_capabilities == b->arch.perf_capabilities);
 	assert_string_equal(a->bootargs, b->bootargs);
 	assert_string_equal(a->arch.host_id, b->arch.host_id);
 	assert_int_equal(a->devices.n, b->devices.n);
@@ -160,6 +166,8 @@ static const struct {
 	{ "/cpus", "ferry,cpuid-vendor" },
 	{ "/cpus", "ferry,host-cpuid-vendor" },
 	{ "/cpus", "ferry,tsc-khz" },
+	{ "/cpus", "ferry,arch-capabilities" },
+	{ "/cpus", "ferry,perf-capabilities" },
 	{ "/cpus", "ferry,cpuid" },
 	{ "/cpus/cpu@0", "reg" },
 	{ "/cpus/cpu@3", "reg" },
@@ -220,7 +228,7 @@ static void each_node_is_needed(void **state)
 {
 	static const char *const nodes[] = {
 		"/chosen", "/memory@0", "/cpus", "/serial@3f8",
-		"/debug-exit@f4", "/power@600", "/pvpanic@505", "/keyboard@64",
+		"/power@600", "/pvpanic@505", "/keyboard@64",
 	};
 	struct tree *t = *state;
 
@@ -249,7 +257,7 @@ static void a_device_is_there_once(void **state)
 	l->entry[l->n] = l->entry[l->n - 1];
 	l->n++;
 	build(t);
-	refuse(t, ENOTSUP, "/keyboard@64", "twice");
+	refuse(t, ENOTSUP, "/debug-exit@f4", "twice");
 }
 
 static void values_it_cannot_build(void **state)

@@ -128,6 +128,9 @@ static const struct option_def options[] = {
 	  .words = "stdio, none or file:PATH" },
 	{ "paused", NULL, BIT(CMD_RUN), TYPE_FLAG, AT(paused),
 	  .help = "do not start the guest before `ferry cont`" },
+	{ "debug-exit", NULL, BIT(CMD_RUN), TYPE_FLAG, AT(debug_exit),
+	  .help = "let the guest end the machine, and determine the exit\n"
+		  "status, by port 0xf4" },
 	{ "no-reboot", NULL, MACHINES, TYPE_FLAG, AT(no_reboot),
 	  .help = "end when the guest reboots, instead of resetting it" },
 	{ "no-sandbox", NULL, MACHINES, TYPE_FLAG, AT(no_sandbox),

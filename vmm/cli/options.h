@@ -58,8 +58,8 @@ struct options {
 	const char *ram, *cpu, *cpu_vendor, *method;
 	uint64_t memory, cpus, size, address, count, bandwidth, connections;
 	uint64_t downtime_limit;
-	bool paused, no_reboot, no_sandbox, raw, no_poison, json, detach;
-	bool force;
+	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;
+	bool json, detach, force;
 };
 
 /**

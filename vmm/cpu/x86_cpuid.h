@@ -149,6 +149,31 @@ bool cpuid_lacks(struct kvm_cpuid_table *want, struct kvm_cpuid_table *have,
 		 char *text, size_t size);
 
 /**
+ * arch_capabilities_lack() - Bits of IA32_ARCH_CAPABILITIES that a host lacks
+ * @want:	what the guest sees
+ * @have:	the host's
+ *
+ * Most bits say that the processor does not have a bug, or has a control. RSBA
+ * and RRSBA say that it has one: a guest that does not see them must not run
+ * where they are set (SDM vol. 4).
+ *
+ * Return: the bits that differ in the direction that matters
+ */
+uint64_t arch_capabilities_lack(uint64_t want, uint64_t have);
+
+/**
+ * perf_capabilities_lack() - Bits of IA32_PERF_CAPABILITIES that a host lacks
+ * @want:	what the guest sees
+ * @have:	the host's
+ *
+ * The formats of LBR (bits 5:0) and PEBS records (11:8) must be equal if the
+ * guest has them; the other bits are features.
+ *
+ * Return: the bits that are lacking or differ
+ */
+uint64_t perf_capabilities_lack(uint64_t want, uint64_t have);
+
+/**
  * cpuid_add_user() - Add instructions of this processor that KVM can't disable
  * @t:		KVM's list
  *

@@ -189,3 +189,29 @@ bool cpuid_lacks(struct kvm_cpuid_table *want, struct kvm_cpuid_table *have,
 	lack_finish(&l);
 	return l.items;
 }
+
+#define ARCH_CAP_RSBA		(1ull << 2)
+#define ARCH_CAP_RRSBA		(1ull << 19)
+#define PERF_CAP_LBR_FMT	0x3full
+#define PERF_CAP_PEBS_FMT	0xf00ull
+
+uint64_t arch_capabilities_lack(uint64_t want, uint64_t have)
+{
+	const uint64_t bugs = ARCH_CAP_RSBA | ARCH_CAP_RRSBA;
+
+	return (want & ~have & ~bugs) | (have & ~want & bugs);
+}
+
+static uint64_t format_lack(uint64_t want, uint64_t have, uint64_t mask)
+{
+	return want & mask ? (want ^ have) & mask : 0;
+}
+
+uint64_t perf_capabilities_lack(uint64_t want, uint64_t have)
+{
+	const uint64_t formats = PERF_CAP_LBR_FMT | PERF_CAP_PEBS_FMT;
+
+	return (want & ~have & ~formats) |
+	       format_lack(want, have, PERF_CAP_LBR_FMT) |
+	       format_lack(want, have, PERF_CAP_PEBS_FMT);
+}

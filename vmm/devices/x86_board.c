@@ -8,7 +8,7 @@ const struct device_model device_models[] = {
 	{ &x86_pit_ops, true },
 	{ &x86_clock_ops, true },
 	{ &serial_ops, true },
-	{ &debug_exit_ops, true },
+	{ &debug_exit_ops, false },
 	{ &power_ops, true },
 	{ &pvpanic_ops, true },
 	{ &keyboard_ops, true },

@@ -2,8 +2,10 @@
 /* x86_clock.c - kvmclock, and what the TSCs have to follow */
 
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "device.h"
+#include "vmm/base/log.h"
 #include "vmm/kvm/kvm.h"
 #include "x86_clock.h"
 
@@ -25,6 +27,33 @@ static int clock_save(struct device *d, struct writer *w, struct error *err)
 	return 0;
 }
 
+int64_t x86_clock_away(uint64_t saved_ns, uint64_t now_ns)
+{
+	const int64_t away = (int64_t)(now_ns - saved_ns);
+
+	return away >= 0 && away <= X86_CLOCK_AWAY_MAX_NS ? away : -1;
+}
+
+static uint64_t real_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Can the real time that has passed be taken from the two hosts' clocks? */
+static bool is_plausible(uint64_t saved_ns)
+{
+	const uint64_t now = real_ns();
+
+	if (x86_clock_away(saved_ns, now) >= 0)
+		return true;
+	log_line("this host's wall clock is %.3f s ahead of the source's when the guest's state is loaded, which is more than a hand-over takes, or less than nothing: the guest's clock stands still for the hand-over instead (is NTP running on both hosts?)",
+		 (double)(int64_t)(now - saved_ns) / 1e9);
+	return false;
+}
+
 static int clock_load(struct device *d, struct reader *r, struct error *err)
 {
 	struct kvm_clock_data c = { .clock = get_u64(r) };
@@ -35,7 +64,8 @@ static int clock_load(struct device *d, struct reader *r, struct error *err)
 	host_tsc = get_u64(r);
 	if (r->failed)
 		return 0;		/* bus_load() reports the length */
-	if (c.realtime && d->env->kvm->clock_realtime)
+	if (c.realtime && d->env->kvm->clock_realtime &&
+	    is_plausible(c.realtime))
 		c.flags = KVM_CLOCK_REALTIME;
 	*state = (struct clock){ c.clock, host_tsc };
 	return KVM_CALL(d->env->kvm->vm, KVM_SET_CLOCK, &c, err);

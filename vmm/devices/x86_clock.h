@@ -6,6 +6,11 @@
  * real time that has passed since the state was saved: the guest's clock goes on
  * as if the guest had not moved. Otherwise the clock stands still while the guest
  * is paused.
+ *
+ * The two hosts' wall clocks may differ, and the difference would become time
+ * of the guest. So the time is added only if it is possible: not negative, and
+ * at most X86_CLOCK_AWAY_MAX_NS. Otherwise the clock stands still, and the
+ * difference is logged.
  */
 #ifndef FERRY_X86_CLOCK_H
 #define FERRY_X86_CLOCK_H
@@ -14,6 +19,22 @@
 #include <stdint.h>
 
 struct device;
+
+/*
+ * The default of downtime-limit (docs/protocol.md): the source resumes its
+ * guest if the state is not loaded within that time. With a longer limit a
+ * hand-over that uses it costs the guest's clock that time.
+ */
+#define X86_CLOCK_AWAY_MAX_NS	2000000000ll
+
+/**
+ * x86_clock_away() - How long a guest was between two hosts
+ * @saved_ns:	source's real time when the clock was saved, ns
+ * @now_ns:	destination's real time now, ns
+ *
+ * Return: ns, or -1 if that is no possible time: the hosts' clocks differ
+ */
+int64_t x86_clock_away(uint64_t saved_ns, uint64_t now_ns);
 
 /**
  * x86_clock_tsc_shift() - How far TSC offsets must be moved after a load

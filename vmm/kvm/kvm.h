@@ -26,13 +26,14 @@
  * @mce_cap:	MCG_CAP that KVM supports (x86); the low byte is the number of banks
  * @sregs2:	KVM has KVM_SET_SREGS2: PDPTRs are state (x86)
  * @triple_fault: a pending triple fault is part of a vCPU's events (x86)
+ * @tsc_scaling: KVM can run a guest's TSC at another frequency (x86)
  * @clock_realtime: KVM_GET_CLOCK returns the host's real time and TSC as well (x86)
  */
 struct kvm {
 	int sys, vm;
 	size_t run_size, xsave_size;
 	uint64_t mce_cap;
-	bool sregs2, triple_fault;
+	bool sregs2, triple_fault, tsc_scaling;
 	bool clock_realtime;
 };
 

@@ -33,6 +33,7 @@ int kvm_arch_init(struct kvm *k, struct error *err)
 	enable(k, KVM_CAP_EXCEPTION_PAYLOAD);
 	k->triple_fault = enable(k, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
 	k->sregs2 = kvm_has(k, KVM_CAP_SREGS2);
+	k->tsc_scaling = kvm_has(k, KVM_CAP_TSC_CONTROL);
 	rc = kvm_has(k, KVM_CAP_XSAVE2);
 	k->xsave_size = rc > 4096 ? (size_t)rc : 4096;
 	k->clock_realtime = kvm_has(k, KVM_CAP_ADJUST_CLOCK) &

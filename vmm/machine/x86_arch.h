@@ -18,12 +18,14 @@ struct vcpu;
  * struct arch_machine - The x86 part of a machine
  * @msr:	MSRs that are state of a vCPU
  * @msrs:	how many
+ * @tsc_scaled:	the TSC runs at another frequency than the host's
  * @tsc_shifts:	loading state moves each vCPU's TSC offset by @tsc_shift
  *		(x86_clock.h)
  */
 struct arch_machine {
 	uint32_t *msr;
 	unsigned msrs;
+	bool tsc_scaled;
 	bool tsc_shifts;
 	uint64_t tsc_shift;
 };

@@ -14,8 +14,6 @@
 #include "machine_config.h"
 #include "vmm/cpu/x86_cpuid.h"
 
-#define TSC_TOLERANCE	4000	/* a 4000th: 250 ppm */
-
 /* Set vendor and host_id. @name: the guest's vendor, or "host" */
 static int pick_vendor(struct machine_config *cfg, const char *name,
 		       struct error *err)
@@ -84,6 +82,26 @@ static int get_tsc(const struct kvm *k, uint32_t *khz, struct error *err)
 	return rc < 0 ? rc : 0;
 }
 
+#define LEAF1_ECX_PDCM			(1u << 15)
+#define LEAF7_EDX_ARCH_CAPABILITIES	(1u << 29)
+#define MSR_ARCH_CAPABILITIES		0x10a
+#define MSR_PERF_CAPABILITIES		0x345
+
+/* A new vCPU has KVM's values of these MSRs, if its CPUID has the features */
+static void get_capabilities(const struct kvm *k, struct arch_config *a)
+{
+	const struct kvm_cpuid_entry2 *one = cpuid_find(&a->cpuid, 1, 0);
+	const struct kvm_cpuid_entry2 *seven = cpuid_find(&a->cpuid, 7, 0);
+
+	a->arch_capabilities = a->perf_capabilities = 0;
+	if (seven && seven->edx & LEAF7_EDX_ARCH_CAPABILITIES)
+		kvm_get_msr(k->sys, MSR_ARCH_CAPABILITIES,
+			    &a->arch_capabilities);
+	if (one && one->ecx & LEAF1_ECX_PDCM)
+		kvm_get_msr(k->sys, MSR_PERF_CAPABILITIES,
+			    &a->perf_capabilities);
+}
+
 int machine_config_host(struct machine_config *cfg, const char *model,
 			const char *vendor, struct error *err)
 {
@@ -117,6 +135,8 @@ int machine_config_host(struct machine_config *cfg, const char *model,
 		rc = error_set(err, ENOTSUP, "KVM offers too many CPUID leaves");
 	if (!rc)
 		rc = get_tsc(&k, &cfg->arch.tsc_khz, err);
+	cfg->arch.tsc_scaling = k.tsc_scaling;
+	get_capabilities(&k, &cfg->arch);
 out:
 	kvm_close(&k);
 	return rc < 0 ? rc : 0;
@@ -139,10 +159,42 @@ static int check_cpuid(const struct machine_config *cfg,
 			 text);
 }
 
+/* A frequency that is off by more is no processor's */
+#define TSC_FACTOR	10
+
+static bool can_scale_tsc(const struct arch_config *host, uint32_t khz)
+{
+	return host->tsc_scaling && khz >= host->tsc_khz / TSC_FACTOR &&
+	       khz / TSC_FACTOR <= host->tsc_khz;
+}
+
+static int check_capabilities(const struct arch_config *guest,
+			      const struct arch_config *host,
+			      struct error *err)
+{
+	uint64_t lack = arch_capabilities_lack(guest->arch_capabilities,
+					       host->arch_capabilities);
+
+	if (guest->arch_capabilities && lack)
+		return error_set(err, ENOTSUP,
+			"this host's IA32_ARCH_CAPABILITIES is 0x%llx, where the guest's is 0x%llx: it differs in 0x%llx",
+			(unsigned long long)host->arch_capabilities,
+			(unsigned long long)guest->arch_capabilities,
+			(unsigned long long)lack);
+	lack = perf_capabilities_lack(guest->perf_capabilities,
+				      host->perf_capabilities);
+	if (lack)
+		return error_set(err, ENOTSUP,
+			"this host's IA32_PERF_CAPABILITIES is 0x%llx, where the guest's is 0x%llx: it differs in 0x%llx",
+			(unsigned long long)host->perf_capabilities,
+			(unsigned long long)guest->perf_capabilities,
+			(unsigned long long)lack);
+	return 0;
+}
+
 int machine_config_check(const struct machine_config *cfg, struct error *err)
 {
 	struct machine_config *host = calloc(1, sizeof(*host));
-	uint32_t diff;
 	int rc;
 
 	if (!host)
@@ -152,11 +204,12 @@ int machine_config_check(const struct machine_config *cfg, struct error *err)
 	rc = machine_config_host(host, "host", vendor_name(cfg->arch.vendor), err);
 	if (!rc)
 		rc = check_cpuid(cfg, host, err);
-	diff = (uint32_t)abs((int)(host->arch.tsc_khz - cfg->arch.tsc_khz));
-	/* KVM treats frequencies within 250 ppm as the same */
-	if (!rc && diff > cfg->arch.tsc_khz / TSC_TOLERANCE)
+	if (!rc)
+		rc = check_capabilities(&cfg->arch, &host->arch, err);
+	if (!rc && !can_scale_tsc(&host->arch, cfg->arch.tsc_khz) &&
+	    !x86_config_same_tsc(cfg->arch.tsc_khz, host->arch.tsc_khz))
 		rc = error_set(err, ENOTSUP,
-			"machine description: /cpus, property ferry,tsc-khz: the guest's TSC runs at %u kHz, this host's at %u kHz",
+			"machine description: /cpus, property ferry,tsc-khz: the guest's TSC runs at %u kHz, this host's at %u kHz, which its KVM cannot change (KVM_CAP_TSC_CONTROL)",
 			cfg->arch.tsc_khz, host->arch.tsc_khz);
 	free(host);
 	return rc;

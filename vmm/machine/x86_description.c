@@ -36,6 +36,10 @@ int arch_description_put(void *fdt, const struct arch_config *arch)
 	TRY(fdt_property_string(fdt, "ferry,host-cpuid-vendor",
 				arch->host_id));
 	TRY(fdt_property_u32(fdt, "ferry,tsc-khz", arch->tsc_khz));
+	TRY(fdt_property_u64(fdt, "ferry,arch-capabilities",
+			     arch->arch_capabilities));
+	TRY(fdt_property_u64(fdt, "ferry,perf-capabilities",
+			     arch->perf_capabilities));
 	return put_cpuid(fdt, &arch->cpuid);
 }
 
@@ -80,6 +84,19 @@ static int parse_host_id(struct walk *w, char id[CPU_VENDOR_ID + 1])
 	return 0;
 }
 
+static int parse_u64(struct walk *w, const char *prop, uint64_t *v)
+{
+	int len;
+	const fdt64_t *p = walk_get(w, prop, &len);	/* aligned to 4 only */
+
+	if (!p)
+		return -ENOTSUP;
+	if (len != 8)
+		return walk_refuse(w, prop, "it is not two cells");
+	*v = fdt64_ld(p);
+	return 0;
+}
+
 int arch_description_parse(struct walk *w, struct arch_config *arch)
 {
 	const char *s;
@@ -95,5 +112,11 @@ int arch_description_parse(struct walk *w, struct arch_config *arch)
 	if (rc)
 		return rc;
 	rc = walk_get_cell(w, "ferry,tsc-khz", &arch->tsc_khz);
+	if (!rc)
+		rc = parse_u64(w, "ferry,arch-capabilities",
+			       &arch->arch_capabilities);
+	if (!rc)
+		rc = parse_u64(w, "ferry,perf-capabilities",
+			       &arch->perf_capabilities);
 	return rc ? rc : parse_cpuid(w, &arch->cpuid);
 }

@@ -32,10 +32,24 @@ static int offer_recovery(struct vcpu *v, struct error *err)
 	return kvm_take_msr(&v->m->kvm, MSR_MCG_CAP, err);
 }
 
+/* A guest keeps the frequency of the host that it was started on */
+static int set_tsc_khz(struct vcpu *v, struct error *err)
+{
+	const uint32_t want = v->m->cfg.arch.tsc_khz;
+	int rc = KVM_CALL(v->fd, KVM_GET_TSC_KHZ, 0, err);
+
+	if (rc < 0 || x86_config_same_tsc(want, (uint32_t)rc))
+		return rc;
+	v->m->arch.tsc_scaled = true;
+	return KVM_CALL(v->fd, KVM_SET_TSC_KHZ, want, err);
+}
+
 int arch_vcpu_init(struct vcpu *v, struct error *err)
 {
 	int rc = set_cpuid(v, err);
 
+	if (rc >= 0)
+		rc = set_tsc_khz(v, err);
 	if (rc >= 0)
 		rc = KVM_CALL(v->fd, KVM_X86_SETUP_MCE, &v->m->kvm.mce_cap,
 			      err);

@@ -10,8 +10,8 @@
  *
  * Time: a guest's TSC continues as kvmclock does. Where KVM can set the offset
  * (KVM_VCPU_TSC_OFFSET), the TSC reads as if it had run during the migration
- * (x86_clock.c). Where KVM cannot, the TSC MSR is restored: it stands
- * still during the migration and never steps back.
+ * (x86_clock.c). Where KVM cannot, or scales the TSC on either host, the TSC MSR
+ * is restored: it stands still during the migration and never steps back.
  */
 
 #include <errno.h>
@@ -469,7 +469,8 @@ static int tsc_offset(struct vcpu *v, unsigned long request, uint64_t *value)
 static void save_tsc(struct vcpu *v, struct writer *w)
 {
 	uint64_t offset = 0;
-	bool has = !tsc_offset(v, KVM_GET_DEVICE_ATTR, &offset);
+	bool has = !v->m->arch.tsc_scaled &&
+		   !tsc_offset(v, KVM_GET_DEVICE_ATTR, &offset);
 
 	put_u8(w, has);
 	put_u64(w, offset);
@@ -486,6 +487,7 @@ static bool load_tsc(struct vcpu *v, struct reader *r)
 	uint64_t offset = get_u64(r) + v->m->arch.tsc_shift;
 
 	return has && !r->failed && v->m->arch.tsc_shifts &&
+	       !v->m->arch.tsc_scaled &&
 	       !tsc_offset(v, KVM_SET_DEVICE_ATTR, &offset);
 }
 
