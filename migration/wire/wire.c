@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 /* wire.c - Encoder and decoder of the migration protocol */
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
+#include "vmm/base/page.h"
 #include "wire.h"
+
+static_assert(WIRE_PAGE == GUEST_PAGE_SIZE, "a guest page is a page here");
 
 static const uint8_t hello_magic[8] = { 'F', 'e', 'r', 'r', 'y', 0, 0, 1 };
 

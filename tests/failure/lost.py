@@ -7,7 +7,7 @@ The side that is left is postcopy-paused: visible, alive, nothing discarded.
 import signal
 
 import wire
-from crossing import impatient, in_postcopy
+from crossing import in_postcopy
 from ferry import check, equal, page
 from loss import lost_source, paused, quits, silent
 from relay import Relay
