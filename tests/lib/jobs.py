@@ -19,6 +19,7 @@ import time
 
 TERM_SECONDS = 5        # between SIGTERM and SIGKILL, for a program to clean up
 SHOWN_LINES = 60        # of a job's failures
+RUNS_MAX = 3            # of a job that is run again
 
 OK = re.compile(r"(ok |[0-9]+ inputs, .*nothing broke)")
 # cmocka writes "not ok N # SKIP NAME" for a test that calls skip(); the test
@@ -71,7 +72,7 @@ class Job:
     """One program to run."""
 
     def __init__(self, label, command, limit, *, env=None, load=1.0, needs=(),
-                 lock=None, judge=Result):
+                 lock=None, judge=Result, again=None):
         self.label = label
         self.command = command
         self.limit = limit          # seconds
@@ -80,6 +81,8 @@ class Job:
         self.needs = needs          # jobs
         self.lock = lock            # name of what only one job may use
         self.judge = judge
+        self.again = again          # function(text, status): why to run it
+        self.runs = 0               # again, for a fault that is not the test's
         self.done = self.good = False
         self.process = self.result = self.log = None
         self.started = self.seconds = self.cpu = 0.0
@@ -93,6 +96,7 @@ class Job:
     def start(self, logs):
         self.log = os.path.join(logs, re.sub(r"[/ ]", "_", self.label) + ".log")
         self.started = time.monotonic()
+        self.runs += 1
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=out,
@@ -136,6 +140,10 @@ class Job:
     def evaluate(self):
         with open(self.log, encoding="utf-8", errors="replace") as f:
             text = f.read()
+        why = self.again and not self.late and self.again(text, self.status)
+        if why and self.runs < RUNS_MAX:
+            print(f"{self.label}: run again: {why}", flush=True)
+            return
         self.result = self.judge(text, self.status)
         if self.late:
             if not self.result.reason:
@@ -199,6 +207,9 @@ class Queue:
                 self.start_jobs()
                 for job in [j for j in self.running if j.poll()]:
                     self.running.remove(job)
+                    if not job.done:
+                        self.waiting.insert(0, job)
+                        continue
                     self.ended.append(job)
                     job.report()
                 time.sleep(0.02)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from jobs import Job, Queue, build_result
+from jobs import RUNS_MAX, Job, Queue, build_result
 
 PROGRAMS = {    # shell command, time limit: passed, failed, skipped, a reason
     "passes": ("echo ok a; echo 'ok 2 - b # SKIP c'; echo 'skip d: why'", 9,
@@ -96,9 +96,27 @@ def locks():
     return None
 
 
+def again():
+    """A job that ends by a fault that is not its own is run again, a limited
+    number of times; only its last run counts."""
+    def crashed(text, status):
+        return "crash" if status == 7 else None
+
+    with tempfile.TemporaryDirectory() as folder:
+        first = Job("first", ["sh", "-c", f"echo ok a; test -e {folder}/b && "
+                              f"exit 0; : >{folder}/b; exit 7"], 9,
+                    again=crashed)
+        always = Job("always", ["sh", "-c", "echo ok a; exit 7"], 9,
+                     again=crashed)
+        counts = run([first, always])
+    if counts != (2, 1, 0) or (first.runs, always.runs) != (2, RUNS_MAX):
+        return f"counts {counts}, runs {first.runs} and {always.runs}"
+    return None
+
+
 def main():
     results = [*programs(), ("a failed build", failed_build()),
-               ("loads", loads()), ("locks", locks())]
+               ("loads", loads()), ("locks", locks()), ("again", again())]
     for name, error in results:
         print(f"not ok jobs.{name}: {error}" if error else f"ok jobs.{name}")
     return 1 if any(error for _, error in results) else 0
