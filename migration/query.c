@@ -65,6 +65,28 @@ static double ms(uint64_t from, uint64_t to)
 	return from && to > from ? (double)(to - from) / 1e6 : 0;
 }
 
+/*
+ * When the guest's pause ended, or the time until which it has lasted so far.
+ * Return: 0 if that is not known: on a destination, and in doubt
+ */
+static uint64_t paused_until(const struct progress *p, uint64_t to)
+{
+	if (!p->pause)
+		return 0;
+	if (p->run || p->resumed)
+		return p->run ? p->run : p->resumed;
+	return p->status == PROGRESS_DEVICE ? to : 0;
+}
+
+/* QEMU's name has whole milliseconds, Ferry's also their fractions */
+static void set_time(json_t *o, const char *qemu, const char *ferry,
+		     double ms)
+{
+	json_object_set_new(o, qemu, json_integer((json_int_t)ms));
+	json_object_set_new(json_object_get(o, "ferry"), ferry,
+			    json_real(ms));
+}
+
 /* How long each stage took, or has taken so far */
 static json_t *stages_json(const struct progress *p, uint64_t to)
 {
@@ -148,10 +170,12 @@ static json_t *libvirt_json(const struct progress *p, uint64_t to)
 		json_integer(words_job_operation(p->outgoing)));
 	set_job(o, JOB_TIME_ELAPSED,
 		json_integer((json_int_t)ms(p->start, to)));
-	set_job(o, JOB_DOWNTIME,
-		json_integer((json_int_t)ms(p->pause, p->run)));
-	set_job(o, JOB_SETUP_TIME,
-		json_integer((json_int_t)ms(p->start, p->pause)));
+	if (paused_until(p, to))
+		set_job(o, JOB_DOWNTIME, json_integer(
+			(json_int_t)ms(p->pause, paused_until(p, to))));
+	if (p->pause)
+		set_job(o, JOB_SETUP_TIME,
+			json_integer((json_int_t)ms(p->start, p->pause)));
 	set_job(o, JOB_DATA_TOTAL, json_integer(total * size));
 	set_job(o, JOB_DATA_PROCESSED, json_integer((json_int_t)p->stats.bytes));
 	set_job(o, JOB_DATA_REMAINING, json_integer((total - done) * size));
@@ -184,12 +208,14 @@ json_t *query_migrate(struct progress *p)
 	if (p->status == PROGRESS_NONE)
 		goto out;
 	to = p->end ? p->end : now_ns();
-	json_object_set_new(o, "total-time", json_real(ms(p->start, to)));
-	json_object_set_new(o, "downtime", json_real(ms(p->pause, p->run)));
-	json_object_set_new(o, "setup-time",
-			    json_real(ms(p->start, p->pause)));
 	json_object_set_new(o, "ram", ram_json(p, to));
 	json_object_set_new(o, "ferry", ferry_json(p, to));
+	set_time(o, "total-time", "total-ms", ms(p->start, to));
+	if (p->pause)
+		set_time(o, "setup-time", "setup-ms", ms(p->start, p->pause));
+	if (paused_until(p, to))
+		set_time(o, "downtime", "downtime-ms",
+			 ms(p->pause, paused_until(p, to)));
 	json_object_set_new(o, "libvirt", libvirt_json(p, to));
 	if (shows_error(p))
 		json_object_set_new(o, "error-desc",

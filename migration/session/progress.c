@@ -24,7 +24,7 @@ void progress_begin(struct progress *p, bool outgoing)
 	p->has_peer = false;
 	p->outgoing = outgoing;
 	p->start = now_ns();
-	p->pause = p->run = p->end = 0;
+	p->pause = p->run = p->resumed = p->end = 0;
 	p->pages_total = 0;
 	p->stages_n = 0;
 	p->id[0] = p->uri[0] = '\0';

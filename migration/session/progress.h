@@ -53,7 +53,9 @@ typedef void progress_fn(void *ctx, enum progress_status status);
  * @stage:	name of the current stage, a literal
  * @stages:	when each stage began, ns
  * @why:	why the migration is paused, failed or cancelled; else empty
- * @start, @pause, @run, @end: monotonic times, ns; 0 if not yet
+ * @start, @pause, @run, @end: monotonic times, ns; 0 if not yet. A destination
+ *		does not know when the guest was paused
+ * @resumed:	when it resumed on the source after a failure, ns; else 0
  * @pages_total: of RAM
  * @page_size:	bytes
  * @vcpus:	how many there are
@@ -73,7 +75,7 @@ struct progress {
 	const char *stage;
 	char id[2 * WIRE_ID + 1], arrived[2 * WIRE_ID + 1], uri[URI_TEXT];
 	struct error why;
-	_Atomic uint64_t start, pause, run, end;
+	_Atomic uint64_t start, pause, run, resumed, end;
 	uint64_t pages_total;
 	uint32_t page_size;
 	unsigned vcpus;

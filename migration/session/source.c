@@ -32,6 +32,7 @@ static void resume_guest(struct source *s)
 	if (s->before.state == RUN_RUNNING)
 		s->before.reason = WHY_MIGRATION_CANCELED;
 	machine_thaw(s->m, &s->before);
+	s->se.progress->resumed = now_ns();
 	s->held = false;
 }
 

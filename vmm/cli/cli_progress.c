@@ -33,7 +33,7 @@ line_append(struct line *l, const char *fmt, ...)
 /* Return: MB/s by the machine's own figure, else the average, or 0 */
 static double rate(json_t *info)
 {
-	double ms = cli_number(info, "total-time");
+	double ms = cli_number(info, "ferry.total-ms");
 
 	if (cli_get(info, "ram.mbps"))	/* megabits, as in QEMU */
 		return cli_number(info, "ram.mbps") / 8;
@@ -93,10 +93,10 @@ void progress_summary(json_t *info, FILE *out)
 	json_t *pages = cli_get(info, "ferry.pages");
 
 	fprintf(out, "  time:     %.0f ms in total",
-		cli_number(info, "total-time"));
-	if (cli_get(info, "downtime"))
+		cli_number(info, "ferry.total-ms"));
+	if (cli_get(info, "ferry.downtime-ms"))
 		fprintf(out, ", %.2f ms of it without a running guest",
-			cli_number(info, "downtime"));
+			cli_number(info, "ferry.downtime-ms"));
 	fputc('\n', out);
 	if (cli_get(info, "ram.transferred"))
 		fprintf(out, "  memory:   %.1f of %.0f MiB sent, %.0f MB/s\n",
