@@ -6,8 +6,8 @@
 # make check-linux	of these only stock Linux guests and real memory failure
 # make SAN=address	another build in build/address (also undefined, thread;
 #			address+undefined)
-# make kernel-tests	build/ferry-kernel-tests.tar.gz: tests/kernel, to be sent
-#			to somebody
+# make kernel-tests	build/ferry-kernel-tests.tar.gz: tests/kernel, for another
+#			machine
 # make FAULTS=1 BUILD=build/faults	a build that can be told to misbehave
 # make mutate		break the program in known ways: each time a test must fail
 # make lint, install, clean

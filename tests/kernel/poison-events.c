@@ -20,7 +20,7 @@
  * @thread:	makes the change, and waits for the reader of its event
  * @m:		the memory
  * @to:		where to move it (REMAP)
- * @go:		pipe: a byte in it lets the child go on (FORK)
+ * @go:		pipe: a byte in it makes the child continue (FORK)
  */
 struct change {
 	pthread_t thread;

@@ -111,7 +111,7 @@ static void dontwake(struct mapping *m)
 	CHECK(toucher_join(&t).signo == SIGBUS, "the waiter read the page");
 }
 
-/* A call that did nothing wakes nobody: EEXIST, too, though poison is there */
+/* A call that did nothing wakes no thread: EEXIST, too, although poison is there */
 static void refused_wakes_none(struct mapping *m)
 {
 	int uffd = uffd_missing(m);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* rig.c - A machine with somebody who watches it, for tests */
+/* rig.c - A machine with an observer, for tests */
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -216,7 +216,7 @@ static void next_change(struct rig *r, const struct timespec *until,
 	from = r->len > 1500 ? r->len - 1500 : 0;
 	print_error("the guest's output ends in:\n%s\n", r->out + from);
 	pthread_mutex_unlock(&r->lock);
-	fail_msg("waited %d s in vain for %s", RIG_SECONDS, what);
+	fail_msg("waited %d s without result for %s", RIG_SECONDS, what);
 }
 
 void rig_type(struct rig *r, const char *line)

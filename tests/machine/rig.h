@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rig.h - A machine with somebody who watches it, for tests
+ * rig.h - A machine with an observer, for tests
  *
  * The rig outlives the machine in it, as a guest does that moves: output is
  * collected across machines. Waiting is by condition and deadline; a deadline that
@@ -39,12 +39,12 @@
  * @cap:	room
  * @lines:	complete lines in it
  * @exited:	the guest ended, with @exit_status
- * @resets_asked: how often the machine wanted to be reset
- * @was_reset:	why it was the last time
- * @status:	last one that was told
- * @failure:	the memory failures that were told
+ * @resets_asked: how often the machine requested a reset
+ * @was_reset:	cause of the last reset
+ * @status:	the last run status that was reported
+ * @failure:	the memory failures that were reported
  * @failures:	how many
- * @panics:	how often it was told of a panic, @crash_loads: of a crash kernel
+ * @panics:	how often a panic was reported, @crash_loads: a crash kernel
  */
 struct rig {
 	struct machine *m;

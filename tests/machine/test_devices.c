@@ -561,7 +561,7 @@ static void the_list_counts(void **state)
 	rig_free(r);
 }
 
-/* A page that the host lost and nobody knew of: the device finds it */
+/* A page that the host lost and the list does not have: the device finds it */
 static void what_it_finds_is_reported(void **state)
 {
 	struct rig *r = new_rig("");

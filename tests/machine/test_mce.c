@@ -223,7 +223,7 @@ static void amd_tells_nobody_else(void **state)
 	rig_free(r);
 }
 
-/* Found by the host, touched by nobody: as the kernel's BUS_MCEERR_AO says */
+/* Found by the host before any access, as the kernel's BUS_MCEERR_AO says */
 static void found(struct rig *r, uint64_t gpa)
 {
 	struct sigbus s = { .lsb = 12, .seen = true };
@@ -388,7 +388,7 @@ static void all_that_was_found_is_told_once(void **state)
 	}
 }
 
-/* What the guest met by itself before it could be told is no news */
+/* A page that the guest accessed before the report is not reported again */
 static void what_was_met_is_not_told(void **state)
 {
 	struct rig *r = start("intel", 1, RAM_ANON);
@@ -564,7 +564,7 @@ static void what_was_asked_for_is_state(void **state)
 	rig_free(r);
 }
 
-/* It can't be told: it ends, and says so, once. The process lives on */
+/* A guest without machine checks ends, with one report. The process stays */
 static void a_guest_without_mce_ends(void **state)
 {
 	static const char *const vendors[] = { "amd", "intel" };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_processor.c - What a guest is told of its processor on this very host
+ * test_processor.c - What CPUID shows a guest of its processor on this host
  */
 
 #include <string.h>

@@ -277,7 +277,7 @@ static void a_triple_fault_asks_for_it(void **state)
 	rig_free(r);
 }
 
-/* A holder has the machine to itself; the wish stays, and is told again */
+/* No reset while the machine is held; the request stays, and is notified again */
 static void not_while_it_is_held(void **state)
 {
 	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify");

@@ -227,7 +227,7 @@ static void a_request_does_not_rely_on_a_copier(void **state)
 	assert_int_equal(pages_get(t, 0), PAGE_REQUESTED);
 }
 
-/* Nobody joins the copier of a page that is known to be zeroes */
+/* No thread joins the copier of a page that is known to be zeroes */
 static void known_zeroes_have_one_copier(void **state)
 {
 	struct pages *t = *state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_ram_save.c - RAM into a file, with losses that nobody knew of
+ * test_ram_save.c - RAM into a file, with losses that the list does not have
  *
  * Pages are poisoned behind the machine's back, as failing memory does it.
  */
@@ -80,7 +80,7 @@ static void end(struct setup *t)
 	poison_fini(&t->m.poison);
 }
 
-/* Nobody is told: the machine's list does not have it */
+/* Without an entry in the machine's list */
 static void lose(struct setup *t, uint64_t offset)
 {
 	struct error err = { 0 };
@@ -248,7 +248,7 @@ static enum ram_backing anon = RAM_ANON, memfd = RAM_MEMFD;
 	cmocka_unit_test_prestate(f, &anon),				\
 	cmocka_unit_test_prestate(f, &memfd)
 
-/* Met by a reader just before a reset, told after it: it is whole by then */
+/* Read just before a reset, reported after it: the page is whole by then */
 static void what_a_reset_made_whole_is_not_lost(void **state)
 {
 	struct error err = { 0 };
