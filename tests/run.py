@@ -137,6 +137,12 @@ def options():
 def main():
     o = options()
     sys.dont_write_bytecode = True
+    # A shell ignores some for a command in the background, nohup SIGHUP; the
+    # programs under test would inherit that
+    for number in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler
+                          if number == signal.SIGINT else signal.SIG_DFL)
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, on_term)
     failed = 0

@@ -123,23 +123,38 @@ static void fail_reset(struct machine *m)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* A machine that was running runs again; any other has never run */
-static void end_reset(struct machine *m)
+/* With the lock held: the machine is as if it had never run */
+static void finish_reset(struct machine *m)
+{
+	m->reset = RESET_NONE;
+	m->resetting = m->panicked = m->crash_loaded = false;
+	gate_reopen(m);
+}
+
+/*
+ * A machine that was running runs again, after the notification. Any other is
+ * in prelaunch before it: a client that receives the event RESET may send cont.
+ */
+static void end_reset(struct machine *m, enum reset_cause cause)
 {
 	const struct run_status fresh = { RUN_PRELAUNCH, WHY_STARTING_UP };
 	bool ran;
 
 	pthread_mutex_lock(&m->notify_lock);
 	pthread_mutex_lock(&m->lock);
-	m->reset = RESET_NONE;
-	m->resetting = m->panicked = m->crash_loaded = false;
 	ran = m->status.state == RUN_RUNNING;
-	if (!ran)
+	if (!ran) {
 		m->status = fresh;
-	gate_reopen(m);
+		finish_reset(m);
+	}
 	pthread_mutex_unlock(&m->lock);
+	m->observer.was_reset(m->observer.ctx, cause);
 	if (!ran)
 		m->observer.status(m->observer.ctx, fresh);
+	pthread_mutex_lock(&m->lock);
+	if (ran)
+		finish_reset(m);
+	pthread_mutex_unlock(&m->lock);
 	pthread_mutex_unlock(&m->notify_lock);
 	machine_settle_devices(m, GATE_DEADLINE_MS, NULL);
 }
@@ -158,8 +173,7 @@ int machine_reset(struct machine *m, struct error *err)
 		fail_reset(m);
 		return rc;
 	}
-	m->observer.was_reset(m->observer.ctx, cause);
-	end_reset(m);
+	end_reset(m, cause);
 	return 0;
 }
 
