@@ -501,6 +501,8 @@ def test_push_missing(world):
 def test_finished_too_early(world):
     """DONE with pages missing is no end: paused, and it says what lacks."""
     stage = Stage(world)
+    stage.b.qmp.execute("migrate-set-parameters",
+                        **{"ferry-last-pages-timeout": 1000})
     with FakeSource(stage.b.uri) as fake:
         handed_over(stage, fake, run=False)
         fake.push.say(Message(wire.DONE))
