@@ -405,12 +405,16 @@ static void chunk_spell_out(struct pages *t, size_t i)
 		return;
 	for (size_t w = first / LANES; w < end / LANES && w <= t->n / LANES;
 	     w++) {
-		uint64_t word = t->word[w];
+		uint64_t old = t->word[w], new;
 
-		for (unsigned k = 0; k < LANES; k++)
-			if (!lane_get(word, k))
-				word |= (uint64_t)BASE_ZERO << 8 * k;
-		t->word[w] = word;
+		/* A peer may send pages on the demand connection meanwhile */
+		do {
+			new = old;
+			for (unsigned k = 0; k < LANES; k++)
+				if (!lane_get(old, k))
+					new |= (uint64_t)BASE_ZERO << 8 * k;
+		} while (!atomic_compare_exchange_weak(&t->word[w], &old,
+						       new));
 	}
 	t->chunk[i / CHUNK_PAGES] = CHUNK_MIXED;
 }

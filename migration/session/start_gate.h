@@ -26,7 +26,7 @@ void start_gate_init(struct start_gate *g);
 /** start_gate_fini() - Free it; no thread waits any more */
 void start_gate_fini(struct start_gate *g);
 
-/** start_gate_set() - Let waiting threads go or quit, or close it again */
+/** start_gate_set() - Start the waiting threads, end them, or close the gate */
 void start_gate_set(struct start_gate *g, enum start_state state);
 
 /** start_gate_wait() - Wait. Return: true to go, false to quit */

@@ -111,7 +111,7 @@ static void call_start(struct call *c, int uffd, void *addr, size_t len,
 		gate_open(c, 1, &value);
 }
 
-/* Let the call go on. Returns what it returned */
+/* Continue the call. Return: what it returned */
 static int call_finish(struct call *c, void *addr, size_t len, enum hold hold,
 		       int64_t *updated)
 {

@@ -167,7 +167,7 @@ static void a_held_page_gets_its_turn(void **state)
 	check_all_once(w);
 }
 
-/* Whoever has no chunk left takes from the others' */
+/* A thread without a chunk takes from the other threads' chunks */
 static void an_idle_thread_helps(void **state)
 {
 	struct world *w = *state;
