@@ -30,16 +30,18 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from jobs import Job, Queue, build_result  # noqa: E402
 
-GROUPS = ["lint", "clang", "kernel", "unit", "machine", "fuzz", "migrate",
-          "failure", "demo", "bench", "lab", "linux", "address", "thread"]
+GROUPS = ["lint", "clang", "kernel", "unit", "sim", "machine", "fuzz",
+          "migrate", "failure", "demo", "bench", "lab", "linux", "address", "thread"]
 SLOW_GROUPS = {"clang", "bench", "lab", "linux", "address", "thread"}
 KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
 
 # Time limits, seconds. Each end-to-end test has a limit of its own
 # (tests/run.py); these end a program that hangs, and a build that does
 BUILD_LIMIT = 900
-PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180}
+PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180,
+                 "sim": 300}
 FILE_LIMIT = 900
+FUZZ_SECONDS = 20           # of each fuzzer with libFuzzer
 SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
 LAB_SLOW = 4                # of the lab, an emulated machine
 LAB = "lab"                 # lock: one lab at a time, beside other tests
@@ -49,7 +51,7 @@ LONG_FIRST = ["linux/lab", "linux/demo", "lab/lab", "lab/facts",
               "failure/lost", "failure/impostors", "migrate/integrity",
               "migrate/poison_live", "migrate/poison", "migrate/hugetlb",
               "failure/strangers", "failure/handover", "bench", "lint"]
-SANITIZERS = ("address", "thread")
+LATE_BUILDS = ("address", "thread", "clang", "fuzzers")
 
 # Load of the files that differ from 1
 LOAD = {"failure/impostors": 0.5, "failure/strangers": 0.5,
@@ -150,9 +152,10 @@ class Plan:
     # ---- Programs and files on this machine ---------------------------------
 
     def programs(self, group, build, folder="build", prefix=""):
-        args = ["20000"] if group == "fuzz" and (prefix or self.quick) else []
         slow = SANITIZER_SLOW if prefix else 1
         for name in test_programs(group):
+            corpus = f"tests/fuzz/corpus/{name.removeprefix('fuzz_')}"
+            args = ["--corpus", corpus] if group == "fuzz" else []
             self.add(f"{prefix}{group}/{name}",
                      [f"{folder}/tests/{group}/{name}", *args],
                      PROGRAM_LIMIT[group] * slow, needs=[build])
@@ -245,8 +248,27 @@ class Plan:
         self.hardening("unit/hardening", "build", self.gcc())
         self.add("unit/no_cmocka", ["tests/no_cmocka.sh"], 60, load=0.5)
 
+    def sim(self):
+        """Whole migrations on a virtual clock and network (tests/sim)."""
+        seeds = "1-1000" if self.quick else "1-10000"
+        self.add("sim/seeds", ["build/tests/sim/sim", "--seeds", seeds],
+                 PROGRAM_LIMIT["sim"], needs=[self.gcc()])
+        self.add("sim/same", ["build/tests/sim/sim", "--twice", "--seeds",
+                              "20001-20200"], PROGRAM_LIMIT["sim"],
+                 needs=[self.gcc()])
+
     def fuzz(self):
+        """The corpora and random changes of them; then guided by coverage."""
         self.programs("fuzz", self.gcc())
+        if self.quick:
+            return
+        build = self.build("fuzzers", target=["fuzz-build"])
+        for name in test_programs("fuzz"):
+            target = name.removeprefix("fuzz_")
+            self.add(f"fuzz/guided-{target}",
+                     ["scripts/fuzz", "run", "--no-build", "--fresh",
+                      "--jobs", "1", "--seconds", str(FUZZ_SECONDS), target],
+                     PROGRAM_LIMIT["fuzz"], needs=[build])
 
     def machine(self):
         if self.kvm:
@@ -322,6 +344,9 @@ class Plan:
         build = self.build("address", "SAN=address+undefined")
         for group in "unit", "fuzz":
             self.programs(group, build, folder, "address/")
+        self.add("address/sim/seeds", [f"{folder}/tests/sim/sim", "--seeds",
+                                       "1-300"], PROGRAM_LIMIT["sim"],
+                 needs=[build])
         if self.kvm:
             self.programs("machine", build, folder, "address/")
             self.files("migrate", build, folder, "address")
@@ -345,7 +370,7 @@ class Plan:
         """Builds before what needs them, long jobs before short ones, so that
         no long job is left alone at the end."""
         if job in self.builds.values():
-            return 1 if job.label in SANITIZERS or job.label == "clang" else 0
+            return 1 if job.label in LATE_BUILDS else 0
         name = job.label.removeprefix("address/").removeprefix("thread/")
         return 2 + LONG_FIRST.index(name) if name in LONG_FIRST else 99
 

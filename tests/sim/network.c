@@ -308,7 +308,7 @@ static void learn_role(struct conn *c, const struct pipe *p)
 	struct wire_hello h;
 
 	if (p->index == 1 && p->done == WIRE_HEADER + WIRE_HELLO &&
-	    !wire_get_hello(p->head + WIRE_HEADER, &h, NULL))
+	    !wire_get_hello(p->head + WIRE_HEADER, WIRE_HELLO, &h, NULL))
 		c->role = h.role;
 }
 
