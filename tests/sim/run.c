@@ -47,6 +47,7 @@ static bool source_lasts(void)
 	case SOURCE_LOST:
 	case SOURCE_FAILED:
 	case SOURCE_CANCELLED:
+	case SOURCE_ABANDONED:
 	case SOURCE_ENDED:
 	case NO_PHASE:
 		return true;
@@ -60,6 +61,7 @@ static bool target_lasts(void)
 	switch (node_phase(SIDE_TARGET)) {
 	case TARGET_LISTENING:
 	case TARGET_COMPLETED:
+	case TARGET_UNCONFIRMED:
 	case TARGET_DOUBT:
 	case TARGET_LOST:
 	case TARGET_ENDED:
@@ -101,6 +103,13 @@ static void wait_until_idle(enum side side)
 
 /* ---- What is allowed ---- */
 
+/* Every page is there; the source may not know it */
+static bool target_is_whole(void)
+{
+	return node_phase(SIDE_TARGET) == TARGET_COMPLETED ||
+	       node_phase(SIDE_TARGET) == TARGET_UNCONFIRMED;
+}
+
 static void check_paused(void)
 {
 	struct machine *m = node_machine(SIDE_TARGET);
@@ -109,7 +118,7 @@ static void check_paused(void)
 	    guest_runs(SIDE_TARGET))
 		sim_fail("the guest runs on a destination in doubt");
 	if (m && !machine_ended(m))
-		guest_check(m, node_phase(SIDE_TARGET) == TARGET_COMPLETED);
+		guest_check(m, target_is_whole());
 }
 
 /* A source that did not commit runs its guest as before */
@@ -143,7 +152,7 @@ static void check_pair(void)
 	const unsigned s = node_phase(SIDE_SOURCE);
 	const unsigned t = node_phase(SIDE_TARGET);
 
-	if (s == SOURCE_COMPLETED && t != TARGET_COMPLETED &&
+	if (s == SOURCE_COMPLETED && !target_is_whole() &&
 	    node_is_alive(SIDE_TARGET))
 		sim_fail("the source has completed, the destination is %s",
 			 node_phase_name(SIDE_TARGET));
