@@ -20,12 +20,12 @@ void link_fini(struct link *l)
 	pthread_mutex_destroy(&l->lock);
 }
 
-void link_begin(struct link *l, unsigned dead_peer_ms)
+void link_begin(struct link *l, uint32_t epoch, unsigned dead_peer_ms)
 {
 	pthread_mutex_lock(&l->lock);
 	l->state = LINK_OPEN;
+	l->epoch = epoch;
 	l->dead_peer_ms = dead_peer_ms;
-	l->epoch++;
 	pthread_mutex_unlock(&l->lock);
 }
 
