@@ -20,7 +20,7 @@ struct machine;
 /** guest_begin() - A guest with empty memory; sets fake_host */
 void guest_begin(size_t pages);
 
-/** guest_fill() - Write a part of the pages, as plan.written and plan.lost say */
+/** guest_fill() - Write and lose pages as plan.written and plan.lost say */
 void guest_fill(struct machine *m);
 
 /** guest_forget() - The process of a side has ended: nothing runs there */

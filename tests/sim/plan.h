@@ -164,7 +164,7 @@ struct plan_point {
  */
 size_t plan_message(const struct plan_point *p);
 
-/** plan_take_cut() - What plan_message() has decided. Return: false if nothing */
+/** plan_take_cut() - What plan_message() has decided. Return: false: nothing */
 bool plan_take_cut(struct plan_cut *cut);
 
 /** plan_phase() - A side has entered a phase */

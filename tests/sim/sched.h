@@ -56,7 +56,7 @@ uint64_t sched_digest(void);
 /** sched_now() - Virtual time since the start, ns */
 uint64_t sched_now(void);
 
-/** sched_spawn() - A new coroutine. Return: it, or NULL if there are too many */
+/** sched_spawn() - A new coroutine. Return: it, or NULL: there are too many */
 struct co *sched_spawn(void *(*fn)(void *), void *arg, enum side side,
 		       const char *name);
 
