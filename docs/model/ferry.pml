@@ -79,7 +79,8 @@ byte report;			/* source: REPORT, until it was acted upon */
 bool ready;			/* source: READY was received */
 bool resumed;			/* destination: RESUME was answered */
 bool done;			/* destination: DONE was received */
-bool owed;			/* PREPARE was sent, and COMMIT never will be */
+bool owed;			/* PREPARE was sent: if the guest goes on at the
+				 * source, the destination must learn that */
 bool quits;			/* source: the process ends after the resume */
 bool gave_up;			/* the destination's operator gave it up */
 bool expired;			/* ferry-confirm-timeout */
@@ -208,6 +209,9 @@ inline source_perform()
 inline deliver_refuse()
 {
 	say_to_target(MSG_REFUSE);
+#ifdef BREAK_REFUSE_UNSURE
+	owed = false;
+#endif
 #ifdef BREAK_REFUSE_OVERTAKEN
 	close_source_end()
 #else
@@ -236,8 +240,7 @@ inline source_stage()
 		source_runs = false; ready = false; owed = OWED_FROM_PREPARE;
 		say_to_target(MSG_STATE); say_to_target(MSG_PREPARE)
 	:: event == MSG_PREPARED && source == SOURCE_PREPARED -> owed = true
-	:: event == EVENT_COMMIT && !report ->
-		owed = false; say_to_target(MSG_COMMIT)
+	:: event == EVENT_COMMIT && !report -> say_to_target(MSG_COMMIT)
 	:: event == EVENT_COMMIT && report ->
 		report = 0;
 #ifndef BREAK_COMMIT_ONCE

@@ -117,6 +117,8 @@ MUTANTS = [
            error="stuck"),
     Mutant("refuse-late", "it does so only if PREPARED had arrived",
            define="BREAK_REFUSE_LATE", error="stuck"),
+    Mutant("refuse-unsure", "it takes a REFUSE that was sent for one that has "
+           "arrived", define="BREAK_REFUSE_UNSURE", error="stuck"),
     Mutant("refuse-overtaken", "a source opens the next link before the "
            "destination has read REFUSE", define="BREAK_REFUSE_OVERTAKEN"),
     Mutant("ack", "pages on a push connection that is lost count as sent",
