@@ -33,6 +33,7 @@ struct moment {
 #define PAUSED	"is paused"
 #define AWAITS	"is here, and does not run"
 #define NOTHING	"nothing"
+#define RECOVERS	"postcopy-recover-setup, after REPORT postcopy-recover"
 
 static const struct moment source_moments[] = {
 	[SOURCE_SETUP] = PASSING("the destination is prepared", HERE, "setup"),
@@ -60,10 +61,10 @@ static const struct moment source_moments[] = {
 		"as in `doubt`. The guest can't run here any more: `ferry resolve N --give-up` frees its memory" },
 	[SOURCE_REDIAL_DOUBT] = PASSING("a new link is opened, from `doubt`",
 		"may run on the destination, and does not run here",
-		"postcopy-recover"),
+		RECOVERS),
 	[SOURCE_REDIAL] = PASSING("a new link is opened, from `lost`",
 		"runs on the destination until it touches a missing page",
-		"postcopy-recover"),
+		RECOVERS),
 	[SOURCE_ABANDONED] = { "an operator has given the guest up here",
 		"never runs here again", "failed", NOTHING,
 		"`ferry quit` ends this process" },
@@ -111,11 +112,11 @@ static const struct moment target_moments[] = {
 		"repairs the network, or listens elsewhere: `ferry recover N URI`. If the source is gone for good, the missing pages are, too: `ferry quit N`" },
 	[TARGET_REJOIN_DOUBT] = PASSING(
 		"the source has opened a new link, from `doubt`",
-		AWAITS, "postcopy-recover"),
+		AWAITS, RECOVERS),
 	[TARGET_REJOIN] = PASSING(
 		"the source has opened a new link, from `lost`",
 		"runs here until it touches a missing page",
-		"postcopy-recover"),
+		RECOVERS),
 	[TARGET_UNCONFIRMED] = {
 		"every page is here, and the link was lost before CONFIRMED arrived",
 		HERE, "completed",
