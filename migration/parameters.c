@@ -29,7 +29,7 @@ static const struct {
 	LIMIT("ferry-answer-timeout", answer_ms),
 	LIMIT("ferry-last-pages-timeout", last_pages_ms),
 	LIMIT("ferry-beat-interval", beat_ms),
-	LIMIT("ferry-dead-peer-timeout", dead_ms),
+	LIMIT("ferry-dead-peer-timeout", dead_peer_ms),
 	LIMIT("ferry-confirm-timeout", confirm_ms),
 };
 

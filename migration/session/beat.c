@@ -17,7 +17,7 @@ void beat_begin(struct beat *b, struct session *se)
 
 static uint64_t dead_at(const struct beat *b)
 {
-	return b->heard + b->se->limits->dead_ms * MS;
+	return b->heard + b->se->limits->dead_peer_ms * MS;
 }
 
 static int say_beat(struct beat *b, uint64_t now, struct error *err)
@@ -44,7 +44,7 @@ static int explain_dead(const struct beat *b, struct error *err)
 {
 	return error_set(err, ETIMEDOUT,
 		"the other side has shown no sign of life for %u ms (ferry-dead-peer-timeout)",
-		b->se->limits->dead_ms);
+		b->se->limits->dead_peer_ms);
 }
 
 /* The header must be complete by the deadline: bytes are no message */

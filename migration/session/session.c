@@ -20,7 +20,7 @@ void session_limits_init(struct session_limits *l)
 	l->last_pages_ms = 20000;
 	l->downtime_ms = 2000;
 	l->beat_ms = 1000;
-	l->dead_ms = 5000;
+	l->dead_peer_ms = 5000;
 	l->confirm_ms = 300000;
 	l->automatic = true;
 }

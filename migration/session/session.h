@@ -37,8 +37,9 @@
  * @last_pages_ms: destination: for pages that are missing after DONE
  * @downtime_ms: source: from holding the guest to PREPARED, in all
  * @beat_ms:	between two BEAT messages
- * @dead_ms:	for a whole message on main while pages are sent, for RUNNING and
- *		for CONFIRMED
+ * @dead_peer_ms: for the peer's host to acknowledge bytes or a probe; for a
+ *		whole message on main while pages are sent, for COMMIT, RUNNING
+ *		and CONFIRMED
  * @confirm_ms:	destination: for a source that asks whether the guest is whole
  * @automatic:	no limit: source: open a new link without an operator
  *
@@ -46,7 +47,7 @@
  */
 struct session_limits {
 	_Atomic unsigned connect_ms, hello_ms, build_ms, silence_ms, answer_ms,
-		last_pages_ms, downtime_ms, beat_ms, dead_ms, confirm_ms;
+		last_pages_ms, downtime_ms, beat_ms, dead_peer_ms, confirm_ms;
 	_Atomic bool automatic;
 };
 

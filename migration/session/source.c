@@ -335,7 +335,7 @@ int source_start(struct source *s, struct error *err)
 	s->se.env->set_side(s->se.env->ctx, "source");
 	machine_set_ram_hook(s->m, &p);
 	s->epoch = 1;
-	link_begin(&s->se.link, s->epoch);
+	link_begin(&s->se.link, s->epoch, s->se.limits->dead_peer_ms);
 	rc = pthread_create(&s->thread, NULL, source_main, s);
 	if (!rc) {
 		s->started = true;

@@ -102,7 +102,7 @@ static int begin_link(struct source *s, struct error *err)
 	pthread_mutex_lock(&s->se.lock);
 	uri = s->uri;
 	pthread_mutex_unlock(&s->se.lock);
-	link_begin(&s->se.link, ++s->epoch);
+	link_begin(&s->se.link, ++s->epoch, s->se.limits->dead_peer_ms);
 	/* A shut that came before link_begin() has changed the phase before */
 	phase = session_phase(&s->se);
 	if (s->quit || !(source_is_redialling(phase) || source_may_run(phase)))
@@ -287,7 +287,7 @@ static bool tell_once(struct source *s, const struct error *why)
 
 	s->attempts++;
 	if (!rc) {
-		channel_set_end(main, now_ns() + s->se.limits->dead_ms * MS);
+		channel_set_end(main, now_ns() + s->se.limits->dead_peer_ms * MS);
 		channel_refuse(main, why);
 		/* It closes when it has discarded the machine */
 		channel_expect(main, WIRE_MSG_REFUSE, NULL, NULL, &err);

@@ -451,7 +451,7 @@ int source_say_commit(struct source *s, struct error *err)
 	int rc;
 
 	channel_set_end(&s->se.link.main, channel_now_ns() +
-			s->se.limits->dead_ms * 1000000ull);
+			s->se.limits->dead_peer_ms * 1000000ull);
 	rc = session_say(&s->se, WIRE_MSG_COMMIT, NULL, err);
 	return rc ? rc : session_expect(&s->se, WIRE_MSG_RUNNING, NULL, NULL,
 					err);

@@ -407,7 +407,7 @@ static int greet_main(struct target *t, const struct channel *c,
 		return -EAGAIN;
 	if (phase != TARGET_LISTENING)
 		return refuse_busy(err);
-	link_begin(&se->link, h->epoch);
+	link_begin(&se->link, h->epoch, se->limits->dead_peer_ms);
 	if (link_put(&se->link, WIRE_MAIN, 0, c))
 		return refuse_busy(err);
 	memcpy(se->id, h->id, WIRE_ID);

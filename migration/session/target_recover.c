@@ -76,7 +76,7 @@ int target_greet_resume(struct target *t, const struct channel *c,
 		return lose_old_link(t);
 	if (!t->parked)
 		return -EAGAIN;
-	link_begin(&se->link, h->epoch);
+	link_begin(&se->link, h->epoch, se->limits->dead_peer_ms);
 	if (link_put(&se->link, WIRE_MAIN, 0, c))
 		return -EAGAIN;
 	t->epoch = h->epoch;

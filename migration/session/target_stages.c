@@ -374,7 +374,7 @@ int target_commit(struct target *t, struct error *err)
 
 	/* The source decides at once, or is dead */
 	channel_set_end(&t->se.link.main, channel_now_ns() +
-			t->se.limits->dead_ms * 1000000ull);
+			t->se.limits->dead_peer_ms * 1000000ull);
 	rc = session_expect(&t->se, WIRE_MSG_COMMIT, NULL, NULL, err);
 	if (!rc)
 		rc = session_say(&t->se, WIRE_MSG_RUNNING, NULL, err);
@@ -490,7 +490,7 @@ int target_await_confirmed(struct target *t, struct error *err)
 	int rc;
 
 	channel_set_end(&t->se.link.main, channel_now_ns() +
-			t->se.limits->dead_ms * 1000000ull);
+			t->se.limits->dead_peer_ms * 1000000ull);
 	do
 		rc = session_hear(&t->se, &m, "CONFIRMED", err);
 	while (!rc && m.type == WIRE_MSG_BEAT);
