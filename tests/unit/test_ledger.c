@@ -432,16 +432,19 @@ static void a_rebuild_waits_for_a_held_page(void **state)
 	pthread_t t;
 
 	(void)state;
-	assert_int_equal(ledger_init(&l, 100), 0);
-	assert_int_equal(ledger_take(&l, 0, 33), 33);
-	assert_true(ledger_hold(&l, 33));
+	assert_int_equal(ledger_init(&l, 200), 0);
+	assert_int_equal(ledger_take(&l, 0, 133), 133);
+	assert_true(ledger_hold(&l, 133));
 	assert_int_equal(pthread_create(&t, NULL, rebuild_empty, &a), 0);
-	usleep(20000);
+	/* It sets words in ascending order, and has come to the page's */
+	while (ledger_test(&l, 64))
+		sched_yield();
+	usleep(50000);
 	assert_false(a.returned);
-	assert_true(ledger_test(&l, 33));
+	assert_true(ledger_test(&l, 133));
 	ledger_unhold(&l);
 	pthread_join(t, NULL);
-	assert_int_equal(ledger_left(&l), 100);
+	assert_int_equal(ledger_left(&l), 200);
 	ledger_fini(&l);
 }
 
