@@ -36,7 +36,7 @@ struct target;
  * @store:	its RAM while pages arrive; outlives the link
  * @state, @poison, @written: received, loaded by the prepare stage
  * @run_it:	the guest ran when it was held
- * @quiet:	poison is entered without a report of its own
+ * @quiet:	POISON_LIST is being entered: it is reported when all of it is
  */
 struct target {
 	struct session se;
@@ -51,7 +51,8 @@ struct target {
 	struct page_store store;
 	uint8_t *state, *poison, *written;
 	uint32_t state_len, poison_len, written_len;
-	bool run_it, quiet;
+	bool run_it;
+	_Atomic bool quiet;
 
 	bool started;
 	pthread_t thread;
@@ -88,6 +89,9 @@ void target_drop_received(struct target *t);
 
 /** target_start_faults() - Start the fault thread. Return: 0, -errno */
 int target_start_faults(struct target *t, struct error *err);
+
+/** target_report_poison() - Report poison that was posted; @ctx: the target */
+void target_report_poison(void *ctx);
 
 /** target_inject() - The machine's hook for poison made on purpose */
 int target_inject(void *ctx, uint64_t offset, bool simulate,

@@ -15,7 +15,6 @@
 #include "vmm/base/log.h"
 #include "vmm/machine/description.h"
 
-#define POISON_REPORTS_MAX	64	/* events for a list that arrives */
 #define MAIN_LOOK_MS	100	/* until the receive threads have ended */
 #define ATTACH_LOOK_NS	100000000	/* main may be lost meanwhile */
 
@@ -247,26 +246,22 @@ static int load_poison_run(struct target *t, const struct poison *run,
 				 run->delivered, err);
 }
 
-/* One log line and one event for each run, up to a limit, then only a count */
 static int load_poison_runs(struct target *t, const struct poison *p, int n,
 			    struct error *err)
 {
-	unsigned runs = 0;
 	int rc = 0;
 
-	for (int i = 0; i < n && !rc; runs++) {
+	t->quiet = true;
+	for (int i = 0; i < n && !rc; ) {
 		struct poison run;
 
 		i += next_run(p + i, n - i, &run);
-		t->quiet = runs >= POISON_REPORTS_MAX;
 		rc = target_is_linked(session_phase(&t->se))
 			? load_poison_run(t, &run, err)
 			: error_set(err, ECANCELED, "this side is ending");
 	}
 	t->quiet = false;
-	if (runs > POISON_REPORTS_MAX)
-		log_line("the guest arrives with %u more ranges of lost memory: query-status lists them",
-			 runs - POISON_REPORTS_MAX);
+	target_report_poison(t);
 	return rc;
 }
 

@@ -65,6 +65,14 @@ static void open_store(struct fixture *x, bool can_poison)
 		fail_msg("%s", err.text);
 }
 
+static void open_again(struct fixture *x)
+{
+	struct error err = { 0 };
+
+	if (page_store_open(&x->s, &x->ram, &err))
+		fail_msg("%s", err.text);
+}
+
 static struct fixture *set_up(enum ram_backing backing, bool can_poison)
 {
 	struct fixture *x = calloc(1, sizeof(*x));
@@ -210,6 +218,71 @@ static void a_range_of_poison_is_one_event(struct fixture *x)
 	assert_lost(x, 0x2000);
 	assert_lost(x, 0x4000);
 	assert_adds_up(x);
+}
+
+/*
+ * Poison is in the list before the table counts it, and while its reporter
+ * waits for a lock the page path goes on. Closing makes the last reports.
+ */
+static sem_t reporting, report_on;
+static _Atomic unsigned reports;
+
+static void slow_report(void *ctx)
+{
+	(void)ctx;
+	if (!reports++) {
+		sem_post(&reporting);
+		sem_wait(&report_on);
+	}
+}
+
+static int post_poisoned(void *ctx, uint64_t gpa, uint64_t size,
+			 bool delivered)
+{
+	struct poison p = { .gpa = gpa, .size = size,
+			    .delivered = delivered };
+	struct fixture *x = ctx;
+	uint64_t offset;
+
+	if (ram_offset(&x->ram, gpa, size, &offset))
+		x->crashes += pages_get(&x->s.table, offset / WIRE_PAGE) ==
+			      PAGE_POISONED;
+	x->events++;
+	return poison_post(&x->poison, &p);
+}
+
+static void poison_waits_for_no_report(struct fixture *x)
+{
+	unsigned seen;
+
+	page_store_close(&x->s);
+	sem_init(&reporting, 0, 0);
+	sem_init(&report_on, 0, 0);
+	reports = 0;
+	x->s.events.poisoned = post_poisoned;
+	x->s.events.report = slow_report;
+	open_again(x);
+	/* Whoever reports or reads holds the list's lock, and is preempted */
+	pthread_mutex_lock(&x->poison.lock);
+	put(x, WIRE_MSG_POISON, 0x5000, 1);
+	sem_wait(&reporting);
+	for (unsigned i = 0; i < 20; i++)
+		put(x, WIRE_MSG_POISON, 0x8000 + 2 * i * WIRE_PAGE, 1);
+	pthread_mutex_unlock(&x->poison.lock);
+	assert_int_equal(x->s.table.poisoned, 21);
+	assert_int_equal(x->events, 21);
+	assert_int_equal(x->crashes, 0);
+	assert_true(poison_find(&x->poison, 0x5000, NULL));
+	assert_true(poison_find(&x->poison, 0x8000 + 38 * WIRE_PAGE, NULL));
+	seen = reports;
+	assert_int_equal(seen, 1);
+	sem_post(&report_on);
+	page_store_close(&x->s);
+	assert_true(reports > seen);
+	assert_false(x->s.reporter.started);
+	x->s.events.report = NULL;
+	sem_destroy(&reporting);
+	sem_destroy(&report_on);
 }
 
 /* A bulk thread, the fault thread, and poison meet at each page */
@@ -1147,6 +1220,7 @@ static void name##_##kind(void **state) \
 BOTH(late_copy)
 BOTH(late_poison)
 BOTH(a_range_of_poison_is_one_event)
+BOTH(poison_waits_for_no_report)
 BOTH(copies_and_poison_at_once)
 BOTH(the_fault_thread_does_not_wait)
 BOTH(a_failed_bulk_copy_loses_nothing)
@@ -1180,6 +1254,7 @@ int main(void)
 		CASES(late_copy),
 		CASES(late_poison),
 		CASES(a_range_of_poison_is_one_event),
+		CASES(poison_waits_for_no_report),
 		CASES(copies_and_poison_at_once),
 		CASES(the_fault_thread_does_not_wait),
 		CASES(a_failed_bulk_copy_loses_nothing),
