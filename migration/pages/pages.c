@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "pages.h"
+#include "race_point.h"
 
 /*
  * A page's byte: what it counts as (2 bits), the work under way (2 bits), and
@@ -413,6 +414,7 @@ static void chunk_spell_out(struct pages *t, size_t i)
 			for (unsigned k = 0; k < LANES; k++)
 				if (!lane_get(old, k))
 					new |= (uint64_t)BASE_ZERO << 8 * k;
+			RACE_POINT(chunk_spelled);
 		} while (!atomic_compare_exchange_weak(&t->word[w], &old,
 						       new));
 	}
@@ -481,6 +483,12 @@ size_t pages_run(const struct pages *t, size_t i, size_t end,
 	}
 	*have = is;
 	return (i < end ? i : end) - first;
+}
+
+bool pages_is_copied_zero(const struct pages *t, size_t i)
+{
+	return lane_get(t->word[i / LANES], i % LANES) ==
+	       (BASE_ZERO | WORK_COPY);
 }
 
 uint64_t pages_zero_bits(const struct pages *t, size_t i)

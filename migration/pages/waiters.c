@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "race_point.h"
 #include "vmm/base/clock.h"
 #include "waiters.h"
 
@@ -87,6 +88,7 @@ static void waiter_end(struct waiters *w, struct waiter *s, uint64_t key,
 	uint64_t since = s->since;
 	unsigned vcpu;
 
+	RACE_POINT(waiter_ends);
 	/* The fault thread may name the entry at the same moment: same serial */
 	while (!atomic_compare_exchange_weak(&s->key, &key, 0))
 		if ((key & 0xffffff) != serial)
