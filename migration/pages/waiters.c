@@ -136,21 +136,27 @@ static int compare_since(const void *a, const void *b)
 	return x->since < y->since ? -1 : x->since > y->since;
 }
 
+static unsigned find_page(const struct waiting_page *p, unsigned n,
+			  size_t page)
+{
+	unsigned i = 0;
+
+	while (i < n && p[i].page != page)
+		i++;
+	return i;
+}
+
 unsigned waiters_pages(const struct waiters *w, struct waiting_page *out)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < w->top; i++) {
-		struct waiting_page p = { .since = w->slot[i].since };
-		uint64_t key = w->slot[i].key;
-		unsigned k = 0;
+		uint64_t since = w->slot[i].since, key = w->slot[i].key;
+		unsigned k = find_page(out, n, key_page(key));
 
-		p.page = key_page(key);
-		while (k < n && out[k].page != p.page)
-			k++;
-		if (!key || (k < n && out[k].since <= p.since))
+		if (!key || (k < n && out[k].since <= since))
 			continue;
-		out[k] = p;
+		out[k] = (struct waiting_page){ key_page(key), since };
 		n += k == n;
 	}
 	qsort(out, n, sizeof(*out), compare_since);
