@@ -41,55 +41,6 @@ static int forbid_huge_pages(const struct ram *ram, struct error *err)
 			 strerrordesc_np(errno));
 }
 
-static void *reporter_main(void *arg)
-{
-	struct page_store *s = arg;
-	struct page_reporter *r = &s->reporter;
-
-	for (;;) {
-		while (sem_wait(&r->wake))
-			;
-		if (r->ending)
-			return NULL;
-		/* In this order: what is posted from here on wakes it again */
-		r->due = false;
-		s->events.report(s->events.ctx);
-	}
-}
-
-static int reporter_start(struct page_store *s, struct error *err)
-{
-	struct page_reporter *r = &s->reporter;
-	int rc;
-
-	r->ending = r->due = false;
-	if (r->started || !s->events.report)
-		return 0;
-	sem_init(&r->wake, 0, 0);
-	rc = pthread_create(&r->thread, NULL, reporter_main, s);
-	if (rc)
-		return error_set(err, rc, "cannot start a thread: %s",
-				 strerrordesc_np(rc));
-	pthread_setname_np(r->thread, "poison");
-	r->started = true;
-	return 0;
-}
-
-/* No thread posts any more */
-static void reporter_end(struct page_store *s)
-{
-	struct page_reporter *r = &s->reporter;
-
-	if (!r->started)
-		return;
-	r->ending = true;
-	sem_post(&r->wake);
-	pthread_join(r->thread, NULL);
-	sem_destroy(&r->wake);
-	r->started = false;
-	s->events.report(s->events.ctx);
-}
-
 int page_store_open(struct page_store *s, struct ram *ram, struct error *err)
 {
 	int rc;
@@ -104,8 +55,9 @@ int page_store_open(struct page_store *s, struct ram *ram, struct error *err)
 		return rc;
 	s->uffd = rc;
 	rc = forbid_huge_pages(ram, err);
-	if (!rc)
-		rc = reporter_start(s, err);
+	if (!rc && s->events.report)
+		rc = reporter_start(&s->reporter, s->events.report,
+				    s->events.ctx, err);
 	if (rc)
 		return rc;
 	if (pages_init(&s->table, ram->size / WIRE_PAGE) || s->ops->init(s))
@@ -127,7 +79,7 @@ void page_store_close(struct page_store *s)
 {
 	int rc;
 
-	reporter_end(s);
+	reporter_end(&s->reporter);
 	pthread_mutex_lock(&s->close_lock);
 	if (s->uffd >= 0) {
 		rc = uffd_unregister(s->uffd, s->ram->base, s->ram->size);

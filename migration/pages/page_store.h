@@ -22,7 +22,6 @@
 #define FERRY_PAGE_STORE_H
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +30,7 @@
 #include "migration/wire/wire.h"
 #include "page_stats.h"
 #include "pages.h"
+#include "reporter.h"
 #include "vmm/base/error.h"
 #include "vmm/memory/ram.h"
 #include "waiters.h"
@@ -53,20 +53,6 @@ struct page_store_events {
 			bool delivered);
 	void (*report)(void *ctx);
 	void (*crash)(void *ctx);
-};
-
-/**
- * struct page_reporter - The thread that calls @report
- * @thread, @started: the thread, while there is one
- * @wake:	it waits here
- * @due:	something was posted since it began to report
- * @ending:	the thread shall end
- */
-struct page_reporter {
-	pthread_t thread;
-	bool started;
-	sem_t wake;
-	_Atomic bool due, ending;
 };
 
 /**
@@ -111,7 +97,7 @@ struct page_store {
 	struct waiters waiters;
 	struct page_stats *stats;
 	struct page_store_events events;
-	struct page_reporter reporter;
+	struct reporter reporter;
 	const struct placement_ops *ops;
 	struct staging *staging;
 	struct place_calls call;

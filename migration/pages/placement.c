@@ -56,8 +56,7 @@ int placement_lost(struct page_store *s, size_t page, size_t n,
 				    n * WIRE_PAGE, delivered);
 
 	s->stats->pages[COUNT_POISON] += n;
-	if (s->reporter.started && !atomic_exchange(&s->reporter.due, true))
-		sem_post(&s->reporter.wake);
+	reporter_wake(&s->reporter);
 	return rc ? error_set(err, -rc, "out of memory for the poison list")
 		  : 0;
 }

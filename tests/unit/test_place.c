@@ -286,6 +286,12 @@ static void poison_waits_for_no_report(struct fixture *x)
 	seen = reports;
 	assert_int_equal(seen, 1);
 	sem_post(&report_on);
+	/* What came while it reported */
+	for (unsigned ms = 0; reports == seen; ms++) {
+		assert_in_range(ms, 0, 10000);
+		usleep(1000);
+	}
+	seen = reports;
 	page_store_close(&x->s);
 	assert_true(reports > seen);
 	assert_false(x->s.reporter.started);
