@@ -380,8 +380,13 @@ static void zeroes_can_become_missing_again(void **state)
  * A chunk of zeroes is spelled out while the demand connection brings one of
  * its pages: neither the claim nor the page may be lost
  */
+static unsigned words_spelled;
+
 static void place_one(struct pages *t)
 {
+	/* The second word has the pages */
+	if (words_spelled++ != 10 / LANES)
+		return;
 	at_point = NULL;
 	assert_int_equal(pages_claim(t, 10, 2), 2);
 	pages_placed(t, 10, 1);
@@ -392,6 +397,7 @@ static void spelling_out_keeps_what_changes_meanwhile(void **state)
 	struct pages *t = *state;
 
 	assert_int_equal(pages_set_zero(t, 0, 512), 512);
+	words_spelled = 0;
 	at_point = place_one;
 	assert_int_equal(pages_set_missing(t, 9, 3), 1);
 	assert_null(at_point);
