@@ -11,7 +11,6 @@
 #define FERRY_REPORTER_H
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -21,7 +20,7 @@
  * struct reporter - See above; zeroed: not started
  * @report, @ctx: what the thread calls
  * @thread, @started: the thread, while there is one
- * @wake:	it waits here
+ * @wake:	eventfd that it waits for
  * @due:	something was posted since it began to report
  * @ending:	the thread shall end
  */
@@ -30,7 +29,7 @@ struct reporter {
 	void *ctx;
 	pthread_t thread;
 	bool started;
-	sem_t wake;
+	int wake;
 	_Atomic bool due, ending;
 };
 
