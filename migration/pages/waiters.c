@@ -136,29 +136,23 @@ static int compare_since(const void *a, const void *b)
 	return x->since < y->since ? -1 : x->since > y->since;
 }
 
-static unsigned find_page(const struct waiting_page *p, unsigned n,
-			  size_t page)
-{
-	unsigned i = 0;
-
-	while (i < n && p[i].page != page)
-		i++;
-	return i;
-}
-
 unsigned waiters_pages(const struct waiters *w, struct waiting_page *out)
 {
-	unsigned n = 0;
+	unsigned n = 0, pages = 0;
 
 	for (unsigned i = 0; i < w->top; i++) {
 		uint64_t since = w->slot[i].since, key = w->slot[i].key;
-		unsigned k = find_page(out, n, key_page(key));
 
-		if (!key || (k < n && out[k].since <= since))
-			continue;
-		out[k] = (struct waiting_page){ key_page(key), since };
-		n += k == n;
+		if (key)
+			out[n++] = (struct waiting_page){ key_page(key), since };
 	}
 	qsort(out, n, sizeof(*out), compare_since);
-	return n;
+	/* Of several waits for one page the first stays */
+	for (unsigned i = 0, k; i < n; i++) {
+		for (k = 0; k < pages && out[k].page != out[i].page; k++)
+			;
+		if (k == pages)
+			out[pages++] = out[i];
+	}
+	return pages;
 }
