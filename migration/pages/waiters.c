@@ -146,7 +146,8 @@ unsigned waiters_pages(const struct waiters *w, struct waiting_page *out)
 		if (key)
 			out[n++] = (struct waiting_page){ key_page(key), since };
 	}
-	qsort(out, n, sizeof(*out), compare_since);
+	if (n > 1)
+		qsort(out, n, sizeof(*out), compare_since);
 	/* Of several waits for one page the first stays */
 	for (unsigned i = 0, k; i < n; i++) {
 		for (k = 0; k < pages && out[k].page != out[i].page; k++)
