@@ -129,10 +129,11 @@ static int parse_hello(const struct greeting *gr, struct wire_hello *h,
 		rc = error_set(err, EBADMSG,
 			"the peer sent %s where HELLO belongs",
 			wire_name(m.type));
-	if (!rc && gr->have < HELLO_BYTES)
+	/* A HELLO of another version may be shorter, or longer */
+	if (!rc && gr->have < HELLO_BYTES && gr->have < WIRE_HEADER + m.length)
 		return -EAGAIN;
 	if (!rc)
-		rc = wire_get_hello(gr->in + WIRE_HEADER, h, err);
+		rc = wire_get_hello(gr->in + WIRE_HEADER, m.length, h, err);
 	if (!rc && h->page_size != WIRE_PAGE)
 		rc = error_set(err, ENOTSUP,
 			"the peer's pages have %u bytes, ours %u",

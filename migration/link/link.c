@@ -20,11 +20,11 @@ void link_fini(struct link *l)
 	pthread_mutex_destroy(&l->lock);
 }
 
-void link_begin(struct link *l)
+void link_begin(struct link *l, uint32_t epoch)
 {
 	pthread_mutex_lock(&l->lock);
 	l->state = LINK_OPEN;
-	l->epoch++;
+	l->epoch = epoch;
 	pthread_mutex_unlock(&l->lock);
 }
 

@@ -31,7 +31,7 @@ enum link_state { LINK_OPEN, LINK_HUNG_UP, LINK_SHUT };
  * struct link - See above
  * @lock:	protects which channels are open, against link_shut()
  * @state:	enum link_state
- * @epoch:	counts the links of a session, from 1
+ * @epoch:	counts the links of a session, from 1; the source decides it
  * @peer:	where a source connects to
  * @main:	control messages: the stages of the session
  * @demand:	requests, and their answers
@@ -56,10 +56,11 @@ void link_fini(struct link *l);
 /**
  * link_begin() - Begin an epoch
  * @l:		the link, with no connection open
+ * @epoch:	its number, which all its connections must name
  *
  * Connections can be opened from now on, unless link_shut() comes.
  */
-void link_begin(struct link *l);
+void link_begin(struct link *l, uint32_t epoch);
 
 /**
  * link_resolve() - Find out where to connect to

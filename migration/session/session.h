@@ -87,6 +87,7 @@ struct session_ops {
  * @limits:	of waits
  * @progress:	what clients see
  * @id:		names the session on all connections
+ * @secret:	made by the source, known to the two sides only
  * @link:	the connections
  * @lock:	protects changes of @phase
  * @changed:	broadcast when @phase changed, and by session_notify()
@@ -98,7 +99,7 @@ struct session {
 	const struct session_env *env;
 	const struct session_limits *limits;
 	struct progress *progress;
-	uint8_t id[WIRE_ID];
+	uint8_t id[WIRE_ID], secret[WIRE_SECRET];
 	struct link link;
 
 	pthread_mutex_t lock;

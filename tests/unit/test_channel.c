@@ -280,7 +280,7 @@ static void a_link_stays_shut(void **state)
 	(void)state;
 	link_init(&l);
 	assert_int_equal(link_put(&l, WIRE_MAIN, 0, &t->a), -ECANCELED);
-	link_begin(&l);
+	link_begin(&l, 1);
 	assert_int_equal(l.epoch, 1);
 	assert_int_equal(link_put(&l, WIRE_MAIN, 0, &t->a), 0);
 	assert_true(l.main.watched);
@@ -294,7 +294,7 @@ static void a_link_stays_shut(void **state)
 	assert_int_equal(channel_send(&l.main, "x", 1, NULL), -EPIPE);
 	link_close(&l);
 	/* The next epoch begins with nothing open */
-	link_begin(&l);
+	link_begin(&l, 2);
 	assert_int_equal(l.epoch, 2);
 	assert_false(link_has(&l, WIRE_MAIN, 0));
 	assert_int_equal(link_put(&l, WIRE_PUSH, 3, &t->b), 0);

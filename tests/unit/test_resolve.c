@@ -84,7 +84,7 @@ static void one_lookup_for_all_connections(void **state)
 	close(dead);
 	lookups = take_ms = 0;
 	link_init(&l);
-	link_begin(&l);
+	link_begin(&l, 1);
 	assert_int_equal(link_resolve(&l, &where, 5000, &err), 0);
 	assert_int_equal(l.peer.n, 2);
 	assert_int_equal(link_connect(&l, WIRE_MAIN, 0, 5000, &err), 0);
@@ -117,7 +117,7 @@ static void a_slow_lookup_can_be_cancelled(void **state)
 	take_ms = 1500;
 	freed = 0;
 	link_init(&l);
-	link_begin(&l);
+	link_begin(&l, 1);
 	pthread_create(&thread, NULL, shut_soon, &l);
 	assert_refused(link_resolve(&l, &where, 60000, &err), ECANCELED, err,
 		       "cancelled");
@@ -138,7 +138,7 @@ static void a_slow_lookup_has_a_limit(void **state)
 	(void)state;
 	take_ms = 1000;
 	link_init(&l);
-	link_begin(&l);
+	link_begin(&l, 1);
 	assert_refused(link_resolve(&l, &where, 200, &err), ETIMEDOUT, err,
 		       "not resolved in time");
 	link_fini(&l);
@@ -155,7 +155,7 @@ static void an_unknown_name_is_said(void **state)
 	(void)state;
 	take_ms = 0;
 	link_init(&l);
-	link_begin(&l);
+	link_begin(&l, 1);
 	assert_refused(link_resolve(&l, &u, 5000, &err), EHOSTUNREACH, err,
 		       "tcp:nowhere:7000");
 	link_fini(&l);
