@@ -36,12 +36,13 @@
  * @answer_ms:	destination: for the answer to a REQUEST
  * @last_pages_ms: destination: for pages that are missing after DONE
  * @downtime_ms: source: from holding the guest to PREPARED, in all
+ * @dead_peer_ms: for the peer's host to acknowledge bytes or a probe
  *
  * A change has effect on waits that begin after it.
  */
 struct session_limits {
 	_Atomic unsigned connect_ms, hello_ms, build_ms, silence_ms, answer_ms,
-		last_pages_ms, downtime_ms;
+		last_pages_ms, downtime_ms, dead_peer_ms;
 };
 
 /** session_limits_init() - The defaults (docs/protocol.md has them) */

@@ -261,7 +261,7 @@ int source_start(struct source *s, struct error *err)
 			 machine_config(s->m)->cpus);
 	s->se.env->set_side(s->se.env->ctx, "source");
 	machine_set_ram_hook(s->m, &p);
-	link_begin(&s->se.link, 1);
+	link_begin(&s->se.link, 1, s->se.limits->dead_peer_ms);
 	rc = pthread_create(&s->thread, NULL, source_main, s);
 	if (!rc) {
 		s->started = true;

@@ -308,7 +308,7 @@ static int greet_main(struct target *t, const struct channel *c,
 	if (h->resume)
 		return error_set(err, ENOENT,
 			"no session waits here to be resumed");
-	link_begin(&se->link, h->epoch);
+	link_begin(&se->link, h->epoch, se->limits->dead_peer_ms);
 	if (link_put(&se->link, WIRE_MAIN, 0, c))
 		return refuse_busy(err);
 	memcpy(se->id, h->id, WIRE_ID);
