@@ -401,6 +401,7 @@ static bool complete_copy(struct page_store *s, struct huge_page *h,
 		RACE_POINT(huge_join_zero);
 		if (pages_get(&s->table, first + k) == PAGE_ZERO &&
 		    pages_claim(&s->table, first + k, 1)) {
+			RACE_POINT(huge_join_claimed);
 			stage_zero(h, data, k);
 			*staged = true;
 		} else if (pages_is_copied_zero(&s->table, first + k)) {

@@ -1285,6 +1285,7 @@ static void huge_demand_completes_it(struct fixture *x)
 				     511 * WIRE_PAGE, 1, true, &err), 0);
 	assert_int_equal(x->s.table.present, 512);
 	assert_int_equal(x->stats.vcpu[3].count, 1);
+	assert_holds(x, HUGE_GPA + 510 * WIRE_PAGE, 0x5a);
 	pages_released(&x->s.table, HUGE_FIRST + 511, 1);
 	assert_adds_up(x);
 }
@@ -1392,29 +1393,59 @@ static void huge_join_withdraws_before_poison(struct fixture *x)
 	assert_int_equal(x->stats.vcpu[3].count, 1);
 }
 
-/* The bulk thread has withdrawn when the fault thread meets the poison */
-static void inject_after_withdrawal(struct page_store *s, size_t page,
-				    const char *name)
+/*
+ * The fault thread has claimed a zero page and not yet staged it, when the
+ * other thread withdraws and poison made on purpose finds the huge page
+ * incomplete: the fault thread is the last one, and must look again.
+ */
+static void inject_and_leave(struct page_store *s, size_t page,
+			     const char *name)
 {
-	if (!strcmp(name, "huge_claim_zero") && page == HUGE_FIRST + 200)
-		touch_huge(s, 3);
-	if (strcmp(name, "huge_join_zero") || page != HUGE_FIRST + 500)
+	if (strcmp(name, "huge_join_claimed") || page != HUGE_FIRST + 300)
 		return;
 	at_point = NULL;
 	s->staging->page[page / 512].placing = false;
-	inject_now(s, page);
-	/* It finds pages that the fault thread has claimed and not yet staged:
-	 * the fault thread must look again
-	 */
+	inject_now(s, HUGE_FIRST + 500);
+	assert_int_equal(s->table.present, 0);
 }
 
 static void huge_is_not_left_by_all(struct fixture *x)
 {
 	injected = 0;
 	page_store_set_zero(&x->s, HUGE_FIRST + 100, 412);
-	at_point = inject_after_withdrawal;
-	bring(x, 0, 100);
+	bring(x, 0, 99);
+	x->s.staging->page[HUGE_FIRST / 512].placing = true;
+	bring(x, 99, 100);
+	at_point = inject_and_leave;
+	touch_huge(&x->s, 3);
 	assert_int_equal(injected, 1);
+	assert_only_lost(x, 500);
+}
+
+/* Poison made on purpose has claimed a zero page, and is preempted then */
+static void claim_for_poison(struct page_store *s, size_t page,
+			     const char *name)
+{
+	if (strcmp(name, "huge_claim_zero") || page != HUGE_FIRST + 500)
+		return;
+	at_point = NULL;
+	assert_int_equal(pages_claim_poison(&s->table, page, 1), 1);
+}
+
+static void huge_waits_for_claimed_poison(struct fixture *x)
+{
+	struct huge_page *h = &x->s.staging->page[HUGE_FIRST / 512];
+	struct error err = { 0 };
+
+	page_store_set_zero(&x->s, HUGE_FIRST + 100, 412);
+	at_point = claim_for_poison;
+	bring(x, 0, 100);
+	assert_null(at_point);
+	assert_int_equal(x->s.table.present, 0);
+	assert_false(h->placing);
+	stage_loss(h, 500, false);
+	assert_int_equal(place_if_complete(&x->s, h, HUGE_FIRST, false, &err),
+			 0);
 	assert_only_lost(x, 500);
 }
 
@@ -1496,6 +1527,7 @@ WITH(huge_claimed_zeroes_are_zeroes, HUGETLB)
 WITH(huge_withdraws_before_poison, HUGETLB)
 WITH(huge_join_withdraws_before_poison, HUGETLB)
 WITH(huge_is_not_left_by_all, HUGETLB)
+WITH(huge_waits_for_claimed_poison, HUGETLB)
 WITH(huge_is_placed_later, HUGETLB)
 WITH(huge_out_of_memory_is_repeated, HUGETLB)
 
@@ -1537,6 +1569,7 @@ int main(void)
 		cmocka_unit_test(huge_withdraws_before_poison_HUGETLB),
 		cmocka_unit_test(huge_join_withdraws_before_poison_HUGETLB),
 		cmocka_unit_test(huge_is_not_left_by_all_HUGETLB),
+		cmocka_unit_test(huge_waits_for_claimed_poison_HUGETLB),
 		cmocka_unit_test(huge_is_placed_later_HUGETLB),
 		cmocka_unit_test(huge_out_of_memory_is_repeated_HUGETLB),
 		cmocka_unit_test(every_errno_has_its_words),
