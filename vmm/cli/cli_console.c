@@ -184,6 +184,7 @@ static int attach(struct console *c, struct error *err)
 struct search {
 	struct console *c;
 	const char *id;
+	bool found;
 };
 
 /* Return: false if this is the machine, which @c is set to */
@@ -192,18 +193,17 @@ static bool search_machine(void *ctx, const char *name)
 	struct search *s = ctx;
 	struct qmp_client *q = cli_open(name, NULL, SEARCH_MS, NULL);
 	json_t *st = NULL;
-	bool found;
 
-	found = q && !cli_query(q, &st, NULL) &&
-		render_is(st, "migration.ferry.arrived-as", s->id);
-	if (found) {
+	s->found = q && !cli_query(q, &st, NULL) &&
+		   render_is(st, "migration.ferry.arrived-as", s->id);
+	if (s->found) {
 		snprintf(s->c->moved_to, sizeof(s->c->moved_to), "%s", name);
 		s->c->name = s->c->label = s->c->moved_to;
 		s->c->control = NULL;
 	}
 	json_decref(st);
 	qmp_close(q);
-	return !found;
+	return !s->found;
 }
 
 /*
@@ -212,9 +212,9 @@ static bool search_machine(void *ctx, const char *name)
  */
 static enum ending explain_closed(struct console *c, json_t *st)
 {
-	struct search s = { c, render_text(st, "migration.ferry.id") };
-	const char *before = c->name, *uri;
+	struct search s = { .c = c, .id = render_text(st, "migration.ferry.id") };
 	char dir[RUNTIME_PATH_MAX];
+	const char *uri;
 
 	if ((!render_is(st, "status", "postmigrate") &&
 	     !render_is(st, "status", "finish-migrate")) ||
@@ -224,7 +224,7 @@ static enum ending explain_closed(struct console *c, json_t *st)
 	}
 	if (*s.id && !runtime_dir(dir, sizeof(dir), NULL))
 		runtime_names(dir, search_machine, &s, NULL);
-	if (c->name != before) {
+	if (s.found) {
 		print_note(c, "the guest moved; this is %s now", c->name);
 		return DETACHED_CLOSED;
 	}
