@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "qmp_client.h"
+#include "vmm/base/clock.h"
 #include "vmm/control/qmp.h"
 
 /* Longer than any answer, also than a list of 2^19 poisoned pages */
@@ -34,8 +35,8 @@
  * @id:		of the last command
  * @events:	array of events that were received but not asked for yet
  * @label:	"machine 'x'" or "the machine at PATH"
- * @wait_ms:	for the next read: how long to wait, or -1, and
- * @wait_watch:	descriptor that ends the wait, or -1
+ * @until:	for the next reads: when they end, ns of now_ns(), or UINT64_MAX
+ * @wait_watch:	descriptor that ends them, or -1
  * @size:	bytes received since the message began
  * @rc:		why the last read failed
  */
@@ -45,9 +46,26 @@ struct qmp_client {
 	json_int_t id;
 	json_t *events;
 	char label[160];
-	int wait_ms, wait_watch, rc;
+	int wait_watch, rc;
+	uint64_t until;
 	size_t size;
 };
+
+/* When a wait of so many ms ends; -1: never */
+static uint64_t deadline(int ms)
+{
+	return ms < 0 ? UINT64_MAX : now_ns() + (uint64_t)ms * 1000000;
+}
+
+/* For poll(2): the time that is left, rounded up */
+static int left_ms(uint64_t until)
+{
+	const uint64_t now = now_ns();
+
+	if (until == UINT64_MAX)
+		return -1;
+	return now < until ? (int)((until - now + 999999) / 1000000) : 0;
+}
 
 static int no_answer(const char *label, int timeout_ms, struct error *err)
 {
@@ -77,7 +95,7 @@ static ssize_t on_read(void *cookie, char *to, size_t size)
 	ssize_t n;
 
 	do
-		n = poll(fds, 2, q->wait_ms);
+		n = poll(fds, 2, left_ms(q->until));
 	while (n < 0 && errno == EINTR);
 	q->rc = !n ? -ETIMEDOUT : fds[1].revents ? -EINTR : 0;
 	if (q->size > MESSAGE_MAX)
@@ -91,10 +109,11 @@ static ssize_t on_read(void *cookie, char *to, size_t size)
 }
 
 /*
- * @wait_ms, @watch: end the wait (@err is not set then), but only before a
- * message begins. Return: 0, -ETIMEDOUT, -EINTR, -ECONNRESET, -EPROTO
+ * @until, @watch: end the wait (@err is not set then), but only before a
+ * message begins: its rest must come within the time of an answer.
+ * Return: 0, -ETIMEDOUT, -EINTR, -ECONNRESET, -EPROTO
  */
-static int next_message(struct qmp_client *q, int watch, int wait_ms,
+static int next_message(struct qmp_client *q, int watch, uint64_t until,
 			json_t **msg, struct error *err)
 {
 	int c;
@@ -102,7 +121,7 @@ static int next_message(struct qmp_client *q, int watch, int wait_ms,
 	*msg = NULL;
 	q->rc = 0;
 	q->size = 0;
-	q->wait_ms = wait_ms;
+	q->until = until;
 	q->wait_watch = watch;
 	clearerr(q->in);
 	do
@@ -110,7 +129,7 @@ static int next_message(struct qmp_client *q, int watch, int wait_ms,
 	while (isspace(c));
 	if (c != EOF) {
 		ungetc(c, q->in);
-		q->wait_ms = q->timeout_ms;
+		q->until = deadline(q->timeout_ms);
 		q->wait_watch = -1;
 		*msg = json_loadf(q->in, JSON_DISABLE_EOF_CHECK, NULL);
 	}
@@ -139,14 +158,17 @@ static int send_text(struct qmp_client *q, const char *text, struct error *err)
 	return 0;
 }
 
-/* The next message that is not an event; events are kept */
+/* The next message that is not an event, whose number does not delay the end of
+ * the wait; events are kept
+ */
 static int next_answer(struct qmp_client *q, json_t **msg, struct error *err)
 {
+	const uint64_t until = deadline(q->timeout_ms);
 	const json_t *id;
 	int rc;
 
 	for (;;) {
-		rc = next_message(q, -1, q->timeout_ms, msg, err);
+		rc = next_message(q, -1, until, msg, err);
 		if (rc == -ETIMEDOUT)
 			return no_answer(q->label, q->timeout_ms, err);
 		if (rc)
@@ -209,6 +231,7 @@ int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
 int qmp_next_event(struct qmp_client *q, int timeout_ms, json_t **event,
 		   struct error *err)
 {
+	const uint64_t until = deadline(timeout_ms);
 	int rc;
 
 	*event = json_incref(json_array_get(q->events, 0));
@@ -217,7 +240,7 @@ int qmp_next_event(struct qmp_client *q, int timeout_ms, json_t **event,
 		return 0;
 	}
 	for (;;) {
-		rc = next_message(q, q->watch, timeout_ms, event, err);
+		rc = next_message(q, q->watch, until, event, err);
 		if (rc || json_object_get(*event, "event"))
 			return rc;
 		/* The late answer to a command that timed out */
