@@ -10,7 +10,7 @@ from relay import SOURCE
 
 SANITIZERS = {"address"}
 
-BUSY = "work=verify mib=32 seed=6"
+BUSY = "work=verify mib=8 seed=6"
 
 
 def manual(*machines):
@@ -22,7 +22,7 @@ def manual(*machines):
 
 def lost(world):
     """A guest in postcopy whose connection is lost, and no retry."""
-    a, b, relay = in_postcopy(world, BUSY, before=manual)
+    a, b, relay = in_postcopy(world, BUSY, before=manual, cpus=1)
     relay.cut()
     paused(a, "source")
     paused(b, "destination")
@@ -31,7 +31,7 @@ def lost(world):
 
 def in_doubt(world):
     """A guest whose COMMIT was lost, and no retry."""
-    a, b, relay = begin(world, BUSY)
+    a, b, relay = begin(world, BUSY, cpus=1)
     manual(a, b)
     relay.cut_at = (SOURCE, wire.COMMIT)
     a.start_migration(relay.uri)
@@ -98,7 +98,7 @@ def test_resume_fails(world):
 
 def test_automatically(world, word):
     """--recover-automatically says whether the source connects again."""
-    a, b, relay = begin(world, BUSY)
+    a, b, relay = begin(world, BUSY, cpus=1)
     relay.hold()
     world.ferry("migrate", "--recover-automatically", word, "--detach", "a",
                 relay.uri)
