@@ -18,7 +18,7 @@ BUILD	?= build$(if $(SAN),/$(SAN))
 PREFIX	?= /usr/local
 
 comma	:= ,
-PKGS	:= libevent_core libevent_pthreads jansson
+PKGS	:= libevent_core libevent_pthreads jansson gnutls
 CFLAGS	?= -O2 -g
 override CFLAGS	+= -std=gnu17 -Wall -Wextra -pthread
 

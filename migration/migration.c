@@ -311,6 +311,7 @@ struct migration *migration_new(struct host *h, struct error *err)
 	mig->env = (struct session_env){
 		.ctx = h, .observer = host_observer(h), .backing = h->ram,
 		.adopt = adopt_machine, .set_side = set_side,
+		.tls = &mig->parameters.tls,
 	};
 	parameters_init(&mig->parameters);
 	progress_init(&mig->progress, notify_status, mig);

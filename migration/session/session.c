@@ -28,6 +28,8 @@ void session_init(struct session *se, const struct session_ops *ops,
 	se->limits = limits;
 	se->progress = progress;
 	link_init(&se->link);
+	if (env->tls)
+		se->link.tls = *env->tls;
 	pthread_mutex_init(&se->lock, NULL);
 	pthread_cond_init(&se->changed, NULL);
 	pthread_mutex_init(&se->show_lock, NULL);

@@ -336,6 +336,9 @@ static int greet_more(struct target *t, const struct channel *c,
 	    !wire_same_secret(h->secret, se->secret) ||
 	    h->epoch != se->link.epoch)
 		return refuse_busy(err);
+	if (!link_same_peer(&se->link, c))
+		return error_set(err, EACCES,
+			"another certificate or key than that of the main connection");
 	while (i < n && link_has(&se->link, h->role, i))
 		i++;
 	if (i == n || link_put(&se->link, h->role, i, c))
@@ -375,8 +378,10 @@ static int target_start(struct target *t, struct error *err)
 			strerrordesc_np(rc));
 	t->started = true;
 	pthread_setname_np(t->thread, "migration");
-	t->greeter = greeter_new(&t->uri, &t->se.limits->hello_ms,
-				 target_greeted, t, err);
+	t->greeter = greeter_new(&t->uri, &(struct greeter_env){
+		.hello_ms = &t->se.limits->hello_ms, .tls = &t->se.link.tls,
+		.fn = target_greeted, .ctx = t,
+	}, err);
 	return t->greeter ? 0 : -err->code;
 }
 

@@ -376,7 +376,7 @@ static int store_uri(struct options *o, const char *text, struct error *err)
 	int rc = uri_parse(text, &uri, err);
 
 	o->uri = text;
-	if (!rc && o->cmd == CMD_MIGRATE && uri.kind == URI_TCP &&
+	if (!rc && o->cmd == CMD_MIGRATE && uri.kind != URI_UNIX &&
 	    !uri.host[0])
 		return error_set(err, EINVAL, "'%.200s' names no destination "
 				 "host", text);
