@@ -524,7 +524,7 @@ static int get_peer(struct tls_end *e)
 		    : GNUTLS_E_INSUFFICIENT_CREDENTIALS;
 }
 
-/* The handshake is complete: remember who the peer is, and the channel's name */
+/* The handshake is complete: remember the peer, and the channel's name */
 static int finish(struct tls_end *e)
 {
 	gnutls_credentials_type_t wanted = e->tls->psk

@@ -86,7 +86,7 @@ static void log_rarely(struct rare_line *r, const char *what, const char *why)
 }
 
 /* REFUSE fits the empty buffer of a fresh socket, so this does not wait. A peer
- * whose handshake has failed got an alert; one that speaks no TLS may be a Ferry
+ * whose handshake has failed got an alert; one without TLS may be a Ferry
  */
 static void greeting_refuse(struct greeter *g, struct greeting *gr,
 			    const struct error *why)

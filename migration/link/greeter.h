@@ -7,8 +7,8 @@
  * fixed size: a peer that sends nothing, or single bytes, delays no other. With
  * a tls: URI the handshake is part of the greeting. A connection uses at most
  * TLS_GREETING_BYTES of memory here until it has proved who it is, without TLS
- * less than 200 bytes, and the kernel's receive buffer, which does not grow while
- * no byte is read (tcp_rmem).
+ * less than 200 bytes, and the kernel's receive buffer, which does not grow
+ * while no byte is read (tcp_rmem).
  * When all places are taken the oldest greeting is closed for a new connection.
  * The owner accepts or rejects a complete HELLO; anything else is refused, and
  * is no session.

@@ -164,7 +164,8 @@ int listener_accept(const struct listener *l, struct channel *c)
 static bool is_local(const struct sockaddr_storage *a)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
-	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)a)->sin6_addr;
+	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)a;
+	const struct in6_addr *v6 = &a6->sin6_addr;
 
 	switch (a->ss_family) {
 	case AF_UNIX:

@@ -35,7 +35,11 @@ enum tls_side { TLS_SOURCE, TLS_DESTINATION };
 /* Credentials of one side, and a counter of their users */
 struct tls;
 
-/** tls_default_dir() - $XDG_CONFIG_HOME/ferry/pki if it's there, else /etc/pki/ferry */
+/**
+ * tls_default_dir() - The directory of the files, if no other one is given
+ * @dir:	$XDG_CONFIG_HOME/ferry/pki if that is there, else /etc/pki/ferry
+ * @n:		its size, bytes
+ */
 void tls_default_dir(char *dir, size_t n);
 
 /**

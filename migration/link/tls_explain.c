@@ -125,8 +125,8 @@ static gnutls_alert_description_t alert_of(unsigned status)
 void tls_alert(gnutls_session_t session, int rc)
 {
 	if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
-		gnutls_alert_send(session, GNUTLS_AL_FATAL,
-			alert_of(gnutls_session_get_verify_cert_status(session)));
+		gnutls_alert_send(session, GNUTLS_AL_FATAL, alert_of(
+			gnutls_session_get_verify_cert_status(session)));
 	else
 		gnutls_alert_send_appropriate(session, rc);
 }

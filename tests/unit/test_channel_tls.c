@@ -195,7 +195,7 @@ static void both_directions_at_once(void **state)
 		t->c[0].watched = t->c[1].watched = watched;
 		for (unsigned i = 0; i < 2; i++)
 			pthread_create(&thread[i], NULL, speaker_main, &s[i]);
-		/* While the other end can't go on: its peer reads nothing yet */
+		/* No end is read yet: both fill their sockets */
 		usleep(20000);
 		hear_all(&t->c[1], data);
 		hear_all(&t->c[0], data);

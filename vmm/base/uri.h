@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uri.h - Address of a migration peer: tcp:HOST:PORT, tls:HOST:PORT or unix:PATH
+ * uri.h - Address of a peer: tcp:HOST:PORT, tls:HOST:PORT or unix:PATH
  *
  * Pure.
  */
