@@ -85,6 +85,10 @@ $(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^)
 
+$(BUILD)/bench-channel: tests/bench/channel/channel.c $(BUILD)/libferry.a
+	@mkdir -p $(@D)
+	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FERRY_LIBS)
+
 demo:
 	scripts/demo
 
