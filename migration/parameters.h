@@ -33,7 +33,8 @@ struct parameters {
 	"?ferry-connect-timeout:i ?ferry-hello-timeout:i " \
 	"?ferry-build-timeout:i ?ferry-silence-timeout:i " \
 	"?ferry-answer-timeout:i ?ferry-last-pages-timeout:i " \
-	"?ferry-dead-peer-timeout:i ?ferry-tls-dir:s ?tls-hostname:s " \
+	"?ferry-beat-interval:i ?ferry-dead-peer-timeout:i " \
+	"?ferry-confirm-timeout:i ?ferry-tls-dir:s ?tls-hostname:s " \
 	"?ferry-require-tls:b"
 
 /** parameters_init() - The defaults */
