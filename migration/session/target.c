@@ -21,6 +21,7 @@
 #include "vmm/base/log.h"
 #include "vmm/memory/uffd.h"
 
+#define POISON_REPORTS_MAX	64	/* events at once */
 #define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
 #define GOODBYE_LOOK_MS	5
 
@@ -277,18 +278,41 @@ int target_start_faults(struct target *t, struct error *err)
 			   err);
 }
 
+/* Called by threads that vCPUs wait for: takes no lock */
 static int target_poisoned(void *ctx, uint64_t gpa, uint64_t size,
 			   bool delivered)
 {
 	struct target *t = ctx;
 	struct poison p = { .gpa = gpa, .size = size, .delivered = delivered };
-	struct memory_failure f = { .gpa = gpa, .size = size,
-				    .action = MF_NOTED };
-	int rc = poison_add(machine_poison(t->m), &p);
 
-	if (rc > 0 && !t->quiet)
+	return poison_post(machine_poison(t->m), &p);
+}
+
+/*
+ * One log line and one event for each run, up to a limit, then only a count.
+ * Runs of POISON_LIST are reported together, when all of it is in the list.
+ */
+void target_report_poison(void *ctx)
+{
+	struct target *t = ctx;
+	struct poison run[POISON_REPORTS_MAX];
+	size_t more = 0;
+	int n = t->quiet ? 0 : poison_take_news(machine_poison(t->m), run,
+						POISON_REPORTS_MAX, &more);
+
+	for (int i = 0; i < n; i++) {
+		const struct memory_failure f = {
+			.gpa = run[i].gpa, .size = run[i].size,
+			.action = MF_NOTED,
+		};
+
 		machine_failure(t->m, &f);
-	return rc < 0 ? rc : 0;
+	}
+	if (n < 0)
+		log_line("out of memory for the poison list");
+	if (more)
+		log_line("the guest arrives with %zu more ranges of lost memory: query-status lists them",
+			 more);
 }
 
 static void target_crash(void *ctx)
@@ -512,7 +536,8 @@ struct target *target_new(const struct uri *uri, const struct session_env *env,
 	t->can_poison = kernel_can_poison();
 	page_store_init(&t->store, &progress->stats,
 			&(struct page_store_events){
-		.ctx = t, .poisoned = target_poisoned, .crash = target_crash,
+		.ctx = t, .poisoned = target_poisoned,
+		.report = target_report_poison, .crash = target_crash,
 	}, t->can_poison);
 	receive_init(&t->receive, &t->store, target_push_lost,
 		     target_push_ended, t);
