@@ -118,7 +118,7 @@ static int check_dates(const struct tls *t, const struct path *cert,
 static int load_trust(struct tls *t, const char *dir, const struct path *ca,
 		      struct error *err)
 {
-	struct path crl;
+	struct path crl = { "" };
 	int n = gnutls_certificate_set_x509_trust_file(t->certificates,
 			ca->text, GNUTLS_X509_FMT_PEM);
 
@@ -141,7 +141,7 @@ static int load_trust(struct tls *t, const char *dir, const struct path *ca,
 static int load_x509(struct tls *t, const char *dir, const struct path *ca,
 		     struct error *err)
 {
-	struct path cert, key;
+	struct path cert = { "" }, key = { "" };
 	int rc = path_readable(&cert, dir, own_cert[t->side], err);
 
 	if (!rc)
@@ -212,7 +212,7 @@ static int load_psk(struct tls *t, const struct path *p, struct error *err)
 
 static int load(struct tls *t, const char *dir, struct error *err)
 {
-	struct path ca, psk;
+	struct path ca = { "" }, psk = { "" };
 	int rc = path_join(&ca, dir, "ca-cert.pem", err);
 
 	if (!rc)
