@@ -466,6 +466,9 @@ static int greet_more(struct target *t, const struct channel *c,
 	if (session_phase(se) != TARGET_SETUP &&
 	    !target_is_rejoining(session_phase(se)))
 		return refuse_busy(err);
+	if (!link_same_peer(&se->link, c))
+		return error_set(err, EACCES,
+			"another certificate or key than that of the main connection");
 	while (i < n && link_has(&se->link, h->role, i))
 		i++;
 	if (i == n || link_put(&se->link, h->role, i, c))
@@ -497,8 +500,10 @@ static bool kernel_can_poison(void)
 struct greeter *target_listen(struct target *t, const struct uri *uri,
 			      struct error *err)
 {
-	return greeter_new(uri, &t->se.limits->hello_ms, target_greeted, t,
-			   err);
+	return greeter_new(uri, &(struct greeter_env){
+		.hello_ms = &t->se.limits->hello_ms, .tls = &t->se.link.tls,
+		.fn = target_greeted, .ctx = t,
+	}, err);
 }
 
 static int target_start(struct target *t, struct error *err)
