@@ -75,7 +75,7 @@ struct source {
 	unsigned connections;
 
 	uint32_t epoch;
-	unsigned attempts;
+	_Atomic unsigned attempts;
 	_Atomic bool reported, rebuilding, quit, gone;
 	bool told, asked;
 	bool started;

@@ -559,13 +559,24 @@ int target_pause(struct target *t, struct error *err)
 			 "only a migration in postcopy can be paused");
 }
 
+/* The session thread may be about to stop it */
+static struct greeter *take_greeter(struct target *t)
+{
+	struct greeter *g;
+
+	pthread_mutex_lock(&t->listen_lock);
+	g = t->greeter;
+	t->greeter = NULL;
+	pthread_mutex_unlock(&t->listen_lock);
+	return g;
+}
+
 void target_free(struct target *t)
 {
 	if (!t)
 		return;
 	session_event(&t->se, EVENT_QUIT, NULL);
-	session_notify(&t->se);
-	greeter_free(t->greeter);
+	greeter_free(take_greeter(t));
 	if (t->started)
 		pthread_join(t->thread, NULL);
 	/* In the phases in which the session thread had ended before */
