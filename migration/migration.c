@@ -278,8 +278,11 @@ static int check_capability(json_t *c, struct error *err)
 	return error_set(err, EINVAL, "no capability '%.60s'", name);
 }
 
-static void set_capability(struct migration *mig, const char *name, bool on)
+static void set_capability(struct migration *mig, json_t *c)
 {
+	const char *name = json_string_value(json_object_get(c, "capability"));
+	bool on = json_is_true(json_object_get(c, "state"));
+
 	if (!strcmp(name, POISON))
 		mig->no_poison = !on;
 	if (!strcmp(name, AUTOMATIC))
@@ -302,10 +305,8 @@ static int cmd_set_capabilities(void *ctx, json_t *args, json_t **ret,
 		rc = rc ? rc : check_capability(c, err);
 	if (rc)
 		return rc;
-	json_array_foreach(list, i, c)
-		set_capability(mig,
-			json_string_value(json_object_get(c, "capability")),
-			json_is_true(json_object_get(c, "state")));
+	for (i = 0; i < json_array_size(list); i++)
+		set_capability(mig, json_array_get(list, i));
 	return 0;
 }
 

@@ -395,7 +395,7 @@ static void cut_twice(const struct relay_cut *first, const struct place *p,
 	struct world *w = set_up();
 	char what[80];
 
-	snprintf(what, sizeof(what), "%s, then %d %s %u",
+	snprintf(what, sizeof(what), "%s, then %u %s %u",
 		 wire_name(first->type), how, wire_name(p->type), p->nth);
 	relay_cut(w->r, first);
 	start(w);
