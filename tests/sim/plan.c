@@ -202,8 +202,8 @@ static void plan_fault(struct fault *f)
 
 static void plan_guest(void)
 {
-	plan.backing = sim_chance(6) ? RAM_HUGETLB : RAM_ANON;
-	plan.pages = 16 + sim_below(sim_chance(3) ? PAGES_MORE : PAGES_SMALL);
+	plan.backing = sim_chance(12) ? RAM_HUGETLB : RAM_ANON;
+	plan.pages = 16 + sim_below(sim_chance(6) ? PAGES_MORE : PAGES_SMALL);
 	if (plan.backing == RAM_HUGETLB)
 		plan.pages = HUGE_PAGES * (1 + sim_below(2));
 	plan.cpus = 1 + (unsigned)sim_below(3);
