@@ -2,8 +2,8 @@
 /*
  * atomics.c - Other threads may run at each atomic operation
  *
- * migration/pages/ is compiled with -fsanitize=thread for the simulator, and linked
- * without that sanitizer's library: the compiler calls the functions below for
+ * For the simulator, migration/pages/ is compiled with -fsanitize=thread, and
+ * linked without that sanitizer's library: the compiler calls the functions below for
  * each access to memory. Before an atomic operation that orders others
  * (relaxed ones only count or copy) the scheduler may choose another coroutine,
  * so that the protocols of the page table, the ledger and the staging are
