@@ -106,8 +106,8 @@ def test_automatically(world, word):
     b.report()
     relay.cut()
     if word == "yes":
-        a.wait_migration("completed")
-        b.wait_migration("completed")
+        a.wait_migration("completed", recovers=True)
+        b.wait_migration("completed", recovers=True)
         whole(b)
         return
     lost_source(a)
