@@ -2,6 +2,8 @@
 """What an operator does with machines: watch, end, restart and configure them,
 also where descriptors, terminals or disks are missing."""
 
+import contextlib
+import ctypes
 import json
 import os
 import re
@@ -10,10 +12,12 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from errors import WAIT, soon
 from ferry import BUILD, PAGE, check, equal
+from qmp import Qmp
 
 SANITIZERS = {"address"}
 
@@ -201,19 +205,53 @@ def test_too_many_clients(world):
     equal(a.state(), "running", "state")
 
 
-def test_quit_in_postcopy(world):
-    """The end of a source that still has pages would end the guest: ferry quit
-    wants --force for that."""
+def in_postcopy(world):
+    """A source that still has most pages, and its destination."""
     world.parameters = {"max-postcopy-bandwidth": 1 << 20}
     a = world.run("work=verify mib=48 hold=1", memory="128M").ready()
     b = world.receive()
     a.start_migration(b.uri)
     a.wait_migration("postcopy-active")
+    return a, b
+
+
+def test_quit_in_postcopy(world):
+    """The end of a source that still has pages would end the guest: quit wants
+    to be forced for that."""
+    a, _ = in_postcopy(world)
     _, err = world.ferry("quit", "a", status=1)
     check("still needs pages" in err, err)
-    check(a.alive(), "it has ended")
+    a.refused("ferry-force", "quit")
+    a.refused("ferry-force", "quit", **{"ferry-force": False})
+    equal(a.migration()["status"], "postcopy-active", "migration")
     world.ferry("quit", "--force", "a")
     equal(a.wait_end(), 0, "exit status")
+
+
+def test_signal_in_postcopy(world, name):
+    """The same by a signal: the second one within 10 s forces it."""
+    a, b = in_postcopy(world)
+    a.process.send_signal(name)
+    a.said("a second request within 10 s")
+    equal([a.migration()["status"], b.state()],
+          ["postcopy-active", "running"], "after the signal")
+    a.process.send_signal(name)
+    equal(a.wait_end(), 128 + name, "exit status")
+
+
+test_signal_in_postcopy.cases = {"name": [signal.SIGTERM, signal.SIGHUP]}
+
+
+def test_signal_after_postcopy(world):
+    """Once all pages were sent, one signal is enough; the guest goes on."""
+    a, b = in_postcopy(world)
+    a.process.send_signal(signal.SIGTERM)
+    a.said("a second request within 10 s")
+    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    a.wait_migration("completed")
+    a.process.send_signal(signal.SIGTERM)
+    equal(a.wait_end(), 128 + signal.SIGTERM, "exit status")
+    b.report()
 
 
 def test_quit_after(world):
@@ -364,3 +402,76 @@ def test_listens_on_both(world):
         a.migrate(b)
         b.full_pass()
         b.end()
+
+
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+
+
+@contextlib.contextmanager
+def late_vcpu(vmm):
+    """The first vCPU's thread does not run. The value is a function that waits
+    until the machine has asked it to stop."""
+    tid = vmm.qmp.execute("query-cpus-fast")[0]["thread-id"]
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def ptrace(request):
+        check(libc.ptrace(request, tid, None, None) == 0,
+              os.strerror(ctypes.get_errno()))
+
+    def pending():
+        with open(f"/proc/{vmm.process.pid}/task/{tid}/status",
+                  encoding="ascii") as f:
+            return int(re.search("SigPnd:\t(\\w+)", f.read())[1], 16) != 0
+
+    ptrace(PTRACE_SEIZE)
+    ptrace(PTRACE_INTERRUPT)
+    os.waitpid(tid, 0x40000000)     # __WALL
+    try:
+        yield lambda: soon(pending, True, "a signal to the vCPU")
+    finally:
+        ptrace(PTRACE_DETACH)
+
+
+def send_commands(vmm, *names):
+    """Send commands to a machine on a connection of their own. Return: a
+    function that waits for the answers, and a list of those that have come."""
+    q = Qmp(vmm.world.socket(vmm.name), vmm.alive)
+    vmm.world.closers.append(q.close)
+    answers = []
+
+    def run():
+        answers.extend(q.execute_all(*((n, {}) for n in names)))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread.join, answers
+
+
+def test_late_stop(world):
+    """A vCPU that is late delays `stop`, and no other client; what follows
+    `stop` stays behind it."""
+    a = world.run(IDLE).ready()
+    with late_vcpu(a) as wait_kick:
+        join, answers = send_commands(a, "stop", "cont", "query-status")
+        wait_kick()
+        for _ in range(10):
+            equal([a.state(), answers], ["running", []], "while it waits")
+    join()
+    equal(answers[:2], [{}, {}], "answers")
+    equal(answers[2]["status"], "running", "state after stop and cont")
+    soon(lambda: [len(a.qmp.seen(e)) for e in ("STOP", "RESUME")], [1, 1],
+         "events")
+    a.working()
+
+
+def test_late_stop_and_quit(world):
+    """A machine that waits for a vCPU can be ended; who waits gets an
+    answer."""
+    a = world.run(IDLE).ready()
+    with late_vcpu(a) as wait_kick:
+        join, answers = send_commands(a, "stop")
+        wait_kick()
+        a.qmp.execute("quit")
+    join()
+    equal(a.wait_end(), 0, "exit status")
+    check("did not stop" in answers[0].desc, answers)

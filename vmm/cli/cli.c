@@ -43,25 +43,6 @@ static int wait_for_end(const struct options *o, struct qmp_client *q,
 	return CLI_FAILED;
 }
 
-/*
- * A guest that left needs this machine until its last page was sent. Its user
- * sees it run elsewhere, and takes what is here for a leftover.
- */
-static int check_postcopy(struct qmp_client *q, struct error *err)
-{
-	json_t *st = NULL;
-	int rc = qmp_execute(q, "query-status", NULL, &st, err);
-
-	if (!rc && !strcmp(cli_text(st, "side", ""), "source") &&
-	    strstr(cli_text(st, "libvirt.reason", ""), "_POSTCOPY"))
-		rc = error_set(err, EBUSY, "the guest runs on the destination, "
-			       "but still needs pages that only this machine "
-			       "has: its end would end the guest (quit --force "
-			       "does that)");
-	json_decref(st);
-	return rc;
-}
-
 static int cli_quit(const struct options *o)
 {
 	struct error err = { 0 };
@@ -70,13 +51,10 @@ static int cli_quit(const struct options *o)
 
 	if (!q)
 		return cli_fail(&err);
-	if (!o->force && check_postcopy(q, &err)) {
-		qmp_close(q);
-		return cli_fail(&err);
-	}
-
 	/* The machine may end before its answer is sent */
-	rc = qmp_execute(q, "quit", NULL, NULL, &err);
+	rc = qmp_execute(q, "quit",
+			 o->force ? json_pack("{s:b}", "ferry-force", 1) : NULL,
+			 NULL, &err);
 	if (rc && rc != -ECONNRESET)
 		rc = cli_fail(&err);
 	else
