@@ -30,7 +30,8 @@ struct parameters {
 	"?max-postcopy-bandwidth:i ?multifd-channels:i ?downtime-limit:i " \
 	"?ferry-connect-timeout:i ?ferry-hello-timeout:i " \
 	"?ferry-build-timeout:i ?ferry-silence-timeout:i " \
-	"?ferry-answer-timeout:i ?ferry-last-pages-timeout:i"
+	"?ferry-answer-timeout:i ?ferry-last-pages-timeout:i " \
+	"?ferry-dead-peer-timeout:i"
 
 /** parameters_init() - The defaults */
 void parameters_init(struct parameters *p);

@@ -40,6 +40,7 @@ KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
 BUILD_LIMIT = 900
 PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180}
 FILE_LIMIT = 900
+FUZZ_SECONDS = 20           # of each fuzzer with libFuzzer
 SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
 LAB_SLOW = 4                # of the lab, an emulated machine
 LAB = "lab"                 # lock: one lab at a time, beside other tests
@@ -49,7 +50,7 @@ LONG_FIRST = ["linux/lab", "linux/demo", "lab/lab", "lab/facts",
               "failure/lost", "failure/impostors", "migrate/integrity",
               "migrate/poison_live", "migrate/poison", "migrate/hugetlb",
               "failure/strangers", "failure/handover", "bench", "lint"]
-SANITIZERS = ("address", "thread")
+LATE_BUILDS = ("address", "thread", "clang", "fuzzers")
 
 # Load of the files that differ from 1
 LOAD = {"failure/impostors": 0.5, "failure/strangers": 0.5,
@@ -150,9 +151,10 @@ class Plan:
     # ---- Programs and files on this machine ---------------------------------
 
     def programs(self, group, build, folder="build", prefix=""):
-        args = ["20000"] if group == "fuzz" and (prefix or self.quick) else []
         slow = SANITIZER_SLOW if prefix else 1
         for name in test_programs(group):
+            corpus = f"tests/fuzz/corpus/{name.removeprefix('fuzz_')}"
+            args = ["--corpus", corpus] if group == "fuzz" else []
             self.add(f"{prefix}{group}/{name}",
                      [f"{folder}/tests/{group}/{name}", *args],
                      PROGRAM_LIMIT[group] * slow, needs=[build])
@@ -246,7 +248,17 @@ class Plan:
         self.add("unit/no_cmocka", ["tests/no_cmocka.sh"], 60, load=0.5)
 
     def fuzz(self):
+        """The corpora and random changes of them; then guided by coverage."""
         self.programs("fuzz", self.gcc())
+        if self.quick:
+            return
+        build = self.build("fuzzers", target=["fuzz-build"])
+        for name in test_programs("fuzz"):
+            target = name.removeprefix("fuzz_")
+            self.add(f"fuzz/guided-{target}",
+                     ["scripts/fuzz", "run", "--no-build", "--fresh",
+                      "--jobs", "1", "--seconds", str(FUZZ_SECONDS), target],
+                     PROGRAM_LIMIT["fuzz"], needs=[build])
 
     def machine(self):
         if self.kvm:
@@ -345,7 +357,7 @@ class Plan:
         """Builds before what needs them, long jobs before short ones, so that
         no long job is left alone at the end."""
         if job in self.builds.values():
-            return 1 if job.label in SANITIZERS or job.label == "clang" else 0
+            return 1 if job.label in LATE_BUILDS else 0
         name = job.label.removeprefix("address/").removeprefix("thread/")
         return 2 + LONG_FIRST.index(name) if name in LONG_FIRST else 99
 

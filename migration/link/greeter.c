@@ -10,38 +10,52 @@
 #include <unistd.h>
 
 #include "greeter.h"
-#include "socket.h"
+#include "listener.h"
 #include "vmm/base/log.h"
 
 #define HELLO_BYTES	(WIRE_HEADER + WIRE_HELLO)
-#define POLL_LISTENER	0
-#define POLL_WAKE	1
-#define POLL_FIRST	2	/* of the greetings */
-#define POLLS		(POLL_FIRST + GREETINGS_MAX)
+#define POLLS		(1 + SOCKET_ADDRESSES_MAX + GREETINGS_MAX)
 #define RETRY_MS	100	/* after accept() failed: descriptors, memory */
 #define OWNER_MS	20	/* until the owner is asked again */
-#define LOG_NS		1000000000ull	/* one line a second about refusals */
+#define REFUSED_NS	1000000000ull	/* one line a second about refusals */
+#define TROUBLE_NS	60000000000ull	/* and one a minute about this host */
 
 /* A connection that has not said HELLO yet */
 struct greeting {
 	struct channel c;
 	uint64_t end;		/* deadline, ns */
 	bool waits;		/* HELLO is complete; the owner is not ready */
+	unsigned poll;		/* its index in struct polls */
 	size_t have;		/* bytes in @in */
 	uint8_t in[HELLO_BYTES];
 };
 
+/*
+ * What the thread polls: only what is open, because poll(2) fails with EINVAL
+ * if there are more entries than the process may have descriptors
+ */
+struct polls {
+	struct pollfd p[POLLS];
+	unsigned n;
+};
+
+/* Lines of one kind in the log, at most one in an interval */
+struct rare_line {
+	uint64_t interval;	/* ns */
+	uint64_t logged;	/* when the last line was written, ns */
+	unsigned more;		/* that were not written since */
+};
+
 struct greeter {
-	struct uri uri;
-	int listener, wake;
+	struct listener listener;
+	int wake;
 	const _Atomic unsigned *hello_ms;
 	greeter_fn *fn;
 	void *ctx;
 	pthread_t thread;
 	_Atomic bool stop;
 	struct greeting greeting[GREETINGS_MAX];
-	uint64_t logged;	/* when a refusal was logged last, ns */
-	unsigned unlogged;	/* refusals since */
+	struct rare_line refused, trouble;
 };
 
 static void greeting_close(struct greeting *gr)
@@ -51,22 +65,21 @@ static void greeting_close(struct greeting *gr)
 	gr->waits = false;
 }
 
-/* Port scanners connect often: the log gets one line a second at most */
-static void log_refused(struct greeter *g, const struct error *why)
+/* Port scanners connect often, and a host out of descriptors stays so */
+static void log_rarely(struct rare_line *r, const char *what, const char *why)
 {
 	uint64_t now = channel_now_ns();
 
-	if (g->logged && now - g->logged < LOG_NS) {
-		g->unlogged++;
+	if (r->logged && now - r->logged < r->interval) {
+		r->more++;
 		return;
 	}
-	if (g->unlogged)
-		log_line("connection refused: %s (and %u more before it)",
-			 why->text, g->unlogged);
+	if (r->more)
+		log_line("%s: %s (and %u more before it)", what, why, r->more);
 	else
-		log_line("connection refused: %s", why->text);
-	g->logged = now;
-	g->unlogged = 0;
+		log_line("%s: %s", what, why);
+	r->logged = now;
+	r->more = 0;
 }
 
 /* REFUSE fits the empty buffer of a fresh socket, so this does not wait */
@@ -82,7 +95,7 @@ static void greeting_refuse(struct greeter *g, struct greeting *gr,
 	wire_put(out, &m);
 	memcpy(out + WIRE_HEADER, why->text, m.length);
 	channel_send_some(&gr->c, out, WIRE_HEADER + m.length, NULL);
-	log_refused(g, why);
+	log_rarely(&g->refused, "connection refused", why->text);
 	greeting_close(gr);
 }
 
@@ -108,15 +121,17 @@ static bool accept_all(struct greeter *g)
 	struct channel c;
 	int rc;
 
-	while (!(rc = socket_accept(&c, g->listener))) {
+	while (!(rc = listener_accept(&g->listener, &c))) {
 		struct greeting *gr = greeting_place(g);
 
 		*gr = (struct greeting){ .c = c };
 		gr->end = channel_now_ns() + *g->hello_ms * 1000000ull;
 	}
-	if (rc != -EAGAIN && rc != -ECONNABORTED && !g->stop)
-		log_line("accept: %s", strerrordesc_np(-rc));
-	return rc == -EAGAIN || rc == -ECONNABORTED;
+	if (rc == -EAGAIN || rc == -ECONNABORTED)
+		return true;
+	log_rarely(&g->trouble, "a connection waits, and can't be accepted",
+		   strerrordesc_np(-rc));
+	return false;
 }
 
 static int parse_hello(const struct greeting *gr, struct wire_hello *h,
@@ -129,10 +144,11 @@ static int parse_hello(const struct greeting *gr, struct wire_hello *h,
 		rc = error_set(err, EBADMSG,
 			"the peer sent %s where HELLO belongs",
 			wire_name(m.type));
-	if (!rc && gr->have < HELLO_BYTES)
+	/* A HELLO of another version may be shorter, or longer */
+	if (!rc && gr->have < HELLO_BYTES && gr->have < WIRE_HEADER + m.length)
 		return -EAGAIN;
 	if (!rc)
-		rc = wire_get_hello(gr->in + WIRE_HEADER, h, err);
+		rc = wire_get_hello(gr->in + WIRE_HEADER, m.length, h, err);
 	if (!rc && h->page_size != WIRE_PAGE)
 		rc = error_set(err, ENOTSUP,
 			"the peer's pages have %u bytes, ours %u",
@@ -186,24 +202,32 @@ static void greeting_expire(struct greeter *g, struct greeting *gr)
 	greeting_refuse(g, gr, &err);
 }
 
+static unsigned add_poll(struct polls *ps, int fd, short events)
+{
+	ps->p[ps->n] = (struct pollfd){ .fd = fd, .events = events };
+	return ps->n++;
+}
+
 /* Return: how long poll() may wait for the next deadline, ms; -1 for ever */
-static int fill_polls(struct greeter *g, struct pollfd *p, bool accepting)
+static int fill_polls(struct greeter *g, struct polls *ps, bool accepting)
 {
 	uint64_t now = channel_now_ns(), end = 0;
 	int ms = accepting ? -1 : RETRY_MS;
 
-	p[POLL_LISTENER] = (struct pollfd){
-		.fd = accepting ? g->listener : -1, .events = POLLIN };
-	p[POLL_WAKE] = (struct pollfd){ .fd = g->wake, .events = POLLIN };
+	ps->n = 0;
+	add_poll(ps, g->wake, POLLIN);
+	for (unsigned i = 0; i < g->listener.n && accepting; i++)
+		add_poll(ps, g->listener.fd[i], POLLIN);
 	for (unsigned i = 0; i < GREETINGS_MAX; i++) {
 		struct greeting *gr = &g->greeting[i];
 
-		p[POLL_FIRST + i] = (struct pollfd){
-			.fd = channel_poll_fd(&gr->c),
-			.events = gr->waits ? POLLRDHUP : POLLIN };
+		if (!channel_is_open(&gr->c))
+			continue;
+		gr->poll = add_poll(ps, channel_poll_fd(&gr->c),
+				    gr->waits ? POLLRDHUP : POLLIN);
 		if (gr->waits)
 			ms = OWNER_MS;
-		if (channel_is_open(&gr->c) && (!end || gr->end < end))
+		if (!end || gr->end < end)
 			end = gr->end;
 		ms = channel_poll_ms(&gr->c, ms);
 	}
@@ -214,17 +238,29 @@ static int fill_polls(struct greeter *g, struct pollfd *p, bool accepting)
 	return ms;
 }
 
+static void wait_events(struct greeter *g, struct polls *ps, bool accepting)
+{
+	int ms = fill_polls(g, ps, accepting);
+
+	if (poll(ps->p, ps->n, ms) >= 0)
+		return;
+	/* Without this, a call that fails at once would use a whole CPU */
+	if (errno != EINTR) {
+		log_rarely(&g->trouble, "poll", strerrordesc_np(errno));
+		usleep(RETRY_MS * 1000);
+	}
+	for (unsigned i = 0; i < ps->n; i++)
+		ps->p[i].revents = 0;
+}
+
 static void *greeter_main(void *arg)
 {
 	struct greeter *g = arg;
-	struct pollfd p[POLLS];
+	struct polls ps;
 	bool accepting = true;
 
 	while (!g->stop) {
-		int ms = fill_polls(g, p, accepting);
-
-		if (poll(p, POLLS, ms) < 0 && errno != EINTR)
-			log_line("poll: %m");
+		wait_events(g, &ps, accepting);
 		for (unsigned i = 0; i < GREETINGS_MAX && !g->stop; i++) {
 			struct greeting *gr = &g->greeting[i];
 
@@ -232,7 +268,7 @@ static void *greeter_main(void *arg)
 				continue;
 			if (channel_now_ns() >= gr->end)
 				greeting_expire(g, gr);
-			else if (p[POLL_FIRST + i].revents || gr->waits ||
+			else if (ps.p[gr->poll].revents || gr->waits ||
 				 channel_pending(&gr->c))
 				greeting_read(g, gr);
 		}
@@ -241,11 +277,30 @@ static void *greeter_main(void *arg)
 	}
 	for (unsigned i = 0; i < GREETINGS_MAX; i++)
 		greeting_close(&g->greeting[i]);
-	/* While it is open no other process can have replaced its name */
-	if (g->uri.kind == URI_UNIX)
-		unlink(g->uri.path);
-	close(g->listener);
+	listener_close(&g->listener);
 	return NULL;
+}
+
+static int greeter_open(struct greeter *g, const struct uri *u,
+			struct error *err)
+{
+	int rc;
+
+	g->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (g->wake < 0)
+		return error_set(err, errno, "eventfd: %s",
+				 strerrordesc_np(errno));
+	rc = listener_open(&g->listener, u, err);
+	if (rc)
+		return rc;
+	rc = pthread_create(&g->thread, NULL, greeter_main, g);
+	if (!rc) {
+		pthread_setname_np(g->thread, "listener");
+		return 0;
+	}
+	listener_close(&g->listener);
+	return error_set(err, rc, "cannot start the listener: %s",
+			 strerrordesc_np(rc));
 }
 
 struct greeter *greeter_new(const struct uri *u,
@@ -253,30 +308,18 @@ struct greeter *greeter_new(const struct uri *u,
 			    void *ctx, struct error *err)
 {
 	struct greeter *g = calloc(1, sizeof(*g));
-	int rc;
 
 	if (!g) {
 		error_set(err, ENOMEM, "out of memory for a listener");
 		return NULL;
 	}
-	g->uri = *u;
 	g->hello_ms = hello_ms;
 	g->fn = fn;
 	g->ctx = ctx;
-	g->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	g->listener = g->wake < 0
-		? error_set(err, errno, "eventfd: %s", strerrordesc_np(errno))
-		: socket_listen(u, err);
-	rc = g->listener < 0 ? g->listener
-	     : -pthread_create(&g->thread, NULL, greeter_main, g);
-	if (!rc) {
-		pthread_setname_np(g->thread, "listener");
+	g->refused.interval = REFUSED_NS;
+	g->trouble.interval = TROUBLE_NS;
+	if (!greeter_open(g, u, err))
 		return g;
-	}
-	error_set(err, -rc, "cannot start the listener: %s",
-		  strerrordesc_np(-rc));
-	if (g->listener >= 0)
-		close(g->listener);
 	if (g->wake >= 0)
 		close(g->wake);
 	free(g);

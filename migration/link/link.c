@@ -20,11 +20,12 @@ void link_fini(struct link *l)
 	pthread_mutex_destroy(&l->lock);
 }
 
-void link_begin(struct link *l)
+void link_begin(struct link *l, uint32_t epoch, unsigned dead_peer_ms)
 {
 	pthread_mutex_lock(&l->lock);
 	l->state = LINK_OPEN;
-	l->epoch++;
+	l->epoch = epoch;
+	l->dead_peer_ms = dead_peer_ms;
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -86,6 +87,8 @@ int link_put(struct link *l, enum wire_role role, unsigned i,
 		rc = -EEXIST;
 	else
 		*to = *c;
+	if (!rc)
+		socket_set_dead_peer(to, l->dead_peer_ms);
 	/* Its deadline may change while a thread waits */
 	if (!rc && role == WIRE_MAIN)
 		to->watched = true;

@@ -31,7 +31,8 @@ enum link_state { LINK_OPEN, LINK_HUNG_UP, LINK_SHUT };
  * struct link - See above
  * @lock:	protects which channels are open, against link_shut()
  * @state:	enum link_state
- * @epoch:	counts the links of a session, from 1
+ * @epoch:	counts the links of a session, from 1; the source decides it
+ * @dead_peer_ms: for socket_set_dead_peer() of each connection
  * @peer:	where a source connects to
  * @main:	control messages: the stages of the session
  * @demand:	requests, and their answers
@@ -41,6 +42,7 @@ struct link {
 	pthread_mutex_t lock;
 	_Atomic int state;
 	uint32_t epoch;
+	unsigned dead_peer_ms;
 	struct socket_peer peer;
 	struct channel main, demand;
 	struct channel push[WIRE_PUSH_MAX];
@@ -56,10 +58,13 @@ void link_fini(struct link *l);
 /**
  * link_begin() - Begin an epoch
  * @l:		the link, with no connection open
+ * @epoch:	its number, which all its connections must name
+ * @dead_peer_ms: longest silence of the peer's host on a connection that
+ *		expects an answer, ms; 0 for no limit (socket_set_dead_peer())
  *
  * Connections can be opened from now on, unless link_shut() comes.
  */
-void link_begin(struct link *l);
+void link_begin(struct link *l, uint32_t epoch, unsigned dead_peer_ms);
 
 /**
  * link_resolve() - Find out where to connect to

@@ -28,14 +28,12 @@ struct query {
 	struct addrinfo *found;
 };
 
-static int lookup(const struct uri *u, int flags, struct addrinfo **found)
+static int lookup(const struct uri *u, struct addrinfo **found)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-				  .ai_flags = flags };
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 
 	*found = NULL;
-	return getaddrinfo(u->host[0] ? u->host : NULL, u->port, &hints,
-			   found);
+	return getaddrinfo(u->host, u->port, &hints, found);
 }
 
 static void query_free(struct query *q)
@@ -51,7 +49,7 @@ static void *resolver_main(void *arg)
 {
 	struct query *q = arg;
 	struct addrinfo *found;
-	int rc = lookup(&q->uri, 0, &found);
+	int rc = lookup(&q->uri, &found);
 	bool abandoned;
 
 	pthread_mutex_lock(&q->lock);
@@ -137,19 +135,4 @@ int resolve_tcp(struct socket_peer *p, const struct socket_wait *w,
 	}
 	query_free(q);
 	return rc;
-}
-
-int resolve_passive(const struct uri *u, struct sockaddr_storage *a,
-		    socklen_t *len, struct error *err)
-{
-	struct addrinfo *found;
-	int rc = lookup(u, AI_PASSIVE, &found);
-
-	if (rc)
-		return error_set(err, EHOSTUNREACH, "tcp:%s:%s: %s", u->host,
-				 u->port, gai_strerror(rc));
-	memcpy(a, found->ai_addr, found->ai_addrlen);
-	*len = found->ai_addrlen;
-	freeaddrinfo(found);
-	return 0;
 }

@@ -18,15 +18,4 @@
 int resolve_tcp(struct socket_peer *p, const struct socket_wait *w,
 		struct error *err);
 
-/**
- * resolve_passive() - Find the address to listen at; waits for the resolver
- * @u:		a URI_TCP
- * @a, @len:	filled in
- * @err:	why not
- *
- * Return: 0, -EHOSTUNREACH
- */
-int resolve_passive(const struct uri *u, struct sockaddr_storage *a,
-		    socklen_t *len, struct error *err);
-
 #endif /* FERRY_RESOLVE_H */

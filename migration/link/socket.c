@@ -6,9 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -18,7 +16,6 @@
 #include "socket.h"
 
 #define CONNECT_LOOK_MS	100
-#define BACKLOG		32
 
 /* Return: @n, or -errno; -ETIMEDOUT and 0 for a wait that was too long */
 static ssize_t result(ssize_t n, bool wait)
@@ -103,6 +100,22 @@ void socket_channel(struct channel *c, int fd)
 	*c = (struct channel){ .ops = &socket_ops, .fd = fd };
 	/* Fails on Unix sockets, which have no delay to turn off */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+/* These fail on other sockets than TCP's, whose peer can't vanish silently */
+void socket_set_dead_peer(const struct channel *c, unsigned ms)
+{
+	/* The kernel counts whole seconds. Two or more probes in the limit, if
+	 * that is longer than 2 s; the limit ends the connection, not the
+	 * number of probes (tcp(7), TCP_USER_TIMEOUT)
+	 */
+	int s = (int)(ms / 3000) > 0 ? (int)(ms / 3000) : 1;
+	int on = ms > 0;
+
+	setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &s, sizeof(s));
+	setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPINTVL, &s, sizeof(s));
+	setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
 /* Return: 0, or a positive errno value */
@@ -204,110 +217,4 @@ int socket_connect(struct channel *c, struct socket_peer *p,
 	return error_set(err, why,
 		"cannot connect to %s: %s (is 'ferry receive' running there?)",
 		text, strerrordesc_np(why));
-}
-
-/* No process listens at it: left from an earlier run */
-static bool is_stale(const struct sockaddr_un *a)
-{
-	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			   0);
-	struct stat st;
-	bool refused;
-
-	refused = connect(probe, (const struct sockaddr *)a, sizeof(*a)) &&
-		  errno == ECONNREFUSED;
-	close(probe);
-	/* A regular file refuses, too; it is not Ferry's to remove */
-	return refused && !lstat(a->sun_path, &st) && S_ISSOCK(st.st_mode);
-}
-
-static int listen_unix(const struct uri *u, struct error *err)
-{
-	struct sockaddr_un a;
-	socklen_t len = unix_address(u, &a);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			0);
-
-	if (fd < 0)
-		return error_set(err, errno, "socket: %s",
-				 strerrordesc_np(errno));
-	if (is_stale(&a))
-		unlink(u->path);
-	if (!bind(fd, (struct sockaddr *)&a, len))
-		return fd;
-	error_set(err, errno, "cannot listen at unix:%s: %s", u->path,
-		  strerrordesc_np(errno));
-	close(fd);
-	return -err->code;
-}
-
-/* Return: a bound socket, or -errno */
-static int bind_tcp(const struct sockaddr *a, socklen_t len)
-{
-	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC |
-			SOCK_NONBLOCK, 0);
-	int one = 1, zero = 0, rc;
-
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (a->sa_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
-	if (!bind(fd, a, len))
-		return fd;
-	rc = -errno;
-	close(fd);
-	return rc;
-}
-
-/* All addresses of both families: an IPv6 socket receives IPv4, too */
-static int bind_any(const struct uri *u)
-{
-	const struct sockaddr_in6 any = {
-		.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_ANY_INIT,
-		.sin6_port = htons((uint16_t)strtoul(u->port, NULL, 10)),
-	};
-
-	return bind_tcp((const struct sockaddr *)&any, sizeof(any));
-}
-
-static int listen_tcp(const struct uri *u, struct error *err)
-{
-	int fd = u->host[0] ? -EAFNOSUPPORT : bind_any(u), rc;
-	struct sockaddr_storage a;
-	socklen_t len;
-
-	/* Without IPv6 in this kernel, one without addresses included */
-	if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) {
-		rc = resolve_passive(u, &a, &len, err);
-		if (rc)
-			return rc;
-		fd = bind_tcp((struct sockaddr *)&a, len);
-	}
-	return fd >= 0 ? fd : error_set(err, -fd, "cannot listen at tcp:%s:%s: %s",
-					u->host, u->port,
-					strerrordesc_np(-fd));
-}
-
-int socket_listen(const struct uri *u, struct error *err)
-{
-	int fd = u->kind == URI_UNIX ? listen_unix(u, err)
-				     : listen_tcp(u, err);
-
-	if (fd >= 0 && listen(fd, BACKLOG)) {
-		error_set(err, errno, "listen: %s", strerrordesc_np(errno));
-		close(fd);
-		return -err->code;
-	}
-	return fd;
-}
-
-int socket_accept(struct channel *c, int listener)
-{
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-
-	if (fd < 0)
-		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	socket_channel(c, fd);
-	return 0;
 }

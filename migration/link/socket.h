@@ -83,30 +83,25 @@ int socket_connect(struct channel *c, struct socket_peer *p,
 		   const struct socket_wait *w, struct error *err);
 
 /**
- * socket_listen() - Wait for connections
- * @u:		where
- * @err:	why not
- *
- * A Unix socket that no process listens at any more is replaced.
- *
- * Return: listening socket, non-blocking, or -errno
- */
-int socket_listen(const struct uri *u, struct error *err);
-
-/**
- * socket_accept() - Take a connection that waits
- * @c:		filled in
- * @listener:	from socket_listen()
- *
- * Return: 0, -EAGAIN (none waits), -EINVAL (the listener was shut), -errno
- */
-int socket_accept(struct channel *c, int listener);
-
-/**
  * socket_channel() - Make a connected socket a channel
  * @c:		filled in
  * @fd:		the socket; the channel closes it
  */
 void socket_channel(struct channel *c, int fd);
+
+/**
+ * socket_set_dead_peer() - Notice a peer that vanishes without a word
+ * @c:		over a socket; nothing happens if that is not TCP
+ * @ms:		how long its host may leave bytes or a probe unanswered, ms; 0
+ *		to wait as long as the kernel does by default
+ *
+ * By TCP_USER_TIMEOUT, for bytes that are not acknowledged, and keepalive, for
+ * a connection without traffic; probes come every second at most, so with less
+ * than 2000 ms an idle connection ends after up to 2 s. Waits then end with
+ * -ETIMEDOUT, or with the kernel's reason, e.g. -EHOSTUNREACH. A host that is
+ * there, and whose process reads nothing for that time while its window is
+ * closed, counts as dead, too (Linux: tcp_probe_timer()).
+ */
+void socket_set_dead_peer(const struct channel *c, unsigned ms);
 
 #endif /* FERRY_SOCKET_H */

@@ -10,6 +10,22 @@ void cursor_fault(struct cursor *c, size_t page)
 	c->wanted = page / CURSOR_CHUNK + 1;
 }
 
+void cursor_restart(struct cursor *c)
+{
+	c->next = 0;
+	c->wanted = 0;
+}
+
+static void chunk_set(struct cursor_chunk *chunk, const struct ledger *l,
+		      size_t i)
+{
+	chunk->at = i * CURSOR_CHUNK;
+	chunk->end = l->n - chunk->at < CURSOR_CHUNK ? l->n
+						: chunk->at + CURSOR_CHUNK;
+	if (chunk->at >= l->n)
+		chunk->at = chunk->end = 0;
+}
+
 static bool cursor_chunk_next(struct cursor *c, const struct ledger *l,
 			      struct cursor_chunk *chunk)
 {
@@ -22,11 +38,7 @@ static bool cursor_chunk_next(struct cursor *c, const struct ledger *l,
 		i = c->next++;
 	else
 		return false;
-	chunk->at = i * CURSOR_CHUNK;
-	chunk->end = l->n - chunk->at < CURSOR_CHUNK ? l->n
-						: chunk->at + CURSOR_CHUNK;
-	if (chunk->at >= l->n)
-		chunk->at = chunk->end = 0;
+	chunk_set(chunk, l, i);
 	return chunk->end;
 }
 
@@ -56,5 +68,9 @@ size_t cursor_take(struct cursor *c, struct ledger *l,
 		if (n)
 			return n;
 	} while (cursor_chunk_next(c, l, chunk));
-	return take_between(l, &from, l->n, first);
+	n = take_between(l, &from, l->n, first);
+	/* The next run is near: the search must not begin at page 0 again */
+	if (n)
+		chunk_set(chunk, l, *first / CURSOR_CHUNK);
+	return n;
 }

@@ -9,8 +9,9 @@
  * the ledger gives each page to one thread.
  *
  * When every chunk was handed out, a thread without work takes what the
- * others' chunks still hold, and pages that were held (ledger.h). So every
- * page is taken, whatever the faults.
+ * others' chunks still hold, pages that were held (ledger.h), and pages of a
+ * push connection that was lost (unacked.h). So every page is taken, whatever
+ * the faults.
  */
 #ifndef FERRY_CURSOR_H
 #define FERRY_CURSOR_H
@@ -47,6 +48,14 @@ struct cursor_chunk {
  * @page:	the page
  */
 void cursor_fault(struct cursor *c, size_t page);
+
+/**
+ * cursor_restart() - Hand out every chunk again, from the first
+ * @c:		the cursor, which no thread uses
+ *
+ * After ledger_rebuild_end(). The push threads begin with zeroed chunks.
+ */
+void cursor_restart(struct cursor *c);
 
 /**
  * cursor_take() - Take the next run to push

@@ -157,3 +157,75 @@ size_t ledger_next(const struct ledger *l, size_t i, size_t end)
 	}
 	return i < end ? i : end;
 }
+
+/*
+ * Set the bits of @mask in a word, or clear them. Return: bits that changed
+ *
+ * While ledger_hold() is under way for one of these pages, its bit may be the
+ * hold's or that of a page that was sent: wait until it is decided. A hold that
+ * begins after @hold was read changes the word, so that the exchange fails, or
+ * finds the page taken and changes nothing.
+ */
+static uint64_t set_in_word(struct ledger *l, size_t word, uint64_t mask,
+			    bool taken)
+{
+	for (;;) {
+		uint64_t old = l->word[word], new;
+		uint64_t page = l->hold & HOLD_PAGE;
+
+		if (page-- && page / BITS == word &&
+		    mask >> page % BITS & 1) {
+			usleep(HOLD_WAIT_US);
+			continue;
+		}
+		new = taken ? old | mask : old & ~mask;
+		if (atomic_compare_exchange_strong(&l->word[word], &old, new))
+			return old ^ new;
+	}
+}
+
+/* Return: pages that changed */
+static size_t set_run(struct ledger *l, size_t i, size_t end, bool taken)
+{
+	size_t changed = 0;
+
+	while (i < end) {
+		size_t from = i % BITS, word = i / BITS;
+		size_t to = end - (i - from) < BITS ? end - (i - from) : BITS;
+
+		changed += (size_t)__builtin_popcountll(
+			set_in_word(l, word, bits_mask(from, to), taken));
+		i = (word + 1) * BITS;
+	}
+	if (taken)
+		atomic_fetch_sub(&l->left, changed);
+	else
+		atomic_fetch_add(&l->left, changed);
+	return changed;
+}
+
+void ledger_rebuild_begin(struct ledger_rebuild *r, struct ledger *l)
+{
+	*r = (struct ledger_rebuild){ .l = l };
+}
+
+int ledger_rebuild_run(struct ledger_rebuild *r, const struct page_run *run)
+{
+	const size_t n = r->l->n;
+
+	if (run->first < r->next || run->first > n || !run->pages ||
+	    run->pages > n - run->first || run->have == HAVE_ABSENT ||
+	    run->have >= PAGE_HAVES)
+		return -EBADMSG;
+	r->removed += set_run(r->l, r->next, run->first, false);
+	r->next = run->first + run->pages;
+	r->added[run->have] += set_run(r->l, run->first, r->next, true);
+	r->reported[run->have] += run->pages;
+	return 0;
+}
+
+void ledger_rebuild_end(struct ledger_rebuild *r)
+{
+	r->removed += set_run(r->l, r->next, r->l->n, false);
+	r->next = r->l->n;
+}

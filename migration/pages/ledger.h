@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "page_run.h"
+
 /**
  * struct ledger - The pages
  * @word:	bits: the page was taken
@@ -105,5 +107,47 @@ void ledger_unhold(struct ledger *l);
  * Return: the page, or @end if there is none
  */
 size_t ledger_next(const struct ledger *l, size_t i, size_t end);
+
+/**
+ * struct ledger_rebuild - A ledger that is set to what the destination reports
+ * @l:		the ledger
+ * @next:	pages below are set
+ * @reported:	pages reported, by what the destination has
+ * @added:	of these, pages that were not taken before
+ * @removed:	pages that were taken, and count as not sent now
+ */
+struct ledger_rebuild {
+	struct ledger *l;
+	size_t next;
+	size_t reported[PAGE_HAVES], added[PAGE_HAVES], removed;
+};
+
+/**
+ * ledger_rebuild_begin() - Begin to set the ledger to what was received
+ * @r:		filled in
+ * @l:		the ledger. No thread takes pages or gives some back until
+ *		ledger_rebuild_end(); one page may be held and released meanwhile
+ *
+ * After a lost link: what was in flight did not arrive. What is reported counts
+ * as sent, all else as never sent. A page that is held stays so and counts as
+ * left. A rebuild that is not ended leaves a part as it was; the next one,
+ * from the beginning, corrects that.
+ */
+void ledger_rebuild_begin(struct ledger_rebuild *r, struct ledger *l);
+
+/**
+ * ledger_rebuild_run() - The next run that was received
+ * @r:		the rebuild
+ * @run:	from the peer, not trusted: must be pages of RAM, at least one,
+ *		above all earlier runs, and not HAVE_ABSENT
+ *
+ * May wait some milliseconds for a held page of these to be released.
+ *
+ * Return: 0, -EBADMSG
+ */
+int ledger_rebuild_run(struct ledger_rebuild *r, const struct page_run *run);
+
+/** ledger_rebuild_end() - The last run was received: set what is above it */
+void ledger_rebuild_end(struct ledger_rebuild *r);
 
 #endif /* FERRY_LEDGER_H */

@@ -48,3 +48,29 @@ void page_source_throttle(struct page_source *p)
 		usleep((useconds_t)((ns < NAP_MAX_NS ? ns : NAP_MAX_NS) /
 				    1000) + 1);
 }
+
+void page_source_lost(struct page_source *p, struct unacked *u)
+{
+	p->stats->again += unacked_give_back(u, &p->ledger);
+}
+
+/*
+ * What the destination has and this side has not sent: poison made on purpose
+ * there. A peer that reports more than it can have gets what it reports.
+ */
+void page_source_rebuilt(struct page_source *p, const struct ledger_rebuild *r)
+{
+	static const enum page_count counted[PAGE_HAVES] = {
+		[HAVE_PRESENT]	= COUNT_PUSH,
+		[HAVE_ZERO]	= COUNT_ZERO,
+		[HAVE_POISONED]	= COUNT_POISON,
+		[HAVE_STAGED]	= COUNT_PUSH,
+	};
+
+	for (unsigned i = HAVE_PRESENT; i < PAGE_HAVES; i++)
+		p->stats->pages[counted[i]] += r->added[i];
+	p->stats->again += r->removed;
+	cursor_restart(&p->cursor);
+	p->asked = 0;
+	p->stop = false;
+}

@@ -14,6 +14,7 @@
 #include "ledger.h"
 #include "pacer.h"
 #include "page_stats.h"
+#include "unacked.h"
 
 /**
  * struct page_source - See above
@@ -74,5 +75,22 @@ void page_source_sent(struct page_source *p, const struct batch *b,
  * For bulk threads; ends early when @stop is set.
  */
 void page_source_throttle(struct page_source *p);
+
+/**
+ * page_source_lost() - A push connection is lost: others send its pages
+ * @p:		the pages
+ * @u:		what the connection has sent; no thread uses it any more
+ */
+void page_source_lost(struct page_source *p, struct unacked *u);
+
+/**
+ * page_source_rebuilt() - The destination has reported what it has
+ * @p:		the pages, which no thread sends
+ * @r:		the rebuild of @p->ledger, ended
+ *
+ * Corrects the statistics, and lets push threads begin again at the first page.
+ */
+void page_source_rebuilt(struct page_source *p,
+			 const struct ledger_rebuild *r);
 
 #endif /* FERRY_PAGE_SOURCE_H */

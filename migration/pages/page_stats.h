@@ -28,13 +28,16 @@ enum page_count {
  * @bytes:	sent or received, with headers
  * @requests:	pages requested
  * @duplicates:	pages received that were in place already
+ * @again:	pages that a source has counted as sent, and will send again: a
+ *		connection was lost before they arrived. The sum of @pages less
+ *		this is the number of pages that are sent
  * @refused:	poison received for pages that were in place already
  * @demand:	latency from a fault's report to the page's placing, all vCPUs
  * @vcpu:	the same for each vCPU, and PAGE_STATS_OTHER
  */
 struct page_stats {
 	_Atomic uint64_t pages[PAGE_COUNTS];
-	_Atomic uint64_t bytes, requests, duplicates, refused;
+	_Atomic uint64_t bytes, requests, duplicates, again, refused;
 	struct histogram demand, vcpu[PAGE_STATS_VCPUS + 1];
 };
 

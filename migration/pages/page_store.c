@@ -167,6 +167,89 @@ int page_store_fault(struct page_store *s, size_t page, unsigned vcpu,
 	return s->ops->fault(s, page, vcpu, ask, wants, err);
 }
 
+void page_store_waits_begin(struct page_store *s, struct page_waits *w)
+{
+	w->n = waiters_pages(&s->waiters, w->page);
+	w->at = 0;
+	w->next = 0;
+}
+
+static bool is_known_wait(const struct page_waits *w, size_t page)
+{
+	unsigned i = 0;
+
+	while (i < w->n && w->page[i].page != page)
+		i++;
+	return i < w->n;
+}
+
+/* The next page that is requested and is not among the known ones */
+static bool find_unknown_wait(struct page_store *s, struct page_waits *w,
+			      size_t *page)
+{
+	const size_t unit = s->ram->unit / WIRE_PAGE, n = s->table.n;
+
+	while ((w->next = pages_next_requested(&s->table, w->next, n)) < n) {
+		*page = w->next - w->next % unit;
+		w->next = *page + unit;
+		if (!is_known_wait(w, *page))
+			return true;
+	}
+	return false;
+}
+
+bool page_store_waits_next(struct page_store *s, struct page_waits *w,
+			   struct page_wants *wants)
+{
+	size_t page;
+
+	for (;;) {
+		if (w->at < w->n)
+			page = w->page[w->at++].page;
+		else if (!find_unknown_wait(s, w, &page))
+			return false;
+		*wants = (struct page_wants){ .first = page };
+		s->ops->wanted(s, page, wants);
+		if (wants->any)
+			return true;
+	}
+}
+
+/* A run that ends where what this side has changes */
+static size_t have_run(const struct page_store *s, size_t page,
+		       enum page_have *have)
+{
+	size_t n = pages_run(&s->table, page, s->table.n, have);
+
+	return n && *have == HAVE_ABSENT ? s->ops->staged(s, page, n, have)
+					 : n;
+}
+
+size_t page_store_report(const struct page_store *s, size_t *from,
+			 struct page_run *run, size_t max)
+{
+	size_t runs = 0;
+
+	while (*from < s->table.n) {
+		enum page_have have;
+		size_t n = have_run(s, *from, &have);
+		struct page_run *last = runs ? &run[runs - 1] : NULL;
+
+		if (have == HAVE_ABSENT) {
+			;
+		} else if (last && last->have == have &&
+			   last->first + last->pages == *from) {
+			last->pages += n;	/* poison, staged and placed */
+		} else if (runs == max) {
+			break;
+		} else {
+			run[runs++] = (struct page_run){ *from, n, have };
+		}
+		*from += n;
+	}
+	return runs;
+}
+
 bool page_store_is_demanded(const struct page_store *s,
 			    const struct wire_msg *msg)
 {

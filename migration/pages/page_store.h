@@ -214,7 +214,8 @@ struct page_wants {
  * @page:	the page, by offset in RAM
  * @vcpu:	vCPU that waits, or PAGE_STATS_OTHER
  * @ask:	there is a source that can be asked
- * @wants:	filled in: pages to request, once each
+ * @wants:	filled in: pages to request, once each; none without @ask, which
+ *		page_store_waits_next() finds later
  * @err:	why not
  *
  * Places a page that needs no source; wakes the thread if the page is there.
@@ -223,6 +224,58 @@ struct page_wants {
  */
 int page_store_fault(struct page_store *s, size_t page, unsigned vcpu,
 		     bool ask, struct page_wants *wants, struct error *err);
+
+/**
+ * struct page_waits - The pages to request again after a lost link
+ * @page:	pages that vCPUs are known to wait for, the longest wait first
+ * @n:		how many
+ * @at:		those below were returned
+ * @next:	pages below were looked at
+ */
+struct page_waits {
+	struct waiting_page page[WAITERS_MAX];
+	unsigned n, at;
+	size_t next;
+};
+
+/**
+ * page_store_waits_begin() - Find what must be requested again
+ * @s:		the store, after a lost link
+ * @w:		filled in
+ *
+ * The fault thread only, once there is a source again, and before it requests
+ * anything from it.
+ */
+void page_store_waits_begin(struct page_store *s, struct page_waits *w);
+
+/**
+ * page_store_waits_next() - What the next wait needs from the source
+ * @s:		the store
+ * @w:		the search
+ * @wants:	set to the pages to request
+ *
+ * First the pages in order of age, then those whose age is not known. One call
+ * may cause page_store_requests_max() REQUEST messages.
+ *
+ * Return: true; false if there is none left
+ */
+bool page_store_waits_next(struct page_store *s, struct page_waits *w,
+			   struct page_wants *wants);
+
+/**
+ * page_store_report() - What of RAM is here, for REPORT
+ * @s:		the store. No thread receives pages: the receive threads have
+ *		ended and the fault thread has no source. So no page is being
+ *		placed but zeroes, which are reported as zeroes, and huge pages
+ *		that are being received are reported page by page
+ * @from:	page to begin at, 0 at first; set to where to go on
+ * @run:	filled in: ascending, disjoint, maximal runs, none HAVE_ABSENT
+ * @max:	at most so many
+ *
+ * Return: runs; 0 if there is none from @from on
+ */
+size_t page_store_report(const struct page_store *s, size_t *from,
+			 struct page_run *run, size_t max);
 
 /**
  * page_store_is_demanded() - Was a message of the demand connection requested?

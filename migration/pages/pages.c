@@ -439,7 +439,7 @@ size_t pages_set_missing(struct pages *t, size_t i, size_t n)
 size_t pages_next_requested(const struct pages *t, size_t i, size_t end)
 {
 	while (i < end) {
-		if (!t->word[i / LANES])
+		if (!(t->word[i / LANES] & ASKED * ALL_LANES))
 			i = (i / LANES + 1) * LANES;
 		else if (pages_get(t, i) == PAGE_REQUESTED)
 			return i;
@@ -447,6 +447,40 @@ size_t pages_next_requested(const struct pages *t, size_t i, size_t end)
 			i++;
 	}
 	return end;
+}
+
+static enum page_have byte_have(const struct pages *t, size_t i, uint8_t b)
+{
+	static const enum page_have have[BASES] = {
+		HAVE_ABSENT, HAVE_ZERO, HAVE_PRESENT, HAVE_POISONED,
+	};
+
+	if (!b)
+		return t->chunk[i / CHUNK_PAGES] == CHUNK_ZERO ? HAVE_ZERO
+							       : HAVE_ABSENT;
+	return (b & WORK) == WORK_POISON ? HAVE_ABSENT : have[b & BASE];
+}
+
+/* By words, where the pages of a word are alike */
+size_t pages_run(const struct pages *t, size_t i, size_t end,
+		 enum page_have *have)
+{
+	const size_t first = i;
+	enum page_have is = HAVE_ABSENT;
+
+	while (i < end) {
+		uint64_t word = t->word[i / LANES];
+		uint8_t b = lane_get(word, i % LANES);
+		enum page_have now = byte_have(t, i, b);
+
+		if (i == first)
+			is = now;
+		else if (now != is)
+			break;
+		i += i % LANES || word != b * ALL_LANES ? 1 : LANES;
+	}
+	*have = is;
+	return (i < end ? i : end) - first;
 }
 
 uint64_t pages_zero_bits(const struct pages *t, size_t i)

@@ -46,12 +46,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "page_run.h"
+
 /* Pages to a chunk: 2 MiB */
 #define CHUNK_PAGES	512u
 
 enum page_state {
 	PAGE_MISSING,		/* not here, not requested */
-	PAGE_REQUESTED,		/* not here, the source was asked for it */
+	PAGE_REQUESTED,		/* not here, a vCPU waits: the source is asked */
 	PAGE_ZERO,		/* not here, known to be zeroes */
 	PAGE_COPYING,		/* one thread copies it */
 	PAGE_COPYING_TWICE,	/* a bulk thread and the fault thread do */
@@ -218,6 +220,21 @@ bool pages_lose(struct pages *t, size_t i);
  * Return: the page, or @end
  */
 size_t pages_next_requested(const struct pages *t, size_t i, size_t end);
+
+/**
+ * pages_run() - What this side has of a page and of those after it
+ * @t:		the table
+ * @i:		first page
+ * @end:	where to stop
+ * @have:	set to what it has: HAVE_ABSENT, _PRESENT, _ZERO or _POISONED
+ *
+ * A page that is being placed is what it was before; one that is being poisoned
+ * is absent.
+ *
+ * Return: pages of which it has the same, from @i on; 0 if @i is @end
+ */
+size_t pages_run(const struct pages *t, size_t i, size_t end,
+		 enum page_have *have);
 
 /**
  * pages_zero_bits() - Which of 64 pages are ZERO

@@ -553,14 +553,51 @@ static int huge_fault(struct page_store *s, size_t page, unsigned vcpu,
 		waiters_done(&s->waiters, first, 1);
 		placement_wake(s, first, HUGE_PAGES);
 	} else {
-		for (size_t k = 0; k < HUGE_PAGES && ask; k++)
+		for (size_t k = 0; k < HUGE_PAGES; k++)
 			if (!bit_test(h->in, k) &&
-			    pages_request(&s->table, first + k))
+			    pages_request(&s->table, first + k) && ask)
 				placement_want(wants, first + k);
 		rc = place_if_complete(s, h, first, err);
 	}
 	user_leave(s, h);
 	return rc;
+}
+
+static void huge_wanted(struct page_store *s, size_t page,
+			struct page_wants *wants)
+{
+	for (size_t k = 0; k < HUGE_PAGES; k++)
+		if (pages_get(&s->table, page + k) == PAGE_REQUESTED)
+			placement_want(wants, page + k);
+}
+
+static enum page_have staged_page(const struct huge_page *h, size_t k)
+{
+	if (!bit_test(h->in, k))
+		return HAVE_ABSENT;
+	return bit_test(h->lost, k) ? HAVE_POISONED : HAVE_STAGED;
+}
+
+/* Huge pages of which nothing is staged are left out as a whole */
+static size_t huge_staged(const struct page_store *s, size_t page, size_t n,
+			  enum page_have *have)
+{
+	const struct huge_page *all = s->staging->page;
+	const size_t end = page + n;
+	size_t at = page;
+
+	*have = staged_page(&all[page / HUGE_PAGES], page % HUGE_PAGES);
+	while (at < end) {
+		const struct huge_page *h = &all[at / HUGE_PAGES];
+
+		if (*have == HAVE_ABSENT && !h->used)
+			at += HUGE_PAGES - at % HUGE_PAGES;
+		else if (staged_page(h, at % HUGE_PAGES) == *have)
+			at++;
+		else
+			break;
+	}
+	return (at < end ? at : end) - page;
 }
 
 static int huge_inject(struct page_store *s, size_t page, struct error *err)
@@ -599,6 +636,8 @@ const struct placement_ops placement_huge = {
 	.zero		= huge_zero,
 	.poison		= huge_poison,
 	.fault		= huge_fault,
+	.wanted		= huge_wanted,
+	.staged		= huge_staged,
 	.inject		= huge_inject,
 	.settle		= huge_settle,
 };

@@ -180,11 +180,27 @@ static int small_fault(struct page_store *s, size_t page, unsigned vcpu,
 	if (fault_here(s, page, &rc, err))
 		return rc;
 	waiters_add(&s->waiters, page, vcpu, now_ns());
-	if (ask && pages_request(&s->table, page))
-		placement_want(wants, page);
-	else
+	if (!pages_request(&s->table, page))
 		fault_here(s, page, &rc, err);
+	else if (ask)
+		placement_want(wants, page);
 	return rc;
+}
+
+static void small_wanted(struct page_store *s, size_t page,
+			 struct page_wants *wants)
+{
+	if (pages_get(&s->table, page) == PAGE_REQUESTED)
+		placement_want(wants, page);
+}
+
+static size_t small_staged(const struct page_store *s, size_t page, size_t n,
+			   enum page_have *have)
+{
+	(void)s;
+	(void)page;
+	*have = HAVE_ABSENT;
+	return n;
 }
 
 static int wall_off(struct page_store *s, size_t page, size_t n,
@@ -372,6 +388,8 @@ const struct placement_ops placement_small = {
 	.zero		= small_zero,
 	.poison		= small_poison,
 	.fault		= small_fault,
+	.wanted		= small_wanted,
+	.staged		= small_staged,
 	.inject		= small_inject,
 	.settle		= small_settle,
 };

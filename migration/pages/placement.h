@@ -21,6 +21,10 @@
  * @zero:	@n pages are zeroes: place those that a vCPU waits for
  * @poison:	@n pages are lost
  * @fault:	page_store_fault()
+ * @wanted:	what threads that wait for a page, or for the huge page that
+ *		begins there, need from the source
+ * @staged:	of @n pages that the table has not: set @have to HAVE_STAGED,
+ *		_POISONED or _ABSENT. Return: pages of which that is true
  * @inject:	poison a page by a marker, on purpose; page_store_inject()
  * @settle:	page_store_settle()
  */
@@ -37,6 +41,10 @@ struct placement_ops {
 		      bool delivered, struct error *err);
 	int (*fault)(struct page_store *s, size_t page, unsigned vcpu,
 		     bool ask, struct page_wants *wants, struct error *err);
+	void (*wanted)(struct page_store *s, size_t page,
+		       struct page_wants *wants);
+	size_t (*staged)(const struct page_store *s, size_t page, size_t n,
+			 enum page_have *have);
 	int (*inject)(struct page_store *s, size_t page, struct error *err);
 	int (*settle)(struct page_store *s, struct error *err);
 };

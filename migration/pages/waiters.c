@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* waiters.c - vCPUs that wait for pages, and since when */
 
+#include <stdlib.h>
+
 #include "vmm/base/clock.h"
 #include "waiters.h"
 
@@ -123,4 +125,32 @@ uint64_t waiters_oldest(const struct waiters *w)
 			oldest = since;
 	}
 	return oldest;
+}
+
+static int compare_since(const void *a, const void *b)
+{
+	const struct waiting_page *x = a, *y = b;
+
+	return x->since < y->since ? -1 : x->since > y->since;
+}
+
+unsigned waiters_pages(const struct waiters *w, struct waiting_page *out)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->top; i++) {
+		struct waiting_page p = { .since = w->slot[i].since };
+		uint64_t key = w->slot[i].key;
+		unsigned k = 0;
+
+		p.page = key_page(key);
+		while (k < n && out[k].page != p.page)
+			k++;
+		if (!key || (k < n && out[k].since <= p.since))
+			continue;
+		out[k] = p;
+		n += k == n;
+	}
+	qsort(out, n, sizeof(*out), compare_since);
+	return n;
 }

@@ -82,4 +82,23 @@ void waiters_done(struct waiters *w, size_t page, size_t n);
 /** waiters_oldest() - When the longest wait began, ns; 0 if there is none */
 uint64_t waiters_oldest(const struct waiters *w);
 
+/**
+ * struct waiting_page - A page that vCPUs wait for
+ * @page:	the page
+ * @since:	when the first of its waits began, ns
+ */
+struct waiting_page {
+	size_t page;
+	uint64_t since;
+};
+
+/**
+ * waiters_pages() - The pages that vCPUs wait for, the longest wait first
+ * @w:		the table
+ * @out:	filled in: WAITERS_MAX elements, each page once
+ *
+ * Return: how many
+ */
+unsigned waiters_pages(const struct waiters *w, struct waiting_page *out);
+
 #endif /* FERRY_WAITERS_H */

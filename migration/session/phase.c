@@ -35,7 +35,10 @@
 	[WIRE_MSG_DONE] = __VA_ARGS__, \
 	[WIRE_MSG_BOOT] = __VA_ARGS__, \
 	[WIRE_MSG_IMAGE] = __VA_ARGS__, \
-	[WIRE_MSG_WRITTEN_LIST] = __VA_ARGS__
+	[WIRE_MSG_WRITTEN_LIST] = __VA_ARGS__, \
+	[WIRE_MSG_RESUME] = __VA_ARGS__, \
+	[WIRE_MSG_CHUNK_ACK] = __VA_ARGS__, \
+	[WIRE_MSG_CONFIRMED] = __VA_ARGS__
 #define NEVER_AT_TARGET(...) \
 	[WIRE_MSG_WELCOME] = __VA_ARGS__, \
 	[WIRE_MSG_BUILT] = __VA_ARGS__, \
@@ -43,15 +46,15 @@
 	[WIRE_MSG_PREPARED] = __VA_ARGS__, \
 	[WIRE_MSG_RUNNING] = __VA_ARGS__, \
 	[WIRE_MSG_REQUEST] = __VA_ARGS__, \
-	[WIRE_MSG_COMPLETE] = __VA_ARGS__
-#define TROUBLE(...) \
-	[EVENT_DEADLINE] = __VA_ARGS__, \
-	[EVENT_VIOLATION] = __VA_ARGS__, \
-	[EVENT_FAILURE] = __VA_ARGS__
+	[WIRE_MSG_COMPLETE] = __VA_ARGS__, \
+	[WIRE_MSG_REPORT] = __VA_ARGS__, \
+	[WIRE_MSG_CHUNK_ACK] = __VA_ARGS__, \
+	[WIRE_MSG_ENDED] = __VA_ARGS__
 
 /*
  * Cells of the source's table. A small letter: the event is normal there. A
- * capital X in front: a message that the peer must not send in that phase.
+ * capital X in front: a message that the peer must not send in that phase. A
+ * capital M: as the cell without it, but only an operator resumes.
  */
 #define hold	STEP(SOURCE_HANDOVER, PHASE_SHOW)
 #define ready	STEP(SOURCE_PREPARED, 0)
@@ -61,125 +64,204 @@
 #define ranc	STEP(SOURCE_LOST, PHASE_SHUT | PHASE_SHOW)
 #define sent	STEP(SOURCE_FINISHING, 0)
 #define whole	STEP(SOURCE_COMPLETED, 0)
+#define over	STEP(SOURCE_COMPLETED, PHASE_BLAME | PHASE_SHUT)
 #define close	STEP(SOURCE_COMPLETED, PHASE_CLOSE | PHASE_SHOW)
 #define fail	STEP(SOURCE_FAILING, PHASE_BLAME | PHASE_HANG_UP)
 #define Xfail	STEP(SOURCE_FAILING, PHASE_BLAME | PHASE_HANG_UP | PHASE_REJECT)
 #define stop	STEP(SOURCE_CANCELLING, PHASE_BLAME | PHASE_HANG_UP)
 #define doubt	STEP(SOURCE_DOUBT, PHASE_BLAME | PHASE_DOUBT | PHASE_SHUT | \
 		     PHASE_SHOW)
+#define Mdoubt	STEP(SOURCE_DOUBT, PHASE_BLAME | PHASE_DOUBT | PHASE_SHUT | \
+		     PHASE_SHOW | PHASE_MANUAL)
 #define Xdoubt	STEP(SOURCE_DOUBT, PHASE_BLAME | PHASE_DOUBT | PHASE_SHUT | \
-		     PHASE_SHOW | PHASE_REJECT)
+		     PHASE_SHOW | PHASE_MANUAL | PHASE_REJECT)
 #define lost	STEP(SOURCE_LOST, PHASE_BLAME | PHASE_SHUT | PHASE_SHOW)
+#define Mlost	STEP(SOURCE_LOST, PHASE_BLAME | PHASE_SHUT | PHASE_SHOW | \
+		     PHASE_MANUAL)
 #define Xlost	STEP(SOURCE_LOST, PHASE_BLAME | PHASE_SHUT | PHASE_SHOW | \
-		     PHASE_REJECT)
+		     PHASE_MANUAL | PHASE_REJECT)
+#define manual	STEP(SAME, PHASE_MANUAL | PHASE_SHOW)
+#define dial	STEP(SOURCE_REDIAL, PHASE_SHOW)
+#define diald	STEP(SOURCE_REDIAL_DOUBT, PHASE_SHOW)
+#define known	STEP(SAME, PHASE_SHOW)
+#define here	STEP(SOURCE_FAILING, PHASE_BLAME | PHASE_HANG_UP)
+#define drop	STEP(SOURCE_ABANDONED, PHASE_BLAME | PHASE_SHUT)
+#define dropped	STEP(SOURCE_ABANDONED, PHASE_CLOSE | PHASE_SHOW)
 #define resume	STEP(SOURCE_FAILED, PHASE_RESUME | PHASE_REFUSE | \
 		     PHASE_CLOSE | PHASE_SHOW)
 #define back	STEP(SOURCE_CANCELLED, PHASE_RESUME | PHASE_REFUSE | \
 		     PHASE_CLOSE | PHASE_SHOW)
 #define end	STEP(SOURCE_ENDED, PHASE_SHUT)
 
-/* early: WELCOME, BUILT, READY; never: all other messages; bad: TROUBLE */
-#define SOURCE_ROW(phase, early, refuse, prepared, running, complete, never, \
+/*
+ * early: WELCOME, BUILT, READY; never: all messages that are not named; bad:
+ * DEADLINE, FAILURE; wrong: VIOLATION
+ */
+#define SOURCE_ROW(phase, early, refuse, prepared, running, complete, \
+		   reports, beat, ended, never, \
 		   holding, committing, all_sent, left, \
-		   main, demand, push, bad, cancel, pause, quit) \
+		   redial, peer_runs, peer_whole, recovered, \
+		   main, demand, push, pushes, bad, wrong, \
+		   cancel, pause, run_here, give_up, quit) \
 	[phase] = { \
 		[0] = no, \
 		[WIRE_MSG_WELCOME] = early, [WIRE_MSG_BUILT] = early, \
 		[WIRE_MSG_READY] = early, \
 		[WIRE_MSG_REFUSE] = refuse, [WIRE_MSG_PREPARED] = prepared, \
 		[WIRE_MSG_RUNNING] = running, [WIRE_MSG_COMPLETE] = complete, \
+		[WIRE_MSG_REPORT] = reports, [WIRE_MSG_BEAT] = beat, \
+		[WIRE_MSG_ENDED] = ended, \
 		NEVER_AT_SOURCE(never), \
 		[EVENT_HOLD] = holding, [EVENT_COMMIT] = committing, \
 		[EVENT_ALL_SENT] = all_sent, [EVENT_LEFT] = left, \
 		[EVENT_LOADED] = no, [EVENT_WHOLE] = no, \
 		[EVENT_DISCARDED] = no, \
+		[EVENT_REDIAL] = redial, [EVENT_REJOINED] = no, \
+		[EVENT_PEER_RUNS] = peer_runs, \
+		[EVENT_PEER_WHOLE] = peer_whole, \
+		[EVENT_RECOVERED] = recovered, \
 		[EVENT_MAIN_LOST] = main, [EVENT_DEMAND_LOST] = demand, \
-		[EVENT_PUSH_LOST] = push, TROUBLE(bad), \
+		[EVENT_PUSH_LOST] = push, [EVENT_PUSHES_LOST] = pushes, \
+		[EVENT_DEADLINE] = bad, [EVENT_FAILURE] = bad, \
+		[EVENT_VIOLATION] = wrong, \
 		[EVENT_CANCEL] = cancel, [EVENT_PAUSE] = pause, \
+		[EVENT_RUN_HERE] = run_here, [EVENT_GIVE_UP] = give_up, \
 		[EVENT_QUIT] = quit, \
 	}
 
 static const struct phase_step source_table[SOURCE_PHASES][PHASE_EVENTS] = {
 /*
- *	messages: early, REFUSE, PREPARED, RUNNING, COMPLETE, never
+ *	messages: early, REFUSE, PREPARED, RUNNING, COMPLETE,
+ *		REPORT, BEAT, ENDED, never
  *	milestones: hold, commit, all sent, left
- *	lost: main, demand, push; trouble; commands: cancel, pause, quit
+ *	recovery: redial, peer runs, peer is whole, recovered
+ *	lost: main, demand, push, pushes; trouble: bad, wrong
+ *	commands: cancel, pause, run here, give up, quit
  */
 SOURCE_ROW(SOURCE_SETUP,
-	ok, fail, Xfail, Xfail, Xfail, Xfail,
+	ok, fail, Xfail, Xfail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	hold, no, no, resume,
-	fail, fail, fail, fail, stop, no, stop),
+	no, no, no, no,
+	fail, fail, fail, fail, fail, fail,
+	stop, no, no, no, stop),
 SOURCE_ROW(SOURCE_HANDOVER,
-	Xfail, fail, ready, Xfail, Xfail, Xfail,
+	Xfail, fail, ready, Xfail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	no, no, no, resume,
-	fail, fail, fail, fail, stop, no, stop),
+	no, no, no, no,
+	fail, fail, fail, fail, fail, fail,
+	stop, no, no, no, stop),
 SOURCE_ROW(SOURCE_PREPARED,
-	Xfail, fail, Xfail, Xfail, Xfail, Xfail,
+	Xfail, fail, Xfail, Xfail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	no, commit, no, resume,
-	fail, fail, fail, fail, stop, no, stop),
+	no, no, no, no,
+	fail, fail, fail, fail, fail, fail,
+	stop, no, no, no, stop),
 SOURCE_ROW(SOURCE_COMMITTED,
-	Xdoubt, Xdoubt, Xdoubt, ran, Xdoubt, Xdoubt,
+	Xdoubt, Xdoubt, Xdoubt, ran, Xdoubt, Xdoubt, Xdoubt, over, Xdoubt,
 	no, no, no, doubt,
-	doubt, cut, cut, doubt, no, no, end),
+	no, no, no, no,
+	doubt, cut, cut, cut, doubt, Mdoubt,
+	no, no, no, no, end),
 SOURCE_ROW(SOURCE_COMMITTED_CUT,
-	Xdoubt, Xdoubt, Xdoubt, ranc, Xdoubt, Xdoubt,
+	Xdoubt, Xdoubt, Xdoubt, ranc, Xdoubt, Xdoubt, Xdoubt, over, Xdoubt,
 	no, no, no, doubt,
-	doubt, ok, ok, doubt, no, no, end),
+	no, no, no, no,
+	doubt, ok, ok, ok, doubt, Mdoubt,
+	no, no, no, no, end),
 SOURCE_ROW(SOURCE_POSTCOPY,
-	Xlost, Xlost, Xlost, Xlost, Xlost, Xlost,
+	Xlost, Xlost, Xlost, Xlost, Xlost, Xlost, ok, over, Xlost,
 	no, no, sent, lost,
-	lost, lost, lost, lost, no, lost, end),
+	no, no, no, no,
+	lost, lost, ok, lost, lost, Mlost,
+	no, Mlost, no, no, end),
 SOURCE_ROW(SOURCE_FINISHING,
-	Xlost, Xlost, Xlost, Xlost, whole, Xlost,
+	Xlost, Xlost, Xlost, Xlost, whole, Xlost, ok, over, Xlost,
 	no, no, no, lost,
-	lost, ok, ok, lost, no, lost, end),
+	no, no, no, no,
+	lost, ok, ok, ok, lost, Mlost,
+	no, Mlost, no, no, end),
 SOURCE_ROW(SOURCE_COMPLETED,
-	ok, ok, ok, ok, ok, ok,
+	ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, no, close,
-	ok, ok, ok, ok, no, no, end),
+	no, no, no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, no, no, no, end),
 SOURCE_ROW(SOURCE_DOUBT,
-	ok, ok, ok, ok, ok, ok,
+	ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, no, ok,
-	ok, ok, ok, ok, no, no, end),
+	diald, no, no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, manual, here, drop, end),
 SOURCE_ROW(SOURCE_LOST,
-	ok, ok, ok, ok, ok, ok,
+	ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, no, ok,
-	ok, ok, ok, ok, no, no, end),
+	dial, no, no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, manual, no, drop, end),
+SOURCE_ROW(SOURCE_REDIAL_DOUBT,
+	ok, doubt, Xdoubt, Xdoubt, Xdoubt, ok, Xdoubt, over, Xdoubt,
+	no, commit, no, doubt,
+	no, dial, whole, no,
+	doubt, doubt, doubt, doubt, doubt, Mdoubt,
+	no, Mdoubt, here, drop, end),
+SOURCE_ROW(SOURCE_REDIAL,
+	ok, lost, Xlost, Xlost, Xlost, ok, Xlost, over, Xlost,
+	no, no, no, lost,
+	no, known, whole, ran,
+	lost, lost, lost, lost, lost, Mlost,
+	no, Mlost, no, drop, end),
+SOURCE_ROW(SOURCE_ABANDONED,
+	ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, no, no, dropped,
+	no, no, no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, no, no, no, end),
 SOURCE_ROW(SOURCE_FAILING,
-	ok, ok, ok, ok, ok, ok,
+	ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, no, resume,
-	ok, ok, ok, ok, ok, no, ok),
+	no, no, no, no,
+	ok, ok, ok, ok, ok, ok,
+	ok, no, no, no, ok),
 SOURCE_ROW(SOURCE_CANCELLING,
-	ok, ok, ok, ok, ok, ok,
+	ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, no, back,
-	ok, ok, ok, ok, ok, no, ok),
+	no, no, no, no,
+	ok, ok, ok, ok, ok, ok,
+	ok, no, no, no, ok),
 SOURCE_ROW(SOURCE_FAILED,
-	ok, ok, ok, ok, ok, ok,
+	ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, no, ok,
-	ok, ok, ok, ok, ok, no, ok),
+	no, no, no, no,
+	ok, ok, ok, ok, ok, ok,
+	ok, no, no, no, ok),
 SOURCE_ROW(SOURCE_CANCELLED,
-	ok, ok, ok, ok, ok, ok,
+	ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, no, ok,
-	ok, ok, ok, ok, ok, no, ok),
+	no, no, no, no,
+	ok, ok, ok, ok, ok, ok,
+	ok, no, no, no, ok),
 SOURCE_ROW(SOURCE_ENDED,
-	ok, ok, ok, ok, ok, ok,
+	ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, no, ok,
-	ok, ok, ok, ok, no, no, ok),
+	no, no, no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, no, no, no, ok),
 };
 
 #undef ready
 #undef commit
 #undef cut
-#undef ran
 #undef whole
 #undef close
 #undef fail
 #undef Xfail
-#undef stop
 #undef doubt
+#undef Mdoubt
 #undef Xdoubt
 #undef lost
+#undef Mlost
 #undef Xlost
+#undef here
 #undef end
 
 /* Cells of the destination's table */
@@ -190,34 +272,50 @@ SOURCE_ROW(SOURCE_ENDED,
 #define cut	STEP(TARGET_PREPARED_CUT, PHASE_BLAME)
 #define commit	STEP(TARGET_POSTCOPY, PHASE_RUN | PHASE_SHOW)
 #define commitc	STEP(TARGET_LOST, PHASE_RUN | PHASE_SHOW)
+#define here	STEP(TARGET_LOST, PHASE_BLAME | PHASE_RUN | PHASE_SHOW)
 #define whole	STEP(TARGET_WHOLE, 0)
+#define sure	STEP(TARGET_COMPLETED, 0)
 #define done	STEP(TARGET_COMPLETED, PHASE_CLOSE | PHASE_SHOW)
+#define unsure	STEP(TARGET_UNCONFIRMED, PHASE_SHUT | PHASE_SHOW)
+#define Xunsure	STEP(TARGET_UNCONFIRMED, PHASE_SHUT | PHASE_SHOW | PHASE_REJECT)
 #define fail	STEP(TARGET_FAILING, PHASE_BLAME | PHASE_RELEASE | \
 		     PHASE_HANG_UP)
 #define Xfail	STEP(TARGET_FAILING, PHASE_BLAME | PHASE_RELEASE | \
 		     PHASE_HANG_UP | PHASE_REJECT)
 #define doubt	STEP(TARGET_DOUBT, PHASE_BLAME | PHASE_DOUBT | PHASE_SHUT | \
 		     PHASE_SHOW)
+#define Mdoubt	STEP(TARGET_DOUBT, PHASE_BLAME | PHASE_DOUBT | PHASE_SHUT | \
+		     PHASE_SHOW | PHASE_MANUAL)
 #define Xdoubt	STEP(TARGET_DOUBT, PHASE_BLAME | PHASE_DOUBT | PHASE_SHUT | \
-		     PHASE_SHOW | PHASE_REJECT)
+		     PHASE_SHOW | PHASE_MANUAL | PHASE_REJECT)
 #define lost	STEP(TARGET_LOST, PHASE_BLAME | PHASE_SHUT | PHASE_SHOW)
+#define Mlost	STEP(TARGET_LOST, PHASE_BLAME | PHASE_SHUT | PHASE_SHOW | \
+		     PHASE_MANUAL)
 #define Xlost	STEP(TARGET_LOST, PHASE_BLAME | PHASE_SHUT | PHASE_SHOW | \
-		     PHASE_REJECT)
+		     PHASE_MANUAL | PHASE_REJECT)
+#define joins	STEP(TARGET_REJOIN, PHASE_SHOW)
+#define joinsd	STEP(TARGET_REJOIN_DOUBT, PHASE_SHOW)
+#define joinsw	STEP(TARGET_WHOLE, 0)
+#define again	STEP(TARGET_POSTCOPY, PHASE_SHOW)
 #define shut	STEP(SAME, PHASE_SHUT)
 #define clear	STEP(TARGET_FAILING, PHASE_REFUSE | PHASE_DISCARD | PHASE_SHOW)
 #define listen	STEP(TARGET_LISTENING, 0)
 #define quit	STEP(TARGET_QUITTING, PHASE_SHUT)
+#define quith	STEP(TARGET_QUITTING, PHASE_HANG_UP)
 #define quitr	STEP(TARGET_QUITTING, PHASE_RELEASE | PHASE_HANG_UP)
-#define end	STEP(TARGET_ENDED, PHASE_DISCARD)
+#define end	STEP(TARGET_ENDED, PHASE_ENDED | PHASE_DISCARD)
 
 /*
  * setup: DESCRIPTION, BOOT, IMAGE, ZERO_LIST; lists: WRITTEN_LIST,
- * POISON_LIST, PAGES, ZERO, POISON; never: all other messages
+ * POISON_LIST, PAGES, ZERO, POISON; never: all messages that are not named;
+ * bad: DEADLINE, FAILURE; wrong: VIOLATION
  */
 #define TARGET_ROW(phase, hello, setup, state, lists, prepare, committed, \
-		   refuse, all_sent, never, \
+		   refuse, all_sent, resumes, beat, confirmed, never, \
 		   loaded, is_whole, left, discarded, \
-		   main, demand, push, bad, pause, quitting) \
+		   rejoined, recovered, \
+		   main, demand, push, pushes, bad, wrong, \
+		   pause, run_here, give_up, quitting) \
 	[phase] = { \
 		[0] = no, \
 		[WIRE_MSG_HELLO] = hello, [WIRE_MSG_DESCRIPTION] = setup, \
@@ -228,80 +326,145 @@ SOURCE_ROW(SOURCE_ENDED,
 		[WIRE_MSG_ZERO] = lists, [WIRE_MSG_POISON] = lists, \
 		[WIRE_MSG_PREPARE] = prepare, [WIRE_MSG_COMMIT] = committed, \
 		[WIRE_MSG_REFUSE] = refuse, [WIRE_MSG_DONE] = all_sent, \
+		[WIRE_MSG_RESUME] = resumes, [WIRE_MSG_BEAT] = beat, \
+		[WIRE_MSG_CONFIRMED] = confirmed, \
 		NEVER_AT_TARGET(never), \
 		[EVENT_HOLD] = no, [EVENT_COMMIT] = no, \
 		[EVENT_ALL_SENT] = no, [EVENT_LOADED] = loaded, \
 		[EVENT_WHOLE] = is_whole, [EVENT_LEFT] = left, \
 		[EVENT_DISCARDED] = discarded, \
+		[EVENT_REDIAL] = no, [EVENT_REJOINED] = rejoined, \
+		[EVENT_PEER_RUNS] = no, [EVENT_PEER_WHOLE] = no, \
+		[EVENT_RECOVERED] = recovered, \
 		[EVENT_MAIN_LOST] = main, [EVENT_DEMAND_LOST] = demand, \
-		[EVENT_PUSH_LOST] = push, TROUBLE(bad), \
+		[EVENT_PUSH_LOST] = push, [EVENT_PUSHES_LOST] = pushes, \
+		[EVENT_DEADLINE] = bad, [EVENT_FAILURE] = bad, \
+		[EVENT_VIOLATION] = wrong, \
 		[EVENT_CANCEL] = no, [EVENT_PAUSE] = pause, \
+		[EVENT_RUN_HERE] = run_here, [EVENT_GIVE_UP] = give_up, \
 		[EVENT_QUIT] = quitting, \
 	}
 
 static const struct phase_step target_table[TARGET_PHASES][PHASE_EVENTS] = {
 /*
- *	messages: HELLO, setup, STATE, lists, PREPARE, COMMIT, REFUSE, DONE,
- *		never
+ *	messages: HELLO, setup, STATE, lists, PREPARE, COMMIT,
+ *		REFUSE, DONE, RESUME, BEAT, CONFIRMED, never
  *	milestones: loaded, whole, left, discarded
- *	lost: main, demand, push; trouble; commands: pause, quit
+ *	recovery: rejoined, recovered
+ *	lost: main, demand, push, pushes; trouble: bad, wrong
+ *	commands: pause, run here, give up, quit
  */
 TARGET_ROW(TARGET_LISTENING,
-	begin, no, no, no, no, no, no, no, no,
+	begin, no, no, no, no, no, no, no, no, no, no, no,
 	no, no, ok, no,
-	ok, ok, ok, ok, no, quit),
+	no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, no, no, quit),
 TARGET_ROW(TARGET_SETUP,
-	no, ok, held, Xfail, Xfail, Xfail, fail, Xfail, Xfail,
+	no, ok, held, Xfail, Xfail, Xfail,
+	fail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	no, no, clear, no,
-	fail, fail, fail, fail, no, quitr),
+	no, no,
+	fail, fail, fail, fail, fail, fail,
+	no, no, no, quitr),
 TARGET_ROW(TARGET_HANDOVER,
-	no, Xfail, Xfail, ok, loads, Xfail, fail, Xfail, Xfail,
+	no, Xfail, Xfail, ok, loads, Xfail,
+	fail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	no, no, clear, no,
-	fail, fail, fail, fail, no, quitr),
+	no, no,
+	fail, fail, fail, fail, fail, fail,
+	no, no, no, quitr),
 TARGET_ROW(TARGET_LOADING,
-	no, Xfail, Xfail, Xfail, Xfail, Xfail, fail, Xfail, Xfail,
+	no, Xfail, Xfail, Xfail, Xfail, Xfail,
+	fail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	ready, no, clear, no,
-	fail, fail, fail, fail, no, quitr),
+	no, no,
+	fail, fail, fail, fail, fail, fail,
+	no, no, no, quitr),
 TARGET_ROW(TARGET_PREPARED,
-	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, commit, fail, Xdoubt, Xdoubt,
+	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, commit,
+	fail, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt,
 	no, no, doubt, no,
-	doubt, cut, cut, doubt, no, quit),
+	no, no,
+	doubt, cut, cut, cut, doubt, Mdoubt,
+	no, no, no, quit),
 TARGET_ROW(TARGET_PREPARED_CUT,
-	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, commitc, fail, Xdoubt, Xdoubt,
+	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, commitc,
+	fail, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt,
 	no, no, doubt, no,
-	doubt, ok, ok, doubt, no, quit),
+	no, no,
+	doubt, ok, ok, ok, doubt, Mdoubt,
+	no, no, no, quit),
 TARGET_ROW(TARGET_POSTCOPY,
-	no, Xlost, Xlost, Xlost, Xlost, Xlost, Xlost, ok, Xlost,
+	no, Xlost, Xlost, Xlost, Xlost, Xlost,
+	Xlost, ok, Xlost, ok, Xlost, Xlost,
 	no, whole, lost, no,
-	lost, lost, lost, lost, lost, quit),
+	no, no,
+	lost, lost, ok, lost, lost, Mlost,
+	Mlost, no, no, quith),
 TARGET_ROW(TARGET_WHOLE,
-	no, ok, ok, ok, ok, ok, ok, ok, ok,
-	no, no, done, no,
-	ok, ok, ok, ok, no, quit),
+	no, Xunsure, Xunsure, Xunsure, Xunsure, Xunsure,
+	Xunsure, Xunsure, ok, ok, sure, Xunsure,
+	no, no, unsure, no,
+	no, no,
+	unsure, ok, ok, ok, unsure, unsure,
+	no, no, no, quit),
 TARGET_ROW(TARGET_COMPLETED,
-	no, ok, ok, ok, ok, ok, ok, ok, ok,
-	no, no, ok, no,
-	ok, ok, ok, ok, no, quit),
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, no, done, no,
+	no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, no, no, quit),
 TARGET_ROW(TARGET_DOUBT,
-	no, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, shut, no,
-	ok, ok, ok, ok, no, quit),
+	joinsd, no,
+	ok, ok, ok, ok, ok, ok,
+	manual, here, fail, quit),
 TARGET_ROW(TARGET_LOST,
-	no, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, shut, no,
-	ok, ok, ok, ok, no, quit),
+	joins, no,
+	ok, ok, ok, ok, ok, ok,
+	manual, no, no, quit),
+TARGET_ROW(TARGET_REJOIN_DOUBT,
+	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt,
+	fail, Xdoubt, ok, Xdoubt, Xdoubt, Xdoubt,
+	no, no, doubt, no,
+	no, ready,
+	doubt, doubt, doubt, doubt, doubt, Mdoubt,
+	Mdoubt, no, no, quit),
+TARGET_ROW(TARGET_REJOIN,
+	no, Xlost, Xlost, Xlost, Xlost, Xlost,
+	Xlost, Xlost, ok, Xlost, Xlost, Xlost,
+	no, no, lost, no,
+	no, again,
+	lost, lost, lost, lost, lost, Mlost,
+	Mlost, no, no, quith),
+TARGET_ROW(TARGET_UNCONFIRMED,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, no, shut, no,
+	joinsw, no,
+	ok, ok, ok, ok, ok, ok,
+	no, no, sure, quit),
 TARGET_ROW(TARGET_FAILING,
-	no, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, clear, listen,
-	ok, ok, ok, ok, no, quitr),
+	no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, no, no, quitr),
 TARGET_ROW(TARGET_QUITTING,
-	no, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, end, no,
-	ok, ok, ok, ok, no, ok),
+	no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, no, no, ok),
 TARGET_ROW(TARGET_ENDED,
-	no, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, ok, no,
-	ok, ok, ok, ok, no, ok),
+	no, no,
+	ok, ok, ok, ok, ok, ok,
+	no, no, no, ok),
 };
 
 static struct phase_step resolve(struct phase_step s, unsigned phase)
@@ -330,6 +493,7 @@ const char *source_phase_name(unsigned phase)
 	static const char *const name[SOURCE_PHASES] = {
 		"setup", "handover", "prepared", "committed", "committed-cut",
 		"postcopy", "finishing", "completed", "doubt", "lost",
+		"redial-doubt", "redial", "abandoned",
 		"failing", "cancelling", "failed", "cancelled", "ended",
 	};
 
@@ -341,7 +505,8 @@ const char *target_phase_name(unsigned phase)
 	static const char *const name[TARGET_PHASES] = {
 		"listening", "setup", "handover", "loading", "prepared",
 		"prepared-cut", "postcopy", "whole", "completed", "doubt",
-		"lost", "failing", "quitting", "ended",
+		"lost", "rejoin-doubt", "rejoin", "unconfirmed",
+		"failing", "quitting", "ended",
 	};
 
 	return phase < TARGET_PHASES ? name[phase] : "?";
@@ -351,9 +516,11 @@ const char *phase_event_name(unsigned event)
 {
 	static const char *const name[PHASE_EVENTS - WIRE_MSG_TYPES] = {
 		"hold", "commit", "all-sent", "loaded", "whole", "left",
-		"discarded",
-		"main-lost", "demand-lost", "push-lost", "deadline",
-		"violation", "failure", "cancel", "pause", "quit",
+		"discarded", "redial", "rejoined", "peer-runs", "peer-whole",
+		"recovered",
+		"main-lost", "demand-lost", "push-lost", "pushes-lost",
+		"deadline", "violation", "failure",
+		"cancel", "pause", "run-here", "give-up", "quit",
 	};
 
 	if (event < WIRE_MSG_TYPES)
@@ -371,12 +538,13 @@ bool source_may_run(unsigned phase)
 bool target_may_run(unsigned phase)
 {
 	return phase == TARGET_POSTCOPY || phase == TARGET_WHOLE ||
-	       phase == TARGET_COMPLETED || phase == TARGET_LOST;
+	       phase == TARGET_COMPLETED || phase == TARGET_LOST ||
+	       phase == TARGET_REJOIN || phase == TARGET_UNCONFIRMED;
 }
 
 bool source_has_committed(unsigned phase)
 {
-	return (phase >= SOURCE_COMMITTED && phase <= SOURCE_LOST) ||
+	return (phase >= SOURCE_COMMITTED && phase <= SOURCE_ABANDONED) ||
 	       phase == SOURCE_ENDED;
 }
 
@@ -385,9 +553,30 @@ bool source_is_sending(unsigned phase)
 	return phase <= SOURCE_FINISHING;
 }
 
+bool source_is_redialling(unsigned phase)
+{
+	return phase == SOURCE_REDIAL || phase == SOURCE_REDIAL_DOUBT;
+}
+
+bool source_is_parked(unsigned phase)
+{
+	return phase == SOURCE_DOUBT || phase == SOURCE_LOST;
+}
+
+bool target_is_rejoining(unsigned phase)
+{
+	return phase == TARGET_REJOIN || phase == TARGET_REJOIN_DOUBT;
+}
+
+bool target_is_parked(unsigned phase)
+{
+	return phase == TARGET_DOUBT || phase == TARGET_LOST ||
+	       phase == TARGET_UNCONFIRMED;
+}
+
 bool target_has_promised(unsigned phase)
 {
-	return phase >= TARGET_PREPARED && phase <= TARGET_LOST;
+	return phase >= TARGET_PREPARED && phase <= TARGET_UNCONFIRMED;
 }
 
 bool target_has_committed(unsigned phase)
@@ -397,14 +586,15 @@ bool target_has_committed(unsigned phase)
 
 bool target_is_linked(unsigned phase)
 {
-	return phase >= TARGET_SETUP && phase <= TARGET_POSTCOPY &&
-	       phase != TARGET_PREPARED_CUT;
+	return (phase >= TARGET_SETUP && phase <= TARGET_POSTCOPY &&
+		phase != TARGET_PREPARED_CUT) || target_is_rejoining(phase);
 }
 
 bool target_serves_faults(unsigned phase)
 {
 	return (phase >= TARGET_SETUP && phase <= TARGET_POSTCOPY) ||
-	       phase == TARGET_DOUBT || phase == TARGET_LOST;
+	       phase == TARGET_DOUBT || phase == TARGET_LOST ||
+	       target_is_rejoining(phase);
 }
 
 enum phase_event phase_event_of(int rc)

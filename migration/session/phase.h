@@ -12,9 +12,10 @@
  * product with all messages, losses and commands: the vCPUs of both sides
  * never run at the same time. docs/protocol.md tells the same as text.
  *
- * Recovery (a second link for the same session) adds events and phases here;
- * it does not change an existing entry, but for those of the phases that are
- * shown as postcopy-paused.
+ * A session that has lost its link is in one of the parked phases: DOUBT and
+ * LOST on either side, UNCONFIRMED on a destination. Its session thread then
+ * has left the stages, has ended the threads of the old link, and waits for
+ * EVENT_REDIAL or EVENT_REJOINED, which begin a new link.
  */
 #ifndef FERRY_PHASE_H
 #define FERRY_PHASE_H
@@ -41,12 +42,19 @@
  *	answered.
  * @SOURCE_FINISHING: Every page was sent. COMPLETE is awaited on the main
  *	connection, the only one that still matters.
- * @SOURCE_COMPLETED: COMPLETE was received: the destination has each page. RAM
- *	is not needed.
+ * @SOURCE_COMPLETED: COMPLETE or ENDED was received, or REPORT has said that
+ *	the destination has each page. RAM is not needed.
  * @SOURCE_DOUBT: The link was lost in COMMITTED: the destination may or may not
  *	run the guest. RAM and the ledger are kept. Shown as postcopy-paused.
  * @SOURCE_LOST: The link was lost after RUNNING. RAM and the ledger are kept.
  *	Shown as postcopy-paused.
+ * @SOURCE_REDIAL_DOUBT: From DOUBT: a new link is being opened. REPORT says
+ *	whether the destination has received COMMIT.
+ * @SOURCE_REDIAL: From LOST, or from REDIAL_DOUBT when REPORT has said that the
+ *	destination has committed: a new link is being opened. The ledger is
+ *	rebuilt from REPORT. Shown as postcopy-recover.
+ * @SOURCE_ABANDONED: An operator has given the guest up here after the point of
+ *	no return. RAM is not needed.
  * @SOURCE_FAILING: A failure before the point of no return. The session thread
  *	is about to leave its stages and to resume the guest.
  * @SOURCE_CANCELLING: The same after migrate_cancel, or because the process
@@ -60,6 +68,7 @@ enum source_phase {
 	SOURCE_SETUP, SOURCE_HANDOVER, SOURCE_PREPARED,
 	SOURCE_COMMITTED, SOURCE_COMMITTED_CUT, SOURCE_POSTCOPY,
 	SOURCE_FINISHING, SOURCE_COMPLETED, SOURCE_DOUBT, SOURCE_LOST,
+	SOURCE_REDIAL_DOUBT, SOURCE_REDIAL, SOURCE_ABANDONED,
 	SOURCE_FAILING, SOURCE_CANCELLING, SOURCE_FAILED, SOURCE_CANCELLED,
 	SOURCE_ENDED, SOURCE_PHASES
 };
@@ -81,14 +90,22 @@ enum source_phase {
  *	connection was lost. Only the main connection can tell what the source
  *	has decided: COMMIT or REFUSE is awaited.
  * @TARGET_POSTCOPY: COMMIT was received. The vCPUs run; pages arrive.
- * @TARGET_WHOLE: Every page is in place. RAM is unregistered and COMPLETE is
- *	sent. A loss changes nothing any more.
+ * @TARGET_WHOLE: Every page is in place. RAM is unregistered and COMPLETE or
+ *	REPORT is sent. CONFIRMED is awaited. A loss is no harm to the guest.
  * @TARGET_COMPLETED: The guest is an ordinary guest of this machine.
  * @TARGET_DOUBT: The link was lost in PREPARED: the source may or may not have
  *	committed. The machine is kept and does not run. Shown as
  *	postcopy-paused.
- * @TARGET_LOST: The link was lost after COMMIT. vCPUs run until they touch a
- *	missing page. Shown as postcopy-paused.
+ * @TARGET_LOST: The link was lost after COMMIT, or an operator has decided in
+ *	DOUBT that the guest runs here. vCPUs run until they touch a missing
+ *	page. Shown as postcopy-paused.
+ * @TARGET_REJOIN_DOUBT: From DOUBT: the source has opened a new link. The vCPUs
+ *	do not run. COMMIT follows after PREPARED is reached again, or REFUSE.
+ * @TARGET_REJOIN: From LOST: the source has opened a new link. The vCPUs run.
+ *	Shown as postcopy-recover.
+ * @TARGET_UNCONFIRMED: As WHOLE, and the link was lost before CONFIRMED came:
+ *	the source may not know that the guest is whole. The listener stays, so
+ *	that it can ask. Shown as completed.
  * @TARGET_FAILING: A failure before PREPARED. The session thread is about to
  *	leave its stages and to discard the machine.
  * @TARGET_QUITTING: The process ends.
@@ -97,7 +114,8 @@ enum source_phase {
 enum target_phase {
 	TARGET_LISTENING, TARGET_SETUP, TARGET_HANDOVER, TARGET_LOADING,
 	TARGET_PREPARED, TARGET_PREPARED_CUT, TARGET_POSTCOPY, TARGET_WHOLE,
-	TARGET_COMPLETED, TARGET_DOUBT, TARGET_LOST, TARGET_FAILING,
+	TARGET_COMPLETED, TARGET_DOUBT, TARGET_LOST,
+	TARGET_REJOIN_DOUBT, TARGET_REJOIN, TARGET_UNCONFIRMED, TARGET_FAILING,
 	TARGET_QUITTING, TARGET_ENDED, TARGET_PHASES
 };
 
@@ -110,26 +128,41 @@ enum target_phase {
  * EVENT_VIOLATION.
  *
  * @EVENT_HOLD:	source: the guest is about to be held
- * @EVENT_COMMIT: source: decide to commit. The point of no return
+ * @EVENT_COMMIT: source: decide to commit. The point of no return. In
+ *	REDIAL_DOUBT: REPORT has said that the destination has not received
+ *	COMMIT, so it is sent once more
  * @EVENT_ALL_SENT: source: every page was sent
  * @EVENT_LOADED: destination: lists and state are loaded: promise to run
  * @EVENT_WHOLE: destination: no page is missing
  * @EVENT_LEFT:	the session thread has left its stages
  * @EVENT_DISCARDED: destination: what a failed session left is freed
- * @EVENT_MAIN_LOST, @EVENT_DEMAND_LOST, @EVENT_PUSH_LOST: a connection ended
+ * @EVENT_REDIAL: source: open a new link (command, or the retry timer)
+ * @EVENT_REJOINED: destination: a HELLO that resumes this session was accepted
+ * @EVENT_PEER_RUNS: source: REPORT has said that the destination has committed
+ * @EVENT_PEER_WHOLE: source: REPORT has said that it has every page
+ * @EVENT_RECOVERED: the new link is complete, its threads are created
+ * @EVENT_MAIN_LOST, @EVENT_DEMAND_LOST: that connection ended
+ * @EVENT_PUSH_LOST: a push connection ended, and others are left
+ * @EVENT_PUSHES_LOST: the last push connection ended
  * @EVENT_DEADLINE: a wait took too long
  * @EVENT_VIOLATION: the peer sent what it must not send
  * @EVENT_FAILURE: this side can't go on: memory, a system call
  * @EVENT_CANCEL: migrate_cancel
  * @EVENT_PAUSE: migrate-pause
+ * @EVENT_RUN_HERE: ferry-resolve: the other side is gone for good, and the
+ *	guest shall run on this one
+ * @EVENT_GIVE_UP: ferry-resolve: it shall not run on this one; in UNCONFIRMED
+ *	also the timer: the source will not ask any more
  * @EVENT_QUIT:	the process ends
  */
 enum phase_event {
 	EVENT_HOLD = WIRE_MSG_TYPES, EVENT_COMMIT, EVENT_ALL_SENT,
 	EVENT_LOADED, EVENT_WHOLE, EVENT_LEFT, EVENT_DISCARDED,
-	EVENT_MAIN_LOST, EVENT_DEMAND_LOST, EVENT_PUSH_LOST, EVENT_DEADLINE,
-	EVENT_VIOLATION, EVENT_FAILURE,
-	EVENT_CANCEL, EVENT_PAUSE, EVENT_QUIT,
+	EVENT_REDIAL, EVENT_REJOINED, EVENT_PEER_RUNS, EVENT_PEER_WHOLE,
+	EVENT_RECOVERED,
+	EVENT_MAIN_LOST, EVENT_DEMAND_LOST, EVENT_PUSH_LOST, EVENT_PUSHES_LOST,
+	EVENT_DEADLINE, EVENT_VIOLATION, EVENT_FAILURE,
+	EVENT_CANCEL, EVENT_PAUSE, EVENT_RUN_HERE, EVENT_GIVE_UP, EVENT_QUIT,
 	PHASE_EVENTS
 };
 
@@ -151,6 +184,8 @@ enum phase_event {
  * @PHASE_CLOSE: end the threads that use the link, close it; destination: stop
  *	listening, free the page table
  * @PHASE_SHOW:	show the new phase to clients
+ * @PHASE_MANUAL: only an operator lets the session open a link again
+ * @PHASE_ENDED: destination: tell the source that the guest has ended here
  */
 enum phase_action {
 	PHASE_REJECT	= 1 << 0,
@@ -165,6 +200,8 @@ enum phase_action {
 	PHASE_CLOSE	= 1 << 9,
 	PHASE_SHOW	= 1 << 10,
 	PHASE_DOUBT	= 1 << 11,
+	PHASE_MANUAL	= 1 << 12,
+	PHASE_ENDED	= 1 << 13,
 };
 
 /**
@@ -214,6 +251,18 @@ bool source_has_committed(unsigned phase);
  * False once the link is lost, a cancel was requested, or the process ends.
  */
 bool source_is_sending(unsigned phase);
+
+/** source_is_redialling() - Is a new link being opened? */
+bool source_is_redialling(unsigned phase);
+
+/** source_is_parked() - Does the session thread wait for a new link? */
+bool source_is_parked(unsigned phase);
+
+/** target_is_rejoining() - Is a new link being completed? */
+bool target_is_rejoining(unsigned phase);
+
+/** target_is_parked() - Does the session thread wait for a new link? */
+bool target_is_parked(unsigned phase);
 
 /** target_has_promised() - Was PREPARED sent, so that the machine is kept? */
 bool target_has_promised(unsigned phase);

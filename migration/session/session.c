@@ -15,6 +15,7 @@ void session_limits_init(struct session_limits *l)
 	l->answer_ms = 20000;
 	l->last_pages_ms = 20000;
 	l->downtime_ms = 2000;
+	l->dead_peer_ms = 5000;
 }
 
 void session_init(struct session *se, const struct session_ops *ops,

@@ -36,12 +36,13 @@
  * @answer_ms:	destination: for the answer to a REQUEST
  * @last_pages_ms: destination: for pages that are missing after DONE
  * @downtime_ms: source: from holding the guest to PREPARED, in all
+ * @dead_peer_ms: for the peer's host to acknowledge bytes or a probe
  *
  * A change has effect on waits that begin after it.
  */
 struct session_limits {
 	_Atomic unsigned connect_ms, hello_ms, build_ms, silence_ms, answer_ms,
-		last_pages_ms, downtime_ms;
+		last_pages_ms, downtime_ms, dead_peer_ms;
 };
 
 /** session_limits_init() - The defaults (docs/protocol.md has them) */
@@ -87,6 +88,7 @@ struct session_ops {
  * @limits:	of waits
  * @progress:	what clients see
  * @id:		names the session on all connections
+ * @secret:	made by the source, known to the two sides only
  * @link:	the connections
  * @lock:	protects changes of @phase
  * @changed:	broadcast when @phase changed, and by session_notify()
@@ -98,7 +100,7 @@ struct session {
 	const struct session_env *env;
 	const struct session_limits *limits;
 	struct progress *progress;
-	uint8_t id[WIRE_ID];
+	uint8_t id[WIRE_ID], secret[WIRE_SECRET];
 	struct link link;
 
 	pthread_mutex_t lock;

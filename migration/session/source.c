@@ -143,7 +143,7 @@ static void source_push_lost(void *ctx, const struct error *why)
 {
 	struct source *s = ctx;
 
-	session_event(&s->se, EVENT_PUSH_LOST, why);
+	session_event(&s->se, EVENT_PUSHES_LOST, why);
 }
 
 static void source_demand_lost(void *ctx, const struct error *why)
@@ -238,6 +238,7 @@ struct source *source_new(struct machine *m, const struct uri *uri,
 			      source_note_poison, s) &&
 	    !page_source_batch(&s->pages, &s->batch) &&
 	    getrandom(s->se.id, WIRE_ID, 0) == WIRE_ID &&
+	    getrandom(s->se.secret, WIRE_SECRET, 0) == WIRE_SECRET &&
 	    !demand_prepare(&s->answers, &s->pages, &s->se.link.demand,
 			    source_demand_lost, s, err))
 		return s;
@@ -260,7 +261,7 @@ int source_start(struct source *s, struct error *err)
 			 machine_config(s->m)->cpus);
 	s->se.env->set_side(s->se.env->ctx, "source");
 	machine_set_ram_hook(s->m, &p);
-	link_begin(&s->se.link);
+	link_begin(&s->se.link, 1, s->se.limits->dead_peer_ms);
 	rc = pthread_create(&s->thread, NULL, source_main, s);
 	if (!rc) {
 		s->started = true;

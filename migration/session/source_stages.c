@@ -25,26 +25,29 @@ static int greet(struct source *s, enum wire_role role, unsigned i,
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role,
 		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
-		.page_size = WIRE_PAGE,
+		.page_size = WIRE_PAGE, .epoch = l->epoch,
 		.push = role == WIRE_MAIN ? (uint16_t)s->connections : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
 	uint8_t out[WIRE_HELLO], *in = NULL;
+	uint32_t n;
 	int rc = link_connect(l, role, i, s->se.limits->connect_ms, err);
 
 	memcpy(h.id, s->se.id, WIRE_ID);
+	memcpy(h.secret, s->se.secret, WIRE_SECRET);
 	wire_put_hello(out, &h);
 	if (!rc)
 		rc = channel_say(c, &m, out, err);
 	if (!rc)
 		rc = role == WIRE_MAIN
-			? session_expect(&s->se, WIRE_MSG_WELCOME, &in, NULL,
+			? session_expect(&s->se, WIRE_MSG_WELCOME, &in, &n,
 					 err)
-			: channel_expect(c, WIRE_MSG_WELCOME, &in, NULL, err);
+			: channel_expect(c, WIRE_MSG_WELCOME, &in, &n, err);
 	if (!rc)
-		rc = wire_get_hello(in, &h, err);
-	if (!rc && (h.page_size != WIRE_PAGE ||
-		    memcmp(h.id, s->se.id, WIRE_ID)))
+		rc = wire_get_hello(in, n, &h, err);
+	if (!rc && (h.page_size != WIRE_PAGE || h.epoch != l->epoch ||
+		    memcmp(h.id, s->se.id, WIRE_ID) ||
+		    !wire_same_secret(h.secret, s->se.secret)))
 		rc = error_set(err, EBADMSG,
 			"the destination's WELCOME does not fit our HELLO");
 	free(in);
@@ -424,7 +427,7 @@ static int point_of_no_return(struct source *s, struct error *err)
 	error_set(&why, EPIPE,
 		  "a connection was lost before the hand-over");
 	if (!link_push_alive(&s->se.link))
-		session_event(&s->se, EVENT_PUSH_LOST, &why);
+		session_event(&s->se, EVENT_PUSHES_LOST, &why);
 	return session_event(&s->se, EVENT_COMMIT, NULL)
 		? error_set(err, ECANCELED, "not handed over") : 0;
 }
@@ -465,6 +468,8 @@ int source_finish(struct source *s, struct error *err)
 		/* Figures only: the guest is there, with or without them */
 		if (progress_get_latency(s->se.progress, &r))
 			log_line("the destination's statistics are garbled");
+		/* A destination that does not receive it asks again */
+		session_say(&s->se, WIRE_MSG_CONFIRMED, NULL, NULL);
 	}
 	free(data);
 	return rc;

@@ -148,7 +148,9 @@ static enum progress_status target_show(struct session *se, unsigned phase)
 	case TARGET_WHOLE:
 		return PROGRESS_POSTCOPY;
 	case TARGET_COMPLETED:
-		log_line("the guest has arrived whole");
+	case TARGET_UNCONFIRMED:
+		if (progress_get(se->progress) != PROGRESS_COMPLETED)
+			log_line("the guest has arrived whole");
 		return PROGRESS_COMPLETED;
 	case TARGET_DOUBT:
 	case TARGET_LOST:
@@ -184,7 +186,7 @@ static void target_push_lost(void *ctx, const struct error *why)
 {
 	struct target *t = ctx;
 
-	session_event(&t->se, EVENT_PUSH_LOST, why);
+	session_event(&t->se, EVENT_PUSHES_LOST, why);
 }
 
 static unsigned target_vcpu_of(void *ctx, pid_t tid)
@@ -303,10 +305,14 @@ static int greet_main(struct target *t, const struct channel *c,
 		return -EAGAIN;
 	if (phase != TARGET_LISTENING)
 		return refuse_busy(err);
-	link_begin(&se->link);
+	if (h->resume)
+		return error_set(err, ENOENT,
+			"no session waits here to be resumed");
+	link_begin(&se->link, h->epoch, se->limits->dead_peer_ms);
 	if (link_put(&se->link, WIRE_MAIN, 0, c))
 		return refuse_busy(err);
 	memcpy(se->id, h->id, WIRE_ID);
+	memcpy(se->secret, h->secret, WIRE_SECRET);
 	se->link.pushes = h->push < WIRE_PUSH_MAX ? h->push : WIRE_PUSH_MAX;
 	progress_begin(se->progress, false);
 	progress_name(se->progress, se->id, &t->uri);
@@ -326,7 +332,9 @@ static int greet_more(struct target *t, const struct channel *c,
 		return error_set(err, EBADMSG,
 			"the peer opened the wrong kind of connection");
 	if (session_phase(se) != TARGET_SETUP ||
-	    memcmp(h->id, se->id, WIRE_ID))
+	    memcmp(h->id, se->id, WIRE_ID) ||
+	    !wire_same_secret(h->secret, se->secret) ||
+	    h->epoch != se->link.epoch)
 		return refuse_busy(err);
 	while (i < n && link_has(&se->link, h->role, i))
 		i++;

@@ -26,6 +26,7 @@ static int welcome(struct target *t, enum wire_role role, unsigned i,
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role, .page_size = WIRE_PAGE,
 		.features = t->can_poison ? WIRE_POISON : 0,
+		.epoch = l->epoch,
 		.push = role == WIRE_MAIN ? (uint16_t)l->pushes : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_WELCOME,
@@ -33,6 +34,7 @@ static int welcome(struct target *t, enum wire_role role, unsigned i,
 	uint8_t out[WIRE_HELLO];
 
 	memcpy(h.id, t->se.id, WIRE_ID);
+	memcpy(h.secret, t->se.secret, WIRE_SECRET);
 	wire_put_hello(out, &h);
 	return channel_say(link_channel(l, role, i), &m, out, err);
 }
@@ -452,8 +454,13 @@ int target_finish(struct target *t, struct error *err)
 	unregister_ram(t);
 	progress_put_latency(t->se.progress, &w);
 	/* The guest is whole: whether the source knows does not change it */
-	if (session_say(&t->se, WIRE_MSG_COMPLETE, &w, NULL))
-		log_line("all pages have arrived, but COMPLETE could not be sent to the source");
+	rc = session_say(&t->se, WIRE_MSG_COMPLETE, &w, err);
+	if (!rc)
+		rc = session_expect(&t->se, WIRE_MSG_CONFIRMED, NULL, NULL,
+				    err);
+	if (rc)
+		log_line("all pages have arrived, but the source has not confirmed that it knows: %s",
+			 err->text);
 	writer_free(&w);
-	return 0;
+	return rc;
 }

@@ -13,6 +13,9 @@ static_assert(WIRE_PAGE == GUEST_PAGE_SIZE, "a guest page is a page here");
 static const uint8_t hello_magic[8] = { 'F', 'e', 'r', 'r', 'y', 0, 0, 1 };
 
 #define PAGES_LIMIT	(1ull << 34)	/* pages in any message: 64 TiB */
+#define HELLO_RESUME	1u		/* bit of HELLO's flags */
+#define REPORT_FLAGS	(WIRE_REPORT_END | WIRE_REPORT_COMMITTED | \
+			 WIRE_REPORT_WHOLE)
 
 /* What each type may carry. A PAGES payload must also match its count */
 static const struct {
@@ -20,8 +23,8 @@ static const struct {
 	uint32_t min, max;
 	bool has_pages;
 } types[WIRE_MSG_TYPES] = {
-	[WIRE_MSG_HELLO]	= { "HELLO", WIRE_HELLO, WIRE_HELLO, false },
-	[WIRE_MSG_WELCOME]	= { "WELCOME", WIRE_HELLO, WIRE_HELLO, false },
+	[WIRE_MSG_HELLO]	= { "HELLO", WIRE_HELLO_MIN, WIRE_HELLO_MAX, false },
+	[WIRE_MSG_WELCOME]	= { "WELCOME", WIRE_HELLO_MIN, WIRE_HELLO_MAX, false },
 	[WIRE_MSG_REFUSE]	= { "REFUSE", 1, WIRE_TEXT_MAX, false },
 	[WIRE_MSG_DESCRIPTION]	= { "DESCRIPTION", 1, 40u << 10, false },
 	[WIRE_MSG_BUILT]	= { "BUILT", 0, 0, false },
@@ -43,6 +46,14 @@ static const struct {
 	[WIRE_MSG_IMAGE]	= { "IMAGE", 1, WIRE_IMAGE_MAX, false },
 	[WIRE_MSG_READY]	= { "READY", 0, 0, false },
 	[WIRE_MSG_WRITTEN_LIST]	= { "WRITTEN_LIST", 4, WIRE_LIST_MAX, false },
+	[WIRE_MSG_RESUME]	= { "RESUME", WIRE_RESUME, WIRE_RESUME, false },
+	[WIRE_MSG_REPORT]	= { "REPORT", WIRE_REPORT_HEAD,
+				    WIRE_REPORT_MAX, false },
+	[WIRE_MSG_BEAT]		= { "BEAT", 0, 0, false },
+	[WIRE_MSG_CHUNK_ACK]	= { "CHUNK_ACK", WIRE_CHUNK_ACK,
+				    WIRE_CHUNK_ACK, false },
+	[WIRE_MSG_CONFIRMED]	= { "CONFIRMED", 0, 0, false },
+	[WIRE_MSG_ENDED]	= { "ENDED", 1, WIRE_TEXT_MAX, false },
 };
 
 static void put_le(uint8_t *to, uint64_t v, unsigned size)
@@ -129,10 +140,15 @@ void wire_put_hello(uint8_t *to, const struct wire_hello *h)
 	put_le(to + 16, h->page_size, 4);
 	memcpy(to + 20, h->id, WIRE_ID);
 	put_le(to + 36, h->push, 2);
+	put_le(to + 38, h->resume ? HELLO_RESUME : 0, 2);
+	put_le(to + 40, h->epoch, 4);
+	memcpy(to + 44, h->secret, WIRE_SECRET);
+	memcpy(to + 60, h->binding, WIRE_BINDING);
 }
 
-int wire_get_hello(const uint8_t *from, struct wire_hello *h,
-		   struct error *err)
+/* Return: 0, -EBADMSG, -EPROTO */
+static int check_hello(const uint8_t *from, uint32_t len,
+		       struct wire_hello *h, struct error *err)
 {
 	unsigned role = (unsigned)get_le(from + 10, 2);
 
@@ -147,9 +163,111 @@ int wire_get_hello(const uint8_t *from, struct wire_hello *h,
 		return error_set(err, EBADMSG,
 				 "the peer asks for connection kind %u", role);
 	h->role = (enum wire_role)role;
+	/* Another version may have another length, so not before */
+	return len == WIRE_HELLO ? 0 : error_set(err, EBADMSG,
+		"the peer's greeting is %u bytes long, not %u", len,
+		WIRE_HELLO);
+}
+
+int wire_get_hello(const uint8_t *from, uint32_t len, struct wire_hello *h,
+		   struct error *err)
+{
+	int rc = check_hello(from, len, h, err);
+
+	if (rc)
+		return rc;
 	h->features = (uint32_t)get_le(from + 12, 4);
 	h->page_size = (uint32_t)get_le(from + 16, 4);
 	memcpy(h->id, from + 20, WIRE_ID);
 	h->push = (uint16_t)get_le(from + 36, 2);
+	h->resume = get_le(from + 38, 2) & HELLO_RESUME;
+	h->epoch = (uint32_t)get_le(from + 40, 4);
+	memcpy(h->secret, from + 44, WIRE_SECRET);
+	memcpy(h->binding, from + 60, WIRE_BINDING);
 	return 0;
+}
+
+void wire_put_report(uint8_t *to, const struct wire_report *r)
+{
+	put_le(to, r->flags, 4);
+	put_le(to + 4, r->n, 4);
+}
+
+int wire_get_report(const uint8_t *from, uint32_t len, struct wire_report *r,
+		    struct error *err)
+{
+	r->flags = (unsigned)get_le(from, 4);
+	r->n = (uint32_t)get_le(from + 4, 4);
+	if (r->flags & ~REPORT_FLAGS)
+		return error_set(err, EBADMSG,
+			"the peer's REPORT has unknown flags 0x%x", r->flags);
+	if (r->n > WIRE_REPORT_RUNS ||
+	    len != WIRE_REPORT_HEAD + r->n * WIRE_REPORT_RUN)
+		return error_set(err, EBADMSG,
+			"the peer's REPORT has %u bytes for %u runs", len,
+			r->n);
+	/* Every message but the last makes progress, so a report ends */
+	if (!r->n && !(r->flags & WIRE_REPORT_END))
+		return error_set(err, EBADMSG,
+			"the peer's REPORT is empty, and not the last");
+	if (r->flags & WIRE_REPORT_WHOLE && (r->n ||
+	    !(r->flags & WIRE_REPORT_END) ||
+	    !(r->flags & WIRE_REPORT_COMMITTED)))
+		return error_set(err, EBADMSG,
+			"the peer's REPORT contradicts itself: every page is there, but flags 0x%x, %u runs",
+			r->flags, r->n);
+	return 0;
+}
+
+void wire_put_run(uint8_t *to, const struct wire_run *run)
+{
+	put_le(to, run->offset, 8);
+	put_le(to + 8, run->pages, 8);
+	to[16] = (uint8_t)run->kind;
+}
+
+int wire_get_run(const uint8_t *from, uint64_t pages, uint64_t *next,
+		 struct wire_run *run, struct error *err)
+{
+	uint64_t page;
+
+	run->offset = get_le(from, 8);
+	run->pages = get_le(from + 8, 8);
+	page = run->offset / WIRE_PAGE;
+	if (run->offset % WIRE_PAGE || !run->pages || page > pages ||
+	    run->pages > pages - page)
+		return error_set(err, EBADMSG,
+			"the peer's REPORT has a run that is not whole pages of RAM: %llu pages at offset 0x%llx",
+			(unsigned long long)run->pages,
+			(unsigned long long)run->offset);
+	if (page < *next)
+		return error_set(err, EBADMSG,
+			"the peer's REPORT has a run at offset 0x%llx that does not ascend",
+			(unsigned long long)run->offset);
+	if (!from[16] || from[16] >= WIRE_RUN_KINDS)
+		return error_set(err, EBADMSG,
+			"the peer's REPORT has a run of unknown kind %u",
+			from[16]);
+	run->kind = (enum wire_run_kind)from[16];
+	*next = page + run->pages;
+	return 0;
+}
+
+void wire_put_count(uint8_t *to, uint64_t pages)
+{
+	put_le(to, pages, WIRE_CHUNK_ACK);
+}
+
+uint64_t wire_get_count(const uint8_t *from)
+{
+	return get_le(from, WIRE_CHUNK_ACK);
+}
+
+bool wire_same_secret(const uint8_t *a, const uint8_t *b)
+{
+	volatile uint8_t diff = 0;
+
+	for (unsigned i = 0; i < WIRE_SECRET; i++)
+		diff |= a[i] ^ b[i];
+	return !diff;
 }

@@ -3,7 +3,7 @@
  * fuzz.h - What each fuzzer gives to its driver
  *
  * The driver is standalone.c, a seeded loop that runs with any compiler, or
- * libFuzzer (see tests/Makefile.inc).
+ * libFuzzer with libfuzzer.c (see tests/Makefile.inc).
  */
 #ifndef FERRY_TESTS_FUZZ_H
 #define FERRY_TESTS_FUZZ_H
@@ -41,5 +41,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
  * Return: its length, 0 if there is no @i-th
  */
 size_t fuzz_seed(unsigned i, uint8_t *to);
+
+/**
+ * fuzz_write_seeds() - Write each seed to a file, for libFuzzer
+ * @dir:	a directory
+ *
+ * Return: 0; 1 after a message
+ */
+int fuzz_write_seeds(const char *dir);
 
 #endif /* FERRY_TESTS_FUZZ_H */

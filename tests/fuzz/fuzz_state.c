@@ -36,28 +36,43 @@ static void nested(struct reader *r, unsigned depth)
 	}
 }
 
+/* Every byte of the entry is in the list, with the entry's flag */
+static void check_listed(struct poison_list *l, const struct poison *p)
+{
+	struct poison first, last;
+
+	CHECK(poison_find(l, p->gpa, &first));
+	CHECK(poison_find(l, p->gpa + p->size - 1, &last));
+	CHECK(first.gpa == last.gpa && first.delivered == p->delivered);
+}
+
+/* The list merges neighbours: it may be shorter, but covers the same bytes */
 static void poison_again(const struct poison *p, int n)
 {
 	struct poison_list l;
 	struct error err = { 0 };
 	struct writer w = { 0 };
+	uint64_t bytes = 0;
 	struct poison *out;
 	struct reader r;
+	int kept;
 
 	poison_init(&l);
 	for (int i = 0; i < n; i++)
 		CHECK(poison_add(&l, &p[i]) == 1);
-	CHECK(poison_copy(&l, &out) == n);
-	poison_save(out, (size_t)n, &w);
+	kept = poison_copy(&l, &out);
+	CHECK(kept <= n && !kept == !n);
+	poison_save(out, (size_t)kept, &w);
 	free(out);
 	r = (struct reader){ .data = w.data, .len = w.len };
-	CHECK(poison_parse(&r, &out, &err) == n && reader_done(&r));
+	CHECK(poison_parse(&r, &out, &err) == kept && reader_done(&r));
+	for (int i = 0; i < kept; i++)
+		bytes += out[i].size;
 	for (int i = 0; i < n; i++) {
-		CHECK(p[i].gpa == out[i].gpa && p[i].size == out[i].size);
-		CHECK(p[i].delivered == out[i].delivered);
-		CHECK(poison_find(&l, p[i].gpa, NULL));
-		CHECK(poison_find(&l, p[i].gpa + p[i].size - 1, NULL));
+		check_listed(&l, &p[i]);
+		bytes -= p[i].size;
 	}
+	CHECK(!bytes);
 	free(out);
 	writer_free(&w);
 	poison_fini(&l);

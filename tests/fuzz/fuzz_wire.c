@@ -30,20 +30,44 @@ static void check_message(const uint8_t *head, const struct wire_msg *m)
 	CHECK(!memcmp(head, again, sizeof(again)));
 }
 
-static void check_hello(const uint8_t *p)
+static void check_hello(const uint8_t *p, uint32_t len)
 {
 	struct error err = { 0 };
 	uint8_t again[WIRE_HELLO];
 	struct wire_hello h;
-	int rc = wire_get_hello(p, &h, &err);
+	int rc = wire_get_hello(p, len, &h, &err);
 
 	CHECK(!rc || ((rc == -EBADMSG || rc == -EPROTO) && err.text[0]));
 	if (rc)
 		return;
 	CHECK(h.version == WIRE_VERSION && h.role < WIRE_ROLES);
 	wire_put_hello(again, &h);
-	/* The last eight bytes are for later versions */
-	CHECK(!memcmp(p, again, WIRE_HELLO - 8));
+	/* All but one bit of the flags is ignored */
+	CHECK(!memcmp(p, again, 38) && (p[38] & 1) == again[38]);
+	CHECK(!memcmp(p + 40, again + 40, WIRE_HELLO - 40));
+}
+
+static void check_report(const uint8_t *p, uint32_t len)
+{
+	struct error err = { 0 };
+	struct wire_report r;
+	uint64_t next = 0, before = 0;
+
+	if (wire_get_report(p, len, &r, &err)) {
+		CHECK(err.code == EBADMSG && err.text[0]);
+		return;
+	}
+	CHECK(len == WIRE_REPORT_HEAD + r.n * WIRE_REPORT_RUN);
+	for (uint32_t i = 0; i < r.n; i++, before = next) {
+		struct wire_run run;
+
+		if (wire_get_run(p + WIRE_REPORT_HEAD + i * WIRE_REPORT_RUN,
+				 1u << 20, &next, &run, &err))
+			return;
+		CHECK(run.offset / WIRE_PAGE >= before && next > before);
+		CHECK(next == run.offset / WIRE_PAGE + run.pages);
+		CHECK(next <= 1u << 20);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -62,7 +86,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (m.length > size)
 			return 0;
 		if (m.type == WIRE_MSG_HELLO || m.type == WIRE_MSG_WELCOME)
-			check_hello(data);
+			check_hello(data, m.length);
+		if (m.type == WIRE_MSG_REPORT)
+			check_report(data, m.length);
 		data += m.length;
 		size -= m.length;
 	}

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * standalone.c - A mutation loop for the fuzzers, reproducible
+ * standalone.c - A driver for the fuzzers without libFuzzer, reproducible
  *
- *	fuzz_NAME [ITERATIONS [SEED]]	200000 and 1 by default
+ *	fuzz_NAME [--corpus DIRECTORY] [ITERATIONS [SEED]]
+ *					20000 and 1 by default
  *	fuzz_NAME --file FILE...	try these inputs
- *	fuzz_NAME --seeds DIRECTORY	write the seeds there, for libFuzzer
+ *	fuzz_NAME --seeds DIRECTORY	write the seeds there
  *
- * Every input is one of the fuzzer's seeds, with a few changes of the kinds
- * that break parsers: bits, bytes, numbers at their limits, pieces removed,
- * duplicated or taken from another seed. When an input crashes the program, it
- * prints the seed and the iteration: these two reproduce the crash.
+ * First each seed and each file of the corpus is tried as it is. Then every
+ * input is one of these, with a few changes of the kinds that break parsers:
+ * bits, bytes, numbers at their limits, pieces removed, duplicated or taken
+ * from another seed. When an input crashes the program, it prints the name of
+ * the file, or the seed and the iteration: these two reproduce the crash.
  */
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -19,25 +22,30 @@
 
 #include "fuzz.h"
 
-#define SEEDS_MAX	64
+#define SEEDS_MAX	4096
+#define ITERATIONS	20000
 
 static struct {
 	uint8_t *data;
 	size_t n;
+	char *name;	/* of the file, or NULL */
 } seeds[SEEDS_MAX];
 
 static unsigned seed_count;
 static uint64_t state;
 static unsigned long iteration, first_state;
+static const char *file;	/* that is being tried, or NULL */
 
 /* Weak: NULL without a sanitizer */
 void __sanitizer_set_death_callback(void (*fn)(void)) __attribute__((weak));
 
 static void print_iteration(void)
 {
-	char text[96];
-	int n = snprintf(text, sizeof(text), "iteration %lu of seed %lu\n",
-			 iteration, first_state);
+	char text[512];
+	int n = file ? snprintf(text, sizeof(text), "file %.400s\n", file)
+		     : snprintf(text, sizeof(text),
+				"iteration %lu of seed %lu\n", iteration,
+				first_state);
 
 	if (write(STDERR_FILENO, text, (size_t)n) < 0)
 		_exit(1);
@@ -110,9 +118,11 @@ static size_t remove_piece(uint8_t *p, size_t n)
 static size_t insert_piece(uint8_t *p, size_t n)
 {
 	unsigned from = (unsigned)random_below(seed_count);
-	size_t at = random_below(n + 1), len;
-	size_t start = random_below(seeds[from].n);
+	size_t at = random_below(n + 1), len, start;
 
+	if (!seeds[from].n)
+		return n;
+	start = random_below(seeds[from].n);
 	len = 1 + random_below(seeds[from].n - start);
 	if (random_below(4))
 		len = len > 16 ? 1 + len % 16 : len;
@@ -162,8 +172,11 @@ static void mutation_loop(unsigned long iterations)
 {
 	static uint8_t buf[FUZZ_INPUT_MAX];
 
-	for (unsigned i = 0; i < seed_count; i++)
+	for (unsigned i = 0; i < seed_count; i++) {
+		file = seeds[i].name;
 		try_input(seeds[i].data, seeds[i].n);
+	}
+	file = NULL;
 	for (iteration = 1; iteration <= iterations; iteration++) {
 		unsigned from = (unsigned)random_below(seed_count);
 		size_t n = seeds[from].n;
@@ -175,79 +188,127 @@ static void mutation_loop(unsigned long iterations)
 	}
 }
 
+static void add_seed(const uint8_t *data, size_t n, const char *name)
+{
+	CHECK(seed_count < SEEDS_MAX && n <= FUZZ_INPUT_MAX);
+	seeds[seed_count].data = malloc(n ? n : 1);
+	seeds[seed_count].name = name ? strdup(name) : NULL;
+	CHECK(seeds[seed_count].data && (!name || seeds[seed_count].name));
+	memcpy(seeds[seed_count].data, data, n);
+	seeds[seed_count++].n = n;
+}
+
 static void make_seeds(void)
 {
 	static uint8_t buf[FUZZ_INPUT_MAX];
 	size_t n;
 
-	while (seed_count < SEEDS_MAX && (n = fuzz_seed(seed_count, buf))) {
-		CHECK(n <= FUZZ_INPUT_MAX);
-		seeds[seed_count].data = malloc(n);
-		CHECK(seeds[seed_count].data);
-		memcpy(seeds[seed_count].data, buf, n);
-		seeds[seed_count++].n = n;
-	}
+	while ((n = fuzz_seed(seed_count, buf)))
+		add_seed(buf, n, NULL);
 	CHECK(seed_count);
 }
 
-static int write_seeds(const char *dir)
+/* Return: bytes of the file, at most FUZZ_INPUT_MAX; -1 and a message */
+static long read_file(const char *path, uint8_t *buf)
 {
-	for (unsigned i = 0; i < seed_count; i++) {
-		char path[4096];
-		FILE *f;
+	FILE *f = fopen(path, "rb");
+	size_t n = f ? fread(buf, 1, FUZZ_INPUT_MAX, f) : 0;
+	bool failed = !f || ferror(f);
 
-		snprintf(path, sizeof(path), "%s/seed-%u", dir, i);
-		f = fopen(path, "wb");
-		if (!f || fwrite(seeds[i].data, 1, seeds[i].n, f) !=
-			  seeds[i].n || fclose(f)) {
-			perror(path);
-			return 1;
-		}
-	}
-	return 0;
+	if (failed)
+		perror(path);
+	if (f)
+		fclose(f);
+	return failed ? -1 : (long)n;
 }
 
 static int try_file(const char *path)
 {
 	static uint8_t buf[FUZZ_INPUT_MAX];
-	FILE *f = fopen(path, "rb");
+	long n = read_file(path, buf);
 
-	if (!f) {
-		perror(path);
-		return 1;
+	file = path;
+	if (n >= 0)
+		try_input(buf, (size_t)n);
+	return n < 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int visible(const struct dirent *e)
+{
+	return e->d_name[0] != '.';
+}
+
+/* In the order of names: an iteration is then the same on each machine */
+static int add_corpus(const char *dir)
+{
+	static uint8_t buf[FUZZ_INPUT_MAX];
+	struct dirent **entry;
+	int n = scandir(dir, &entry, visible, by_name), rc = n < 0;
+
+	if (n < 0)
+		perror(dir);
+	for (int i = 0; i < n; i++) {
+		char path[4096];
+		long len;
+
+		snprintf(path, sizeof(path), "%s/%s", dir, entry[i]->d_name);
+		len = read_file(path, buf);
+		if (len >= 0)
+			add_seed(buf, (size_t)len, path);
+		rc |= len < 0;
+		free(entry[i]);
 	}
-	try_input(buf, fread(buf, 1, sizeof(buf), f));
-	fclose(f);
-	return 0;
+	if (n >= 0)
+		free(entry);
+	return rc;
 }
 
 static void free_seeds(void)
 {
-	for (unsigned i = 0; i < seed_count; i++)
+	for (unsigned i = 0; i < seed_count; i++) {
 		free(seeds[i].data);
+		free(seeds[i].name);
+	}
+}
+
+static int mutation_main(int argc, char **argv)
+{
+	unsigned long n = ITERATIONS;
+	int from = 1;
+
+	if (argc > 2 && !strcmp(argv[1], "--corpus")) {
+		if (add_corpus(argv[2]))
+			return 1;
+		from = 3;
+	}
+	if (argc > from)
+		n = strtoul(argv[from], NULL, 10);
+	first_state = argc > from + 1 ? strtoul(argv[from + 1], NULL, 10) : 1;
+	state = (first_state << 1 | 1) * 0x9e3779b97f4a7c15;
+	mutation_loop(n);
+	printf("ok %u seeds and files, then %lu inputs of seed %lu\n",
+	       seed_count, n, first_state);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long n = 200000;
 	int rc = 0;
 
 	install_handlers();
 	make_seeds();
-	if (argc > 2 && !strcmp(argv[1], "--seeds")) {
-		rc = write_seeds(argv[2]);
-	} else if (argc > 2 && !strcmp(argv[1], "--file")) {
+	if (argc > 2 && !strcmp(argv[1], "--seeds"))
+		rc = fuzz_write_seeds(argv[2]);
+	else if (argc > 2 && !strcmp(argv[1], "--file"))
 		for (int i = 2; i < argc; i++)
 			rc |= try_file(argv[i]);
-	} else {
-		if (argc > 1)
-			n = strtoul(argv[1], NULL, 10);
-		first_state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
-		state = (first_state << 1 | 1) * 0x9e3779b97f4a7c15;
-		mutation_loop(n);
-		printf("%lu inputs, seed %lu: nothing broke\n", n,
-		       first_state);
-	}
+	else
+		rc = mutation_main(argc, argv);
 	free_seeds();
 	return rc;
 }

@@ -21,7 +21,7 @@ TERM_SECONDS = 5        # between SIGTERM and SIGKILL, for a program to clean up
 SHOWN_LINES = 60        # of a job's failures
 RUNS_MAX = 3            # of a job that is run again
 
-OK = re.compile(r"(ok |[0-9]+ inputs, .*nothing broke)")
+OK = re.compile(r"ok ")
 # cmocka writes "not ok N # SKIP NAME" for a test that calls skip(); the test
 # prints its reason in a line "# skip NAME: reason" before
 SKIP = re.compile(r"(skip |(not )?ok .*# SKIP)")

@@ -13,19 +13,26 @@ from errors import WAIT, Failed, equal
 
 (HELLO, WELCOME, REFUSE, DESCRIPTION, BUILT, STATE, POISON_LIST, ZERO_LIST,
  PREPARE, PREPARED, COMMIT, RUNNING, PAGES, ZERO, POISON, REQUEST, DONE,
- COMPLETE, BOOT, IMAGE, READY, WRITTEN_LIST) = range(1, 23)
+ COMPLETE, BOOT, IMAGE, READY, WRITTEN_LIST, RESUME, REPORT, BEAT, CHUNK_ACK,
+ CONFIRMED, ENDED) = range(1, 29)
 NAMES = [None, "HELLO", "WELCOME", "REFUSE", "DESCRIPTION", "BUILT", "STATE",
          "POISON_LIST", "ZERO_LIST", "PREPARE", "PREPARED", "COMMIT",
          "RUNNING", "PAGES", "ZERO", "POISON", "REQUEST", "DONE", "COMPLETE",
-         "BOOT", "IMAGE", "READY", "WRITTEN_LIST"]
+         "BOOT", "IMAGE", "READY", "WRITTEN_LIST", "RESUME", "REPORT", "BEAT",
+         "CHUNK_ACK", "CONFIRMED", "ENDED"]
 
 HEADER = struct.Struct("<IHHQQQ")
-HELLO_BODY = struct.Struct("<8sHHII16sH6s")
+HELLO_BODY = struct.Struct("<8sHHII16sHHI16s32s")
+REPORT_HEAD = struct.Struct("<II")
+REPORT_RUN = struct.Struct("<QQB")
 MAGIC = b"Ferry\0\0\1"
-VERSION = 3
+VERSION = 4
 MAIN, DEMAND, PUSH = 0, 1, 2
 PUSH_MAX = 8
 HAS_POISON = 1
+REPORT_END, REPORT_COMMITTED, REPORT_WHOLE = 1, 2, 4
+PRESENT, ZEROES, POISONED, STAGED = 1, 2, 3, 4  # kinds of runs in REPORT
+SECRET = b"0123456789ABCDEF"       # of a session that a test makes
 
 
 class Closed(Exception):
@@ -53,14 +60,30 @@ class Message:
 
 
 def hello_body(role=MAIN, version=VERSION, features=HAS_POISON, page=4096,
-               ident=b"0123456789abcdef", push=0, magic=MAGIC):
-    return HELLO_BODY.pack(magic, version, role, features, page, ident,
-                           push, bytes(6))
+               ident=b"0123456789abcdef", push=0, magic=MAGIC, resume=False,
+               epoch=1, secret=SECRET):
+    return HELLO_BODY.pack(magic, version, role, features, page, ident, push,
+                           int(resume), epoch, secret, bytes(32))
 
 
 def parse_hello(body):
-    """(version, role, features, page size, id, push) of HELLO or WELCOME."""
-    return HELLO_BODY.unpack(body)[1:7]
+    """(version, role, features, page size, id, push, resume, epoch, secret)
+    of HELLO or WELCOME."""
+    return HELLO_BODY.unpack(body)[1:10]
+
+
+def parse_report(body):
+    """(flags, [(offset, pages, kind)]) of REPORT."""
+    flags, n = REPORT_HEAD.unpack_from(body)
+    runs = list(REPORT_RUN.iter_unpack(body[REPORT_HEAD.size:]))
+    equal(len(runs), n, "runs in REPORT")
+    return flags, runs
+
+
+def report(flags, runs=()):
+    """A REPORT message."""
+    return Message(REPORT, REPORT_HEAD.pack(flags, len(runs)) + b"".join(
+        REPORT_RUN.pack(*run) for run in runs))
 
 
 def address(uri):
@@ -232,8 +255,9 @@ class FakeTarget:
 
     def welcome(self, peer, **wrong):
         """Hear HELLO and answer it."""
-        ident = parse_hello(peer.expect(HELLO).body)[4]
-        peer.say(Message(WELCOME, hello_body(ident=ident, **wrong)))
+        hello = parse_hello(peer.expect(HELLO).body)
+        same = {"ident": hello[4], "epoch": hello[7], "secret": hello[8]}
+        peer.say(Message(WELCOME, hello_body(**{**same, **wrong})))
 
     def greet(self, push=1, **wrong):
         self.main = self.accept()

@@ -6,6 +6,9 @@
  * channel suffice, and over sockets where it is about sockets.
  */
 
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -280,7 +283,7 @@ static void a_link_stays_shut(void **state)
 	(void)state;
 	link_init(&l);
 	assert_int_equal(link_put(&l, WIRE_MAIN, 0, &t->a), -ECANCELED);
-	link_begin(&l);
+	link_begin(&l, 1, 0);
 	assert_int_equal(l.epoch, 1);
 	assert_int_equal(link_put(&l, WIRE_MAIN, 0, &t->a), 0);
 	assert_true(l.main.watched);
@@ -294,7 +297,7 @@ static void a_link_stays_shut(void **state)
 	assert_int_equal(channel_send(&l.main, "x", 1, NULL), -EPIPE);
 	link_close(&l);
 	/* The next epoch begins with nothing open */
-	link_begin(&l);
+	link_begin(&l, 2, 0);
 	assert_int_equal(l.epoch, 2);
 	assert_false(link_has(&l, WIRE_MAIN, 0));
 	assert_int_equal(link_put(&l, WIRE_PUSH, 3, &t->b), 0);
@@ -328,6 +331,102 @@ static void sockets_are_channels(void **state)
 	assert_int_equal(channel_poll_fd(&a), -1);
 }
 
+/* Two ends of a connection over TCP, on loopback */
+static void tcp_pair(struct channel *a, struct channel *b)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t n = sizeof(in);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&in, n), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&in, &n), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&in, n), 0);
+	socket_channel(a, fd);
+	socket_channel(b, accept(listener, NULL, NULL));
+	close(listener);
+}
+
+/* From now on the host of this end drops every segment: a black hole */
+static void vanish(const struct channel *c)
+{
+	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog prog = { .len = 1, .filter = &drop };
+
+	assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
+				    sizeof(prog)), 0);
+}
+
+/* Neither a close nor a reset comes: bytes that are sent are not acknowledged,
+ * and while nothing is sent, probes are not answered
+ */
+static void a_vanished_peer_is_noticed(void **state)
+{
+	(void)state;
+	for (unsigned sends = 0; sends < 2; sends++) {
+		uint64_t start = channel_now_ns();
+		struct error err = { 0 };
+		struct channel a, b;
+		char byte = 0;
+		int rc;
+
+		tcp_pair(&a, &b);
+		socket_set_dead_peer(&a, 1500);
+		vanish(&b);
+		/* So that the test ends; later than what it waits for */
+		channel_set_silence(&a, 20000);
+		if (sends)
+			assert_int_equal(channel_send(&a, "x", 1, &err), 0);
+		rc = channel_recv(&a, &byte, 1, &err);
+		assert_int_equal(rc, -ETIMEDOUT);
+		assert_true(channel_now_ns() - start < 10000000000);
+		assert_true(channel_ended(&a));
+		channel_close(&a);
+		channel_close(&b);
+	}
+}
+
+/* Every connection of a link is watched so */
+static void a_link_watches_its_peer(void **state)
+{
+	socklen_t n = sizeof(int);
+	struct channel a, b;
+	struct link l;
+	int ms = 0;
+
+	(void)state;
+	tcp_pair(&a, &b);
+	link_init(&l);
+	link_begin(&l, 1, 1234);
+	assert_int_equal(link_put(&l, WIRE_PUSH, 0, &a), 0);
+	assert_int_equal(getsockopt(l.push[0].fd, IPPROTO_TCP,
+				    TCP_USER_TIMEOUT, &ms, &n), 0);
+	assert_int_equal(ms, 1234);
+	link_fini(&l);
+	channel_close(&b);
+}
+
+/* A host that answers is alive, however long its process says nothing */
+static void a_silent_peer_is_no_dead_one(void **state)
+{
+	struct error err = { 0 };
+	struct channel a, b;
+	char byte = 0;
+
+	(void)state;
+	tcp_pair(&a, &b);
+	socket_set_dead_peer(&a, 1000);
+	assert_int_equal(channel_send(&a, "x", 1, &err), 0);
+	usleep(3200000);
+	assert_false(channel_ended(&a));
+	assert_int_equal(channel_send(&b, "y", 1, &err), 0);
+	assert_int_equal(channel_recv(&a, &byte, 1, &err), 0);
+	channel_close(&a);
+	channel_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +440,9 @@ int main(void)
 		cmocka_unit_test(a_refusal_is_printable),
 		cmocka_unit_test(a_link_stays_shut),
 		cmocka_unit_test(sockets_are_channels),
+		cmocka_unit_test(a_vanished_peer_is_noticed),
+		cmocka_unit_test(a_silent_peer_is_no_dead_one),
+		cmocka_unit_test(a_link_watches_its_peer),
 	};
 
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

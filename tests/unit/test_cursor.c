@@ -183,6 +183,46 @@ static void an_idle_thread_helps(void **state)
 	assert_int_equal(cursor_take(&w->c, &w->l, &slow, &first), 0);
 }
 
+/* After a lost link every chunk is handed out again */
+static void a_restart_begins_at_the_first_page(void **state)
+{
+	struct world *w = *state;
+	struct ledger_rebuild r;
+	size_t first;
+
+	while (push(w, &first))
+		;
+	cursor_fault(&w->c, 9000);
+	ledger_rebuild_begin(&r, &w->l);
+	ledger_rebuild_end(&r);
+	cursor_restart(&w->c);
+	w->chunk = (struct cursor_chunk){ 0 };
+	memset(w->times, 0, N);
+	without_faults_it_ascends(state);
+}
+
+/* Pages of a lost push connection, of chunks that were handed out long ago */
+static void what_is_given_back_is_pushed_again(void **state)
+{
+	struct world *w = *state;
+	size_t first, left;
+
+	while (push(w, &first))
+		;
+	assert_int_equal(ledger_give_back(&w->l, 1000, 700), 700);
+	assert_int_equal(ledger_give_back(&w->l, 15000, 3), 3);
+	memset(w->times + 1000, 0, 700);
+	memset(w->times + 15000, 0, 3);
+	for (size_t at = 1000; (left = ledger_left(&w->l)) > 3; at = first) {
+		size_t n = push(w, &first);
+
+		assert_int_equal(first, at);
+		first += n;
+	}
+	assert_int_equal(push(w, &first), 3);
+	check_all_once(w);
+}
+
 struct pusher {
 	struct world *w;
 	uint8_t *times;
@@ -253,6 +293,8 @@ int main(void)
 		CASE(the_chunk_of_the_latest_fault_comes_next),
 		CASE(a_held_page_gets_its_turn),
 		CASE(an_idle_thread_helps),
+		CASE(a_restart_begins_at_the_first_page),
+		CASE(what_is_given_back_is_pushed_again),
 		CASE(threads_take_every_page_once),
 	};
 

@@ -6,8 +6,11 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -291,6 +294,61 @@ static void it_ends_with_open_greetings(void **state)
 	close(fd);
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Let this process open one more descriptor. Return: the limit before */
+static struct rlimit leave_one_descriptor(void)
+{
+	int next = dup(STDERR_FILENO);
+	struct rlimit had, low;
+
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &had), 0);
+	low = had;
+	low.rlim_cur = (rlim_t)next + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	return had;
+}
+
+/*
+ * A connection that can't be accepted is accepted later. Meanwhile poll() does
+ * not fail (EINVAL: more entries than descriptors are allowed), the thread does
+ * not spin, and the log does not fill
+ */
+static void few_descriptors_are_waited_for(void **state)
+{
+	struct fixture *x = *state;
+	FILE *log = tmpfile();
+	int fd, terminal = dup(STDERR_FILENO);
+	struct rlimit had;
+	struct stat st;
+	uint64_t cpu;
+
+	assert_non_null(log);
+	dup2(fileno(log), STDERR_FILENO);
+	had = leave_one_descriptor();
+	fd = connect_to(x);
+	cpu = cpu_ns();
+	usleep(800000);
+	cpu = cpu_ns() - cpu;
+	setrlimit(RLIMIT_NOFILE, &had);
+	dup2(terminal, STDERR_FILENO);
+	close(terminal);
+	assert_int_equal(fstat(fileno(log), &st), 0);
+	fclose(log);
+	assert_in_range(cpu, 0, 100000000);
+	assert_in_range(st.st_size, 1, 200);
+	say(fd, WIRE_MSG_HELLO, &good);
+	wait_taken(x, 1);
+	close(fd);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -302,6 +360,7 @@ int main(void)
 		CASE(the_oldest_makes_room),
 		CASE(the_owner_may_not_be_ready),
 		CASE(it_ends_with_open_greetings),
+		CASE(few_descriptors_are_waited_for),
 	};
 
 	return cmocka_run_group_tests_name("greeter", tests, NULL, NULL);

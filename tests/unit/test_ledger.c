@@ -7,7 +7,7 @@
 
 #include "unit.h"
 
-#include "migration/pages/ledger.h"
+#include "migration/pages/page_source.h"
 
 static void a_run_stops_at_the_first_that_is_taken(void **state)
 {
@@ -283,6 +283,200 @@ static void threads_share_it_out(void **state)
 	ledger_fini(&l);
 }
 
+/* ---- A ledger that is set to what the destination reports ---- */
+
+static const struct page_run short_report[] = {
+	{ 3, 1, HAVE_PRESENT }, { 4, 60, HAVE_ZERO }, { 100, 100, HAVE_STAGED },
+	{ 299, 1, HAVE_POISONED },
+};
+
+static void a_report_replaces_what_was_known(void **state)
+{
+	struct page_stats stats = { .pages[COUNT_PUSH] = 180 };
+	struct page_source p = { .stats = &stats, .stop = true, .asked = 9,
+				 .cursor.next = 7, .cursor.wanted = 3 };
+	struct ledger_rebuild r;
+
+	(void)state;
+	assert_int_equal(ledger_init(&p.ledger, 300), 0);
+	assert_int_equal(ledger_take(&p.ledger, 20, 180), 180);
+	ledger_rebuild_begin(&r, &p.ledger);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(ledger_rebuild_run(&r, &short_report[i]), 0);
+	ledger_rebuild_end(&r);
+	page_source_rebuilt(&p, &r);
+	for (size_t i = 0; i < 300; i++)
+		assert_int_equal(ledger_test(&p.ledger, i),
+				 (i >= 3 && i < 64) ||
+				 (i >= 100 && i < 200) || i == 299);
+	assert_int_equal(ledger_left(&p.ledger), 300 - 162);
+	assert_int_equal(r.removed, 36);
+	assert_int_equal(r.reported[HAVE_ZERO], 60);
+	/* The statistics: what is sent is what was reported */
+	assert_int_equal(stats.again, 36);
+	assert_int_equal(stats.pages[COUNT_ZERO], 16);
+	assert_int_equal(stats.pages[COUNT_POISON], 1);
+	assert_int_equal(stats.pages[COUNT_PUSH], 181);
+	/* The push begins anew */
+	assert_int_equal(p.cursor.next + p.cursor.wanted, 0);
+	assert_int_equal(p.asked, 0);
+	assert_false(p.stop);
+	ledger_fini(&p.ledger);
+}
+
+static void a_hostile_report_is_refused(void **state)
+{
+	static const struct page_run bad[] = {
+		{ 9, 1, HAVE_PRESENT },		/* overlaps 5 to 9 */
+		{ 0, 1, HAVE_PRESENT },		/* descends */
+		{ 20, 0, HAVE_PRESENT },	/* empty */
+		{ 299, 2, HAVE_PRESENT },	/* ends outside RAM */
+		{ 300, 1, HAVE_PRESENT }, { 301, 1, HAVE_PRESENT },
+		{ 20, SIZE_MAX, HAVE_PRESENT },	/* wraps around */
+		{ SIZE_MAX, 2, HAVE_PRESENT },
+		{ 20, 1, HAVE_ABSENT }, { 20, 1, PAGE_HAVES },
+		{ 20, 1, (enum page_have)-1 },
+	};
+	const struct page_run good = { 5, 5, HAVE_PRESENT };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct ledger_rebuild r;
+		struct ledger l;
+
+		assert_int_equal(ledger_init(&l, 300), 0);
+		ledger_rebuild_begin(&r, &l);
+		assert_int_equal(ledger_rebuild_run(&r, &good), 0);
+		assert_int_equal(ledger_rebuild_run(&r, &bad[i]), -EBADMSG);
+		/* What is left of it does no harm: the next one is right */
+		ledger_rebuild_begin(&r, &l);
+		ledger_rebuild_end(&r);
+		assert_int_equal(ledger_left(&l), 300);
+		ledger_fini(&l);
+	}
+}
+
+/* Random ledgers and random reports, against an array of bool */
+static void random_report(struct ledger_rebuild *r, bool *taken, size_t n,
+			  uint64_t *seed)
+{
+	size_t at = 0;
+
+	memset(taken, 0, n);
+	while (at < n) {
+		size_t gap = dice(seed) % 4 ? dice(seed) % 90 : 0, len;
+		struct page_run run = { .first = at + gap };
+
+		len = 1 + dice(seed) % 150;
+		if (run.first + len > n)
+			break;
+		run.pages = len;
+		run.have = HAVE_PRESENT + (enum page_have)(dice(seed) % 4);
+		assert_int_equal(ledger_rebuild_run(r, &run), 0);
+		memset(taken + run.first, 1, len);
+		at = run.first + len;
+	}
+	ledger_rebuild_end(r);
+}
+
+static void reports_as_a_plain_array(void **state)
+{
+	enum { SIZE = 1300 };
+	uint64_t seed = 23;
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		size_t n = 1 + dice(&seed) % SIZE, before, sent = 0, added = 0;
+		bool taken[SIZE];
+		struct ledger_rebuild r;
+		struct ledger l;
+
+		assert_int_equal(ledger_init(&l, n), 0);
+		for (int k = 0; k < 20; k++)
+			ledger_take(&l, dice(&seed) % n, dice(&seed) % 99);
+		before = ledger_left(&l);
+		ledger_rebuild_begin(&r, &l);
+		random_report(&r, taken, n, &seed);
+		for (size_t i = 0; i < n; i++) {
+			assert_int_equal(ledger_test(&l, i), taken[i]);
+			sent += taken[i];
+		}
+		assert_int_equal(ledger_left(&l), n - sent);
+		for (unsigned k = 0; k < PAGE_HAVES; k++)
+			added += r.added[k];
+		assert_int_equal(before + r.removed - added, n - sent);
+		assert_int_equal(r.reported[HAVE_PRESENT] +
+				 r.reported[HAVE_ZERO] +
+				 r.reported[HAVE_POISONED] +
+				 r.reported[HAVE_STAGED], sent);
+		ledger_fini(&l);
+	}
+}
+
+/* Poison made on purpose keeps its page, and the page is sent when it returns */
+static void *rebuild_empty(void *arg)
+{
+	struct asker *a = arg;
+	struct ledger_rebuild r;
+
+	ledger_rebuild_begin(&r, a->l);
+	ledger_rebuild_end(&r);
+	a->returned = true;
+	return NULL;
+}
+
+static void a_rebuild_waits_for_a_held_page(void **state)
+{
+	struct ledger l;
+	struct asker a = { .l = &l };
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 100), 0);
+	assert_int_equal(ledger_take(&l, 0, 33), 33);
+	assert_true(ledger_hold(&l, 33));
+	assert_int_equal(pthread_create(&t, NULL, rebuild_empty, &a), 0);
+	usleep(20000);
+	assert_false(a.returned);
+	assert_true(ledger_test(&l, 33));
+	ledger_unhold(&l);
+	pthread_join(t, NULL);
+	assert_int_equal(ledger_left(&l), 100);
+	ledger_fini(&l);
+}
+
+/* Holds at any moment of a rebuild, of pages that were sent and others */
+static void holds_during_a_rebuild_lose_nothing(void **state)
+{
+	enum { SIZE = 640 };
+	struct racer r = { .seed = 9 };
+	struct ledger l;
+	uint64_t seed = 4;
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, SIZE + 1), 0);
+	r.l = &l;
+	/* Page 640 is never taken: the other thread goes on until it is */
+	assert_int_equal(pthread_create(&t, NULL, hold_any, &r), 0);
+	for (int round = 0; round < 3000; round++) {
+		struct ledger_rebuild b;
+		bool taken[SIZE];
+
+		ledger_rebuild_begin(&b, &l);
+		random_report(&b, taken, SIZE, &seed);
+		for (size_t i = 0; i < SIZE; i++)
+			/* Taken, or held just now and free soon */
+			while (ledger_test(&l, i) != taken[i])
+				if (taken[i])
+					fail_msg("page %zu is free", i);
+	}
+	while (ledger_left(&l))
+		ledger_take(&l, ledger_next(&l, 0, l.n), 1);
+	pthread_join(t, NULL);
+	ledger_fini(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +488,11 @@ int main(void)
 		cmocka_unit_test(a_request_never_takes_a_hold_for_sent),
 		cmocka_unit_test(pages_can_be_given_back),
 		cmocka_unit_test(threads_share_it_out),
+		cmocka_unit_test(a_report_replaces_what_was_known),
+		cmocka_unit_test(a_hostile_report_is_refused),
+		cmocka_unit_test(reports_as_a_plain_array),
+		cmocka_unit_test(a_rebuild_waits_for_a_held_page),
+		cmocka_unit_test(holds_during_a_rebuild_lose_nothing),
 	};
 
 	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);

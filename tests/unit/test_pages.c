@@ -370,6 +370,88 @@ static void zeroes_can_become_missing_again(void **state)
 	pages_fini(&t);
 }
 
+static const enum page_have have_of[PAGE_STATES] = {
+	[PAGE_MISSING] = HAVE_ABSENT, [PAGE_REQUESTED] = HAVE_ABSENT,
+	[PAGE_ZERO] = HAVE_ZERO, [PAGE_COPYING] = HAVE_ABSENT,
+	[PAGE_COPYING_TWICE] = HAVE_ABSENT, [PAGE_HELD] = HAVE_PRESENT,
+	[PAGE_POISONING] = HAVE_ABSENT, [PAGE_PRESENT] = HAVE_PRESENT,
+	[PAGE_POISONED] = HAVE_POISONED,
+};
+
+/* Each run against a walk page by page, over random tables */
+static void runs_are_what_the_pages_are(void **state)
+{
+	const size_t n = 5 * CHUNK_PAGES + 77;
+	uint64_t seed = 6;
+
+	(void)state;
+	for (int round = 0; round < 60; round++) {
+		struct pages t;
+
+		assert_int_equal(pages_init(&t, n), 0);
+		for (int k = 0; k < 12; k++) {
+			size_t i = dice(&seed) % n, len = dice(&seed) % 900;
+
+			pages_set_zero(&t, i - i % CHUNK_PAGES,
+				       dice(&seed) % (n - i));
+			for (; len-- && i < n; i++)
+				if (pages_get(&t, i) == PAGE_MISSING)
+					bring(&t, i, round % PAGE_STATES);
+		}
+		for (size_t i = 0, len; i < n; i += len) {
+			enum page_have have, want;
+
+			len = pages_run(&t, i, n, &have);
+			assert_in_range(len, 1, n - i);
+			for (size_t k = 0; k <= len && i + k < n; k++) {
+				want = have_of[pages_get(&t, i + k)];
+				if ((want == have) != (k < len))
+					fail_msg("page %zu: %u in a run of %u",
+						 i + k, want, have);
+			}
+		}
+		pages_fini(&t);
+	}
+}
+
+/* Zeroes that are being placed are zeroes: no answer is needed for them */
+static void what_is_being_placed_is_what_it_was(void **state)
+{
+	struct pages *t = *state;
+	enum page_have have;
+
+	pages_set_zero(t, 10, 20);
+	assert_int_equal(pages_claim(t, 12, 3), 3);
+	assert_int_equal(pages_claim_poison(t, 20, 1), 1);
+	assert_int_equal(pages_run(t, 10, N, &have), 10);
+	assert_int_equal(have, HAVE_ZERO);
+	assert_int_equal(pages_run(t, 20, N, &have), 1);
+	assert_int_equal(have, HAVE_ABSENT);
+	assert_int_equal(pages_run(t, N, N, &have), 0);
+}
+
+/* Only a few of many pages are requested */
+static void requested_pages_are_found(void **state)
+{
+	struct pages *t = *state;
+
+	assert_int_equal(pages_claim(t, 0, 600), 600);
+	pages_placed(t, 0, 600);
+	pages_set_zero(t, 700, 100);
+	bring(t, 601, PAGE_REQUESTED);
+	bring(t, 850, PAGE_REQUESTED);
+	bring(t, 851, PAGE_REQUESTED);
+	assert_true(pages_request(t, 900));
+	assert_int_equal(pages_claim(t, 900, 1), 1);
+	assert_int_equal(pages_next_requested(t, 0, N), 601);
+	assert_int_equal(pages_next_requested(t, 602, N), 850);
+	assert_int_equal(pages_next_requested(t, 851, N), 851);
+	assert_int_equal(pages_next_requested(t, 852, N), N);
+	assert_int_equal(pages_next_requested(t, 0, 601), 601);
+	pages_released(t, 900, 1);
+	assert_int_equal(pages_next_requested(t, 852, N), 900);
+}
+
 static void at_the_end_nothing_is_missing(void **state)
 {
 	struct pages *t = *state;
@@ -590,6 +672,9 @@ int main(void)
 		CASE(runs_stop_at_what_is_not_free),
 		CASE(zero_stretches_skip_what_is_known),
 		CASE(zero_chunks_are_like_zero_pages),
+		cmocka_unit_test(runs_are_what_the_pages_are),
+		CASE(what_is_being_placed_is_what_it_was),
+		CASE(requested_pages_are_found),
 		CASE(at_the_end_nothing_is_missing),
 		CASE(copies_never_meet_poison),
 		cmocka_unit_test(chunks_against_first_touches),

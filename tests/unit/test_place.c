@@ -633,6 +633,170 @@ static void zeroes_are_placed_when_touched(struct fixture *x)
 	assert_adds_up(x);
 }
 
+/* ---- After a lost link ---- */
+
+/* What the store must report of a page that no thread is placing */
+static enum page_have have_of(struct fixture *x, size_t page)
+{
+	switch (pages_get(&x->s.table, page)) {
+	case PAGE_PRESENT:
+		return HAVE_PRESENT;
+	case PAGE_ZERO:
+		return HAVE_ZERO;
+	case PAGE_POISONING:	/* of a huge page that is not complete */
+	case PAGE_POISONED:
+		return HAVE_POISONED;
+	case PAGE_COPYING:
+		return HAVE_STAGED;
+	default:
+		return HAVE_ABSENT;
+	}
+}
+
+/* Something of each kind, at random */
+static void bring_some(struct fixture *x, uint64_t *seed)
+{
+	struct page_wants wants;
+	struct error err = { 0 };
+
+	for (unsigned k = 0; k < 400; k++) {
+		size_t page = dice(seed) % (PAGES - 600);
+		size_t n = 1 + dice(seed) % WIRE_RUN_PAGES;
+
+		switch (dice(seed) % 8) {
+		case 0:
+			page_store_set_zero(&x->s, page, dice(seed) % 600);
+			break;
+		case 1:
+			put(x, WIRE_MSG_POISON, page * WIRE_PAGE, n % 5 + 1);
+			break;
+		case 2:
+			page_store_fault(&x->s, page, (unsigned)k % 64,
+					 k % 16, &wants, &err);
+			break;
+		case 3:
+			put(x, WIRE_MSG_ZERO, page * WIRE_PAGE, n);
+			break;
+		default:
+			put(x, WIRE_MSG_PAGES, page * WIRE_PAGE, n);
+		}
+	}
+}
+
+/* Zeroes that are staged are zeroes, too */
+static bool is_have(struct fixture *x, size_t page, enum page_have have)
+{
+	const enum page_have is = have_of(x, page);
+
+	return is == have || (is == HAVE_STAGED && have == HAVE_ZERO);
+}
+
+/* Runs that were reported must be what the pages are, and maximal */
+static size_t check_runs(struct fixture *x, const struct page_run *run,
+			 size_t runs, size_t next)
+{
+	for (size_t i = 0; i < runs; i++) {
+		assert_true(run[i].pages && run[i].first >= next);
+		for (; next < run[i].first; next++)
+			assert_int_equal(have_of(x, next), HAVE_ABSENT);
+		for (; next < run[i].first + run[i].pages; next++)
+			if (!is_have(x, next, run[i].have))
+				fail_msg("page %zu: %u, reported as %u", next,
+					 have_of(x, next), run[i].have);
+		assert_true(next <= PAGES);
+		if (i + 1 < runs && run[i + 1].first == next)
+			assert_int_not_equal(run[i + 1].have, run[i].have);
+		else if (next < PAGES && have_of(x, next) != HAVE_STAGED)
+			assert_int_not_equal(have_of(x, next), run[i].have);
+	}
+	return next;
+}
+
+static void a_report_tells_what_is_here(struct fixture *x)
+{
+	uint64_t seed = 77;
+
+	for (unsigned round = 0; round < 6; round++) {
+		struct page_run run[7];
+		size_t from = 0, next = 0, runs, all = 0;
+		bool found[PAGE_HAVES] = { false };
+
+		while ((runs = page_store_report(&x->s, &from, run, 7))) {
+			next = check_runs(x, run, runs, next);
+			for (size_t i = 0; i < runs; i++)
+				found[run[i].have] = true;
+			all += runs;
+		}
+		assert_int_equal(from, PAGES);
+		for (; next < PAGES; next++)
+			assert_int_equal(have_of(x, next), HAVE_ABSENT);
+		/* At first nothing; later something of each kind */
+		for (unsigned k = HAVE_PRESENT; k < PAGE_HAVES; k++)
+			assert_int_equal(found[k], round && (k == HAVE_STAGED
+				? x->ram.unit > WIRE_PAGE
+				: k != HAVE_PRESENT || !x->s.staging ||
+				  x->s.table.present));
+		assert_int_equal(all > 0, round > 0);
+		bring_some(x, &seed);
+	}
+}
+
+/*
+ * Faults that came while there was no source, and requests whose answers were
+ * lost, are requested again, the oldest first
+ */
+static void waits_are_requested_again(struct fixture *x)
+{
+	static const size_t touched[] = { 700, 5, 9000, 701 };
+	struct error err = { 0 };
+	struct page_wants wants;
+	struct page_waits w;
+
+	for (unsigned i = 0; i < 4; i++) {
+		page_store_fault(&x->s, touched[i], i, i < 2, &wants, &err);
+		assert_int_equal(wants.any, i < 2);
+	}
+	/* One that has arrived, one known to be zeroes, one with no entry */
+	page_store_fault(&x->s, 30, 5, true, &wants, &err);
+	put(x, WIRE_MSG_PAGES, 30 * WIRE_PAGE, 1);
+	page_store_set_zero(&x->s, 40, 1);
+	page_store_fault(&x->s, 40, 6, false, &wants, &err);
+	pages_request(&x->s.table, 8000);
+	page_store_waits_begin(&x->s, &w);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(page_store_waits_next(&x->s, &w, &wants));
+		assert_int_equal(wants.first, touched[i]);
+		assert_int_equal(wants.bits[0], 1);
+		/* An answer that comes meanwhile ends the wait for another */
+		put(x, WIRE_MSG_PAGES, touched[i] * WIRE_PAGE, 1);
+	}
+	assert_true(page_store_waits_next(&x->s, &w, &wants));
+	assert_int_equal(wants.first, 8000);
+	assert_false(page_store_waits_next(&x->s, &w, &wants));
+	assert_false(page_store_waits_next(&x->s, &w, &wants));
+	put(x, WIRE_MSG_PAGES, 8000 * WIRE_PAGE, 1);
+	page_store_waits_begin(&x->s, &w);
+	assert_false(page_store_waits_next(&x->s, &w, &wants));
+	assert_adds_up(x);
+}
+
+/* More faults than @waiters has room for: none is forgotten */
+static void many_waits_are_requested_again(struct fixture *x)
+{
+	struct error err = { 0 };
+	struct page_wants wants;
+	struct page_waits w;
+	size_t n = 0;
+
+	for (size_t i = 0; i < WAITERS_MAX + 50; i++)
+		page_store_fault(&x->s, 3 * i, PAGE_STATS_OTHER, false, &wants,
+				 &err);
+	page_store_waits_begin(&x->s, &w);
+	for (; page_store_waits_next(&x->s, &w, &wants); n++)
+		assert_int_equal(wants.first, 3 * n);
+	assert_int_equal(n, WAITERS_MAX + 50);
+}
+
 /* ---- Staged huge pages ---- */
 
 #define HUGE_GPA	(4 * RAM_HUGE)
@@ -732,6 +896,39 @@ static void huge_only_zeroes_and_poison(struct fixture *x)
 	assert_int_equal(x->s.table.present, 511);
 	assert_lost(x, HUGE_GPA);
 	assert_holds(x, HUGE_GPA + WIRE_PAGE, 0);
+	assert_adds_up(x);
+}
+
+/* A part was received, and is neither requested nor sent again */
+static void huge_waits_are_requested_again(struct fixture *x)
+{
+	struct error err = { 0 };
+	struct page_wants wants;
+	struct page_waits w;
+
+	page_store_fault(&x->s, HUGE_FIRST + 300, 3, true, &wants, &err);
+	page_store_fault(&x->s, 2, 4, false, &wants, &err);
+	assert_false(wants.any);
+	bring(x, 0, 100);
+	put(x, WIRE_MSG_ZERO, HUGE_GPA + 200 * WIRE_PAGE, 50);
+	put(x, WIRE_MSG_POISON, HUGE_GPA + 300 * WIRE_PAGE, 2);
+	pages_request(&x->s.table, HUGE_FIRST + 512 + 7);
+	pages_request(&x->s.table, HUGE_FIRST + 512 + 9);
+	page_store_waits_begin(&x->s, &w);
+	assert_true(page_store_waits_next(&x->s, &w, &wants));
+	assert_int_equal(wants.first, HUGE_FIRST);
+	assert_int_equal(count_bits(&wants), 512 - 152);
+	assert_int_equal(wants.bits[0], 0);
+	assert_true(page_store_waits_next(&x->s, &w, &wants));
+	assert_int_equal(wants.first, 0);
+	assert_int_equal(count_bits(&wants), 512);
+	assert_true(page_store_waits_next(&x->s, &w, &wants));
+	assert_int_equal(wants.first, HUGE_FIRST + 512);
+	assert_int_equal(wants.bits[0], 1 << 7 | 1 << 9);
+	assert_false(page_store_waits_next(&x->s, &w, &wants));
+	bring(x, 0, 512);
+	assert_lost(x, HUGE_GPA + 301 * WIRE_PAGE);
+	assert_int_equal(x->stats.vcpu[3].count, 1);
 	assert_adds_up(x);
 }
 
@@ -960,6 +1157,11 @@ BOTH(poison_by_hand)
 BOTH(walled)
 BOTH(no_huge_page_can_form)
 BOTH(zeroes_are_placed_when_touched)
+BOTH(a_report_tells_what_is_here)
+BOTH(waits_are_requested_again)
+BOTH(many_waits_are_requested_again)
+WITH(a_report_tells_what_is_here, HUGETLB)
+WITH(huge_waits_are_requested_again, HUGETLB)
 WITH(huge_is_placed_whole, HUGETLB)
 WITH(huge_keeps_poison, HUGETLB)
 WITH(huge_only_zeroes_and_poison, HUGETLB)
@@ -988,6 +1190,11 @@ int main(void)
 		CASES(walled),
 		CASES(no_huge_page_can_form),
 		CASES(zeroes_are_placed_when_touched),
+		CASES(a_report_tells_what_is_here),
+		CASES(waits_are_requested_again),
+		CASES(many_waits_are_requested_again),
+		cmocka_unit_test(a_report_tells_what_is_here_HUGETLB),
+		cmocka_unit_test(huge_waits_are_requested_again_HUGETLB),
 		cmocka_unit_test(huge_is_placed_whole_HUGETLB),
 		cmocka_unit_test(huge_keeps_poison_HUGETLB),
 		cmocka_unit_test(huge_only_zeroes_and_poison_HUGETLB),

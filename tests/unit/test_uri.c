@@ -80,6 +80,8 @@ static void refusals_say_why(void **state)
 		{ "tcp:localhost:18446744073709551617", "port" },
 		{ "tcp:::1:4444", "brackets" },
 		{ "tcp:a:b:4444", "brackets" },
+		{ "tcp:[[::1]]:4444", "a bracket in the host name" },
+		{ "tcp:a]:4444", "a bracket in the host name" },
 		{ "unix:", "path" },
 	};
 	struct uri u;

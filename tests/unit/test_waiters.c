@@ -92,6 +92,37 @@ static void the_oldest_is_known(void **state)
 	assert_int_equal(waiters_oldest(&w), 0);
 }
 
+/* For requests after a lost link: each page once, the longest wait first */
+static void pages_are_listed_by_age(void **state)
+{
+	struct waiting_page p[WAITERS_MAX];
+	static struct waiters w;
+	uint64_t seed = 3;
+
+	(void)state;
+	table_init(&w);
+	assert_int_equal(waiters_pages(&w, p), 0);
+	waiters_add(&w, 10, 0, 300);
+	waiters_add(&w, 20, 1, 100);
+	waiters_add(&w, 10, 2, 50);
+	waiters_add(&w, 0, 3, 200);
+	waiters_add(&w, 30, 4, 10);
+	waiters_done(&w, 30, 1);
+	waiters_add(&w, 20, 5, 400);
+	assert_int_equal(waiters_pages(&w, p), 3);
+	assert_int_equal(p[0].page, 10);
+	assert_int_equal(p[0].since, 50);
+	assert_int_equal(p[1].page, 20);
+	assert_int_equal(p[1].since, 100);
+	assert_int_equal(p[2].page, 0);
+	for (unsigned i = 0; i < WAITERS_MAX; i++)
+		waiters_add(&w, 100 + i % 77, PAGE_STATS_OTHER,
+			    1 + dice(&seed) % 1000);
+	assert_int_equal(waiters_pages(&w, p), 80);
+	for (unsigned i = 1; i < 80; i++)
+		assert_true(p[i - 1].since <= p[i].since);
+}
+
 static void slots_are_reused_and_bounded(void **state)
 {
 	static struct waiters w;
@@ -163,6 +194,7 @@ int main(void)
 		cmocka_unit_test(the_same_wait_is_one_entry),
 		cmocka_unit_test(a_wait_can_be_named),
 		cmocka_unit_test(the_oldest_is_known),
+		cmocka_unit_test(pages_are_listed_by_age),
 		cmocka_unit_test(slots_are_reused_and_bounded),
 		cmocka_unit_test(threads_count_each_once),
 	};

@@ -12,8 +12,8 @@ static const struct {
 	uint32_t min, max;
 	bool pages;
 } table[] = {
-	{ WIRE_MSG_HELLO, "HELLO", 44, 44, false },
-	{ WIRE_MSG_WELCOME, "WELCOME", 44, 44, false },
+	{ WIRE_MSG_HELLO, "HELLO", 44, 256, false },
+	{ WIRE_MSG_WELCOME, "WELCOME", 44, 256, false },
 	{ WIRE_MSG_REFUSE, "REFUSE", 1, 399, false },
 	{ WIRE_MSG_DESCRIPTION, "DESCRIPTION", 1, 40960, false },
 	{ WIRE_MSG_BUILT, "BUILT", 0, 0, false },
@@ -34,6 +34,12 @@ static const struct {
 	{ WIRE_MSG_IMAGE, "IMAGE", 1, 262144, false },
 	{ WIRE_MSG_READY, "READY", 0, 0, false },
 	{ WIRE_MSG_WRITTEN_LIST, "WRITTEN_LIST", 4, 16 << 20, false },
+	{ WIRE_MSG_RESUME, "RESUME", 1, 1, false },
+	{ WIRE_MSG_REPORT, "REPORT", 8, 8 + 32768 * 17, false },
+	{ WIRE_MSG_BEAT, "BEAT", 0, 0, false },
+	{ WIRE_MSG_CHUNK_ACK, "CHUNK_ACK", 8, 8, false },
+	{ WIRE_MSG_CONFIRMED, "CONFIRMED", 0, 0, false },
+	{ WIRE_MSG_ENDED, "ENDED", 1, 399, false },
 };
 
 #define TYPES (sizeof(table) / sizeof(table[0]))
@@ -255,6 +261,8 @@ static void garbage_that_passes_is_possible(void **state)
 static const struct wire_hello hello = {
 	.version = WIRE_VERSION, .role = WIRE_DEMAND, .features = WIRE_POISON,
 	.page_size = 4096, .push = 0x305, .id = "0123456789abcde",
+	.resume = true, .epoch = 0x01020304, .secret = "fedcba987654321",
+	.binding = "the exporter's value, 32 bytes.",
 };
 
 static void hello_round_trip(void **state)
@@ -265,13 +273,32 @@ static void hello_round_trip(void **state)
 
 	(void)state;
 	wire_put_hello(buf, &hello);
-	assert_int_equal(wire_get_hello(buf, &got, &err), 0);
+	assert_int_equal(wire_get_hello(buf, WIRE_HELLO, &got, &err), 0);
 	assert_int_equal(got.version, hello.version);
 	assert_int_equal(got.role, hello.role);
 	assert_int_equal(got.features, hello.features);
 	assert_int_equal(got.page_size, hello.page_size);
 	assert_memory_equal(got.id, hello.id, WIRE_ID);
 	assert_int_equal(got.push, hello.push);
+	assert_true(got.resume);
+	assert_int_equal(got.epoch, hello.epoch);
+	assert_memory_equal(got.secret, hello.secret, WIRE_SECRET);
+	assert_memory_equal(got.binding, hello.binding, WIRE_BINDING);
+}
+
+/* docs/protocol.md's offsets */
+static void hello_layout_is_fixed(void **state)
+{
+	uint8_t buf[WIRE_HELLO];
+
+	(void)state;
+	memset(buf, 0xff, sizeof(buf));
+	wire_put_hello(buf, &hello);
+	assert_memory_equal(buf, "Ferry\0\0\1\4\0\1\0", 12);
+	assert_memory_equal(buf + 20, hello.id, 16);
+	assert_memory_equal(buf + 36, "\5\3\1\0\4\3\2\1", 8);
+	assert_memory_equal(buf + 44, hello.secret, 16);
+	assert_memory_equal(buf + 60, hello.binding, 32);
 }
 
 static void hello_of_others(void **state)
@@ -285,20 +312,141 @@ static void hello_of_others(void **state)
 		err = (struct error){ 0 };
 		wire_put_hello(buf, &hello);
 		buf[i] ^= 0x20;
-		assert_refused(wire_get_hello(buf, &got, &err), EBADMSG, err,
-			       "not a Ferry");
+		assert_refused(wire_get_hello(buf, WIRE_HELLO, &got, &err),
+			       EBADMSG, err, "not a Ferry");
 	}
 	err = (struct error){ 0 };
 	h.version = WIRE_VERSION + 1;
 	wire_put_hello(buf, &h);
-	assert_refused(wire_get_hello(buf, &got, &err), EPROTO, err,
-		       "version 4");
+	assert_refused(wire_get_hello(buf, WIRE_HELLO, &got, &err), EPROTO,
+		       err, "version 5");
 	err = (struct error){ 0 };
 	h = hello;
 	h.role = WIRE_ROLES;
 	wire_put_hello(buf, &h);
-	assert_refused(wire_get_hello(buf, &got, &err), EBADMSG, err,
-		       "connection kind 3");
+	assert_refused(wire_get_hello(buf, WIRE_HELLO, &got, &err), EBADMSG,
+		       err, "connection kind 3");
+}
+
+/* The version is named, whatever length its HELLO has; ours has one length */
+static void hello_of_other_lengths(void **state)
+{
+	struct wire_hello got, h = hello;
+	uint8_t buf[WIRE_HELLO];
+	struct error err = { 0 };
+
+	(void)state;
+	wire_put_hello(buf, &h);
+	assert_refused(wire_get_hello(buf, WIRE_HELLO_MIN, &got, &err),
+		       EBADMSG, err, "44 bytes long");
+	err = (struct error){ 0 };
+	assert_refused(wire_get_hello(buf, WIRE_HELLO + 1, &got, &err),
+		       EBADMSG, err, "93 bytes long");
+	err = (struct error){ 0 };
+	h.version = 3;
+	wire_put_hello(buf, &h);
+	assert_refused(wire_get_hello(buf, WIRE_HELLO_MIN, &got, &err),
+		       EPROTO, err, "version 3");
+}
+
+static int report_of(unsigned flags, uint32_t n, uint32_t len,
+		     struct error *err)
+{
+	const struct wire_report r = { .flags = flags, .n = n };
+	uint8_t head[WIRE_REPORT_HEAD];
+	struct wire_report got;
+	int rc;
+
+	*err = (struct error){ 0 };
+	wire_put_report(head, &r);
+	rc = wire_get_report(head, len, &got, err);
+	if (!rc)
+		assert_true(got.flags == flags && got.n == n);
+	return rc;
+}
+
+static void reports_are_consistent(void **state)
+{
+	struct error err;
+
+	(void)state;
+	assert_int_equal(report_of(0, 3, 8 + 3 * 17, &err), 0);
+	assert_int_equal(report_of(1, 0, 8, &err), 0);
+	assert_int_equal(report_of(2, WIRE_REPORT_RUNS, WIRE_REPORT_MAX,
+				   &err), 0);
+	assert_int_equal(report_of(7, 0, 8, &err), 0);
+	assert_refused(report_of(8, 1, 25, &err), EBADMSG, err, "flags 0x8");
+	assert_refused(report_of(0, 3, 8 + 3 * 17 - 1, &err), EBADMSG, err,
+		       "58 bytes for 3 runs");
+	assert_refused(report_of(1, 0xf0f0f0f2, 8 + 0xf0f0f0f2 * 17, &err),
+		       EBADMSG, err, "runs");
+	assert_refused(report_of(0, 0, 8, &err), EBADMSG, err, "empty");
+	assert_refused(report_of(7, 1, 25, &err), EBADMSG, err,
+		       "contradicts");
+	assert_refused(report_of(5, 0, 8, &err), EBADMSG, err, "contradicts");
+	assert_refused(report_of(6, 1, 25, &err), EBADMSG, err, "contradicts");
+}
+
+static int run_of(uint64_t offset, uint64_t pages, unsigned kind,
+		  uint64_t *next, struct error *err)
+{
+	const struct wire_run run = { offset, pages,
+				      (enum wire_run_kind)kind };
+	uint8_t raw[WIRE_REPORT_RUN];
+	struct wire_run got;
+	int rc;
+
+	*err = (struct error){ 0 };
+	wire_put_run(raw, &run);
+	rc = wire_get_run(raw, 1000, next, &got, err);
+	if (!rc)
+		assert_memory_equal(&got, &run, sizeof(run));
+	return rc;
+}
+
+static void runs_ascend_inside_ram(void **state)
+{
+	struct error err;
+	uint64_t next = 0;
+
+	(void)state;
+	assert_int_equal(run_of(0, 10, WIRE_RUN_PRESENT, &next, &err), 0);
+	assert_true(next == 10);
+	assert_refused(run_of(9 * 4096, 1, 1, &next, &err), EBADMSG, err,
+		       "ascend");
+	assert_int_equal(run_of(10 * 4096, 1, WIRE_RUN_STAGED, &next, &err),
+			 0);
+	assert_int_equal(run_of(999 * 4096, 1, WIRE_RUN_ZERO, &next, &err),
+			 0);
+	assert_true(next == 1000);
+	next = 0;
+	assert_refused(run_of(1, 1, 1, &next, &err), EBADMSG, err, "whole");
+	assert_refused(run_of(0, 0, 1, &next, &err), EBADMSG, err, "whole");
+	assert_refused(run_of(0, 1001, 1, &next, &err), EBADMSG, err, "whole");
+	assert_refused(run_of(4096, UINT64_MAX, 1, &next, &err), EBADMSG, err,
+		       "whole");
+	assert_refused(run_of(1001 * 4096, 1, 1, &next, &err), EBADMSG, err,
+		       "whole");
+	assert_refused(run_of(0, 1, 0, &next, &err), EBADMSG, err, "kind 0");
+	assert_refused(run_of(0, 1, 5, &next, &err), EBADMSG, err, "kind 5");
+	assert_true(next == 0);
+}
+
+static void counts_and_secrets(void **state)
+{
+	uint8_t a[WIRE_SECRET] = { 0 }, b[WIRE_SECRET] = { 0 };
+	uint8_t count[WIRE_CHUNK_ACK];
+
+	(void)state;
+	wire_put_count(count, 0x0123456789abcdef);
+	assert_true(wire_get_count(count) == 0x0123456789abcdef);
+	assert_int_equal(count[0], 0xef);
+	assert_true(wire_same_secret(a, b));
+	for (unsigned i = 0; i < WIRE_SECRET; i++) {
+		b[i] = 1;
+		assert_false(wire_same_secret(a, b));
+		b[i] = 0;
+	}
 }
 
 int main(void)
@@ -313,7 +461,12 @@ int main(void)
 		cmocka_unit_test(unknown_types_and_reserved_bits),
 		cmocka_unit_test(garbage_that_passes_is_possible),
 		cmocka_unit_test(hello_round_trip),
+		cmocka_unit_test(hello_layout_is_fixed),
 		cmocka_unit_test(hello_of_others),
+		cmocka_unit_test(hello_of_other_lengths),
+		cmocka_unit_test(reports_are_consistent),
+		cmocka_unit_test(runs_ascend_inside_ram),
+		cmocka_unit_test(counts_and_secrets),
 	};
 
 	return cmocka_run_group_tests_name("wire", tests, NULL, NULL);

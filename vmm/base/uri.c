@@ -37,6 +37,10 @@ static int parse_tcp(const char *text, const char *rest, struct uri *u,
 			"'%.200s': put an IPv6 address in brackets: tcp:[ADDRESS]:PORT",
 			text);
 	}
+	if (memchr(host, '[', n) || memchr(host, ']', n))
+		return error_set(err, EINVAL,
+			"'%.200s': a bracket in the host name (an IPv6 address is tcp:[ADDRESS]:PORT)",
+			text);
 	if (n >= sizeof(u->host))
 		return error_set(err, EINVAL, "'%.200s…': too long", text);
 	u->kind = URI_TCP;

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listener.h - The sockets that a destination listens at
+ *
+ * A host name may have addresses of both families, and each one gets a socket:
+ * "localhost" is 127.0.0.1 and ::1. "tcp::PORT" is one IPv6 socket that
+ * receives IPv4, too, or an IPv4 socket where the kernel has no IPv6.
+ */
+#ifndef FERRY_LISTENER_H
+#define FERRY_LISTENER_H
+
+#include "socket.h"
+
+/**
+ * struct listener - See above
+ * @uri:	where
+ * @fd:		@n listening sockets, non-blocking
+ */
+struct listener {
+	struct uri uri;
+	int fd[SOCKET_ADDRESSES_MAX];
+	unsigned n;
+};
+
+/**
+ * listener_open() - Listen
+ * @l:		filled in; nothing is open after a failure
+ * @u:		where. A Unix socket that no process listens at is replaced
+ * @err:	the cause of a failure, with the address
+ *
+ * Waits for the name service, 5 s at most. An address that this host does not
+ * have is skipped if another one of the name can be listened at.
+ *
+ * Return: 0, -EADDRINUSE, -EHOSTUNREACH (unknown name), -ETIMEDOUT, -errno
+ */
+int listener_open(struct listener *l, const struct uri *u, struct error *err);
+
+/**
+ * listener_accept() - Take a connection that waits
+ * @l:		open
+ * @c:		filled in
+ *
+ * Return: 0, -EAGAIN (none waits), -errno (accept(2)'s)
+ */
+int listener_accept(const struct listener *l, struct channel *c);
+
+/** listener_close() - Stop listening; removes the name of a Unix socket */
+void listener_close(struct listener *l);
+
+#endif /* FERRY_LISTENER_H */

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/* unacked.c - Pages that were sent and not acknowledged */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "unacked.h"
+
+#define BITS	64
+
+int unacked_init(struct unacked *u)
+{
+	*u = (struct unacked){ 0 };
+	u->entry = calloc(UNACKED_MAX, sizeof(*u->entry));
+	return u->entry ? 0 : -ENOMEM;
+}
+
+void unacked_fini(struct unacked *u)
+{
+	free(u->entry);
+	*u = (struct unacked){ 0 };
+}
+
+static struct unacked_entry *entry_at(const struct unacked *u, uint64_t i)
+{
+	return &u->entry[i % UNACKED_MAX];
+}
+
+/* Can pages of a block join the entry that was added last? */
+static bool entry_fits(const struct unacked *u, size_t block, uint64_t number)
+{
+	const struct unacked_entry *e = entry_at(u, u->tail - 1);
+
+	return u->tail != u->head && e->block == block && e->number == number;
+}
+
+static void entry_set(struct unacked_entry *e, size_t from, size_t to)
+{
+	for (size_t k = from; k < to; k++)
+		e->bits[k / BITS] |= 1ull << k % BITS;
+}
+
+/* Pages of one block. There is room for another entry */
+static void block_add(struct unacked *u, size_t block, size_t from, size_t to,
+		      uint64_t number)
+{
+	struct unacked_entry *e = entry_at(u, u->tail);
+
+	if (entry_fits(u, block, number)) {
+		entry_set(entry_at(u, u->tail - 1), from, to);
+		return;
+	}
+	*e = (struct unacked_entry){ .block = block, .number = number };
+	entry_set(e, from, to);
+	u->tail++;
+}
+
+bool unacked_add(struct unacked *u, size_t first, size_t n, uint64_t number)
+{
+	const size_t end = first + n;
+
+	/* A run may lie in two blocks */
+	if (u->tail - u->head > UNACKED_MAX - 2)
+		return false;
+	while (first < end) {
+		size_t from = first % UNACKED_BLOCK, block = first - from;
+		size_t to = end - block < UNACKED_BLOCK ? end - block
+							: UNACKED_BLOCK;
+
+		block_add(u, block, from, to, number);
+		first = block + to;
+	}
+	u->number = number;
+	return true;
+}
+
+int unacked_acknowledge(struct unacked *u, uint64_t number)
+{
+	uint64_t head = u->head, tail = u->tail;
+
+	if (number > u->number || number < u->acked)
+		return -EBADMSG;
+	u->acked = number;
+	while (head != tail && entry_at(u, head)->number <= number)
+		head++;
+	u->head = head;
+	return 0;
+}
+
+bool unacked_any(const struct unacked *u)
+{
+	return u->head != u->tail;
+}
+
+/* The pages of an entry that were taken from the ledger */
+static size_t entry_give_back(const struct unacked_entry *e, struct ledger *l)
+{
+	size_t done = 0;
+
+	for (size_t k = 0, n; k < UNACKED_BLOCK; k += n) {
+		const bool set = e->bits[k / BITS] >> k % BITS & 1;
+
+		for (n = 1; k + n < UNACKED_BLOCK && set ==
+		     (e->bits[(k + n) / BITS] >> (k + n) % BITS & 1); n++)
+			;
+		if (set)
+			done += ledger_give_back(l, e->block + k, n);
+	}
+	return done;
+}
+
+size_t unacked_give_back(struct unacked *u, struct ledger *l)
+{
+	size_t done = 0;
+
+	for (uint64_t i = u->head; i != u->tail; i++)
+		done += entry_give_back(entry_at(u, i), l);
+	u->head = u->tail = u->number = u->acked = 0;
+	return done;
+}
