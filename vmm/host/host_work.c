@@ -44,7 +44,7 @@ struct host_work {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	STAILQ_HEAD(, job) jobs;
+	STAILQ_HEAD(job_queue, job) jobs;
 	bool busy, stop;
 };
 
