@@ -10,6 +10,8 @@
 #			machine
 # make FAULTS=1 BUILD=build/faults	a build that can be told to misbehave
 # make mutate		break the program in known ways: each time a test must fail
+# make model		check the model of hand-over and recovery (docs/model) with spin
+# make model-files	write what docs/ has of the phase tables again
 # make lint, install, clean
 
 CC	?= cc
@@ -55,6 +57,7 @@ include guest/Makefile.inc
 include guest/linux/Makefile.inc
 include tests/kernel/Makefile.inc
 include tests/Makefile.inc
+include tests/model/Makefile.inc
 
 $(BUILD)/ferry: $(OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FERRY_LIBS)

@@ -30,8 +30,9 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from jobs import Job, Queue, build_result  # noqa: E402
 
-GROUPS = ["lint", "clang", "kernel", "unit", "machine", "fuzz", "migrate",
-          "failure", "demo", "bench", "lab", "linux", "address", "thread"]
+GROUPS = ["lint", "clang", "kernel", "unit", "model", "machine", "fuzz",
+          "migrate", "failure", "demo", "bench", "lab", "linux", "address",
+          "thread"]
 SLOW_GROUPS = {"clang", "bench", "lab", "linux", "address", "thread"}
 KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
 
@@ -246,6 +247,14 @@ class Plan:
         self.programs("unit", self.gcc())
         self.hardening("unit/hardening", "build", self.gcc())
         self.add("unit/no_cmocka", ["tests/no_cmocka.sh"], 60, load=0.5)
+
+    def model(self):
+        """The phase tables in docs/, and the model of hand-over and
+        recovery."""
+        for name in "generated", "model":
+            self.add(f"model/{name}", ["/usr/bin/python3", "-B",
+                                       f"tests/model/{name}.py"],
+                     FILE_LIMIT, needs=[self.gcc()])
 
     def fuzz(self):
         """The corpora and random changes of them; then guided by coverage."""
