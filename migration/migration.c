@@ -17,6 +17,7 @@
 #include "query.h"
 #include "vmm/base/uri.h"
 #include "vmm/control/control.h"
+#include "vmm/control/control_dispatch.h"
 #include "vmm/control/words.h"
 #include "vmm/host/host.h"
 
@@ -28,6 +29,7 @@
  * @source:	the guest leaves, or has left, or tried to
  * @target:	a guest arrives, or has arrived
  * @parameters:	of sessions
+ * @job:	of the outgoing session: the same, with what its `migrate` chose
  * @no_poison:	a guest without lost memory may go where poison can't
  */
 struct migration {
@@ -36,7 +38,7 @@ struct migration {
 	struct progress progress;
 	struct source *source;
 	struct target *target;
-	struct parameters parameters;
+	struct parameters parameters, job;
 	bool no_poison;
 };
 
@@ -81,24 +83,52 @@ static int may_leave(struct migration *mig, struct error *err)
 		words_domain(rs).qemu);
 }
 
-static int start_leaving(struct migration *mig, const char *text,
-			 struct error *err)
+#define POISON_ARG	"ferry-poison"
+
+/*
+ * The parameters of one session: those of all, with what `migrate` chooses for
+ * this one. Nothing is changed before the command is accepted
+ */
+static int choose_parameters(struct migration *mig, json_t *chosen,
+			     struct parameters *job, struct error *err)
 {
+	int rc;
+
+	*job = mig->parameters;
+	if (!chosen)
+		return 0;
+	if (!json_is_object(chosen))
+		return error_set(err, EINVAL,
+				 "'ferry-parameters' must be an object");
+	rc = dispatch_check_args(PARAMETERS_ARGS " ?" POISON_ARG ":b", chosen,
+				 err);
+	return rc ? rc : parameters_set(job, chosen, err);
+}
+
+static int start_leaving(struct migration *mig, const char *text,
+			 json_t *chosen, struct error *err)
+{
+	json_t *poison = json_object_get(chosen, POISON_ARG);
+	struct parameters job;
 	struct uri uri;
 	int rc = may_leave(mig, err);
 
 	if (!rc)
 		rc = uri_parse(text, &uri, err);
+	if (!rc)
+		rc = choose_parameters(mig, chosen, &job, err);
 	if (rc)
 		return rc;
 	source_free(mig->source);
+	mig->job = job;
 	mig->source = source_new(mig->host->machine, &uri, &mig->env,
-				 &mig->parameters.limits, &mig->progress, err);
+				 &mig->job.limits, &mig->progress, err);
 	if (!mig->source)
 		return -err->code;
-	pacer_set_limit(&mig->source->pages.pacer, mig->parameters.bandwidth);
-	mig->source->no_poison = mig->no_poison;
-	mig->source->connections = mig->parameters.connections;
+	pacer_set_limit(&mig->source->pages.pacer, mig->job.bandwidth);
+	mig->source->no_poison = poison ? json_is_false(poison)
+					: mig->no_poison;
+	mig->source->connections = mig->job.connections;
 	return source_start(mig->source, err);
 }
 
@@ -113,9 +143,15 @@ static int cmd_migrate(void *ctx, json_t *args, json_t **ret,
 	pthread_mutex_lock(&mig->host->lock);
 	rc = start_leaving(mig, json_string_value(json_object_get(args,
 								  "uri")),
-			   err);
+			   json_object_get(args, "ferry-parameters"), err);
 	pthread_mutex_unlock(&mig->host->lock);
 	return rc;
+}
+
+static bool is_leaving(struct migration *mig)
+{
+	return mig->source && mig->progress.outgoing &&
+	       !progress_ended(progress_get(&mig->progress));
 }
 
 static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
@@ -266,9 +302,10 @@ static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 	int rc = parameters_set(&mig->parameters, args, err);
 
 	(void)ret;
-	if (!rc && mig->source)
+	/* It was accepted, so this does not fail */
+	if (!rc && mig->source && !parameters_set(&mig->job, args, err))
 		pacer_set_limit(&mig->source->pages.pacer,
-				mig->parameters.bandwidth);
+				mig->job.bandwidth);
 	return rc;
 }
 
@@ -279,12 +316,13 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)err;
-	*ret = parameters_json(&mig->parameters);
+	*ret = parameters_json(is_leaving(mig) ? &mig->job
+					       : &mig->parameters);
 	return 0;
 }
 
 static const struct control_command commands[] = {
-	{ "migrate", "uri:s ?detach:b", .fn = cmd_migrate },
+	{ "migrate", "uri:s ?detach:b ?ferry-parameters:o", .fn = cmd_migrate },
 	{ "migrate_cancel", "", .fn = cmd_cancel },
 	{ "migrate-incoming", "uri:s", .fn = cmd_incoming },
 	{ "migrate-pause", "", .fn = cmd_pause },

@@ -15,9 +15,11 @@ import subprocess
 import threading
 import time
 
+import wire
 from errors import WAIT, soon
 from ferry import BUILD, PAGE, check, equal
 from qmp import Qmp
+from relay import SOURCE, Relay
 
 SANITIZERS = {"address"}
 
@@ -190,6 +192,38 @@ def test_parameters_are_kept(world):
     a.wait_migration("completed")
     _, err = move("--bandwidth", "900M", b.uri, status=1)
     equal(limit(), 0, "limit after a refused command")
+
+
+def test_refused_changes_nothing(world):
+    """What `migrate` chooses is for that migration alone, if it is accepted."""
+    a = world.run(IDLE).ready()
+
+    def settings():
+        return a.qmp.execute("query-migrate-parameters"), \
+            a.qmp.execute("query-migrate-capabilities")
+
+    before = settings()
+    chosen = {"max-postcopy-bandwidth": 64 << 20, "multifd-channels": 3,
+              "ferry-poison": False}
+    a.refused("multifd-channels", "migrate", uri=world.uri(), **{
+        "ferry-parameters": {**chosen, "multifd-channels": 0}})
+    a.refused("'speed'", "migrate", uri=world.uri(), **{
+        "ferry-parameters": {"speed": 1}})
+    a.refused("udp:x", "migrate", uri="udp:x", **{"ferry-parameters": chosen})
+    equal([settings(), a.migration()["status"]], [before, "none"], "refused")
+
+    b = world.receive()
+    relay = Relay(world, b)
+    relay.stop_at = (SOURCE, wire.STATE)
+    a.qmp.execute("migrate", uri=relay.uri, **{"ferry-parameters": chosen})
+    relay.wait(wire.STATE)
+    equal([settings()[0][p] for p in list(chosen)[:2]],
+          [64 << 20, 3], "of the migration under way")
+    relay.release()
+    a.wait_migration("completed")
+    equal(settings(), before, "afterwards")
+    equal(len({n for n, role in enumerate(relay.peers)
+               if role[0][0] == wire.PUSH}) // 2, 3, "push connections")
 
 
 def test_too_many_clients(world):

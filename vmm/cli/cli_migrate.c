@@ -11,25 +11,82 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cli_common.h"
-#include "cli_progress.h"
 #include "vmm/base/log.h"
 
 #define POLL_MS 100
 /* Events read between two queries, at most: other events may be frequent */
 #define EVENTS_PER_QUERY 100
 
+/* Templates (render.h) for what query-migrate returned, with name and uri */
+static const char progress_text[] =
+	"{name}: {ferry.stage}"
+	"[  {libvirt.memory_processed/M}/{ram.total!/M} MiB {percent,3}%]"
+	"[  {ram.mbps!/B} MB/s]"
+	"[  demand {ferry.pages.demand}]"
+	"[  poison {ferry.pages.poison!}]";
+static const char started_text[] =
+	"the migration of {name} to {uri} has started\n";
+static const char summary_text[] =
+	"{name} is at {uri} now\n"
+	"  time:     {ferry.total-ms} ms in total"
+	"[, {ferry.downtime-ms,0.2} ms of it without a running guest]\n"
+	"[  memory:   {ram.transferred,0.1/M} of {ram.total/M} MiB sent, "
+	"{ram.mbps/B} MB/s\n]"
+	"[  pages:    {ferry.pages.demand} on demand, {ferry.pages.push} pushed, "
+	"{ferry.pages.zero} zero, {ferry.pages.poison} poisoned\n]"
+	"[  demand:   {ferry.demand-latency-us.count!} faults, "
+	"p50 {ferry.demand-latency-us.p50} us, "
+	"p90 {ferry.demand-latency-us.p90} us, "
+	"p99 {ferry.demand-latency-us.p99} us, "
+	"max {ferry.demand-latency-us.max} us\n]"
+	"<ferry.vcpus:[  vCPU {index,-4/:} {count!} faults, p50 {p50} us, "
+	"p90 {p90} us, p99 {p99} us, max {max} us\n]>";
+
+/**
+ * struct status - What a status of query-migrate means here
+ * @name:	the status
+ * @early:	before the hand-over: the migration can be cancelled
+ * @final:	the migration has ended
+ * @exit:	exit status then
+ * @text:	template: for standard output if @exit is CLI_OK, else for
+ *		standard error
+ */
+static const struct status {
+	const char *name;
+	bool early, final;
+	int exit;
+	const char *text;
+} statuses[] = {
+	{ "none", .early = true },
+	{ "setup", .early = true },
+	{ "active", .early = true },
+	{ "device", .early = true },
+	{ "completed", .final = true, .exit = CLI_OK, .text = summary_text },
+	{ "postcopy-paused", .final = true, .exit = CLI_PAUSED,
+	  "{name}: the connection was lost after the hand-over[ ({error-desc})]. "
+	  "The destination still lacks pages that only the source has: end "
+	  "neither machine" },
+	{ "cancelled", .final = true, .exit = CLI_FAILED,
+	  "{name}: the migration was cancelled; the guest remains on the "
+	  "source" },
+	{ "failed", .final = true, .exit = CLI_FAILED,
+	  "{name}: the migration failed[: {error-desc}]" },
+	{ .name = "" }	/* any other */
+};
+
 /**
  * struct follow - A migration that is being watched
  * @o:		the options
  * @q:		connection to the source
- * @info:	what query-migrate last returned, never NULL
+ * @info:	what query-migrate last returned, or NULL
+ * @status:	its row of the table
  * @signals:	from cli_signals()
  * @cancelled:	migrate_cancel was sent
  * @shown:	a progress line is on the terminal
@@ -38,53 +95,71 @@ struct follow {
 	const struct options *o;
 	struct qmp_client *q;
 	json_t *info;
+	const struct status *status;
 	int signals;
-	bool cancelled;
-	bool shown;
+	bool cancelled, shown;
 };
 
-static bool status_is(const struct follow *f, const char *const *list)
+static void set_status(struct follow *f, const char *name)
 {
-	const char *status = cli_text(f->info, "status", "");
-
-	for (; *list; list++)
-		if (!strcmp(status, *list))
-			return true;
-	return false;
+	f->status = statuses;
+	while (*f->status->name && strcmp(f->status->name, name))
+		f->status++;
 }
 
-static bool is_final(const struct follow *f)
+static int query(struct follow *f, struct error *err)
 {
-	static const char *const final[] = {
-		"completed", "failed", "cancelled", "postcopy-paused", NULL
-	};
+	json_t *info;
+	int rc = qmp_execute(f->q, "query-migrate", NULL, &info, err);
 
-	return status_is(f, final);
+	if (rc)
+		return rc;
+	json_decref(f->info);
+	f->info = info;
+	set_status(f, render_text(info, "status"));
+	return 0;
 }
 
-static bool can_cancel(const struct follow *f)
+/* Return: text for free() */
+static char *info_text(const struct follow *f, const char *template)
 {
-	static const char *const early[] = {
-		"", "none", "setup", "active", "device", NULL
-	};
+	double total = json_number_value(render_find(f->info, "ram.total"));
+	double left = json_number_value(render_find(f->info, "ram.remaining"));
+	json_t *copy = json_deep_copy(f->info);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
 
-	return status_is(f, early);
+	json_object_set_new(copy, "name", json_string(cli_label(f->o)));
+	json_object_set_new(copy, "uri", json_string(f->o->uri));
+	if (total > 0)
+		json_object_set_new(copy, "percent",
+				    json_real(100 * (total - left) / total));
+	/* A single vCPU has the same figures as all together */
+	if (json_array_size(render_find(copy, "ferry.vcpus")) < 2)
+		json_object_del(json_object_get(copy, "ferry"), "vcpus");
+	if (out) {
+		render(out, template, copy);
+		fclose(out);
+	}
+	json_decref(copy);
+	return text ? text : strdup("");
 }
 
 static void show_progress(struct follow *f)
 {
 	struct winsize ws = { 0 };
-	char text[200];
-	size_t room = 80;
+	int room = 80;
+	char *text;
 
 	if (!isatty(STDERR_FILENO))
 		return;
 	/* Some terminals wrap a line that fills the last column */
 	if (!ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) && ws.ws_col > 1)
 		room = ws.ws_col;
-	progress_text(f->info, cli_label(f->o), text,
-		      room < sizeof(text) ? room : sizeof(text));
-	fprintf(stderr, "\r%s\033[K", text);
+	text = info_text(f, progress_text);
+	fprintf(stderr, "\r%.*s\033[K", room - 1, text);
+	free(text);
 	f->shown = true;
 }
 
@@ -93,35 +168,6 @@ static void hide_progress(struct follow *f)
 	if (f->shown)
 		fputs("\r\033[K", stderr);
 	f->shown = false;
-}
-
-static int query(struct follow *f, struct error *err)
-{
-	json_t *info;
-	int rc;
-
-	rc = qmp_execute(f->q, "query-migrate", NULL, &info, err);
-	if (rc)
-		return rc;
-	json_decref(f->info);
-	f->info = info;
-	return 0;
-}
-
-/*
- * Take the status from an event: the source may end right after the event that
- * reports the final status, before another query is answered.
- *
- * Return: true if the event reports a status
- */
-static bool note_event(struct follow *f, json_t *event)
-{
-	json_t *status = cli_get(event, "data.status");
-
-	if (strcmp(cli_text(event, "event", ""), "MIGRATION") || !status)
-		return false;
-	json_object_set(f->info, "status", status);
-	return true;
 }
 
 /* Return: 0 to go on, -EINTR to end the program */
@@ -134,7 +180,7 @@ static int interrupted(struct follow *f)
 	while (read(f->signals, &si, sizeof(si)) > 0)
 		;
 	hide_progress(f);
-	if (f->cancelled || !can_cancel(f)) {
+	if (f->cancelled || !f->status->early) {
 		log_line("the migration continues in the background; "
 			 "`ferry status %s` shows its state", cli_label(f->o));
 		return -EINTR;
@@ -151,17 +197,21 @@ static int interrupted(struct follow *f)
 /* Return: 0, -EINTR to end the program, -ECONNRESET, -EPROTO */
 static int wait_for_change(struct follow *f, struct error *err)
 {
-	bool changed = false;
-	json_t *event;
+	json_t *event, *status = NULL;
 	int rc, i;
 
-	for (i = 0; i < EVENTS_PER_QUERY && !changed; i++) {
+	for (i = 0; i < EVENTS_PER_QUERY && !status; i++) {
 		rc = qmp_next_event(f->q, POLL_MS, &event, err);
 		if (rc == -EINTR)
 			return interrupted(f);
 		if (rc)
 			return rc == -ETIMEDOUT ? 0 : rc;
-		changed = note_event(f, event);
+		/* Note it: the source may end before another query */
+		status = render_find(event, "data.status");
+		if (status && render_is(event, "event", "MIGRATION")) {
+			json_object_set(f->info, "status", status);
+			set_status(f, json_string_value(status));
+		}
 		json_decref(event);
 	}
 	return 0;
@@ -177,91 +227,15 @@ static int follow_to_end(struct follow *f, struct error *err)
 		if (rc)
 			break;
 		show_progress(f);
-		if (is_final(f))
+		if (f->status->final)
 			return 0;
 		rc = wait_for_change(f, err);
 	} while (!rc);
 
-	if (rc != -ECONNRESET || !is_final(f))
+	if (rc != -ECONNRESET || !f->status->final)
 		return rc;
 	error_clear(err);
 	return 0;
-}
-
-/* Return: exit status */
-static int report(const struct follow *f)
-{
-	const char *status = cli_text(f->info, "status", "");
-	const char *why = cli_text(f->info, "error-desc", "no reason given");
-	const char *name = cli_label(f->o);
-
-	if (f->o->json)
-		cli_print_json(f->info);
-	if (!strcmp(status, "completed")) {
-		if (!f->o->json) {
-			printf("%s is at %s now\n", name, f->o->uri);
-			progress_summary(f->info, stdout);
-		}
-		return CLI_OK;
-	}
-	if (!strcmp(status, "postcopy-paused")) {
-		log_line("%s: the connection was lost after the hand-over "
-			 "(%s). The destination still lacks pages that only "
-			 "the source has: end neither machine", name, why);
-		return CLI_PAUSED;
-	}
-	if (!strcmp(status, "cancelled"))
-		log_line("%s: the migration was cancelled; the guest remains "
-			 "on the source", name);
-	else
-		log_line("%s: the migration failed: %s", name, why);
-	return CLI_FAILED;
-}
-
-static int report_started(struct follow *f, struct error *err)
-{
-	int rc = 0;
-
-	if (!f->o->json)
-		printf("the migration of %s to %s has started\n",
-		       cli_label(f->o), f->o->uri);
-	else
-		rc = query(f, err);
-	if (!rc && f->o->json)
-		cli_print_json(f->info);
-	return rc;
-}
-
-/* A relative path is this process's, which the machine does not know */
-static int resolve_uri(const struct options *o, char *uri, struct error *err)
-{
-	json_t *text;
-
-	if (!strncmp(o->uri, "unix:", 5))
-		return cli_absolute("unix:", o->uri + 5, uri, err);
-	snprintf(uri, CLI_PATH_MAX, "%s", o->uri);
-	text = json_string(uri);
-	json_decref(text);
-	return text ? 0 : error_set(err, EILSEQ, "QMP can't represent the URI: "
-				    "it is not UTF-8");
-}
-
-static void add_number(json_t *to, const char *name, bool given, uint64_t n)
-{
-	if (given)
-		json_object_set_new(to, name, json_integer((json_int_t)n));
-}
-
-/* Return: the parameters that the options set; others keep their values */
-static json_t *chosen_parameters(const struct options *o)
-{
-	json_t *p = json_object();
-
-	add_number(p, "max-postcopy-bandwidth",
-		   o->bandwidth != OPTION_ABSENT, o->bandwidth);
-	add_number(p, "multifd-channels", o->connections, o->connections);
-	add_number(p, "downtime-limit", o->downtime_limit, o->downtime_limit);
-	return p;
 }
 
 /* Without --no-poison, a machine that had the option before loses it */
@@ -272,40 +246,41 @@ static int set_poison(struct follow *f, bool on, struct error *err)
 			  "ferry-poison", "state", on), NULL, err);
 }
 
+/* A relative path is this process's, which the machine does not know */
 static int send_migrate(struct follow *f, struct error *err)
 {
-	char uri[CLI_PATH_MAX];
-	int rc = resolve_uri(f->o, uri, err);
+	json_t *args = cli_members(f->o, offsetof(struct option_def, qmp)), *uri;
 
-	return rc ? rc : qmp_execute(f->q, "migrate",
-				     json_pack("{s:s}", "uri", uri), NULL,
-				     err);
+	uri = strncmp(f->o->uri, "unix:", 5) ? json_string(f->o->uri) :
+	      cli_path("unix:", f->o->uri + 5, err);
+	if (!json_object_set_new(args, "uri", uri))
+		return qmp_execute(f->q, "migrate", args, NULL, err);
+	json_decref(args);
+	return error_set(err, EILSEQ, "QMP can't represent the URI: it is not "
+			 "UTF-8");
 }
 
-/* Set what the options choose, migrate; if that is refused, set it back */
+/* Set @chosen, and migrate. If that is refused, set back what was before */
 static int set_and_migrate(struct follow *f, json_t *chosen, struct error *err)
 {
-	json_t *before = NULL, *kept = json_object(), *value;
-	const char *name;
+	json_t *before;
 	int rc;
 
 	rc = qmp_execute(f->q, "query-migrate-parameters", NULL, &before, err);
-	json_object_foreach(chosen, name, value) {
-		json_object_set(kept, name, json_object_get(before, name));
-	}
+	if (rc)
+		return rc;
+	rc = qmp_execute(f->q, "migrate-set-parameters", json_copy(chosen),
+			 NULL, err);
 	if (!rc)
-		rc = qmp_execute(f->q, "migrate-set-parameters",
-				 json_incref(chosen), NULL, err);
-	if (!rc) {
 		rc = set_poison(f, !f->o->no_poison, err);
-		if (!rc)
-			rc = send_migrate(f, err);
-		if (rc)
-			qmp_execute(f->q, "migrate-set-parameters",
-				    json_incref(kept), NULL, NULL);
+	if (!rc)
+		rc = send_migrate(f, err);
+	if (rc) {
+		json_object_update_existing(chosen, before);
+		qmp_execute(f->q, "migrate-set-parameters", json_incref(chosen),
+			    NULL, NULL);
 	}
 	json_decref(before);
-	json_decref(kept);
 	return rc;
 }
 
@@ -317,50 +292,57 @@ static int start(struct follow *f, struct error *err)
 
 	if (rc)
 		return rc;
-	if (!is_final(f) && strcmp(cli_text(f->info, "status", ""), "none"))
+	if (!f->status->final && !render_is(f->info, "status", "none"))
 		return send_migrate(f, err);
-	chosen = chosen_parameters(f->o);
+	chosen = cli_members(f->o, offsetof(struct option_def, parameter));
 	rc = set_and_migrate(f, chosen, err);
 	json_decref(chosen);
 	return rc;
 }
 
-/* Return: exit status; CLI_FAILED with or without @err set */
+/* Return: 0 with the result in f->info, -EINTR after Ctrl-C, -errno */
 static int migrate(struct follow *f, struct error *err)
 {
 	int rc = start(f, err);
 
-	if (!rc && f->o->detach)
-		rc = report_started(f, err);
+	if (!rc && f->o->detach && f->o->json)
+		return query(f, err);
 	if (rc || f->o->detach)
-		return rc ? CLI_FAILED : CLI_OK;
-
+		return rc;
 	f->signals = cli_signals();
 	qmp_watch(f->q, f->signals);
 	rc = follow_to_end(f, err);
 	hide_progress(f);
-	if (rc == -EINTR)
-		return CLI_INTERRUPTED;
-	return rc ? CLI_FAILED : report(f);
+	return rc;
 }
 
-int cli_migrate(const struct options *o)
+/* Print the result. Return: exit status */
+static int report(const struct follow *f)
 {
-	struct follow f = { .o = o, .signals = -1 };
-	struct error err = { 0 };
-	int rc;
+	bool good = f->o->detach || f->status->exit == CLI_OK;
+	char *text = info_text(f, f->o->detach ? started_text
+					       : f->status->text);
 
-	f.q = cli_open(o, &err);
-	if (!f.q)
-		return cli_fail(&err);
+	if (f->o->json)
+		cli_print_json(f->info);
+	else if (good)
+		fputs(text, stdout);
+	if (!good)
+		log_line("%s", text);
+	free(text);
+	return good ? CLI_OK : f->status->exit;
+}
 
-	f.info = json_object();
-	rc = migrate(&f, &err);
-	if (err.code)
-		cli_fail(&err);
+int cli_migrate(const struct options *o, struct qmp_client *q,
+		struct error *err)
+{
+	struct follow f = { .o = o, .q = q, .signals = -1 };
+	int rc = migrate(&f, err);
+
+	if (rc)
+		rc = rc == -EINTR ? CLI_INTERRUPTED : CLI_FAILED;
+	else
+		rc = report(&f);
 	json_decref(f.info);
-	qmp_close(f.q);
-	if (f.signals >= 0)
-		close(f.signals);
 	return rc;
 }
