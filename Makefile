@@ -81,7 +81,7 @@ $(BUILD)/vmm/base/sandbox.o: $(BUILD)/syscall_names.h
 $(BUILD)/vmm/base/sandbox.o: FERRY_CPPFLAGS += -include $(BUILD)/syscall_names.h
 
 $(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
-		$(BUILD)/tests/kernel/kguest.o
+		$(BUILD)/tests/kernel/kguest.o $(BUILD)/tests/kernel/kuffd.o
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^)
 

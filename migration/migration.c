@@ -132,18 +132,34 @@ static int start_leaving(struct migration *mig, const char *text,
 	return source_start(mig->source, err);
 }
 
+static int resume_leaving(struct migration *mig, const char *text,
+			  struct error *err)
+{
+	struct uri uri;
+	int rc = uri_parse(text, &uri, err);
+
+	if (rc)
+		return rc;
+	if (!mig->source || !mig->progress.outgoing)
+		return error_set(err, EINVAL,
+			"no migration of this machine's guest is paused: migrate without resume starts one");
+	return source_resume(mig->source, &uri, err);
+}
+
 /* The host's lock keeps the machine there while it is looked at */
 static int cmd_migrate(void *ctx, json_t *args, json_t **ret,
 		       struct error *err)
 {
 	struct migration *mig = ctx;
+	const char *uri = json_string_value(json_object_get(args, "uri"));
 	int rc;
 
 	(void)ret;
+	if (json_is_true(json_object_get(args, "resume")))
+		return resume_leaving(mig, uri, err);
 	pthread_mutex_lock(&mig->host->lock);
-	rc = start_leaving(mig, json_string_value(json_object_get(args,
-								  "uri")),
-			   json_object_get(args, "ferry-parameters"), err);
+	rc = start_leaving(mig, uri, json_object_get(args, "ferry-parameters"),
+			   err);
 	pthread_mutex_unlock(&mig->host->lock);
 	return rc;
 }
@@ -152,6 +168,43 @@ static bool is_leaving(struct migration *mig)
 {
 	return mig->source && mig->progress.outgoing &&
 	       !progress_ended(progress_get(&mig->progress));
+}
+
+static int cmd_recover(void *ctx, json_t *args, json_t **ret,
+		       struct error *err)
+{
+	struct migration *mig = ctx;
+	struct uri uri;
+	int rc = uri_parse(json_string_value(json_object_get(args, "uri")),
+			   &uri, err);
+
+	(void)ret;
+	if (rc)
+		return rc;
+	if (!mig->target || mig->progress.outgoing)
+		return error_set(err, EINVAL,
+			"no migration arrives here: the source resumes by 'migrate' with 'resume'");
+	return target_recover(mig->target, &uri, err);
+}
+
+static int cmd_resolve(void *ctx, json_t *args, json_t **ret,
+		       struct error *err)
+{
+	struct migration *mig = ctx;
+	const char *action = json_string_value(json_object_get(args,
+							       "action"));
+	bool run_here = !strcmp(action, "run-here");
+
+	(void)ret;
+	if (!run_here && strcmp(action, "give-up"))
+		return error_set(err, EINVAL,
+			"'action' must be 'run-here' or 'give-up'");
+	if (mig->source && mig->progress.outgoing)
+		return source_resolve(mig->source, run_here, err);
+	if (mig->target && !mig->progress.outgoing)
+		return target_resolve(mig->target, run_here, err);
+	return error_set(err, EPERM,
+		"nothing is to be resolved: no migration is in doubt here");
 }
 
 static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
@@ -186,6 +239,13 @@ static int cmd_query(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
+/* Where it is paused, no new link is opened any more without an operator */
+static bool may_pause(enum progress_status s)
+{
+	return s == PROGRESS_POSTCOPY || s == PROGRESS_PAUSED ||
+	       s == PROGRESS_RECOVER_SETUP || s == PROGRESS_RECOVER;
+}
+
 static int cmd_pause(void *ctx, json_t *args, json_t **ret,
 		     struct error *err)
 {
@@ -194,7 +254,7 @@ static int cmd_pause(void *ctx, json_t *args, json_t **ret,
 	(void)args;
 	(void)ret;
 	/* The one that is or was active: status tells which */
-	if (progress_get(&mig->progress) != PROGRESS_POSTCOPY)
+	if (!may_pause(progress_get(&mig->progress)))
 		return error_set(err, EINVAL,
 			"only a migration in postcopy can be paused");
 	return mig->progress.outgoing ? source_pause(mig->source, err)
@@ -217,6 +277,8 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 
 /* On, unless a destination that can't take poison will do: see check_lost() */
 #define POISON	"ferry-poison"
+/* A source opens a new link by itself, unless the peer violated the protocol */
+#define AUTOMATIC	"ferry-recover-automatically"
 
 /* QEMU's capabilities, with the value that each has here for good */
 static const struct {
@@ -239,7 +301,7 @@ static int check_capability(json_t *c, struct error *err)
 	if (!name || !json_is_boolean(state))
 		return error_set(err, EINVAL,
 			"each capability needs a name 'capability' and a boolean 'state'");
-	if (!strcmp(name, POISON))
+	if (!strcmp(name, POISON) || !strcmp(name, AUTOMATIC))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
 		if (strcmp(name, capabilities[i].name))
@@ -251,6 +313,18 @@ static int check_capability(json_t *c, struct error *err)
 			capabilities[i].on ? "on" : "off");
 	}
 	return error_set(err, EINVAL, "no capability '%.60s'", name);
+}
+
+static void set_capability(struct migration *mig, json_t *c)
+{
+	const char *name = json_string_value(json_object_get(c, "capability"));
+	bool on = json_is_true(json_object_get(c, "state"));
+
+	if (!strcmp(name, POISON))
+		mig->no_poison = !on;
+	if (!strcmp(name, AUTOMATIC))
+		mig->parameters.limits.automatic =
+			mig->job.limits.automatic = on;
 }
 
 static int cmd_set_capabilities(void *ctx, json_t *args, json_t **ret,
@@ -269,11 +343,8 @@ static int cmd_set_capabilities(void *ctx, json_t *args, json_t **ret,
 		rc = rc ? rc : check_capability(c, err);
 	if (rc)
 		return rc;
-	json_array_foreach(list, i, c)
-		if (!strcmp(json_string_value(json_object_get(c,
-						"capability")), POISON))
-			mig->no_poison = json_is_false(json_object_get(c,
-								"state"));
+	for (i = 0; i < json_array_size(list); i++)
+		set_capability(mig, json_array_get(list, i));
 	return 0;
 }
 
@@ -288,6 +359,8 @@ static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
 	json_array_append_new(*ret, json_pack("{s:s, s:b}", "capability",
 					      POISON, "state",
 					      !mig->no_poison));
+	json_array_append_new(*ret, json_pack("{s:s, s:b}", "capability",
+		AUTOMATIC, "state", (int)mig->parameters.limits.automatic));
 	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
 		json_array_append_new(*ret, json_pack("{s:s, s:b}",
 			"capability", capabilities[i].name,
@@ -322,7 +395,10 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 }
 
 static const struct control_command commands[] = {
-	{ "migrate", "uri:s ?detach:b ?ferry-parameters:o", .fn = cmd_migrate },
+	{ "migrate", "uri:s ?detach:b ?resume:b ?ferry-parameters:o",
+	  .fn = cmd_migrate },
+	{ "migrate-recover", "uri:s", .fn = cmd_recover },
+	{ "ferry-resolve", "action:s", .fn = cmd_resolve },
 	{ "migrate_cancel", "", .fn = cmd_cancel },
 	{ "migrate-incoming", "uri:s", .fn = cmd_incoming },
 	{ "migrate-pause", "", .fn = cmd_pause },

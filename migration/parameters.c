@@ -28,7 +28,9 @@ static const struct {
 	LIMIT("ferry-silence-timeout", silence_ms),
 	LIMIT("ferry-answer-timeout", answer_ms),
 	LIMIT("ferry-last-pages-timeout", last_pages_ms),
+	LIMIT("ferry-beat-interval", beat_ms),
 	LIMIT("ferry-dead-peer-timeout", dead_peer_ms),
+	LIMIT("ferry-confirm-timeout", confirm_ms),
 };
 
 static _Atomic unsigned *limit_at(const struct parameters *p, size_t i)

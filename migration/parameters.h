@@ -31,7 +31,8 @@ struct parameters {
 	"?ferry-connect-timeout:i ?ferry-hello-timeout:i " \
 	"?ferry-build-timeout:i ?ferry-silence-timeout:i " \
 	"?ferry-answer-timeout:i ?ferry-last-pages-timeout:i " \
-	"?ferry-dead-peer-timeout:i"
+	"?ferry-beat-interval:i ?ferry-dead-peer-timeout:i " \
+	"?ferry-confirm-timeout:i"
 
 /** parameters_init() - The defaults */
 void parameters_init(struct parameters *p);

@@ -13,6 +13,8 @@ static const char *const status_names[PROGRESS_STATUSES] = {
 	[PROGRESS_DEVICE]	= "device",
 	[PROGRESS_POSTCOPY]	= "postcopy-active",
 	[PROGRESS_PAUSED]	= "postcopy-paused",
+	[PROGRESS_RECOVER_SETUP]	= "postcopy-recover-setup",
+	[PROGRESS_RECOVER]	= "postcopy-recover",
 	[PROGRESS_COMPLETED]	= "completed",
 	[PROGRESS_FAILED]	= "failed",
 	[PROGRESS_CANCELLED]	= "cancelled",
@@ -22,6 +24,8 @@ static const char *const status_names[PROGRESS_STATUSES] = {
 static bool shows_error(const struct progress *p)
 {
 	return p->why.code && (p->status == PROGRESS_PAUSED ||
+			       p->status == PROGRESS_RECOVER_SETUP ||
+			       p->status == PROGRESS_RECOVER ||
 			       p->status == PROGRESS_FAILED ||
 			       p->status == PROGRESS_CANCELLED);
 }
@@ -125,6 +129,7 @@ static uint64_t pages_done(const struct progress *p)
 
 	for (unsigned i = 0; i < PAGE_COUNTS; i++)
 		n += p->stats.pages[i];
+	n -= p->stats.again < n ? p->stats.again : n;
 	return n < p->pages_total ? n : p->pages_total;
 }
 
@@ -198,6 +203,17 @@ static json_t *libvirt_json(const struct progress *p, uint64_t to)
 	return o;
 }
 
+/* What a paused session waits for, since when, and what to do */
+static void set_waiting(json_t *o, const struct progress *p)
+{
+	if (!p->waits_for)
+		return;
+	json_object_set_new(json_object_get(o, "ferry"), "waiting",
+		json_pack("{s:s, s:s, s:I}", "for", p->waits_for, "remedy",
+			  p->remedy, "ms",
+			  (json_int_t)ms(p->waits_since, now_ns())));
+}
+
 json_t *query_migrate(struct progress *p)
 {
 	uint64_t to;
@@ -210,6 +226,7 @@ json_t *query_migrate(struct progress *p)
 	to = p->end ? p->end : now_ns();
 	json_object_set_new(o, "ram", ram_json(p, to));
 	json_object_set_new(o, "ferry", ferry_json(p, to));
+	set_waiting(o, p);
 	set_time(o, "total-time", "total-ms", ms(p->start, to));
 	if (p->pause)
 		set_time(o, "setup-time", "setup-ms", ms(p->start, p->pause));

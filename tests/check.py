@@ -30,8 +30,8 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from jobs import Job, Queue, build_result  # noqa: E402
 
-GROUPS = ["lint", "clang", "kernel", "unit", "model", "machine", "fuzz",
-          "migrate", "failure", "demo", "bench", "lab", "linux", "address",
+GROUPS = ["lint", "clang", "kernel", "unit", "model", "sim", "machine",
+          "fuzz", "migrate", "failure", "demo", "bench", "lab", "linux", "address",
           "thread"]
 SLOW_GROUPS = {"clang", "bench", "lab", "linux", "address", "thread"}
 KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
@@ -39,7 +39,8 @@ KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
 # Time limits, seconds. Each end-to-end test has a limit of its own
 # (tests/run.py); these end a program that hangs, and a build that does
 BUILD_LIMIT = 900
-PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180}
+PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180,
+                 "sim": 300}
 FILE_LIMIT = 900
 FUZZ_SECONDS = 20           # of each fuzzer with libFuzzer
 SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
@@ -248,6 +249,15 @@ class Plan:
         self.hardening("unit/hardening", "build", self.gcc())
         self.add("unit/no_cmocka", ["tests/no_cmocka.sh"], 60, load=0.5)
 
+    def sim(self):
+        """Whole migrations on a virtual clock and network (tests/sim)."""
+        seeds = "1-1000" if self.quick else "1-10000"
+        self.add("sim/seeds", ["build/tests/sim/sim", "--seeds", seeds],
+                 PROGRAM_LIMIT["sim"], needs=[self.gcc()])
+        self.add("sim/same", ["build/tests/sim/sim", "--twice", "--seeds",
+                              "20001-20200"], PROGRAM_LIMIT["sim"],
+                 needs=[self.gcc()])
+
     def model(self):
         """The phase tables in docs/, and the model of hand-over and
         recovery."""
@@ -343,6 +353,9 @@ class Plan:
         build = self.build("address", "SAN=address+undefined")
         for group in "unit", "fuzz":
             self.programs(group, build, folder, "address/")
+        self.add("address/sim/seeds", [f"{folder}/tests/sim/sim", "--seeds",
+                                       "1-300"], PROGRAM_LIMIT["sim"],
+                 needs=[build])
         if self.kvm:
             self.programs("machine", build, folder, "address/")
             self.files("migrate", build, folder, "address")

@@ -217,7 +217,7 @@ inline source_table(event)
 		:: event == MSG_RUNNING ->
 			source = SOURCE_POSTCOPY; did = PHASE_SHOW
 		:: event == MSG_ENDED ->
-			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT
+			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT | PHASE_ENDED
 		:: event == EVENT_HOLD ||
 		   event == EVENT_COMMIT ||
 		   event == EVENT_ALL_SENT ||
@@ -255,7 +255,7 @@ inline source_table(event)
 		:: event == MSG_RUNNING ->
 			source = SOURCE_LOST; did = PHASE_SHUT | PHASE_SHOW
 		:: event == MSG_ENDED ->
-			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT
+			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT | PHASE_ENDED
 		:: event == EVENT_HOLD ||
 		   event == EVENT_COMMIT ||
 		   event == EVENT_ALL_SENT ||
@@ -294,7 +294,7 @@ inline source_table(event)
 		   event == EVENT_PUSH_LOST ->
 			did = 0
 		:: event == MSG_ENDED ->
-			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT
+			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT | PHASE_ENDED
 		:: event == EVENT_HOLD ||
 		   event == EVENT_COMMIT ||
 		   event == EVENT_LOADED ||
@@ -336,7 +336,7 @@ inline source_table(event)
 		   event == EVENT_PUSHES_LOST ->
 			did = 0
 		:: event == MSG_ENDED ->
-			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT
+			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT | PHASE_ENDED
 		:: event == EVENT_HOLD ||
 		   event == EVENT_COMMIT ||
 		   event == EVENT_ALL_SENT ||
@@ -460,7 +460,7 @@ inline source_table(event)
 		   event == EVENT_FAILURE ->
 			source = SOURCE_DOUBT; did = PHASE_BLAME | PHASE_SHUT | PHASE_SHOW | PHASE_DOUBT
 		:: event == MSG_ENDED ->
-			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT
+			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT | PHASE_ENDED
 		:: event == EVENT_HOLD ||
 		   event == EVENT_ALL_SENT ||
 		   event == EVENT_LOADED ||
@@ -506,7 +506,7 @@ inline source_table(event)
 		   event == EVENT_FAILURE ->
 			source = SOURCE_LOST; did = PHASE_BLAME | PHASE_SHUT | PHASE_SHOW
 		:: event == MSG_ENDED ->
-			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT
+			source = SOURCE_COMPLETED; did = PHASE_BLAME | PHASE_SHUT | PHASE_ENDED
 		:: event == EVENT_HOLD ||
 		   event == EVENT_COMMIT ||
 		   event == EVENT_ALL_SENT ||
@@ -947,7 +947,7 @@ inline target_table(event)
 		   event == EVENT_PAUSE ->
 			target = TARGET_LOST; did = PHASE_BLAME | PHASE_SHUT | PHASE_SHOW | PHASE_MANUAL
 		:: event == EVENT_QUIT ->
-			target = TARGET_QUITTING; did = PHASE_HANG_UP
+			target = TARGET_QUITTING; did = 0
 		:: else ->
 			target = TARGET_LOST; did = PHASE_REJECT | PHASE_BLAME | PHASE_SHUT | PHASE_SHOW | PHASE_MANUAL
 		fi

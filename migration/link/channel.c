@@ -258,8 +258,8 @@ static void make_printable(uint8_t *text, uint32_t n)
 			text[i] = '?';
 }
 
-int channel_hear_refusal(struct channel *c, const struct wire_msg *m,
-			 struct error *err)
+static int hear_text(struct channel *c, const struct wire_msg *m,
+		     const char *what, struct error *err)
 {
 	uint8_t *text;
 	int rc = channel_hear_payload(c, m, &text, err);
@@ -267,10 +267,21 @@ int channel_hear_refusal(struct channel *c, const struct wire_msg *m,
 	if (rc)
 		return rc;
 	make_printable(text, m->length);
-	rc = error_set(err, ECONNREFUSED, "the other side refused: %s",
-		       (char *)text);
+	rc = error_set(err, ECONNREFUSED, "%s: %s", what, (char *)text);
 	free(text);
 	return rc;
+}
+
+int channel_hear_refusal(struct channel *c, const struct wire_msg *m,
+			 struct error *err)
+{
+	return hear_text(c, m, "the other side refused", err);
+}
+
+int channel_hear_end(struct channel *c, const struct wire_msg *m,
+		     struct error *err)
+{
+	return hear_text(c, m, "the guest has ended at the destination", err);
 }
 
 int channel_expect(struct channel *c, enum wire_type type, uint8_t **payload,

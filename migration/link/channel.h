@@ -237,6 +237,10 @@ int channel_hear_payload(struct channel *c, const struct wire_msg *m,
 int channel_hear_refusal(struct channel *c, const struct wire_msg *m,
 			 struct error *err);
 
+/** channel_hear_end() - The same for the payload of an ENDED */
+int channel_hear_end(struct channel *c, const struct wire_msg *m,
+		     struct error *err);
+
 /**
  * channel_expect() - Receive a message of one type, whole
  * @c:		the channel

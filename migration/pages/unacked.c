@@ -55,12 +55,17 @@ static void block_add(struct unacked *u, size_t block, size_t from, size_t to,
 	u->tail++;
 }
 
+bool unacked_full(const struct unacked *u)
+{
+	/* A run may lie in two blocks */
+	return u->tail - u->head > UNACKED_MAX - 2;
+}
+
 bool unacked_add(struct unacked *u, size_t first, size_t n, uint64_t number)
 {
 	const size_t end = first + n;
 
-	/* A run may lie in two blocks */
-	if (u->tail - u->head > UNACKED_MAX - 2)
+	if (unacked_full(u))
 		return false;
 	while (first < end) {
 		size_t from = first % UNACKED_BLOCK, block = first - from;

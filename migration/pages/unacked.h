@@ -78,6 +78,9 @@ void unacked_fini(struct unacked *u);
  */
 bool unacked_add(struct unacked *u, size_t first, size_t n, uint64_t number);
 
+/** unacked_full() - Would unacked_add() fail? The push thread only */
+bool unacked_full(const struct unacked *u);
+
 /**
  * unacked_acknowledge() - The destination has received all up to a number
  * @u:		the ring

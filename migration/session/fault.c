@@ -18,6 +18,7 @@
 #define LOOK_MS		1000
 #define FAULTS_MAX	64
 #define MS		1000000ull	/* ns */
+#define DETACH_US	100
 
 enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
 
@@ -26,6 +27,7 @@ enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
  * @out:	requests to send
  * @unnamed:	first pages of faults whose vCPU is not known
  * @unnamed_n:	how many
+ * @waits:	pages to request again on a new connection
  * @have:	bytes in @in
  * @in:		the demand connection's next messages
  */
@@ -33,6 +35,7 @@ struct fault_buffers {
 	struct outbox out;
 	size_t unnamed[FAULTS_MAX];
 	unsigned unnamed_n;
+	struct page_waits waits;
 	size_t have;
 	uint8_t in[2 * (WIRE_HEADER + WIRE_RUN_PAGES * WIRE_PAGE)];
 };
@@ -100,7 +103,7 @@ static int handle_fault(struct fault_thread *f, const struct uffd_fault *u,
 		return 0;
 	vcpu = f->session.vcpu_of(f->session.ctx, u->tid);
 	rc = page_store_fault(f->store, (size_t)(offset / WIRE_PAGE), vcpu,
-			      !f->cut, &wants, err);
+			      !f->detached, &wants, err);
 	if (!wants.any)
 		return rc;
 	request_pages(f, &wants);
@@ -125,12 +128,27 @@ static int send_requests(struct fault_thread *f, struct error *err)
 	long sent;
 
 	data = outbox_pending(&f->buffers->out, &n);
-	if (!n || f->cut)
+	if (!n || f->detached)
 		return 0;
 	sent = channel_send_some(f->c, data, n, err);
 	if (sent > 0)
 		outbox_sent(&f->buffers->out, (size_t)sent);
 	return sent < 0 ? (int)sent : 0;
+}
+
+/* What vCPUs have waited for since the last link, as far as there is room */
+static int ask_again(struct fault_thread *f, struct error *err)
+{
+	const size_t most = page_store_requests_max(f->store);
+	struct page_wants wants;
+
+	while (f->asking && outbox_room(&f->buffers->out) >= most) {
+		f->asking = page_store_waits_next(f->store,
+						  &f->buffers->waits, &wants);
+		if (f->asking)
+			request_pages(f, &wants);
+	}
+	return send_requests(f, err);
 }
 
 static int handle_faults(struct fault_thread *f, struct error *err)
@@ -191,7 +209,12 @@ static int check_silence(struct fault_thread *f, struct error *err)
 {
 	uint64_t since = waiters_oldest(&f->store->waiters);
 
-	if (!since || f->cut || now_ns() - since < f->answer_ms * MS)
+	if (!since || f->detached)
+		return 0;
+	/* What waited before this link was requested when it began */
+	if (since < f->linked_at)
+		since = f->linked_at;
+	if (now_ns() - since < f->answer_ms * MS)
 		return 0;
 	return error_set(err, ETIMEDOUT,
 		"the source has not answered a request for %u s",
@@ -210,15 +233,12 @@ static void set_polls(struct fault_thread *f, struct pollfd *p)
 {
 	size_t pending;
 
-	/* What can't be sent any more must not keep faults from being read */
-	if (f->cut)
-		f->buffers->out.from = f->buffers->out.to = 0;
 	outbox_pending(&f->buffers->out, &pending);
 	p[POLL_UFFD] = (struct pollfd){
 		.fd = faults_room(f) ? f->store->uffd : -1, .events = POLLIN,
 	};
 	p[POLL_DEMAND] = (struct pollfd){
-		.fd = f->cut ? -1 : channel_poll_fd(f->c),
+		.fd = f->detached ? -1 : channel_poll_fd(f->c),
 		.events = pending ? POLLIN | POLLOUT : POLLIN,
 	};
 	p[POLL_WAKE] = (struct pollfd){ .fd = f->wake, .events = POLLIN };
@@ -234,7 +254,7 @@ static int fault_turn(struct fault_thread *f, struct error *err)
 	int rc;
 
 	set_polls(f, p);
-	pending = !f->cut && channel_pending(f->c);
+	pending = !f->detached && channel_pending(f->c);
 	rc = poll(p, POLLS, pending ? 0 : look_ms);
 	if (rc < 0 && errno != EINTR)
 		return error_set(err, errno, "poll: %s",
@@ -247,10 +267,41 @@ static int fault_turn(struct fault_thread *f, struct error *err)
 	if (p[POLL_UFFD].revents)
 		rc = handle_faults(f, err);
 	if (!rc && p[POLL_DEMAND].revents & POLLOUT)
-		rc = send_requests(f, err);
+		rc = ask_again(f, err);
 	if (!rc && (pending || p[POLL_DEMAND].revents & ~POLLOUT))
 		rc = handle_answers(f, err);
 	return rc;
+}
+
+/*
+ * The connection was lost: what can't be sent must not keep faults from being
+ * read, and half an answer is worth nothing
+ */
+static void drop_connection(struct fault_thread *f)
+{
+	f->buffers->out.from = f->buffers->out.to = 0;
+	f->buffers->have = 0;
+	f->asking = false;
+	f->detached = true;
+}
+
+static void take_connection(struct fault_thread *f)
+{
+	page_store_waits_begin(f->store, &f->buffers->waits);
+	f->linked_at = now_ns();
+	f->asking = true;
+	f->detached = false;
+}
+
+/* Only here @detached changes, so that a turn has a connection or has none */
+static int follow_link(struct fault_thread *f, struct error *err)
+{
+	if (f->cut && !f->detached)
+		drop_connection(f);
+	if (f->cut || !f->detached)
+		return 0;
+	take_connection(f);
+	return ask_again(f, err);
 }
 
 static void *fault_main(void *arg)
@@ -261,8 +312,9 @@ static void *fault_main(void *arg)
 	priority_raise();
 	while (!f->ending) {
 		struct error err = { 0 };
-		int rc = fault_turn(f, &err);
+		int rc = follow_link(f, &err);
 
+		rc = rc ? rc : fault_turn(f, &err);
 		/* However busy it is with what needs no answer */
 		if (!rc && now_ns() - looked >= (f->answer_ms < LOOK_MS
 					? f->answer_ms : LOOK_MS) * MS) {
@@ -320,6 +372,24 @@ void fault_cut(struct fault_thread *f)
 	f->cut = true;
 	if (f->started)
 		fault_wake(f);
+}
+
+void fault_detach(struct fault_thread *f)
+{
+	if (!f->started)
+		return;
+	fault_cut(f);
+	while (!f->detached)
+		usleep(DETACH_US);
+}
+
+void fault_attach(struct fault_thread *f, struct channel *c,
+		  unsigned answer_ms)
+{
+	f->c = c;
+	f->answer_ms = answer_ms;
+	f->cut = false;
+	fault_wake(f);
 }
 
 void fault_end(struct fault_thread *f)

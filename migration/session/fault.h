@@ -9,7 +9,10 @@
  * takes no lock that a bulk thread takes.
  *
  * When the connection is lost, the thread stays: zero pages need no source,
- * and vCPUs that touch other pages wait until the session ends or recovers.
+ * and vCPUs that touch other pages wait until the session ends or has a new
+ * link. fault_detach() makes sure that the thread does not use the lost
+ * connection any more; fault_attach() gives it another one, on which it first
+ * requests what vCPUs wait for.
  */
 #ifndef FERRY_FAULT_H
 #define FERRY_FAULT_H
@@ -52,6 +55,9 @@ struct fault_buffers;
  * @buffers:	what it receives and sends
  * @wake:	eventfd: the thread shall look at the flags
  * @cut:	there is no source to ask any more
+ * @detached:	the thread has seen @cut, and does not use @c
+ * @asking:	pages that vCPUs have waited for are still being requested
+ * @linked_at:	when the connection was attached, ns: no answer is due earlier
  * @ending:	the thread shall end
  * @thread, @started: the thread, while there is one
  */
@@ -62,7 +68,9 @@ struct fault_thread {
 	unsigned answer_ms;
 	struct fault_buffers *buffers;
 	int wake;
-	_Atomic bool cut, ending;
+	_Atomic bool cut, detached, ending;
+	bool asking;
+	uint64_t linked_at;
 	pthread_t thread;
 	bool started;
 };
@@ -85,6 +93,21 @@ int fault_start(struct fault_thread *f, struct page_store *store,
 
 /** fault_cut() - The session has failed: request nothing any more; any thread */
 void fault_cut(struct fault_thread *f);
+
+/**
+ * fault_detach() - Wait until the thread does not use its connection any more
+ * @f:		the thread, started; its connection was shut
+ */
+void fault_detach(struct fault_thread *f);
+
+/**
+ * fault_attach() - Give the thread another connection
+ * @f:		the thread, detached
+ * @c:		demand connection of the new link
+ * @answer_ms:	longest time that a request may stay unanswered
+ */
+void fault_attach(struct fault_thread *f, struct channel *c,
+		  unsigned answer_ms);
 
 /** fault_end() - End the thread and free all; fine if it is all zeroes */
 void fault_end(struct fault_thread *f);

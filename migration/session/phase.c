@@ -64,7 +64,7 @@
 #define ranc	STEP(SOURCE_LOST, PHASE_SHUT | PHASE_SHOW)
 #define sent	STEP(SOURCE_FINISHING, 0)
 #define whole	STEP(SOURCE_COMPLETED, 0)
-#define over	STEP(SOURCE_COMPLETED, PHASE_BLAME | PHASE_SHUT)
+#define over	STEP(SOURCE_COMPLETED, PHASE_BLAME | PHASE_SHUT | PHASE_ENDED)
 #define close	STEP(SOURCE_COMPLETED, PHASE_CLOSE | PHASE_SHOW)
 #define fail	STEP(SOURCE_FAILING, PHASE_BLAME | PHASE_HANG_UP)
 #define Xfail	STEP(SOURCE_FAILING, PHASE_BLAME | PHASE_HANG_UP | PHASE_REJECT)
@@ -302,6 +302,7 @@ SOURCE_ROW(SOURCE_ENDED,
 #define listen	STEP(TARGET_LISTENING, 0)
 #define quit	STEP(TARGET_QUITTING, PHASE_SHUT)
 #define quith	STEP(TARGET_QUITTING, PHASE_HANG_UP)
+#define quits	STEP(TARGET_QUITTING, 0)	/* ENDED comes first */
 #define quitr	STEP(TARGET_QUITTING, PHASE_RELEASE | PHASE_HANG_UP)
 #define end	STEP(TARGET_ENDED, PHASE_ENDED | PHASE_DISCARD)
 
@@ -401,7 +402,7 @@ TARGET_ROW(TARGET_POSTCOPY,
 	no, whole, lost, no,
 	no, no,
 	lost, lost, ok, lost, lost, Mlost,
-	Mlost, no, no, quith),
+	Mlost, no, no, quits),
 TARGET_ROW(TARGET_WHOLE,
 	no, Xunsure, Xunsure, Xunsure, Xunsure, Xunsure,
 	Xunsure, Xunsure, ok, ok, sure, Xunsure,
@@ -606,7 +607,6 @@ enum phase_event phase_event_of(int rc)
 		return EVENT_DEADLINE;
 	case -EBADMSG:
 	case -EPROTO:
-	case -ECONNREFUSED:
 		return EVENT_VIOLATION;
 	default:
 		return EVENT_FAILURE;

@@ -185,7 +185,8 @@ enum phase_event {
  *	listening, free the page table
  * @PHASE_SHOW:	show the new phase to clients
  * @PHASE_MANUAL: only an operator lets the session open a link again
- * @PHASE_ENDED: destination: tell the source that the guest has ended here
+ * @PHASE_ENDED: destination: tell the source that the guest has ended here;
+ *	source: the guest has ended there
  */
 enum phase_action {
 	PHASE_REJECT	= 1 << 0,

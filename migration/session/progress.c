@@ -27,6 +27,8 @@ void progress_begin(struct progress *p, bool outgoing)
 	p->pause = p->run = p->resumed = p->end = 0;
 	p->pages_total = 0;
 	p->stages_n = 0;
+	p->waits_for = p->remedy = NULL;
+	p->waits_since = 0;
 	p->id[0] = p->uri[0] = '\0';
 	pthread_mutex_unlock(&p->lock);
 	progress_set(p, PROGRESS_SETUP);
@@ -74,6 +76,23 @@ void progress_blame(struct progress *p, const struct error *why)
 {
 	pthread_mutex_lock(&p->lock);
 	p->why = *why;
+	pthread_mutex_unlock(&p->lock);
+}
+
+void progress_wait(struct progress *p, const char *what, const char *remedy)
+{
+	pthread_mutex_lock(&p->lock);
+	if (!what || !p->waits_for)
+		p->waits_since = what ? now_ns() : 0;
+	p->waits_for = what;
+	p->remedy = remedy;
+	pthread_mutex_unlock(&p->lock);
+}
+
+void progress_uri(struct progress *p, const struct uri *uri)
+{
+	pthread_mutex_lock(&p->lock);
+	uri_text(uri, p->uri);
 	pthread_mutex_unlock(&p->lock);
 }
 

@@ -27,19 +27,22 @@
  * SETUP	the guest runs on the source; may be cancelled
  * DEVICE	the guest is held; may be cancelled
  * POSTCOPY	handed over; can't be cancelled any more
+ * RECOVER_SETUP	a new link is being opened
+ * RECOVER	the destination has reported what it has
  * PAUSED	handed over or in doubt, link lost; nothing is discarded
  * the rest	over: another may be started, unless the guest is gone
  */
 enum progress_status {
 	PROGRESS_NONE, PROGRESS_SETUP, PROGRESS_DEVICE, PROGRESS_POSTCOPY,
-	PROGRESS_PAUSED, PROGRESS_COMPLETED, PROGRESS_FAILED,
-	PROGRESS_CANCELLED, PROGRESS_STATUSES
+	PROGRESS_PAUSED, PROGRESS_RECOVER_SETUP, PROGRESS_RECOVER,
+	PROGRESS_COMPLETED, PROGRESS_FAILED, PROGRESS_CANCELLED,
+	PROGRESS_STATUSES
 };
 
 /* All vCPUs, then one each, then PAGE_STATS_OTHER */
 #define PROGRESS_LATENCIES	(PAGE_STATS_VCPUS + 2)
 #define PROGRESS_ALL_VCPUS	(PAGE_STATS_VCPUS + 1)
-#define PROGRESS_STAGES		16
+#define PROGRESS_STAGES		64
 
 /** progress_fn - The status has changed; any thread, no lock held */
 typedef void progress_fn(void *ctx, enum progress_status status);
@@ -53,6 +56,10 @@ typedef void progress_fn(void *ctx, enum progress_status status);
  * @stage:	name of the current stage, a literal
  * @stages:	when each stage began, ns
  * @why:	why the migration is paused, failed or cancelled; else empty
+ * @waits_for:	what the session waits for, a literal; NULL if for nothing that
+ *		lasts
+ * @remedy:	what an operator can do about it, a literal
+ * @waits_since: when that wait began, ns
  * @start, @pause, @run, @end: monotonic times, ns; 0 if not yet. A destination
  *		does not know when the guest was paused
  * @resumed:	when it resumed on the source after a failure, ns; else 0
@@ -75,6 +82,8 @@ struct progress {
 	const char *stage;
 	char id[2 * WIRE_ID + 1], arrived[2 * WIRE_ID + 1], uri[URI_TEXT];
 	struct error why;
+	const char *waits_for, *remedy;
+	uint64_t waits_since;
 	_Atomic uint64_t start, pause, run, resumed, end;
 	uint64_t pages_total;
 	uint32_t page_size;
@@ -135,6 +144,19 @@ void progress_set(struct progress *p, enum progress_status status);
  * @why:	the cause
  */
 void progress_blame(struct progress *p, const struct error *why);
+
+/**
+ * progress_wait() - Say what the session waits for
+ * @p:		the progress
+ * @what:	a literal; NULL: for nothing any more
+ * @remedy:	what an operator can do, a literal
+ *
+ * The wait counts from the first call with a text on.
+ */
+void progress_wait(struct progress *p, const char *what, const char *remedy);
+
+/** progress_uri() - The session goes to, or listens at, another address */
+void progress_uri(struct progress *p, const struct uri *uri);
 
 /** progress_why() - A copy of the recorded cause; empty if there is none */
 struct error progress_why(struct progress *p);

@@ -5,6 +5,11 @@
  * Each has a connection of its own; all are equal. They take chunks from one
  * lock-free cursor. A single stream would leave a core idle on either side
  * while the other end copies.
+ *
+ * A thread remembers what it has sent until the destination acknowledges it
+ * (CHUNK_ACK). When its connection fails, that returns to the ledger, and the
+ * other threads send it: so none of them ends before everything that was sent
+ * is acknowledged, on all connections.
  */
 #ifndef FERRY_PUSH_H
 #define FERRY_PUSH_H
@@ -22,12 +27,20 @@ struct push_group;
  * @group:	its group
  * @c:		the connection, the session's
  * @batch:	buffers
+ * @unacked:	what was sent and not acknowledged
+ * @sent:	pages sent on this connection
+ * @moved:	when something was sent or acknowledged last, ns
+ * @in:		the next CHUNK_ACK, @have bytes of it
  * @thread, @started: the thread, while there is one
  */
 struct pusher {
 	struct push_group *group;
 	struct channel *c;
 	struct batch batch;
+	struct unacked unacked;
+	uint64_t sent, moved;
+	uint8_t in[WIRE_HEADER + WIRE_CHUNK_ACK];
+	size_t have;
 	pthread_t thread;
 	bool started;
 };
@@ -38,20 +51,26 @@ struct pusher {
  * @pusher:	the threads, @n of them
  * @n:		set by the session before push_prepare(), with each @c
  * @gate:	where they wait until push_start()
- * @lost:	called by a thread whose connection fails, with @ctx
+ * @running:	threads that have not ended
+ * @lost:	called by a thread whose connection fails, with @ctx. @last: its
+ *		pages are left, and no other thread can send them
+ * @ended:	called by the last thread that ends, with @ctx
  */
 struct push_group {
 	struct page_source *pages;
 	struct pusher pusher[WIRE_PUSH_MAX];
 	_Atomic unsigned n;
 	struct start_gate gate;
-	void (*lost)(void *ctx, const struct error *why);
+	_Atomic unsigned running;
+	void (*lost)(void *ctx, bool last, const struct error *why);
+	void (*ended)(void *ctx);
 	void *ctx;
 };
 
 /** push_init() - A group without threads and connections */
 void push_init(struct push_group *g, struct page_source *pages,
-	       void (*lost)(void *ctx, const struct error *why), void *ctx);
+	       void (*lost)(void *ctx, bool last, const struct error *why),
+	       void (*ended)(void *ctx), void *ctx);
 
 /** push_fini() - Free it, after push_end() */
 void push_fini(struct push_group *g);
@@ -61,7 +80,7 @@ void push_fini(struct push_group *g);
  * @g:		the group; its connections are open
  * @err:	why not
  *
- * To be called before the point of no return.
+ * To be called before the point of no return, or before a new link is used.
  *
  * Return: 0, -errno; push_end() is needed in any case
  */
@@ -83,10 +102,11 @@ void push_start(struct push_group *g);
  * push_end() - Wait for the threads
  * @g:		the group
  *
- * A thread ends when every page was taken, having sent DONE on its connection;
- * or because its connection failed; or at once if push_start() was not called.
+ * A thread ends when every page was sent and acknowledged, having sent DONE on
+ * its connection; or because its connection failed; or at once if push_start()
+ * was not called.
  *
- * Return: true if every thread has sent DONE
+ * Return: true if every page was sent, and acknowledged if it was pushed
  */
 bool push_end(struct push_group *g);
 

@@ -8,11 +8,14 @@
 #include "priority.h"
 #include "receive.h"
 
+#define ACK_PAGES	CHUNK_PAGES
+
 void receive_init(struct receive_group *g, struct page_store *store,
-		  void (*lost)(void *ctx, const struct error *why), void *ctx)
+		  void (*lost)(void *ctx, bool last, const struct error *why),
+		  void (*ended)(void *ctx), void *ctx)
 {
 	*g = (struct receive_group){ .store = store, .lost = lost,
-				     .ctx = ctx };
+				     .ended = ended, .ctx = ctx };
 	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
 		g->receiver[i].group = g;
 	start_gate_init(&g->gate);
@@ -33,6 +36,35 @@ uint8_t *receive_buffer(void)
 	return data;
 }
 
+static int say_ack(struct receiver *me, struct error *err)
+{
+	const struct wire_msg m = { .type = WIRE_MSG_CHUNK_ACK,
+				    .length = WIRE_CHUNK_ACK };
+	uint8_t count[WIRE_CHUNK_ACK];
+
+	if (me->acked == me->pages)
+		return 0;
+	wire_put_count(count, me->pages);
+	me->acked = me->pages;
+	return channel_say(me->c, &m, count, err);
+}
+
+/* The next header. Acknowledge before waiting: the source may wait for that */
+static int hear_next(struct receiver *me, struct wire_msg *m,
+		     struct error *err)
+{
+	uint8_t header[WIRE_HEADER];
+	long n = channel_recv_some(me->c, header, sizeof(header), false, err);
+	int rc = n < 0 ? (int)n : 0;
+
+	if (!n)
+		rc = say_ack(me, err);
+	if (!rc)
+		rc = channel_recv(me->c, header + n, sizeof(header) - (size_t)n,
+				  err);
+	return rc ? rc : wire_get(header, m, err);
+}
+
 /* Until DONE */
 static int receive_pages(struct receiver *me, struct error *err)
 {
@@ -41,7 +73,7 @@ static int receive_pages(struct receiver *me, struct error *err)
 	int rc;
 
 	do {
-		rc = channel_hear(me->c, &m, err);
+		rc = hear_next(me, &m, err);
 		if (rc || m.type == WIRE_MSG_DONE)
 			break;
 		if (m.type == WIRE_MSG_PAGES)
@@ -49,8 +81,25 @@ static int receive_pages(struct receiver *me, struct error *err)
 		if (!rc)
 			rc = page_store_message(store, &m, me->data, false,
 						err);
+		me->pages += m.b;
+		if (!rc && me->pages - me->acked >= ACK_PAGES)
+			rc = say_ack(me, err);
 	} while (!rc);
 	return rc;
+}
+
+static void receiver_leave(struct receive_group *g, int rc,
+			   const struct error *why)
+{
+	unsigned others;
+
+	if (!rc)
+		g->done++;
+	others = atomic_fetch_sub(&g->running, 1) - 1;
+	if (rc)
+		g->lost(g->ctx, !others && !g->done, why);
+	if (!others)
+		g->ended(g->ctx);
 }
 
 static void *receiver_main(void *arg)
@@ -64,19 +113,19 @@ static void *receiver_main(void *arg)
 	/* Not before: a thread with a long slice is the last to be woken */
 	priority_bulk();
 	rc = receive_pages(me, &err);
-	if (rc)
-		me->group->lost(me->group->ctx, &err);
-	me->group->running--;
-	return rc ? NULL : me;
+	receiver_leave(me->group, rc, &err);
+	return NULL;
 }
 
 int receive_prepare(struct receive_group *g, struct error *err)
 {
 	start_gate_set(&g->gate, START_WAIT);
+	g->done = 0;
 	for (unsigned i = 0; i < g->n; i++) {
 		struct receiver *me = &g->receiver[i];
 		int rc;
 
+		me->pages = me->acked = 0;
 		me->data = receive_buffer();
 		rc = me->data ? pthread_create(&me->thread, NULL,
 					       receiver_main, me) : ENOMEM;
@@ -98,20 +147,16 @@ void receive_start(struct receive_group *g)
 
 bool receive_end(struct receive_group *g)
 {
-	bool all = true;
-
 	if (g->gate.state == START_WAIT)
 		start_gate_set(&g->gate, START_QUIT);
 	for (unsigned i = 0; i < g->n; i++) {
 		struct receiver *me = &g->receiver[i];
-		void *done = NULL;
 
 		if (me->started)
-			pthread_join(me->thread, &done);
-		all &= done != NULL;
+			pthread_join(me->thread, NULL);
 		me->started = false;
 		free(me->data);
 		me->data = NULL;
 	}
-	return all;
+	return g->done > 0;
 }

@@ -3,7 +3,9 @@
  * receive.h - The destination's threads that receive pushed pages
  *
  * Each reads its own connection and places what arrives. Reading and placing
- * take about the same time, so one thread alone would get half of either.
+ * take about the same time, so one thread alone would get half of either. It
+ * acknowledges what it has placed, after 2 MiB at the latest, and before it
+ * waits (CHUNK_ACK): so a lost connection costs only what it carried.
  */
 #ifndef FERRY_RECEIVE_H
 #define FERRY_RECEIVE_H
@@ -21,12 +23,15 @@ struct receive_group;
  * @group:	its group
  * @c:		the connection, the session's
  * @data:	buffer of one message's pages
+ * @pages:	received on this connection
+ * @acked:	of these, acknowledged
  * @thread, @started: the thread, while there is one
  */
 struct receiver {
 	struct receive_group *group;
 	struct channel *c;
 	uint8_t *data;
+	uint64_t pages, acked;
 	pthread_t thread;
 	bool started;
 };
@@ -38,21 +43,26 @@ struct receiver {
  * @n:		set by the session before receive_prepare(), with each @c
  * @gate:	where they wait until receive_start()
  * @running:	threads that have not ended
- * @lost:	called by a thread whose connection fails, with @ctx
+ * @done:	threads that have received DONE
+ * @lost:	called by a thread whose connection fails, with @ctx. @last: no
+ *		other thread receives, and none has received DONE
+ * @ended:	called by the last thread that ends, with @ctx
  */
 struct receive_group {
 	struct page_store *store;
 	struct receiver receiver[WIRE_PUSH_MAX];
 	_Atomic unsigned n;
 	struct start_gate gate;
-	_Atomic unsigned running;
-	void (*lost)(void *ctx, const struct error *why);
+	_Atomic unsigned running, done;
+	void (*lost)(void *ctx, bool last, const struct error *why);
+	void (*ended)(void *ctx);
 	void *ctx;
 };
 
 /** receive_init() - A group without threads and connections */
 void receive_init(struct receive_group *g, struct page_store *store,
-		  void (*lost)(void *ctx, const struct error *why), void *ctx);
+		  void (*lost)(void *ctx, bool last, const struct error *why),
+		  void (*ended)(void *ctx), void *ctx);
 
 /** receive_fini() - Free it, after receive_end() */
 void receive_fini(struct receive_group *g);
@@ -78,7 +88,8 @@ void receive_start(struct receive_group *g);
  * A thread ends at DONE; because its connection failed or was shut; or at once
  * if receive_start() was not called.
  *
- * Return: true if every thread has received DONE
+ * Return: true if a thread has received DONE: the source sends it on each
+ *	   connection that it still has, when all was acknowledged
  */
 bool receive_end(struct receive_group *g);
 

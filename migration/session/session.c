@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "session.h"
+#include "vmm/base/log.h"
 
 void session_limits_init(struct session_limits *l)
 {
@@ -15,7 +19,20 @@ void session_limits_init(struct session_limits *l)
 	l->answer_ms = 20000;
 	l->last_pages_ms = 20000;
 	l->downtime_ms = 2000;
+	l->beat_ms = 1000;
 	l->dead_peer_ms = 5000;
+	l->confirm_ms = 300000;
+	l->automatic = true;
+}
+
+static void init_changed(pthread_cond_t *changed)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(changed, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 void session_init(struct session *se, const struct session_ops *ops,
@@ -28,8 +45,10 @@ void session_init(struct session *se, const struct session_ops *ops,
 	se->limits = limits;
 	se->progress = progress;
 	link_init(&se->link);
+	/* Without it the session thread looks again after a while */
+	se->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&se->lock, NULL);
-	pthread_cond_init(&se->changed, NULL);
+	init_changed(&se->changed);
 	pthread_mutex_init(&se->show_lock, NULL);
 }
 
@@ -39,6 +58,8 @@ void session_fini(struct session *se)
 	pthread_mutex_destroy(&se->lock);
 	pthread_cond_destroy(&se->changed);
 	pthread_mutex_destroy(&se->show_lock);
+	if (se->wake >= 0)
+		close(se->wake);
 }
 
 unsigned session_phase(const struct session *se)
@@ -54,6 +75,14 @@ static void show(struct session *se)
 {
 	pthread_mutex_lock(&se->show_lock);
 	progress_set(se->progress, se->ops->show(se, se->phase));
+	pthread_mutex_unlock(&se->show_lock);
+}
+
+void session_divert(struct session *se, struct progress *p)
+{
+	pthread_mutex_lock(&se->show_lock);
+	progress_set(se->progress, se->ops->show(se, se->phase));
+	se->progress = p;
 	pthread_mutex_unlock(&se->show_lock);
 }
 
@@ -76,10 +105,13 @@ int session_event(struct session *se, unsigned event, const struct error *why)
 	if (s.next != se->phase)
 		pthread_cond_broadcast(&se->changed);
 	se->phase = s.next;
+	if (s.actions & PHASE_MANUAL)
+		se->manual = true;
 	if ((s.actions & PHASE_BLAME) && why)
 		blame(se, s.actions, why);
 	pthread_mutex_unlock(&se->lock);
 
+	session_wake(se);
 	se->ops->perform(se, s.actions);
 	if (s.actions & PHASE_SHOW)
 		show(se);
@@ -96,6 +128,49 @@ unsigned session_wait(struct session *se, session_phase_fn *parked)
 	phase = se->phase;
 	pthread_mutex_unlock(&se->lock);
 	return phase;
+}
+
+void session_sleep(struct session *se, uint64_t end)
+{
+	const struct timespec t = { .tv_sec = (time_t)(end / 1000000000),
+				    .tv_nsec = (long)(end % 1000000000) };
+
+	if (end)
+		pthread_cond_timedwait(&se->changed, &se->lock, &t);
+	else
+		pthread_cond_wait(&se->changed, &se->lock);
+}
+
+unsigned session_wait_until(struct session *se, session_phase_fn *parked,
+			    uint64_t end)
+{
+	unsigned phase;
+
+	pthread_mutex_lock(&se->lock);
+	if (parked(se->phase))
+		session_sleep(se, end);
+	phase = se->phase;
+	pthread_mutex_unlock(&se->lock);
+	return phase;
+}
+
+void session_wake(struct session *se)
+{
+	uint64_t one = 1;
+
+	/* EAGAIN: it is about to look already */
+	if (se->wake >= 0 && write(se->wake, &one, sizeof(one)) < 0 &&
+	    errno != EAGAIN)
+		log_line("eventfd: %m");
+}
+
+void session_woken(struct session *se)
+{
+	uint64_t n;
+
+	if (se->wake >= 0 && read(se->wake, &n, sizeof(n)) < 0 &&
+	    errno != EAGAIN)
+		log_line("eventfd: %m");
 }
 
 void session_notify(struct session *se)
@@ -125,6 +200,19 @@ static int violation(const struct wire_msg *m, const char *wanted,
 			 wire_name(m->type), wanted);
 }
 
+/* The last message of the peer: its text is the session's error */
+static int hear_last(struct session *se, const struct wire_msg *m,
+		     struct error *err)
+{
+	int rc = m->type == WIRE_MSG_REFUSE
+		? channel_hear_refusal(&se->link.main, m, err)
+		: channel_hear_end(&se->link.main, m, err);
+
+	if (rc == -ECONNREFUSED)
+		session_event(se, m->type, err);
+	return rc;
+}
+
 int session_hear(struct session *se, struct wire_msg *m, const char *wanted,
 		 struct error *err)
 {
@@ -135,13 +223,9 @@ int session_hear(struct session *se, struct wire_msg *m, const char *wanted,
 	if (rc)
 		return rc;
 	/* A REFUSE that may not come any more is a violation like others */
-	if (m->type == WIRE_MSG_REFUSE &&
-	    !(se->ops->step(se->phase, m->type).actions & PHASE_REJECT)) {
-		rc = channel_hear_refusal(c, m, err);
-		if (rc == -ECONNREFUSED)
-			session_event(se, m->type, err);
-		return rc;
-	}
+	if ((m->type == WIRE_MSG_REFUSE || m->type == WIRE_MSG_ENDED) &&
+	    !(se->ops->step(se->phase, m->type).actions & PHASE_REJECT))
+		return hear_last(se, m, err);
 	violation(m, wanted, &why);
 	if (!session_event(se, m->type, &why))
 		return 0;

@@ -36,13 +36,19 @@
  * @answer_ms:	destination: for the answer to a REQUEST
  * @last_pages_ms: destination: for pages that are missing after DONE
  * @downtime_ms: source: from holding the guest to PREPARED, in all
- * @dead_peer_ms: for the peer's host to acknowledge bytes or a probe
+ * @beat_ms:	between two BEAT messages
+ * @dead_peer_ms: for the peer's host to acknowledge bytes or a probe; for a
+ *		whole message on main while pages are sent, for COMMIT, RUNNING
+ *		and CONFIRMED
+ * @confirm_ms:	destination: for a source that asks whether the guest is whole
+ * @automatic:	no limit: source: open a new link without an operator
  *
  * A change has effect on waits that begin after it.
  */
 struct session_limits {
 	_Atomic unsigned connect_ms, hello_ms, build_ms, silence_ms, answer_ms,
-		last_pages_ms, downtime_ms, dead_peer_ms;
+		last_pages_ms, downtime_ms, beat_ms, dead_peer_ms, confirm_ms;
+	_Atomic bool automatic;
 };
 
 /** session_limits_init() - The defaults (docs/protocol.md has them) */
@@ -92,6 +98,9 @@ struct session_ops {
  * @link:	the connections
  * @lock:	protects changes of @phase
  * @changed:	broadcast when @phase changed, and by session_notify()
+ * @wake:	eventfd: readable when @phase changed, and after session_wake();
+ *		-1 if there is none
+ * @manual:	only an operator lets the session have a new link
  * @phase:	enum source_phase or enum target_phase
  * @show_lock:	phases are shown one at a time
  */
@@ -105,6 +114,8 @@ struct session {
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
+	int wake;
+	_Atomic bool manual;
 	_Atomic unsigned phase;
 	pthread_mutex_t show_lock;
 };
@@ -135,6 +146,13 @@ int session_event(struct session *se, unsigned event, const struct error *why);
 typedef bool session_phase_fn(unsigned phase);
 
 /**
+ * session_divert() - Show the phase, and report to another progress from now on
+ * @se:		the session
+ * @p:		where to, initialized
+ */
+void session_divert(struct session *se, struct progress *p);
+
+/**
  * session_wait() - Wait while a predicate over the phase is true
  * @se:		the session
  * @parked:	the predicate
@@ -146,8 +164,34 @@ typedef bool session_phase_fn(unsigned phase);
  */
 unsigned session_wait(struct session *se, session_phase_fn *parked);
 
+/**
+ * session_wait_until() - As session_wait(), with a limit
+ * @se:		the session
+ * @parked:	the predicate
+ * @end:	when the wait ends, monotonic ns
+ *
+ * Also returns after session_notify().
+ *
+ * Return: the phase
+ */
+unsigned session_wait_until(struct session *se, session_phase_fn *parked,
+			    uint64_t end);
+
+/**
+ * session_sleep() - Wait for @se->changed; @se->lock is held
+ * @se:		the session
+ * @end:	when the wait ends, monotonic ns; 0 for no limit
+ */
+void session_sleep(struct session *se, uint64_t end);
+
 /** session_notify() - Wake threads that wait for @se->changed */
 void session_notify(struct session *se);
+
+/** session_wake() - Let a wait for @se->wake end; any thread */
+void session_wake(struct session *se);
+
+/** session_woken() - The session thread has woken up */
+void session_woken(struct session *se);
 
 /**
  * session_say() - Send a message on main
@@ -169,7 +213,7 @@ int session_say(struct session *se, enum wire_type type,
  * @err:	why not; REFUSE's text
  *
  * Return: 0; -EBADMSG: the phase does not allow the message; -ECONNREFUSED
- *	   (REFUSE); as channel_hear()
+ *	   (REFUSE, ENDED); as channel_hear()
  */
 int session_hear(struct session *se, struct wire_msg *m, const char *wanted,
 		 struct error *err);

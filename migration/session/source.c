@@ -5,7 +5,8 @@
  * The session thread walks through the stages (stages.c). Before the point of
  * no return (source_stages.c:point_of_no_return()) any failure ends with the
  * guest running here; after it the guest's RAM does not change and its vCPUs
- * never run here (invariant 4). phase.c decides which of the two applies.
+ * never run here (invariant 4). phase.c decides which of the two applies. A
+ * session that has lost its link goes on in source_recover.c.
  */
 
 #include <errno.h>
@@ -67,6 +68,8 @@ static void source_perform(struct session *se, unsigned actions)
 	/* Push threads that wait for the bandwidth limit end, too */
 	if (actions & (PHASE_HANG_UP | PHASE_SHUT))
 		s->pages.stop = true;
+	if (actions & PHASE_ENDED)
+		s->gone = true;
 	if (actions & PHASE_HANG_UP)
 		link_hang_up(&se->link, GOODBYE_MS);
 	if (actions & PHASE_SHUT)
@@ -80,12 +83,29 @@ static void source_perform(struct session *se, unsigned actions)
 		close_link(s);
 }
 
-static enum progress_status show_lost(struct source *s)
+static const char *lost_remedy(const struct source *s, unsigned phase)
+{
+	bool automatic = s->se.limits->automatic && !s->se.manual;
+
+	if (phase == SOURCE_DOUBT)
+		return automatic
+			? "nothing: it is tried again and again; if the destination is gone for good: ferry resolve NAME --run-here"
+			: "ferry migrate NAME URI --resume; if the destination is gone for good: ferry resolve NAME --run-here";
+	return automatic
+		? "nothing: it is tried again and again; ferry migrate NAME URI --resume tries another address"
+		: "ferry migrate NAME URI --resume";
+}
+
+static enum progress_status show_lost(struct source *s, unsigned phase)
 {
 	struct error why = progress_why(s->se.progress);
 
-	log_line("migration paused: %s; the guest's memory is kept here",
-		 why.text);
+	/* An attempt that failed is not reported again and again */
+	if (s->attempts <= 1 || s->se.manual)
+		log_line("migration paused: %s; the guest's memory is kept here",
+			 why.text);
+	progress_wait(s->se.progress, "a connection to the destination",
+		      lost_remedy(s, phase));
 	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
 						      WHY_POSTCOPY_FAILED });
 	return PROGRESS_PAUSED;
@@ -96,7 +116,30 @@ static enum progress_status show_failed(struct source *s)
 	struct error why = progress_why(s->se.progress);
 
 	log_line("migration failed: %s; the guest goes on here", why.text);
+	progress_wait(s->se.progress, NULL, NULL);
 	s->se.env->set_side(s->se.env->ctx, "none");
+	return PROGRESS_FAILED;
+}
+
+/* COMPLETE has come, or ENDED, whose text is the session's error */
+static enum progress_status show_completed(struct source *s)
+{
+	struct error why = progress_why(s->se.progress);
+
+	if (s->gone)
+		log_line("the migration is over: %s", why.text);
+	progress_wait(s->se.progress, NULL, NULL);
+	machine_set_status(s->m, (struct run_status){ RUN_POSTMIGRATE,
+						      WHY_MIGRATED });
+	return PROGRESS_COMPLETED;
+}
+
+static enum progress_status show_abandoned(struct source *s)
+{
+	log_line("the guest was given up here: its memory is not needed any more");
+	progress_wait(s->se.progress, NULL, NULL);
+	machine_set_status(s->m, (struct run_status){ RUN_POSTMIGRATE,
+						      WHY_MIGRATED });
 	return PROGRESS_FAILED;
 }
 
@@ -111,16 +154,20 @@ static enum progress_status source_show(struct session *se, unsigned phase)
 	case SOURCE_FINISHING:
 		if (!se->progress->run)
 			se->progress->run = now_ns();
+		progress_wait(se->progress, NULL, NULL);
 		machine_set_status(s->m, (struct run_status){
 			RUN_FINISH_MIGRATE, WHY_POSTCOPY });
 		return PROGRESS_POSTCOPY;
 	case SOURCE_COMPLETED:
-		machine_set_status(s->m, (struct run_status){
-			RUN_POSTMIGRATE, WHY_MIGRATED });
-		return PROGRESS_COMPLETED;
+		return show_completed(s);
 	case SOURCE_DOUBT:
 	case SOURCE_LOST:
-		return show_lost(s);
+		return show_lost(s, phase);
+	case SOURCE_REDIAL:
+	case SOURCE_REDIAL_DOUBT:
+		return s->reported ? PROGRESS_RECOVER : PROGRESS_RECOVER_SETUP;
+	case SOURCE_ABANDONED:
+		return show_abandoned(s);
 	case SOURCE_FAILED:
 		return show_failed(s);
 	case SOURCE_CANCELLED:
@@ -139,27 +186,35 @@ static const struct session_ops source_ops = {
 	.show		= source_show,
 };
 
-static void source_push_lost(void *ctx, const struct error *why)
+static void source_push_lost(void *ctx, bool last, const struct error *why)
 {
 	struct source *s = ctx;
 
-	session_event(&s->se, EVENT_PUSHES_LOST, why);
+	if (!last && source_is_sending(session_phase(&s->se)))
+		log_line("a push connection was lost: %s; its pages are sent on another one",
+			 why->text);
+	session_event(&s->se, last ? EVENT_PUSHES_LOST : EVENT_PUSH_LOST, why);
 }
 
-static void source_demand_lost(void *ctx, const struct error *why)
+static void source_push_ended(void *ctx)
+{
+	struct source *s = ctx;
+
+	session_wake(&s->se);
+}
+
+void source_demand_lost(void *ctx, const struct error *why)
 {
 	struct source *s = ctx;
 
 	session_event(&s->se, EVENT_DEMAND_LOST, why);
 }
 
-/* A page that is to be sent can't be read: invariant 3 */
-static void source_note_poison(void *ctx, uint64_t gpa)
+void source_note_poison(struct source *s, uint64_t gpa, uint64_t size)
 {
-	struct source *s = ctx;
-	struct memory_failure f = { .gpa = gpa, .size = WIRE_PAGE,
+	struct memory_failure f = { .gpa = gpa, .size = size,
 				    .action = MF_NOTED };
-	struct poison p = { .gpa = gpa, .size = WIRE_PAGE };
+	struct poison p = { .gpa = gpa, .size = size };
 	int rc = poison_add(machine_poison(s->m), &p);
 
 	if (rc > 0)
@@ -168,20 +223,35 @@ static void source_note_poison(void *ctx, uint64_t gpa)
 		log_line("out of memory for the poison list");
 }
 
-static void *source_main(void *arg)
+/* A page that is to be sent can't be read: invariant 3 */
+static void source_page_lost(void *ctx, uint64_t gpa)
 {
-	struct source *s = arg;
+	source_note_poison(ctx, gpa, WIRE_PAGE);
+}
+
+void source_walk(struct source *s, const struct stage *st)
+{
 	struct error err = { 0 };
 	int rc = 0;
 
-	for (const struct stage *st = stages; st->name && !rc; st++) {
+	for (; st->name && !rc; st++) {
 		progress_stage(s->se.progress, st->name);
 		if (st->source)
 			rc = st->source(s, &err);
 	}
-	if (rc)
+	if (rc < 0)
 		session_event(&s->se, phase_event_of(rc), &err);
 	session_event(&s->se, EVENT_LEFT, NULL);
+}
+
+static void *source_main(void *arg)
+{
+	struct source *s = arg;
+
+	source_walk(s, stages);
+	source_recover(s);
+	if (s->told && source_may_run(session_phase(&s->se)))
+		source_tell(s);
 	return NULL;
 }
 
@@ -203,6 +273,9 @@ static int source_hook(void *ctx, uint64_t offset, bool simulate,
 	if (!source_has_committed(phase))
 		return error_set(err, EAGAIN,
 			"the guest is being handed over just now: try again");
+	if (s->rebuilding)
+		return error_set(err, EAGAIN,
+			"the destination has not reported yet which pages it has: try again");
 	if (ledger_hold(&s->pages.ledger, page))
 		return 1;
 	return error_set(err, EALREADY,
@@ -233,9 +306,9 @@ struct source *source_new(struct machine *m, const struct uri *uri,
 	s->m = m;
 	s->uri = *uri;
 	s->connections = 1;
-	push_init(&s->push, &s->pages, source_push_lost, s);
+	push_init(&s->push, &s->pages, source_push_lost, source_push_ended, s);
 	if (!page_source_init(&s->pages, machine_ram(m), &progress->stats,
-			      source_note_poison, s) &&
+			      source_page_lost, s) &&
 	    !page_source_batch(&s->pages, &s->batch) &&
 	    getrandom(s->se.id, WIRE_ID, 0) == WIRE_ID &&
 	    getrandom(s->se.secret, WIRE_SECRET, 0) == WIRE_SECRET &&
@@ -261,7 +334,8 @@ int source_start(struct source *s, struct error *err)
 			 machine_config(s->m)->cpus);
 	s->se.env->set_side(s->se.env->ctx, "source");
 	machine_set_ram_hook(s->m, &p);
-	link_begin(&s->se.link, 1, s->se.limits->dead_peer_ms);
+	s->epoch = 1;
+	link_begin(&s->se.link, s->epoch, s->se.limits->dead_peer_ms);
 	rc = pthread_create(&s->thread, NULL, source_main, s);
 	if (!rc) {
 		s->started = true;
@@ -297,14 +371,61 @@ int source_pause(struct source *s, struct error *err)
 			 "only a migration in postcopy can be paused");
 }
 
+int source_resume(struct source *s, const struct uri *uri, struct error *err)
+{
+	struct session *se = &s->se;
+	bool parked;
+
+	pthread_mutex_lock(&se->lock);
+	parked = source_is_parked(se->phase);
+	if (parked) {
+		s->uri = *uri;
+		se->manual = false;
+		s->asked = true;
+		pthread_cond_broadcast(&se->changed);
+	}
+	pthread_mutex_unlock(&se->lock);
+	if (parked) {
+		progress_uri(se->progress, uri);
+		return 0;
+	}
+	if (source_is_redialling(session_phase(se)))
+		return error_set(err, EBUSY,
+			"a connection is being opened just now: migrate-pause ends that");
+	return error_set(err, EINVAL,
+		"only a migration that is postcopy-paused can be resumed");
+}
+
+int source_resolve(struct source *s, bool run_here, struct error *err)
+{
+	unsigned phase = session_phase(&s->se);
+	struct error why = { 0 };
+
+	error_set(&why, ECANCELED, run_here
+		  ? "an operator has decided that the guest runs here"
+		  : "an operator has given the guest up here");
+	if (!session_event(&s->se, run_here ? EVENT_RUN_HERE : EVENT_GIVE_UP,
+			   &why))
+		return 0;
+	if (run_here && (phase == SOURCE_LOST || phase == SOURCE_REDIAL))
+		return error_set(err, EPERM,
+			"the destination is known to run the guest: it must not run here");
+	return error_set(err, EPERM,
+		"nothing is to be resolved: the hand-over is not in doubt here");
+}
+
 void source_free(struct source *s)
 {
 	struct error why = { 0 };
 
 	if (!s)
 		return;
+	s->quit = true;
+	session_notify(&s->se);
 	error_set(&why, ECANCELED, "cancelled");
 	session_event(&s->se, EVENT_QUIT, &why);
+	/* Where the phase is final already: a REFUSE that is being delivered */
+	link_shut(&s->se.link);
 	if (s->started)
 		pthread_join(s->thread, NULL);
 	close_link(s);

@@ -45,6 +45,14 @@ struct extents {
  * @no_poison:	a guest without lost memory may go where poison can't
  * @peer_poison: the destination's kernel has UFFDIO_POISON
  * @connections: push connections to open
+ * @epoch:	of the last link
+ * @attempts:	to open a new link, since the last one carried pages
+ * @asked:	an operator wants a new link; under @se.lock
+ * @reported:	the destination has reported what it has
+ * @rebuilding:	the ledger is not what the destination has
+ * @told:	PREPARE was sent: the destination may be in doubt
+ * @quit:	source_free() was called
+ * @gone:	ENDED was received
  */
 struct source {
 	struct session se;
@@ -62,6 +70,11 @@ struct source {
 	uint64_t deadline;
 	bool no_poison, peer_poison;
 	unsigned connections;
+
+	uint32_t epoch;
+	unsigned attempts;
+	_Atomic bool reported, rebuilding, quit, gone;
+	bool told, asked;
 	bool started;
 	pthread_t thread;
 };
@@ -107,9 +120,68 @@ int source_cancel(struct source *s, struct error *err);
  * @s:		it
  * @err:	why not
  *
+ * Also ends an attempt to open a new link, and the automatic ones.
+ *
  * Return: 0, -EINVAL: not in postcopy
  */
 int source_pause(struct source *s, struct error *err);
+
+/**
+ * source_resume() - Open a new link now (migrate with resume)
+ * @s:		it
+ * @uri:	where to, from now on
+ * @err:	why not
+ *
+ * Return: 0 (the attempt begins), -EBUSY (one is under way), -EINVAL: not
+ *	   paused
+ */
+int source_resume(struct source *s, const struct uri *uri, struct error *err);
+
+/**
+ * source_resolve() - An operator decides what happens to the guest here
+ * @s:		it
+ * @run_here:	it runs here, because the destination is gone for good; else it
+ *		is given up here
+ * @err:	why not
+ *
+ * Return: 0, -EPERM
+ */
+int source_resolve(struct source *s, bool run_here, struct error *err);
+
+/* For source_recover.c */
+
+/** source_greet() - Open a connection: HELLO, WELCOME */
+int source_greet(struct source *s, enum wire_role role, unsigned i,
+		 struct error *err);
+
+/** source_say_commit() - COMMIT, once or once more; awaits RUNNING */
+int source_say_commit(struct source *s, struct error *err);
+
+/** source_note_poison() - Memory can't be read any more: report it */
+void source_note_poison(struct source *s, uint64_t gpa, uint64_t size);
+
+/** source_demand_lost() - What the demand thread calls */
+void source_demand_lost(void *ctx, const struct error *why);
+
+/**
+ * source_recover() - Have further links, until the session is over
+ * @s:		it; the session thread has left its stages
+ */
+void source_recover(struct source *s);
+
+/**
+ * source_tell() - Tell a destination that may be in doubt that the guest runs
+ * here
+ * @s:		it; the session is over
+ *
+ * Tries until it succeeds, source_free() is called, or an operator has switched
+ * automatic recovery off.
+ */
+void source_tell(struct source *s);
+
+/** source_walk() - Walk through stages, and report how it ended */
+struct stage;
+void source_walk(struct source *s, const struct stage *st);
 
 /** source_free() - End its threads and free it; NULL is fine */
 void source_free(struct source *s);

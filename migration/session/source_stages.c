@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "beat.h"
 #include "migration/pages/mutant.h"
 #include "source.h"
 #include "stages.h"
@@ -16,8 +17,10 @@
 #include "vmm/memory/ram_holes.h"
 #include "vmm/memory/uffd.h"
 
+#define LOOK_MS		1000	/* session_wake() ends the wait earlier */
+
 /* Send HELLO on a new connection, and receive WELCOME */
-static int greet(struct source *s, enum wire_role role, unsigned i,
+int source_greet(struct source *s, enum wire_role role, unsigned i,
 		 struct error *err)
 {
 	struct link *l = &s->se.link;
@@ -26,6 +29,7 @@ static int greet(struct source *s, enum wire_role role, unsigned i,
 		.version = WIRE_VERSION, .role = role,
 		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
 		.page_size = WIRE_PAGE, .epoch = l->epoch,
+		.resume = role == WIRE_MAIN && l->epoch > 1,
 		.push = role == WIRE_MAIN ? (uint16_t)s->connections : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
@@ -109,7 +113,7 @@ int source_hello(struct source *s, struct error *err)
 			      err);
 
 	if (!rc)
-		rc = greet(s, WIRE_MAIN, 0, err);
+		rc = source_greet(s, WIRE_MAIN, 0, err);
 	if (!rc)
 		rc = count_lost(s, &lost, err);
 	return rc ? rc : check_lost(s, lost, err);
@@ -131,10 +135,10 @@ int source_describe(struct source *s, struct error *err)
 int source_attach(struct source *s, struct error *err)
 {
 	struct link *l = &s->se.link;
-	int rc = greet(s, WIRE_DEMAND, 0, err);
+	int rc = source_greet(s, WIRE_DEMAND, 0, err);
 
 	for (unsigned i = 0; i < l->pushes && !rc; i++) {
-		rc = greet(s, WIRE_PUSH, i, err);
+		rc = source_greet(s, WIRE_PUSH, i, err);
 		if (!rc)
 			channel_set_silence(&l->push[i],
 					    s->se.limits->silence_ms);
@@ -407,6 +411,7 @@ int source_prepare(struct source *s, struct error *err)
 {
 	int rc = send_hot(s, err);
 
+	s->told = true;
 	if (!rc)
 		rc = session_say(&s->se, WIRE_MSG_PREPARE, NULL, err);
 	if (!rc)
@@ -438,18 +443,37 @@ int source_commit(struct source *s, struct error *err)
 
 	if (rc)
 		return rc;
-	channel_set_end(&s->se.link.main, 0);
+	return source_say_commit(s, err);
+}
+
+int source_say_commit(struct source *s, struct error *err)
+{
+	int rc;
+
+	channel_set_end(&s->se.link.main, channel_now_ns() +
+			s->se.limits->dead_peer_ms * 1000000ull);
 	rc = session_say(&s->se, WIRE_MSG_COMMIT, NULL, err);
 	return rc ? rc : session_expect(&s->se, WIRE_MSG_RUNNING, NULL, NULL,
 					err);
 }
 
-/* All pages go on the push connections; main is silent meanwhile */
+/* All pages go on the push connections; main carries the heartbeat */
 int source_push(struct source *s, struct error *err)
 {
+	struct wire_msg m;
+	struct beat b;
+	int rc = 0;
+
+	beat_begin(&b, &s->se);
 	push_start(&s->push);
-	if (!push_end(&s->push))
-		return error_set(err, EPIPE, "a push connection was lost");
+	s->attempts = 0;
+	while (!rc && s->push.running &&
+	       session_phase(&s->se) == SOURCE_POSTCOPY)
+		rc = beat_turn(&b, LOOK_MS, &m, "BEAT", err);
+	if (rc < 0)
+		return rc;
+	if (session_phase(&s->se) != SOURCE_POSTCOPY || !push_end(&s->push))
+		return error_set(err, EPIPE, "a connection was lost");
 	return session_event(&s->se, EVENT_ALL_SENT, NULL)
 		? error_set(err, EPIPE, "a connection was lost") : 0;
 }
@@ -457,13 +481,18 @@ int source_push(struct source *s, struct error *err)
 int source_finish(struct source *s, struct error *err)
 {
 	uint8_t *data = NULL;
-	uint32_t n = 0;
+	struct wire_msg m;
+	struct beat b;
 	int rc = session_say(&s->se, WIRE_MSG_DONE, NULL, err);
 
-	if (!rc)
-		rc = session_expect(&s->se, WIRE_MSG_COMPLETE, &data, &n, err);
+	beat_begin(&b, &s->se);
+	while (!rc)
+		rc = beat_turn(&b, LOOK_MS, &m, "COMPLETE", err);
+	/* The phase allows no other message here */
+	if (rc > 0)
+		rc = channel_hear_payload(&s->se.link.main, &m, &data, err);
 	if (!rc) {
-		struct reader r = { .data = data, .len = n };
+		struct reader r = { .data = data, .len = m.length };
 
 		/* Figures only: the guest is there, with or without them */
 		if (progress_get_latency(s->se.progress, &r))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* stages.c - The one table that both sides of a migration walk through */
+/* stages.c - The two tables that both sides of a migration walk through */
 
 #include <stddef.h>
 
@@ -24,6 +24,20 @@ const struct stage stages[] = {
 	{ "commit",	source_commit,		target_commit },
 
 	/* The guest runs at the destination; a failure is postcopy-paused */
+	{ "pages",	source_push,		target_receive },
+	{ "finish",	source_finish,		target_finish },
+	{ NULL,		NULL,			NULL },
+};
+
+const struct stage resume_stages[] = {
+	/* No page is sent; a failure means that the session is paused still */
+	{ "redial",	source_redial,		target_rejoin },
+	{ "report",	source_report,		target_report },
+	{ "reattach",	source_reattach,	target_reattach },
+
+	/* COMMIT, if the destination has not received it */
+	{ "recommit",	source_recommit,	target_recommit },
+
 	{ "pages",	source_push,		target_receive },
 	{ "finish",	source_finish,		target_finish },
 	{ NULL,		NULL,			NULL },

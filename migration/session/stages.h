@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stages.h - The one table that both sides of a migration walk through
+ * stages.h - The two tables that both sides of a migration walk through
  *
  * A row is a stage: what the source does in it, and what the destination does
  * at the same time. A side that has nothing to do in a stage has NULL there.
+ * The second table is that of a session's further links.
  * The phases (phase.h) say what a failure in a stage means; docs/protocol.md
  * describes the messages.
  */
@@ -21,8 +22,8 @@ struct target;
  * @source:	what the source does, or NULL
  * @target:	what the destination does, or NULL
  *
- * Both return 0, or -errno with the reason set, which ends the walk and is
- * reported as an event.
+ * Both return 0; or -errno with the reason set, which ends the walk and is
+ * reported as an event; or STAGES_OVER: there is nothing left to do.
  */
 struct stage {
 	const char *name;
@@ -30,8 +31,10 @@ struct stage {
 	int (*target)(struct target *t, struct error *err);
 };
 
-/* Ends with a NULL name */
-extern const struct stage stages[];
+#define STAGES_OVER	1
+
+/* Both end with a NULL name */
+extern const struct stage stages[], resume_stages[];
 
 /* In the table's order; see there */
 int source_hello(struct source *s, struct error *err);
@@ -48,6 +51,11 @@ int source_commit(struct source *s, struct error *err);
 int source_push(struct source *s, struct error *err);
 int source_finish(struct source *s, struct error *err);
 
+int source_redial(struct source *s, struct error *err);
+int source_report(struct source *s, struct error *err);
+int source_reattach(struct source *s, struct error *err);
+int source_recommit(struct source *s, struct error *err);
+
 int target_hello(struct target *t, struct error *err);
 int target_build(struct target *t, struct error *err);
 int target_attach(struct target *t, struct error *err);
@@ -60,5 +68,9 @@ int target_prepare(struct target *t, struct error *err);
 int target_commit(struct target *t, struct error *err);
 int target_receive(struct target *t, struct error *err);
 int target_finish(struct target *t, struct error *err);
+int target_rejoin(struct target *t, struct error *err);
+int target_report(struct target *t, struct error *err);
+int target_reattach(struct target *t, struct error *err);
+int target_recommit(struct target *t, struct error *err);
 
 #endif /* FERRY_STAGES_H */

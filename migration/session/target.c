@@ -6,12 +6,14 @@
  * connection, and then walks through the stages with that source. phase.c
  * decides what a failure means: before PREPARED everything is discarded, and
  * the next source may try; after it the machine is kept, and does not run
- * before COMMIT (invariant 5); after COMMIT it runs with what has arrived.
+ * before COMMIT (invariant 5); after COMMIT it runs with what has arrived. A
+ * session that has lost its link goes on in target_recover.c.
  */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "migration/pages/mutant.h"
 #include "stages.h"
@@ -20,6 +22,7 @@
 #include "vmm/memory/uffd.h"
 
 #define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
+#define GOODBYE_LOOK_MS	5
 
 static struct target *target_of(struct session *se)
 {
@@ -44,6 +47,27 @@ static void refuse(struct target *t)
 				      GOODBYE_MS * 1000000ull);
 		channel_refuse(main, &why);
 	}
+}
+
+/* The source would wait for a guest that is not there any more */
+static void tell_ended(struct target *t)
+{
+	struct channel *main = &t->se.link.main;
+	struct wire_msg m = { .type = WIRE_MSG_ENDED };
+	const char *text;
+
+	if (!t->adopted || !channel_is_open(main))
+		return;
+	text = machine_status(t->m).state == RUN_SHUTDOWN
+		? "it has powered off" : "its process was ended there";
+	m.length = (uint32_t)strlen(text);
+	channel_set_end(main, channel_now_ns() + GOODBYE_MS * 1000000ull);
+	if (channel_say(main, &m, text, NULL))
+		return;
+	/* Of a loss of the others the source would learn before it reads this */
+	for (unsigned ms = 0; ms < GOODBYE_MS && !channel_ended(main);
+	     ms += GOODBYE_LOOK_MS)
+		usleep(GOODBYE_LOOK_MS * 1000);
 }
 
 static void end_link(struct target *t)
@@ -94,7 +118,9 @@ static void run_guest(struct target *t)
 static void close_all(struct target *t)
 {
 	end_link(t);
+	pthread_mutex_lock(&t->listen_lock);
 	greeter_stop(t->greeter);
+	pthread_mutex_unlock(&t->listen_lock);
 }
 
 static void target_perform(struct session *se, unsigned actions)
@@ -114,12 +140,23 @@ static void target_perform(struct session *se, unsigned actions)
 		link_shut(&se->link);
 	if (actions & PHASE_REFUSE)
 		refuse(t);
+	if (actions & PHASE_ENDED)
+		tell_ended(t);
 	if (actions & PHASE_DISCARD)
 		discard(t);
 	if (actions & PHASE_RUN)
 		run_guest(t);
 	if (actions & PHASE_CLOSE)
 		close_all(t);
+}
+
+static const char *lost_remedy(const struct target *t, unsigned phase)
+{
+	if (phase == TARGET_DOUBT)
+		return "ferry migrate NAME URI --resume at the source, unless it does that by itself; if the source is gone for good: ferry resolve NAME --run-here";
+	return t->se.manual
+		? "ferry recover NAME URI here, then ferry migrate NAME URI --resume at the source"
+		: "ferry migrate NAME URI --resume at the source, unless it does that by itself; ferry recover NAME URI listens at another address";
 }
 
 static enum progress_status show_lost(struct target *t, unsigned phase)
@@ -131,6 +168,8 @@ static enum progress_status show_lost(struct target *t, unsigned phase)
 
 	log_line("migration paused: %s; what has arrived is kept here",
 		 why.text);
+	progress_wait(t->se.progress, "the source to connect again",
+		      lost_remedy(t, phase));
 	for (size_t i = 0; phase == TARGET_LOST && i < ARRAY_SIZE(from); i++)
 		machine_set_reason(t->m, from[i], WHY_POSTCOPY_FAILED);
 	return PROGRESS_PAUSED;
@@ -145,18 +184,26 @@ static enum progress_status target_show(struct session *se, unsigned phase)
 	case TARGET_SETUP:
 		return PROGRESS_SETUP;
 	case TARGET_POSTCOPY:
+		machine_set_reason(t->m, WHY_POSTCOPY_FAILED, WHY_POSTCOPY);
+		progress_wait(se->progress, NULL, NULL);
+		return PROGRESS_POSTCOPY;
 	case TARGET_WHOLE:
 		return PROGRESS_POSTCOPY;
 	case TARGET_COMPLETED:
 	case TARGET_UNCONFIRMED:
-		if (progress_get(se->progress) != PROGRESS_COMPLETED)
+		if (!t->told)
 			log_line("the guest has arrived whole");
+		t->told = true;
 		return PROGRESS_COMPLETED;
+	case TARGET_REJOIN:
+	case TARGET_REJOIN_DOUBT:
+		return PROGRESS_RECOVER;
 	case TARGET_DOUBT:
 	case TARGET_LOST:
 		return show_lost(t, phase);
 	case TARGET_FAILING:
 		why = progress_why(se->progress);
+		progress_wait(se->progress, NULL, NULL);
 		log_line("incoming migration failed: %s; waiting for another",
 			 why.text);
 		return PROGRESS_FAILED;
@@ -182,11 +229,21 @@ static void target_demand_lost(void *ctx, const struct error *why)
 	session_event(&t->se, EVENT_DEMAND_LOST, why);
 }
 
-static void target_push_lost(void *ctx, const struct error *why)
+static void target_push_lost(void *ctx, bool last, const struct error *why)
 {
 	struct target *t = ctx;
 
-	session_event(&t->se, EVENT_PUSHES_LOST, why);
+	if (!last && session_phase(&t->se) == TARGET_POSTCOPY)
+		log_line("a push connection was lost: %s; its pages come on another one",
+			 why->text);
+	session_event(&t->se, last ? EVENT_PUSHES_LOST : EVENT_PUSH_LOST, why);
+}
+
+static void target_push_ended(void *ctx)
+{
+	struct target *t = ctx;
+
+	session_wake(&t->se);
 }
 
 static unsigned target_vcpu_of(void *ctx, pid_t tid)
@@ -249,39 +306,83 @@ int target_inject(void *ctx, uint64_t offset, bool simulate,
 	return page_store_inject(&t->store, offset, simulate, err);
 }
 
-static void walk(struct target *t)
+static void walk(struct target *t, const struct stage *st)
 {
 	struct error err = { 0 };
 	int rc = 0;
 
-	for (const struct stage *st = stages; st->name && !rc; st++) {
+	for (; st->name && !rc; st++) {
 		progress_stage(t->se.progress, st->name);
 		if (st->target)
 			rc = st->target(t, &err);
 	}
-	if (rc)
+	if (rc < 0)
 		session_event(&t->se, phase_event_of(rc), &err);
 	session_event(&t->se, EVENT_LEFT, NULL);
 }
 
-static bool is_listening(unsigned phase)
+static bool is_waiting(unsigned phase)
 {
-	return phase == TARGET_LISTENING;
+	return phase == TARGET_LISTENING || target_is_parked(phase);
+}
+
+static void ignore_status(void *ctx, enum progress_status status)
+{
+	(void)ctx;
+	(void)status;
+}
+
+/* A source that does not ask for so long never will */
+static unsigned await_question(struct target *t)
+{
+	const uint64_t end = now_ns() + t->se.limits->confirm_ms * 1000000ull;
+	unsigned phase;
+
+	if (t->se.progress != &t->after) {
+		progress_init(&t->after, ignore_status, NULL);
+		session_divert(&t->se, &t->after);
+	}
+	do
+		phase = session_wait_until(&t->se, target_is_parked, end);
+	while (phase == TARGET_UNCONFIRMED && now_ns() < end);
+	if (phase == TARGET_UNCONFIRMED)
+		session_event(&t->se, EVENT_GIVE_UP, NULL);
+	return session_phase(&t->se);
+}
+
+/* Wait for the first connection of a link. Return: the phase that ended it */
+static unsigned await_link(struct target *t)
+{
+	unsigned phase = session_phase(&t->se);
+
+	if (!target_is_parked(phase))
+		return session_wait(&t->se, is_waiting);
+	target_leave_link(t);
+	return session_phase(&t->se) == TARGET_UNCONFIRMED
+		? await_question(t) : session_wait(&t->se, is_waiting);
 }
 
 static void *target_main(void *arg)
 {
 	struct target *t = arg;
-	struct session *se = &t->se;
+	unsigned phase;
 
-	while (session_wait(se, is_listening) == TARGET_SETUP) {
-		walk(t);
+	for (;;) {
+		phase = await_link(t);
+		if (phase == TARGET_SETUP)
+			walk(t, stages);
+		else if (target_is_rejoining(phase) || phase == TARGET_WHOLE)
+			walk(t, resume_stages);
+		else	/* An operator's decision, or the process ends */
+			session_event(&t->se, EVENT_LEFT, NULL);
 		/* Only a session that failed before PREPARED makes room */
-		if (session_event(se, EVENT_DISCARDED, NULL))
+		if (session_phase(&t->se) == TARGET_FAILING)
+			session_event(&t->se, EVENT_DISCARDED, NULL);
+		if (!is_waiting(session_phase(&t->se)))
 			break;
 	}
-	if (session_phase(se) == TARGET_QUITTING)
-		session_event(se, EVENT_LEFT, NULL);
+	if (session_phase(&t->se) == TARGET_QUITTING)
+		session_event(&t->se, EVENT_LEFT, NULL);
 	return NULL;
 }
 
@@ -295,9 +396,10 @@ static int greet_main(struct target *t, const struct channel *c,
 		      const struct wire_hello *h, struct error *err)
 {
 	struct session *se = &t->se;
-
 	unsigned phase = session_phase(se);
 
+	if (h->resume)
+		return target_greet_resume(t, c, h, err);
 	/* A session that has failed, or is about to notice, makes room */
 	if (phase == TARGET_FAILING ||
 	    (phase != TARGET_LISTENING && !target_has_promised(phase) &&
@@ -305,14 +407,13 @@ static int greet_main(struct target *t, const struct channel *c,
 		return -EAGAIN;
 	if (phase != TARGET_LISTENING)
 		return refuse_busy(err);
-	if (h->resume)
-		return error_set(err, ENOENT,
-			"no session waits here to be resumed");
 	link_begin(&se->link, h->epoch, se->limits->dead_peer_ms);
 	if (link_put(&se->link, WIRE_MAIN, 0, c))
 		return refuse_busy(err);
 	memcpy(se->id, h->id, WIRE_ID);
 	memcpy(se->secret, h->secret, WIRE_SECRET);
+	t->epoch = h->epoch;
+	t->parked = se->manual = false;
 	se->link.pushes = h->push < WIRE_PUSH_MAX ? h->push : WIRE_PUSH_MAX;
 	progress_begin(se->progress, false);
 	progress_name(se->progress, se->id, &t->uri);
@@ -331,10 +432,15 @@ static int greet_more(struct target *t, const struct channel *c,
 	if (session_phase(se) == TARGET_LISTENING)
 		return error_set(err, EBADMSG,
 			"the peer opened the wrong kind of connection");
-	if (session_phase(se) != TARGET_SETUP ||
-	    memcmp(h->id, se->id, WIRE_ID) ||
-	    !wire_same_secret(h->secret, se->secret) ||
-	    h->epoch != se->link.epoch)
+	if (memcmp(h->id, se->id, WIRE_ID) ||
+	    !wire_same_secret(h->secret, se->secret))
+		return refuse_busy(err);
+	if (h->epoch != se->link.epoch)
+		return error_set(err, ESTALE,
+			"stale epoch %u: a connection of a link that is lost",
+			h->epoch);
+	if (session_phase(se) != TARGET_SETUP &&
+	    !target_is_rejoining(session_phase(se)))
 		return refuse_busy(err);
 	while (i < n && link_has(&se->link, h->role, i))
 		i++;
@@ -364,6 +470,13 @@ static bool kernel_can_poison(void)
 	return false;
 }
 
+struct greeter *target_listen(struct target *t, const struct uri *uri,
+			      struct error *err)
+{
+	return greeter_new(uri, &t->se.limits->hello_ms, target_greeted, t,
+			   err);
+}
+
 static int target_start(struct target *t, struct error *err)
 {
 	int rc;
@@ -375,8 +488,7 @@ static int target_start(struct target *t, struct error *err)
 			strerrordesc_np(rc));
 	t->started = true;
 	pthread_setname_np(t->thread, "migration");
-	t->greeter = greeter_new(&t->uri, &t->se.limits->hello_ms,
-				 target_greeted, t, err);
+	t->greeter = target_listen(t, &t->uri, err);
 	return t->greeter ? 0 : -err->code;
 }
 
@@ -397,7 +509,9 @@ struct target *target_new(const struct uri *uri, const struct session_env *env,
 			&(struct page_store_events){
 		.ctx = t, .poisoned = target_poisoned, .crash = target_crash,
 	}, t->can_poison);
-	receive_init(&t->receive, &t->store, target_push_lost, t);
+	receive_init(&t->receive, &t->store, target_push_lost,
+		     target_push_ended, t);
+	pthread_mutex_init(&t->listen_lock, NULL);
 	if (!target_start(t, err))
 		return t;
 	target_free(t);
@@ -420,12 +534,14 @@ void target_free(struct target *t)
 	if (!t)
 		return;
 	session_event(&t->se, EVENT_QUIT, NULL);
+	session_notify(&t->se);
 	greeter_free(t->greeter);
 	if (t->started)
 		pthread_join(t->thread, NULL);
 	/* In the phases in which the session thread had ended before */
 	session_event(&t->se, EVENT_LEFT, NULL);
 	session_fini(&t->se);
+	pthread_mutex_destroy(&t->listen_lock);
 	receive_fini(&t->receive);
 	page_store_fini(&t->store);
 	free(t);

@@ -36,6 +36,12 @@ struct target;
  * @store:	its RAM while pages arrive; outlives the link
  * @state, @poison, @written: received, loaded by the prepare stage
  * @run_it:	the guest ran when it was held
+ * @epoch:	the highest that a link of this session had
+ * @parked:	the threads of the last link have ended: a new one may begin
+ * @listen_lock: protects @greeter and @uri against target_recover()
+ * @after:	where a session that is shown as completed reports to: the
+ *		process's progress may belong to the next migration
+ * @told:	the guest's arrival was reported
  * @quiet:	poison is entered without a report of its own
  */
 struct target {
@@ -51,7 +57,12 @@ struct target {
 	struct page_store store;
 	uint8_t *state, *poison, *written;
 	uint32_t state_len, poison_len, written_len;
-	bool run_it, quiet;
+	bool run_it, quiet, told;
+
+	uint32_t epoch;
+	_Atomic bool parked;
+	pthread_mutex_t listen_lock;
+	struct progress after;
 
 	bool started;
 	pthread_t thread;
@@ -76,15 +87,73 @@ struct target *target_new(const struct uri *uri, const struct session_env *env,
  * @t:		it
  * @err:	why not
  *
+ * Also ends a new link that is being completed. The source cannot open another
+ * one before target_recover().
+ *
  * Return: 0, -EINVAL: not in postcopy
  */
 int target_pause(struct target *t, struct error *err);
+
+/**
+ * target_recover() - Let the source open a new link (migrate-recover)
+ * @t:		it
+ * @uri:	where to listen from now on
+ * @err:	why not
+ *
+ * Return: 0, -EINVAL (not paused), -errno: the listener stays as it was
+ */
+int target_recover(struct target *t, const struct uri *uri, struct error *err);
+
+/**
+ * target_resolve() - An operator decides what happens to the guest here
+ * @t:		it
+ * @run_here:	it runs here, because the source is gone for good; else it is
+ *		discarded here
+ * @err:	why not
+ *
+ * Return: 0, -EPERM
+ */
+int target_resolve(struct target *t, bool run_here, struct error *err);
 
 /** target_free() - End its threads, free it and the machine; NULL is fine */
 void target_free(struct target *t);
 
 /** target_drop_received() - Free what was received to be loaded */
 void target_drop_received(struct target *t);
+
+/* For target_recover.c */
+
+/**
+ * target_greet_resume() - A main connection that begins a new link
+ * @t:		it
+ * @c:		the connection
+ * @h:		its HELLO
+ * @err:	why it is refused
+ *
+ * Return: as greeter_fn
+ */
+int target_greet_resume(struct target *t, const struct channel *c,
+			const struct wire_hello *h, struct error *err);
+
+/**
+ * target_leave_link() - End the threads of a lost link; RAM and table stay
+ * @t:		it, parked; the session thread
+ */
+void target_leave_link(struct target *t);
+
+/** target_listen() - Another listener. Return: it, or NULL */
+struct greeter *target_listen(struct target *t, const struct uri *uri,
+			      struct error *err);
+
+/** target_welcome() - Answer a HELLO. Return: 0, -errno */
+int target_welcome(struct target *t, enum wire_role role, unsigned i,
+		   struct error *err);
+
+/** target_open_link() - The other connections, and the receive threads */
+int target_open_link(struct target *t, struct error *err);
+
+/** target_await_confirmed() - The source knows that the guest is whole */
+int target_await_confirmed(struct target *t, struct error *err);
 
 /** target_start_faults() - Start the fault thread. Return: 0, -errno */
 int target_start_faults(struct target *t, struct error *err);

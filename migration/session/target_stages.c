@@ -10,23 +10,25 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "beat.h"
 #include "stages.h"
 #include "target.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/description.h"
 
 #define POISON_REPORTS_MAX	64	/* events for a list that arrives */
-#define MAIN_LOOK_MS	100	/* until the receive threads have ended */
+#define MAIN_LOOK_MS	1000	/* session_wake() ends the wait earlier */
+#define LAST_LOOK_MS	1	/* for pages that are missing after DONE */
 #define ATTACH_LOOK_NS	100000000	/* main may be lost meanwhile */
 
-static int welcome(struct target *t, enum wire_role role, unsigned i,
+int target_welcome(struct target *t, enum wire_role role, unsigned i,
 		   struct error *err)
 {
 	struct link *l = &t->se.link;
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role, .page_size = WIRE_PAGE,
 		.features = t->can_poison ? WIRE_POISON : 0,
-		.epoch = l->epoch,
+		.epoch = l->epoch, .resume = role == WIRE_MAIN && l->epoch > 1,
 		.push = role == WIRE_MAIN ? (uint16_t)l->pushes : 0,
 	};
 	struct wire_msg m = { .type = WIRE_MSG_WELCOME,
@@ -44,7 +46,7 @@ int target_hello(struct target *t, struct error *err)
 	struct channel *main = &t->se.link.main;
 
 	channel_set_silence(main, t->se.limits->hello_ms);
-	return welcome(t, WIRE_MAIN, 0, err);
+	return target_welcome(t, WIRE_MAIN, 0, err);
 }
 
 static int build_machine(struct target *t, const uint8_t *fdt, uint32_t len,
@@ -99,9 +101,7 @@ static int await_channel(struct target *t, enum wire_role role, unsigned i,
 
 	pthread_mutex_lock(&t->se.lock);
 	while (!link_has(l, role, i) && !rc) {
-		struct timespec slice;
-
-		if (t->se.phase != TARGET_SETUP)
+		if (!target_is_linked(t->se.phase))
 			rc = error_set(err, ECANCELED, "this side is ending");
 		else if (link_ended(l))
 			rc = error_set(err, EPIPE,
@@ -112,21 +112,13 @@ static int await_channel(struct target *t, enum wire_role role, unsigned i,
 				role == WIRE_PUSH ? "push" : "demand");
 		if (rc)
 			break;
-		clock_gettime(CLOCK_REALTIME, &slice);
-		slice.tv_nsec += ATTACH_LOOK_NS;
-		slice.tv_sec += slice.tv_nsec / 1000000000;
-		slice.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&t->se.changed, &t->se.lock, &slice);
+		session_sleep(&t->se, now_ns() + ATTACH_LOOK_NS);
 	}
 	pthread_mutex_unlock(&t->se.lock);
-	return rc ? rc : welcome(t, role, i, err);
+	return rc ? rc : target_welcome(t, role, i, err);
 }
 
-/*
- * The fault thread must run before any state is loaded: loading may fault. Here
- * and not later, like the receive threads: what can fail fails early.
- */
-int target_attach(struct target *t, struct error *err)
+int target_open_link(struct target *t, struct error *err)
 {
 	struct link *l = &t->se.link;
 	unsigned silence = t->se.limits->silence_ms;
@@ -144,8 +136,18 @@ int target_attach(struct target *t, struct error *err)
 	t->receive.n = l->pushes;
 	for (unsigned i = 0; i < l->pushes; i++)
 		t->receive.receiver[i].c = &l->push[i];
-	rc = target_start_faults(t, err);
-	return rc ? rc : receive_prepare(&t->receive, err);
+	return receive_prepare(&t->receive, err);
+}
+
+/*
+ * The fault thread must run before any state is loaded: loading may fault. Here
+ * and not later, like the receive threads: what can fail fails early.
+ */
+int target_attach(struct target *t, struct error *err)
+{
+	int rc = target_open_link(t, err);
+
+	return rc ? rc : target_start_faults(t, err);
 }
 
 /* extent_fn - A range of pages from a list; all of it is RAM */
@@ -368,8 +370,12 @@ int target_prepare(struct target *t, struct error *err)
 /* The vCPUs run as soon as the header of COMMIT was received: PHASE_RUN */
 int target_commit(struct target *t, struct error *err)
 {
-	int rc = session_expect(&t->se, WIRE_MSG_COMMIT, NULL, NULL, err);
+	int rc;
 
+	/* The source decides at once, or is dead */
+	channel_set_end(&t->se.link.main, channel_now_ns() +
+			t->se.limits->dead_peer_ms * 1000000ull);
+	rc = session_expect(&t->se, WIRE_MSG_COMMIT, NULL, NULL, err);
 	if (!rc)
 		rc = session_say(&t->se, WIRE_MSG_RUNNING, NULL, err);
 	/* Another connection was lost before COMMIT came (PREPARED_CUT) */
@@ -378,37 +384,47 @@ int target_commit(struct target *t, struct error *err)
 	return rc;
 }
 
-/*
- * Main is silent until DONE. The receive threads notice a dead source; when
- * they have ended, DONE is due.
- */
-static void await_done(struct target *t)
+/* DONE on main follows DONE on each push connection at once */
+static int check_done_due(const struct target *t, uint64_t *since,
+			  struct error *err)
 {
-	struct channel *main = &t->se.link.main;
-	bool due = false;
+	const uint64_t now = now_ns();
 
-	while (!due && session_phase(&t->se) == TARGET_POSTCOPY) {
-		struct pollfd p = { .fd = channel_poll_fd(main),
-				    .events = POLLIN };
-
-		due = !t->receive.running;
-		if (poll(&p, 1, channel_poll_ms(main, MAIN_LOOK_MS)) > 0 ||
-		    channel_pending(main))
-			return;
-	}
+	if (t->receive.running || !*since)
+		*since = now;
+	if (now - *since < t->se.limits->silence_ms * 1000000ull)
+		return 0;
+	return error_set(err, ETIMEDOUT,
+		"the source has ended every push connection, but has not sent DONE");
 }
 
 int target_receive(struct target *t, struct error *err)
 {
-	int rc;
+	uint64_t due = 0;
+	struct wire_msg m;
+	struct beat b;
+	int rc = 0;
 
+	beat_begin(&b, &t->se);
 	receive_start(&t->receive);
-	await_done(t);
-	rc = session_expect(&t->se, WIRE_MSG_DONE, NULL, NULL, err);
-	if (rc)
+	while (!rc && session_phase(&t->se) == TARGET_POSTCOPY) {
+		rc = beat_turn(&b, MAIN_LOOK_MS, &m, "DONE", err);
+		if (!rc)
+			rc = check_done_due(t, &due, err);
+	}
+	/* The phase allows no other message here */
+	if (rc < 0)
 		return rc;
-	return receive_end(&t->receive) ? 0
-		: error_set(err, EPIPE, "a push connection was lost");
+	if (!rc || !receive_end(&t->receive))
+		return error_set(err, EPIPE, "a connection was lost");
+	return 0;
+}
+
+static int explain_missing(struct target *t, struct error *err)
+{
+	return error_set(err, EPROTO,
+		"the source has finished, but %zu pages are missing",
+		(size_t)t->store.table.missing);
 }
 
 /* The source has sent all; some may still be on the demand connection */
@@ -416,15 +432,23 @@ static int wait_last_pages(struct target *t, struct error *err)
 {
 	const uint64_t end = now_ns() +
 			     t->se.limits->last_pages_ms * 1000000ull;
+	struct wire_msg m;
+	struct beat b;
+	int rc = 0;
 
-	while (t->store.table.missing) {
+	beat_begin(&b, &t->se);
+	while (t->store.table.missing && !rc) {
 		if (now_ns() > end ||
 		    session_phase(&t->se) != TARGET_POSTCOPY)
-			return error_set(err, EPROTO,
-				"the source has finished, but %zu pages are missing",
-				(size_t)t->store.table.missing);
-		usleep(1000);
+			return explain_missing(t, err);
+		rc = beat_turn(&b, LAST_LOOK_MS, &m, "nothing", err);
 	}
+	/* Only DONE can have come, once more */
+	if (rc > 0)
+		rc = error_set(err, EBADMSG, "the peer sent %s twice",
+			       wire_name(m.type));
+	if (rc)
+		return rc;
 	return session_event(&t->se, EVENT_WHOLE, NULL)
 		? error_set(err, EPIPE, "a connection was lost") : 0;
 }
@@ -454,13 +478,28 @@ int target_finish(struct target *t, struct error *err)
 	unregister_ram(t);
 	progress_put_latency(t->se.progress, &w);
 	/* The guest is whole: whether the source knows does not change it */
+	channel_set_end(&t->se.link.main, 0);
 	rc = session_say(&t->se, WIRE_MSG_COMPLETE, &w, err);
-	if (!rc)
-		rc = session_expect(&t->se, WIRE_MSG_CONFIRMED, NULL, NULL,
-				    err);
+	writer_free(&w);
+	return rc ? rc : target_await_confirmed(t, err);
+}
+
+int target_await_confirmed(struct target *t, struct error *err)
+{
+	struct wire_msg m;
+	int rc;
+
+	channel_set_end(&t->se.link.main, channel_now_ns() +
+			t->se.limits->dead_peer_ms * 1000000ull);
+	do
+		rc = session_hear(&t->se, &m, "CONFIRMED", err);
+	while (!rc && m.type == WIRE_MSG_BEAT);
+	if (!rc && m.type != WIRE_MSG_CONFIRMED)
+		rc = error_set(err, EBADMSG,
+			"the peer sent %s where CONFIRMED belongs",
+			wire_name(m.type));
 	if (rc)
 		log_line("all pages have arrived, but the source has not confirmed that it knows: %s",
 			 err->text);
-	writer_free(&w);
 	return rc;
 }

@@ -2,15 +2,9 @@
 /*
  * arena.c - A range without pages, and the four ways to fill it
  */
-#include <err.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "limits.h"
-#include "tests/kernel/uapi.h"
 
 /* UFFDIO_ZEROPAGE, _POISON and _CONTINUE share one layout */
 struct place_range {
@@ -38,22 +32,6 @@ static const struct {
 	  UFFDIO_REGISTER_MODE_MINOR },
 };
 
-static int uffd_new(void)
-{
-	int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC), fd = -1;
-
-	if (dev >= 0) {
-		fd = ioctl(dev, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
-		close(dev);
-	}
-	if (fd < 0)
-		fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		err(1, "no userfaultfd (be root, or allow the user to open "
-		    "/dev/userfaultfd)");
-	return fd;
-}
-
 static int place_op(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(place_ops); i++)
@@ -69,9 +47,12 @@ void arena_open(struct arena *a, const char *backing, const char *op,
 	struct uffdio_api api = {
 		.api = UFFD_API, .features = place_ops[i].features,
 	};
-	struct uffdio_register reg = { .mode = place_ops[i].mode };
 
-	*a = (struct arena){ NULL, size, uffd_new(), -1, i };
+	*a = (struct arena){ NULL, size, uffd_new(O_CLOEXEC | O_NONBLOCK), -1,
+			     i };
+	if (a->uffd < 0)
+		errx(1, "no userfaultfd (be root, or allow the user to open "
+		     "/dev/userfaultfd)");
 	if (!strcmp(backing, "memfd")) {
 		a->memfd = memfd_create("bench-limits", MFD_CLOEXEC);
 		if (a->memfd < 0 || ftruncate(a->memfd, size))
@@ -84,9 +65,8 @@ void arena_open(struct arena *a, const char *backing, const char *op,
 	if (a->mem == MAP_FAILED)
 		err(1, "mmap of %zu bytes", size);
 	madvise(a->mem, size, MADV_NOHUGEPAGE);
-	reg.range = (struct uffdio_range){ (uintptr_t)a->mem, size };
 	if (ioctl(a->uffd, UFFDIO_API, &api) ||
-	    ioctl(a->uffd, UFFDIO_REGISTER, &reg))
+	    uffd_register(a->uffd, a->mem, size, place_ops[i].mode, NULL))
 		errx(UNAVAILABLE, "the kernel does not offer it");
 }
 

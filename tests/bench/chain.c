@@ -13,22 +13,13 @@
  * is one thread that waits for {userfaultfd, socket}. After the run the range
  * must equal the source: a chain that delivers a wrong page is void.
  */
-#include <err.h>
-#include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "limits.h"
-#include "tests/kernel/uapi.h"
-
-#define CHAIN_PAGES	4096
-#define QUICK_PAGES	1000
 
 /* Both directions: a request is a header, an answer a header and a page */
 struct header {
@@ -116,7 +107,6 @@ static void page_request(struct chain *c)
 static size_t answer_place(struct chain *c)
 {
 	struct answer ans;
-	struct uffdio_range range = { .len = PAGE };
 	int64_t n;
 
 	if (recv(c->sock, &ans, sizeof(ans), MSG_WAITALL) != sizeof(ans))
@@ -127,9 +117,8 @@ static size_t answer_place(struct chain *c)
 	if (n != -EEXIST)
 		errx(1, "UFFDIO_COPY: %s", strerror(-n));
 	/* A vCPU faulted twice: end the second wait explicitly */
-	range.start = (uintptr_t)c->a.mem + ans.head.offset;
-	if (ioctl(c->a.uffd, UFFDIO_WAKE, &range))
-		err(1, "UFFDIO_WAKE");
+	if (uffd_wake(c->a.uffd, c->a.mem + ans.head.offset, PAGE))
+		errx(1, "UFFDIO_WAKE failed");
 	return 0;
 }
 

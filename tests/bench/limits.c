@@ -2,19 +2,14 @@
 /*
  * limits.c - Limits of this machine: streams, pages, memory
  */
-#include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "limits.h"
-#include "tests/kernel/uapi.h"
 
 #define BATCH		(512 * PAGE)
 #define FILLING		0x5a

@@ -12,14 +12,11 @@
 #ifndef TESTS_BENCH_LIMITS_H
 #define TESTS_BENCH_LIMITS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <err.h>
 
-#define PAGE		4096UL
-#define MIB		(1UL << 20)
+#include "tests/kernel/ktest.h"
+
 #define CHUNK		(256UL << 10)	/* size of one bulk read or copy */
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define UNAVAILABLE	77
 
 /* limits.c. These end the program on failure */

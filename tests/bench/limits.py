@@ -6,6 +6,7 @@ string that says why this machine has no such figure.
 """
 
 import contextlib
+import itertools
 import os
 import socket
 import statistics
@@ -17,8 +18,10 @@ UNAVAILABLE = 77    # exit status of bench-limits
 MEMORY = ("process_vm_readv_256k", "memcpy_256k", "zero_scan")
 PLACINGS = ("copy_anon", "copy_memfd", "zeropage_anon", "zeropage_memfd",
             "poison_anon", "continue_memfd")
+CHAIN = ("p50", "p90", "p99", "max", "pages_per_run")
 STREAMS = {"discard": ("loopback_gb_s",), "anon": ("pipeline_gb_s", "anon"),
            "memfd": ("pipeline_gb_s", "memfd")}
+STREAM_PLACEMENTS = {"unpinned": (None, None), "pinned_apart": (1, 0)}
 # What reads the pages, and its keys below chain_us
 TOUCHERS = {"thread": (), "vcpu": ("vcpu",), "vcpu_irqs": ("vcpu_irqs",)}
 # Where toucher, handler and server run: one of two CPUs, or any (None). The
@@ -58,12 +61,20 @@ class Limits:
         self.cpus = two_cpus()
         self.figures = {("machine", "cpus_used"): len(self.cpus)}
 
-    def start(self, *args, cpu=None, **kw):
+    def cpu(self, index):
+        """Number of one of the two CPUs; -1, which stands for any, for None"""
+        if index is None:
+            return -1
+        if index >= len(self.cpus):
+            raise Unavailable("needs two CPUs")
+        return self.cpus[index]
+
+    def start(self, *args, cpu=-1, **kw):
         """Start a command of bench-limits, on a CPU if one is given"""
         return subprocess.Popen(
             [self.program, *map(str, args)], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, preexec_fn=None if cpu is None
-            else lambda: os.sched_setaffinity(0, [self.cpus[cpu]]), **kw)
+            stderr=subprocess.PIPE, text=True, preexec_fn=None if cpu < 0
+            else lambda: os.sched_setaffinity(0, [cpu]), **kw)
 
     def finish(self, process):
         """The numbers that it prints"""
@@ -85,7 +96,7 @@ class Limits:
         """Run a command to its end"""
         return self.finish(self.start(*args))
 
-    def run_pair(self, tcp, server, client, server_cpu=None, client_cpu=None):
+    def run_pair(self, tcp, server, client, server_cpu=-1, client_cpu=-1):
         """Run two commands that a socket connects; the client's numbers"""
         if tcp:
             with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -122,40 +133,26 @@ class Limits:
         for what, path in STREAMS.items():
             total = MIB * ((256 if self.quick else 2048) if what == "discard"
                            else (128 if self.quick else 256))
-            for name, cpus in (("unpinned", (None, None)),
-                               ("pinned_apart", (1, 0))):
-                if cpus[0] and len(self.cpus) < 2:
-                    self.figures[(*path, name)] = "needs two CPUs"
-                    continue
+            for name, cpus in STREAM_PLACEMENTS.items():
                 self.add((*path, name), [None], lambda: self.run_pair(
-                    True, ("send", total), ("receive", total, what), *cpus))
+                    True, ("send", total), ("receive", total, what),
+                    *map(self.cpu, cpus)))
 
-    def chain(self, toucher, tcp, placement):
-        """Percentiles of the duration of single demand faults, us"""
-        cpus = PLACEMENTS[placement]
-        path = ("chain_us", *TOUCHERS[toucher], "tcp" if tcp else "unix")
-        if max(c or 0 for c in cpus) >= len(self.cpus):
-            self.figures[(*path, placement)] = "needs two CPUs"
-            return
+    def chain(self, tcp, toucher, cpus):
+        """Percentiles, maximum, number of the single demand faults, us"""
         pages = 1000 if self.quick else 4096
-        own = [-1 if c is None else self.cpus[c] for c in cpus[:2]]
-        us = sorted(self.run_pair(tcp, ("serve", pages),
-                                  ("touch", pages, toucher, *own), cpus[2]))
-        for percent in 50, 90, 99:
-            self.figures[(*path, placement, f"p{percent}")] = \
-                us[pages * percent // 100]
-        self.figures[(*path, placement, "max")] = us[-1]
-        self.figures[(*path, placement, "pages_per_run")] = pages
+        *own, server = map(self.cpu, cpus)
+        us = sorted(self.run_pair(tcp, ("serve", pages), (
+            "touch", pages, toucher, *own), server))
+        return [*(us[pages * p // 100] for p in (50, 90, 99)), us[-1], pages]
 
     def chains(self):
         """All kinds of toucher, socket and placement"""
         for toucher, keys in TOUCHERS.items():
-            try:
-                for tcp in True, False:
-                    for placement in PLACEMENTS:
-                        self.chain(toucher, tcp, placement)
-            except Unavailable as reason:
-                self.figures[("chain_us", *keys)] = str(reason)
+            for kind, (name, cpus) in itertools.product(
+                    ("tcp", "unix"), PLACEMENTS.items()):
+                self.add(("chain_us", *keys, kind, name), CHAIN,
+                         lambda: self.chain(kind == "tcp", toucher, cpus))
 
     def pages(self):
         """What one page costs"""

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The results of scripts/bench: comparison with the goals, and tables"""
 
-import math
-
-GOAL_BLACKOUT_MS = 5
-GOAL_DEMAND_RATIO = 1.5
-GOAL_PUSH_RATIO = 0.6
+# name, figure, limit that it is divided by, goal, is it the most?, unit
+GOALS = (
+    ("blackout", "blackout_ms", None, 5, True, "ms"),
+    ("demand", "demand_p50_us", "chain_p50_us", 1.5, True, "x bare chain"),
+    ("push", "push_gb_s", "push_gb_s", 0.6, False, "x limit"),
+)
 
 # key, heading and unit
 FIGURES = (
@@ -52,94 +53,80 @@ def bounds(limits, ram):
 
 def judge(figures, bound):
     """Compare the figures with the goals"""
-    def goal(value, limit, at_most, unit):
-        if value is None:
-            return {"unavailable": "the limit could not be measured"}
-        reached = value <= limit if at_most else value >= limit
-        return {"value": value, "goal": limit, "at_most": at_most,
-                "unit": unit, "reached": reached}
-
-    def ratio(key, limit):
-        return figures[key]["median"] / limit if limit else None
-
-    return {
-        "blackout": goal(figures["blackout_ms"]["median"], GOAL_BLACKOUT_MS,
-                         True, "ms"),
-        "demand": goal(ratio("demand_p50_us", bound["chain_p50_us"]),
-                       GOAL_DEMAND_RATIO, True, "x bare chain"),
-        "push": goal(ratio("push_gb_s", bound["push_gb_s"]),
-                     GOAL_PUSH_RATIO, False, "x limit"),
-    }
+    result = {}
+    for name, key, limit, goal, at_most, unit in GOALS:
+        limit = bound[limit] if limit else 1
+        if not limit:
+            result[name] = {"unavailable": "the limit could not be measured"}
+            continue
+        value = figures[key]["median"] / limit
+        result[name] = {
+            "value": value, "goal": goal, "at_most": at_most, "unit": unit,
+            "reached": value <= goal if at_most else value >= goal}
+    return result
 
 
 def number(value):
-    """Three significant digits"""
+    """Three significant digits, or all before the decimal point"""
     if value is None:
         return "-"
-    if not value:
-        return "0"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{digits}f}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
-def print_limits(results, out):
+def limit_lines(results):
     """The limits of the machine"""
-    print("\nLimits of this machine", file=out)
+    yield "\nLimits of this machine"
     for ram, bound in results["bounds"].items():
-        print(f"  {ram:6} loopback {number(bound['loopback_gb_s'])} GB/s, "
-              f"batched UFFDIO_COPY {number(bound['copy_gb_s'])} GB/s, "
-              f"bare chain of a vCPU p50 {number(bound['chain_p50_us'])} us "
-              f"(no interrupts: {number(bound['chain_no_irqs_p50_us'])} us)",
-              file=out)
+        b = {key: number(value) for key, value in bound.items()}
+        yield (f"  {ram:6} loopback {b['loopback_gb_s']} GB/s, "
+               f"batched UFFDIO_COPY {b['copy_gb_s']} GB/s, "
+               f"bare chain of a vCPU p50 {b['chain_p50_us']} us "
+               f"(no interrupts: {b['chain_no_irqs_p50_us']} us)")
 
 
-def print_table(results, out):
+def figure_lines(results):
     """The figures, medians and ranges, one column a configuration"""
-    guests = results["guests"]
-    print(f"\nFerry, medians (ranges) of {results['runs']} runs\n", file=out)
-    print(f"{'':42}" + "".join(f"{g['memory'] + ' ' + g['ram']:>24}"
-                               for g in guests), file=out)
+    guests, runs = results["guests"], results["runs"]
+
+    def cell(f):
+        return number(f["median"]) + (
+            f" ({number(f['min'])}-{number(f['max'])})" if runs > 1 else "")
+
+    yield f"\nFerry, medians (ranges) of {runs} runs\n"
+    yield f"{'':42}" + "".join(f"{g['memory'] + ' ' + g['ram']:>24}"
+                               for g in guests)
     for key, heading in FIGURES:
-        cells = ""
-        for g in guests:
-            f = g["figures"][key]
-            text = number(f["median"])
-            if results["runs"] > 1:
-                text += f" ({number(f['min'])}-{number(f['max'])})"
-            cells += f"{text:>24}"
-        print(f"{heading:42}{cells}", file=out)
+        yield f"{heading:42}" + "".join(f"{cell(g['figures'][key]):>24}"
+                                        for g in guests)
 
 
-def print_goals(results, out):
+def goal_lines(results):
     """The goals, and whether they were reached"""
-    print("\nGoals", file=out)
+    yield "\nGoals"
     for g in results["guests"]:
         for name, goal in g["goals"].items():
-            head = f"  {g['memory'] + ' ' + g['ram']:12} {name:9}"
-            if "unavailable" in goal:
-                print(f"{head} {goal['unavailable']}", file=out)
-                continue
-            sign = "<=" if goal["at_most"] else ">="
-            print(f"{head} {number(goal['value'])} {goal['unit']}, goal {sign} "
-                  f"{goal['goal']}: "
-                  f"{'reached' if goal['reached'] else 'NOT reached'}",
-                  file=out)
+            yield (f"  {g['memory'] + ' ' + g['ram']:12} {name:9} "
+                   + (goal["unavailable"] if "unavailable" in goal else
+                      f"{number(goal['value'])} {goal['unit']}, goal "
+                      f"{'<=' if goal['at_most'] else '>='} {goal['goal']}: "
+                      f"{'reached' if goal['reached'] else 'NOT reached'}"))
 
 
-def print_machine(results, out):
+def machine_lines(results):
     """Where it ran"""
     m = results["machine"]
-    print(f"{m['model']}, {m['cpus']} CPUs, {m['kvm']}, Linux {m['kernel']}, "
-          f"{m['stolen_percent']} % stolen by the host", file=out)
-    print("The first migrations are not counted (cold memory).", file=out)
+    yield (f"{m['model']}, {m['cpus']} CPUs, {m['kvm']}, Linux {m['kernel']}, "
+           f"{m['stolen_percent']} % stolen by the host")
+    yield "The first migrations are not counted (cold memory)."
     worst = max(m["busy_cpus"])
     if worst > 0.3:
-        print(f"Other programs use this machine, too (up to {worst} CPUs "
-              "before a round): expect worse figures.", file=out)
+        yield (f"Other programs use this machine, too (up to {worst} CPUs "
+               "before a round): expect worse figures.")
 
 
 def show(results, out):
     """All tables"""
-    for part in (print_machine, print_limits, print_table, print_goals):
-        part(results, out)
+    for part in machine_lines, limit_lines, figure_lines, goal_lines:
+        for line in part(results):
+            print(line, file=out)
     print(f"\n{results['seconds']} s in all", file=out)

@@ -11,7 +11,6 @@
  * (asynchronous page faults, arch/x86/kvm/mmu/mmu.c: kvm_can_do_async_pf()):
  * one more thread to wake. Without them the vCPU's own thread waits.
  */
-#include <err.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <x86intrin.h>
@@ -61,7 +60,7 @@ __asm__(".pushsection .rodata\n"
 	"guest_code_end:\n"
 	".popsection\n");
 
-/* What kguest.c needs of ktest.c: errors end this program, too */
+/* What kguest.c and kuffd.c need of ktest.c: errors end this program, too */
 void ktest_end(int verdict, const char *fmt, ...)
 {
 	va_list args;
@@ -72,11 +71,15 @@ void ktest_end(int verdict, const char *fmt, ...)
 	exit(verdict == KTEST_SKIP ? UNAVAILABLE : 1);
 }
 
-/* There is no SIGBUS here */
+/* There is no SIGBUS here, and nothing that must not happen */
 bool last_sigbus(siginfo_t *si)
 {
 	(void)si;
 	return false;
+}
+
+void ktest_rest(void)
+{
 }
 
 void vcpu_create(void *region, size_t pages, const uint32_t *order, bool irqs)

@@ -150,7 +150,8 @@ def test_cut_at_commit(world):
 def test_demand_cut_at_commit(world):
     """The demand connection fails, and main says nothing: it is in doubt."""
     a, b, relay = start(world)
-    a.qmp.execute("migrate-set-parameters", **{"ferry-silence-timeout": 1500})
+    a.qmp.execute("migrate-set-parameters",
+                  **{"ferry-dead-peer-timeout": 1500})
     relay.stop_at = (SOURCE, wire.COMMIT)
     a.start_migration(relay.uri)
     relay.wait(wire.COMMIT)

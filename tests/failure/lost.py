@@ -66,7 +66,7 @@ def test_connection_lost(world):
 
 
 def test_push_connection_lost(world):
-    """One of several that push: its pages are missing, so both sides wait."""
+    """All that push: pages are missing, so both sides wait."""
     a, b, relay = in_postcopy(world, BUSY)
     relay.cut(wire.PUSH)
     lost_source(a)
@@ -82,8 +82,6 @@ def test_migrate_pause(world, where):
     relay.cut()
     lost_source(a)
     lost_target(b)
-    for vmm in a, b:
-        vmm.refused("postcopy", "migrate-pause")
     quits(b, a)
 
 
@@ -213,8 +211,8 @@ def test_frozen_and_continued(world):
 
 
 def test_frozen_connection(world):
-    """One of several connections stands still: that is the reason given, and
-    not that the others were shut for it."""
+    """One of several push connections stands still: it is given up, and what
+    it carried goes on the other one."""
     a = world.run("work=idle period_us=1000000", memory="64M").ready()
     a.qmp.execute("migrate-set-parameters",
                   **{"max-postcopy-bandwidth": 1 << 20})
@@ -225,11 +223,12 @@ def test_frozen_connection(world):
         fake.main.say(wire.Message(wire.PREPARED))
         fake.main.expect(wire.COMMIT)
         fake.main.say(wire.Message(wire.RUNNING))
-        try:
-            while True:
-                fake.pushes[0].hear()
-        except wire.Closed:
-            pass
-        m = paused(a, "source")
-    check("in time" in m["error-desc"], m["error-desc"])
+        pages, heard = 0, wire.PAGES
+        while heard != wire.DONE:
+            m = fake.pushes[0].hear()
+            heard, pages = m.kind, pages + m.b
+            if m.b:
+                fake.pushes[0].say(wire.acknowledge(pages))
+        equal(a.migration()["status"], "postcopy-active", "status")
+    check("in time" in a.said("a push connection was lost"), "the reason")
     quits(a)

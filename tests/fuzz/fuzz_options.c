@@ -31,7 +31,7 @@ static void check_options(const struct options *o)
 {
 	enum ram_backing b;
 
-	CHECK(o->cmd < CMDS && options_word(o->cmd));
+	CHECK(o->cmd < CMDS && command_table[o->cmd].name);
 	if (o->name)
 		CHECK(!runtime_check_name(o->name, NULL));
 	if (o->cmd == CMD_MIGRATE || o->cmd == CMD_RECEIVE)

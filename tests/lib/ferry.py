@@ -120,9 +120,15 @@ class Vmm:
         self.qmp = Qmp(control or world.socket(name), self.alive)
         if world.parameters:
             self.qmp.execute("migrate-set-parameters", **world.parameters)
+        self.recover_automatically(world.automatic)
 
     def alive(self):
         return self.process.poll() is None
+
+    def recover_automatically(self, on):
+        """Does a source open a new link without an operator?"""
+        self.qmp.execute("migrate-set-capabilities", capabilities=[
+            {"capability": "ferry-recover-automatically", "state": on}])
 
     def end(self):
         """Kill the process, and wait until it has ended."""
@@ -323,7 +329,8 @@ class World:
     A test may change `parameters`, such as deadlines: each machine that is
     started after that gets them by migrate-set-parameters. The limits for the
     pause and for the set-up are those of a slow, busy machine: only the tests
-    of these limits depend on them, and set them.
+    of these limits depend on them, and set them. A lost link stays lost, unless
+    a test sets `automatic`.
     """
 
     def __init__(self):
@@ -334,7 +341,9 @@ class World:
         self.parameters = {
             "downtime-limit": int(20000 * SLOW),
             "ferry-connect-timeout": int(30000 * SLOW),
-            "ferry-hello-timeout": int(30000 * SLOW)}
+            "ferry-hello-timeout": int(30000 * SLOW),
+            "ferry-dead-peer-timeout": int(30000 * SLOW)}
+        self.automatic = False
         self.uris = 0
 
     def __enter__(self):

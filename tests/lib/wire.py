@@ -80,6 +80,11 @@ def parse_report(body):
     return flags, runs
 
 
+def acknowledge(pages):
+    """A CHUNK_ACK message."""
+    return Message(CHUNK_ACK, struct.pack("<Q", pages))
+
+
 def report(flags, runs=()):
     """A REPORT message."""
     return Message(REPORT, REPORT_HEAD.pack(flags, len(runs)) + b"".join(

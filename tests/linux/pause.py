@@ -13,7 +13,7 @@ INIT = r"""
 echo 5 >/proc/sys/kernel/watchdog_thresh
 echo 10 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout
 dmesg -c >/messages
-echo "up"
+echo "it listens"
 while read word; do
 	case $word in
 	time*)	read seconds rest </proc/uptime; echo "$word $seconds" ;;
@@ -48,7 +48,7 @@ def check_unnoticed(vmm, begin, end, paused):
 def test_pause(world):
     """Stopped and continued; stopped, moved and continued."""
     a = linux(world, INIT, cpus=1)
-    wait_text(a, "up")
+    wait_text(a, "it listens")
     begin = uptime(a, "time1")
     a.qmp.execute("stop")
     time.sleep(PAUSE)

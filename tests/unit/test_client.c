@@ -240,6 +240,35 @@ static void silence_times_out(void **state)
 	unlink(path);
 }
 
+/* Sends events until the client closes, and answers nothing */
+static void *chatter(void *arg)
+{
+	static const char event[] = "{\"event\":\"E\",\"data\":{}}\n";
+	struct impostor *im = arg;
+	int fd = accept(im->fd, NULL, NULL);
+
+	while (send(fd, event, strlen(event), MSG_NOSIGNAL) > 0)
+		usleep(10000);
+	close(fd);
+	return NULL;
+}
+
+/* The limit is of the answer, whatever else comes meanwhile */
+static void events_do_not_delay_the_time_out(void **state)
+{
+	struct server *s = *state;
+	struct impostor im;
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s/i.sock", s->dir);
+	im = (struct impostor){ .fd = listen_at(path) };
+	pthread_create(&im.id, NULL, chatter, &im);
+	open_bad(path, ETIMEDOUT, "did not answer");
+	pthread_join(im.id, NULL);
+	close(im.fd);
+	unlink(path);
+}
+
 static void names_have_sockets(void **state)
 {
 	char path[RUNTIME_PATH_MAX], want[RUNTIME_PATH_MAX];
@@ -295,6 +324,7 @@ int main(void)
 		SERVER_TEST(the_end_is_noticed),
 		SERVER_TEST(impostors_are_detected),
 		SERVER_TEST(silence_times_out),
+		SERVER_TEST(events_do_not_delay_the_time_out),
 		SERVER_TEST(names_have_sockets),
 	};
 

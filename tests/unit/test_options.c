@@ -15,7 +15,6 @@
 #include "vmm/base/runtime.h"
 #include "vmm/base/units.h"
 #include "vmm/cli/options.h"
-#include "vmm/cli/options_value.h"
 #include "vmm/memory/ram.h"
 
 #define WORDS_MAX 24
@@ -189,6 +188,7 @@ static void migrate_takes_name_and_uri(void **state)
 	assert_string_equal(o.uri, "tcp:h:1");
 	o = good("migrate --control /c src tcp:h:1");
 	assert_string_equal(o.name, "src");
+	bad("migrate --control /c src tcp:h:1 more", EINVAL, "'more' is one");
 
 	bad("migrate", EINVAL, "NAME is missing");
 	bad("migrate src", EINVAL, "the URI is missing");
@@ -230,6 +230,7 @@ static void dump_takes_a_file(void **state)
 	assert_null(o.name);
 	assert_string_equal(o.file, "f");
 
+	bad("dump src _", EINVAL, "the path is empty");
 	bad("dump src", EINVAL, "the FILE is missing");
 	bad("dump", EINVAL, "NAME is missing");
 	bad("dump --raw src f", EINVAL, "--address GPA is missing");
@@ -259,6 +260,7 @@ static void poison_takes_pages(void **state)
 	bad("poison src --address 0x", EINVAL, "'0x'");
 	bad("poison src --address 0x1g", EINVAL, "'0x1g'");
 	bad("poison src --address 0x10000000000000000", ERANGE, "64 bits");
+	bad("poison src --address 0x8000000000000000", ERANGE, "64 bits");
 	bad("poison src --address 0 --count 0", ERANGE, "--count: 0");
 	bad("poison src --address 0 --method magic", EINVAL, "'magic'");
 }
@@ -328,21 +330,19 @@ static char *usage_of(enum subcommand cmd)
 
 static void usage_has_every_option(void **state)
 {
-	const char *name;
+	const struct option_def *d;
 	char *text, option[40];
-	unsigned i, cmds;
 	int cmd;
 
 	(void)state;
 	for (cmd = 0; cmd < CMDS; cmd++) {
 		text = usage_of(cmd);
-		for (i = 0; (name = options_find(i, &cmds)) &&
-			    cmd != CMD_HELP; i++) {
-			snprintf(option, sizeof(option), "  --%s ", name);
+		for (d = option_table; d->name && cmd != CMD_HELP; d++) {
+			snprintf(option, sizeof(option), "  --%s ", d->name);
 			assert_int_equal(strstr(text, option) != NULL,
-					 (cmds >> cmd & 1) != 0);
+					 (d->cmds >> cmd & 1) != 0);
 		}
-		assert_true(i > 20 || cmd == CMD_HELP);
+		assert_true(d > option_table + 20 || cmd == CMD_HELP);
 		free(text);
 	}
 }
@@ -368,7 +368,7 @@ static void usage_has_every_command(void **state)
 
 	(void)state;
 	for (cmd = 0; cmd < CMDS; cmd++) {
-		snprintf(word, sizeof(word), "\n  %s ", options_word(cmd));
+		snprintf(word, sizeof(word), "\n  %s ", command_table[cmd].name);
 		assert_non_null(strstr(text, word));
 	}
 	free(text);
@@ -402,16 +402,27 @@ static void sizes_are_powers_of_1024(void **state)
 		{ "0.5KiB", 512 }, { "1.0000000000000000000001G", GIB },
 		{ "2.25T", 9 * (GIB << 8) }, { "1.001K", 1025 },
 	};
-	uint64_t bytes;
+	char line[100];
 	unsigned i;
 
 	(void)state;
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		assert_int_equal(parse_size("x", sizes[i].text, PLAIN_MIB,
-					    &bytes, NULL),
-				 0);
-		assert_int_equal(bytes, sizes[i].bytes);
+		snprintf(line, sizeof(line), "migrate s unix:/u --bandwidth %s",
+			 sizes[i].text);
+		assert_int_equal(good(line).bandwidth, sizes[i].bytes);
 	}
+}
+
+static void plain_sizes_of_a_dump_are_bytes(void **state)
+{
+	(void)state;
+	assert_int_equal(good("dump s f --address 0 --size 9").size, 9);
+	assert_int_equal(good("dump s f --address 0 --size 9.0").size, 9);
+	assert_int_equal(good("dump s f --address 0 --size 0XfF").size, 255);
+	bad("dump s f --address 0 --size 1.5", EINVAL, "'1.5' is not a size");
+	bad("dump s f --address 0 --size 0x10K", EINVAL, "'0x10K'");
+	bad("dump s f --address 0 --size 1P", EINVAL, "'1P'");
+	bad("dump s f --address 0 --size 17T", ERANGE, "between 1 and 16T");
 }
 
 static void wrong_sizes_are_refused(void **state)
@@ -420,17 +431,19 @@ static void wrong_sizes_are_refused(void **state)
 		"", "M", "-1M", " 1M", "1 M", "1MBB", "1X", "0x10M", "1.G",
 		".5G", "1.5.5G", "1B", "1.5x", "1Mi", "M1",
 	};
-	uint64_t bytes;
+	char *argv[] = { "ferry", "migrate", "s", "unix:/u", "--bandwidth",
+			 NULL, NULL };
+	struct options o;
 	unsigned i;
 
 	(void)state;
-	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(parse_size("x", wrong[i], PLAIN_MIB, &bytes,
-					    NULL),
-				 -EINVAL);
-	assert_int_equal(parse_size("x", "16777216T", PLAIN_MIB, &bytes, NULL), -ERANGE);
-	assert_int_equal(parse_size("x", "99999999999999999999", PLAIN_MIB, &bytes, NULL),
-			 -ERANGE);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		argv[5] = (char *)wrong[i];
+		assert_int_equal(options_parse(&o, 6, argv, NULL), -EINVAL);
+	}
+	bad("migrate s unix:/u --bandwidth 16777216T", ERANGE, "16777216T");
+	bad("migrate s unix:/u --bandwidth 99999999999999999999", ERANGE,
+	    "99999999999999999999");
 }
 
 static void names_are_checked(void **state)
@@ -472,6 +485,7 @@ int main(void)
 		cmocka_unit_test(ram_kinds_are_those_of_the_machine),
 		cmocka_unit_test(usage_fits_a_terminal),
 		cmocka_unit_test(sizes_are_powers_of_1024),
+		cmocka_unit_test(plain_sizes_of_a_dump_are_bytes),
 		cmocka_unit_test(wrong_sizes_are_refused),
 		cmocka_unit_test(names_are_checked),
 	};

@@ -51,7 +51,7 @@ struct target_side {
 struct world {
 	struct source_side s;
 	struct target_side t;
-	_Atomic unsigned failures;
+	_Atomic unsigned failures, push_lost, push_ended;
 	struct error why;
 	_Atomic unsigned events;
 };
@@ -63,6 +63,23 @@ static void on_failure(void *ctx, const struct error *why)
 	if (!w->failures)
 		w->why = *why;
 	w->failures++;
+}
+
+/* Of one of several, it is no failure */
+static void on_push_lost(void *ctx, bool last, const struct error *why)
+{
+	struct world *w = ctx;
+
+	w->push_lost++;
+	if (last)
+		on_failure(w, why);
+}
+
+static void on_push_ended(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->push_ended++;
 }
 
 static void on_lost(void *ctx, uint64_t gpa)
@@ -108,7 +125,7 @@ static void set_up_source(struct world *w)
 		       WIRE_PAGE);
 	assert_int_equal(page_source_init(&s->pages, &s->ram, &s->stats,
 					  on_lost, w), 0);
-	push_init(&s->push, &s->pages, on_failure, w);
+	push_init(&s->push, &s->pages, on_push_lost, on_push_ended, w);
 	s->push.n = PUSHERS;
 	for (unsigned i = 0; i < PUSHERS; i++)
 		s->push.pusher[i].c = &s->c[i];
@@ -132,7 +149,7 @@ static void set_up_target(struct world *w, bool huge)
 	page_store_init(&t->store, &t->stats, &ev, true);
 	if (page_store_open(&t->store, &t->ram, &err))
 		fail_msg("%s", err.text);
-	receive_init(&t->receive, &t->store, on_failure, w);
+	receive_init(&t->receive, &t->store, on_push_lost, on_push_ended, w);
 	t->receive.n = PUSHERS;
 	for (unsigned i = 0; i < PUSHERS; i++)
 		t->receive.receiver[i].c = &t->c[i];
@@ -273,6 +290,7 @@ static void move_all(bool huge)
 	while (w->t.store.table.missing)
 		usleep(1000);
 	assert_int_equal(w->failures, 0);
+	assert_int_equal(w->push_ended, 2);
 	assert_int_equal(ledger_left(&w->s.pages.ledger), 0);
 	/* Each page is counted once on either side */
 	for (unsigned i = 0; i < PAGE_COUNTS; i++)
@@ -316,6 +334,17 @@ static void prepared_threads_end_without_start(void **state)
 	tear_down(w);
 }
 
+static void acknowledge(int fd, uint64_t pages)
+{
+	const struct wire_msg m = { .type = WIRE_MSG_CHUNK_ACK,
+				    .length = WIRE_CHUNK_ACK };
+	uint8_t out[WIRE_HEADER + WIRE_CHUNK_ACK];
+
+	wire_put(out, &m);
+	wire_put_count(out + WIRE_HEADER, pages);
+	assert_int_equal(send(fd, out, sizeof(out), 0), sizeof(out));
+}
+
 /* Read a push connection until DONE. Return: pages that came */
 static size_t drain(int fd)
 {
@@ -334,6 +363,7 @@ static size_t drain(int fd)
 		for (size_t i = 0; i < m.length; i += WIRE_PAGE)
 			assert_int_equal(recv(fd, data, WIRE_PAGE,
 					      MSG_WAITALL), WIRE_PAGE);
+		acknowledge(fd, pages);
 	}
 }
 
@@ -368,6 +398,98 @@ static void the_push_waits_for_a_held_page(void **state)
 	pthread_join(t, &done);
 	assert_non_null(done);
 	tear_down(w);
+}
+
+static size_t sum(const struct page_stats *stats)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < PAGE_COUNTS; i++)
+		n += stats->pages[i];
+	return n;
+}
+
+/*
+ * A push connection is lost in the middle: what it carried goes on the others,
+ * and nobody but them notices
+ */
+static void a_lost_push_costs_what_it_carried(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(push_prepare(&w->s.push, &err), 0);
+	/* Nobody receives on this one: its socket is full of pages */
+	w->t.receive.receiver[0].c = &w->t.c[1];
+	w->t.receive.receiver[1].c = &w->t.c[2];
+	w->t.receive.n = 2;
+	assert_int_equal(receive_prepare(&w->t.receive, &err), 0);
+	receive_start(&w->t.receive);
+	push_start(&w->s.push);
+	while (!unacked_any(&w->s.push.pusher[0].unacked))
+		usleep(100);
+	while (ledger_left(&w->s.pages.ledger))
+		usleep(100);
+	usleep(20000);
+	assert_int_equal(w->push_ended, 0);
+	shutdown(w->t.c[0].fd, SHUT_RDWR);
+	assert_true(push_end(&w->s.push));
+	assert_true(receive_end(&w->t.receive));
+	assert_int_equal(w->push_lost, 1);
+	assert_int_equal(w->failures, 0);
+	assert_true(w->s.stats.again > 0);
+	assert_int_equal(sum(&w->s.stats) - w->s.stats.again, PAGES);
+	page_store_close(&w->t.store);
+	assert_same_ram(w);
+	tear_down(w);
+}
+
+/* Only the loss of the last one is the loss of the link */
+static void the_last_push_is_a_failure(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(push_prepare(&w->s.push, &err), 0);
+	push_start(&w->s.push);
+	for (unsigned i = 0; i < PUSHERS; i++) {
+		assert_int_equal(w->failures, 0);
+		shutdown(w->t.c[i].fd, SHUT_RDWR);
+		for (unsigned ms = 0; w->push_lost <= i && ms < 10000; ms++)
+			usleep(1000);
+	}
+	assert_false(push_end(&w->s.push));
+	assert_int_equal(w->failures, 1);
+	assert_int_equal(w->push_ended, 1);
+	assert_int_equal(ledger_left(&w->s.pages.ledger), PAGES);
+	tear_down(w);
+}
+
+/* An acknowledgement of what was not sent, and another message */
+static void wrong_acknowledgements(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct world *w = set_up(false);
+		const struct wire_msg m = { .type = WIRE_MSG_DONE };
+		uint8_t out[WIRE_HEADER + WIRE_CHUNK_ACK] = { 0 };
+		struct error err = { 0 };
+
+		w->s.push.n = 1;
+		assert_int_equal(push_prepare(&w->s.push, &err), 0);
+		wire_put(out, &m);
+		if (i)
+			send(w->t.c[0].fd, out, sizeof(out), 0);
+		else
+			acknowledge(w->t.c[0].fd, PAGES + 1);
+		push_start(&w->s.push);
+		assert_false(push_end(&w->s.push));
+		assert_int_equal(w->failures, 1);
+		assert_int_equal(w->why.code, EBADMSG);
+		tear_down(w);
+	}
 }
 
 static void request(struct world *w, size_t page, size_t n)
@@ -663,6 +785,42 @@ static void zeroes_need_no_source(void **state)
 	tear_down(w);
 }
 
+/*
+ * The demand connection is lost while a vCPU waits, another one touches a page
+ * before there is a new connection: both pages are requested on the new one
+ */
+static void a_new_link_requests_what_is_waited_for(void **state)
+{
+	struct world *w = set_up(false);
+	struct toucher before, after;
+	struct channel again;
+	struct error err = { 0 };
+
+	(void)state;
+	start_faults(w);
+	start_touching(&before, w, 9, 1);
+	while (!w->t.stats.requests)
+		usleep(1000);
+	shutdown(w->s.demand.fd, SHUT_RDWR);
+	for (unsigned ms = 0; !w->failures && ms < 10000; ms++)
+		usleep(1000);
+	fault_detach(&w->t.faults);
+	start_touching(&after, w, 10, 1);
+	usleep(50000);
+	assert_int_equal(w->t.stats.requests, 1);
+	close(w->s.demand.fd);
+	close(w->t.demand.fd);
+	channel_open_pair(&w->s.demand, &again);
+	w->t.demand = again;
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	fault_attach(&w->t.faults, &w->t.demand, 20000);
+	pthread_join(before.thread, NULL);
+	pthread_join(after.thread, NULL);
+	assert_int_equal(w->t.stats.requests, 3);
+	assert_int_equal(w->failures, 1);
+	tear_down(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -670,6 +828,9 @@ int main(void)
 		cmocka_unit_test(every_page_moves_once_into_huge_pages),
 		cmocka_unit_test(prepared_threads_end_without_start),
 		cmocka_unit_test(the_push_waits_for_a_held_page),
+		cmocka_unit_test(a_lost_push_costs_what_it_carried),
+		cmocka_unit_test(the_last_push_is_a_failure),
+		cmocka_unit_test(wrong_acknowledgements),
 		cmocka_unit_test(an_answer_waits_for_a_held_page),
 		cmocka_unit_test(no_poison_follows_contents),
 		cmocka_unit_test(only_ram_can_be_requested),
@@ -678,6 +839,7 @@ int main(void)
 		cmocka_unit_test(requests_never_block_the_fault_thread),
 		cmocka_unit_test(silence_is_noticed),
 		cmocka_unit_test(zeroes_need_no_source),
+		cmocka_unit_test(a_new_link_requests_what_is_waited_for),
 	};
 
 	return cmocka_run_group_tests_name("page threads", tests, NULL, NULL);

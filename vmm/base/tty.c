@@ -36,35 +36,34 @@ void tty_restore(void)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
 }
 
-static void raise_default(int sig)
+static void set_handler(int sig, void (*fn)(int));
+
+/*
+ * Restore the terminal, and let the signal end or stop the program as usual.
+ * TCSANOW: a signal handler must not wait for output to be read.
+ */
+static void on_signal(int sig)
 {
+	int before = errno;
 	sigset_t set;
 
+	if (in_foreground())
+		tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
 	signal(sig, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	raise(sig);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
 
-/* TCSANOW: a signal handler must not wait for output to be read */
-static void restore_now(void)
-{
-	if (in_foreground())
-		tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
+	/* It was stopped, and continues */
+	set_handler(sig, on_signal);
+	errno = before;
 }
-
-static void on_fatal(int sig)
-{
-	restore_now();
-	raise_default(sig);
-}
-
-static void on_stop(int sig);
 
 /*
  * A read in the background that SIGTTIN interrupts must not be restarted: where
  * the handler runs only later, as under TSan, it would be restarted for ever.
+ * SIGCONT waits until on_signal() has set its handler again.
  */
 static void set_handler(int sig, void (*fn)(int))
 {
@@ -73,22 +72,9 @@ static void set_handler(int sig, void (*fn)(int))
 		.sa_flags = sig == SIGTTIN ? 0 : SA_RESTART,
 	};
 
-	/* SIGCONT waits until on_stop() has set its handler again */
 	sigemptyset(&sa.sa_mask);
-	if (fn == on_stop)
-		sigaddset(&sa.sa_mask, SIGCONT);
+	sigaddset(&sa.sa_mask, SIGCONT);
 	sigaction(sig, &sa, NULL);
-}
-
-/* SIGTSTP, or SIGTTIN for a read in the background */
-static void on_stop(int sig)
-{
-	int before = errno;
-
-	restore_now();
-	raise_default(sig);
-	set_handler(sig, on_stop);
-	errno = before;
 }
 
 /* A shell moves the job to the foreground before it sends SIGCONT */
@@ -121,9 +107,9 @@ bool tty_raw(enum tty_output output)
 		return false;
 	for (unsigned i = 0; i < ARRAY_SIZE(fatal); i++)
 		if (is_default(fatal[i]))
-			set_handler(fatal[i], on_fatal);
-	set_handler(SIGTSTP, on_stop);
-	set_handler(SIGTTIN, on_stop);
+			set_handler(fatal[i], on_signal);
+	set_handler(SIGTSTP, on_signal);
+	set_handler(SIGTTIN, on_signal);
 	set_handler(SIGCONT, on_continue);
 	signal(SIGTTOU, SIG_IGN);
 	raw = cooked;

@@ -2,195 +2,296 @@
 /* cli.c - The subcommands that talk to a machine: table, and the short ones */
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli_common.h"
 #include "vmm/base/log.h"
+#include "vmm/base/runtime.h"
 #include "vmm/base/version.h"
 
 /* Time that a machine may take to end after it answered quit, in ms */
 #define QUIT_TIMEOUT_MS 10000
+/* For each machine of `ferry list`: one that hangs delays the others, in ms */
+#define LIST_TIMEOUT_MS 2000
+/* Poisoned ranges that status lists; more are only counted, unless --json */
+#define POISON_SHOWN 16
 
-static bool is_end(json_t *event)
-{
-	return !strcmp(cli_text(event, "event", ""), "SHUTDOWN");
-}
+/* Templates: render.h */
+static const char version_text[] = "ferry " FERRY_VERSION "\n";
+static const char poison_text[] =
+	"poisoned {poisoned} page{poisoned/s} at {address/x} ({method})\n";
+static const char dump_text[] =
+	"<lost:lost: {size} bytes at {address/x}\n>"
+	"[{lost-bytes} bytes are lost (memory failure), and are not in the "
+	"file\n]";
+static const char status_text[] =
+	"{name}: {status} ({libvirt.state}, {libvirt.reason})\n"
+	"[  memory:    {memory/M} MiB\n]"
+	"[  vCPUs:     {cpus!}\n]"
+	"  poisoned:  {lost/K} KiB\n"
+	"<poisoned:             {address/x}, {size/K} KiB"
+	"[{delivered!} (the guest received a machine check)]\n>"
+	"[             and {unlisted} more (--json lists all)\n]"
+	"[  migration: {migration.ferry.side}, {migration.status}"
+	"[, stage {migration.ferry.stage}]"
+	"[, {migration.libvirt.memory_processed/M} of "
+	"{migration.ram.total!/M} MiB]\n]"
+	"[             {migration.error-desc}\n]";
+static const char list_header[] =
+	"NAME                 STATUS                MIB VCPUS  POISONED  "
+	"MIGRATION\n";
+static const char list_text[] =
+	"{name,-20} {status,-16} {memory,8/M} {cpus,5.0} {lost,9/P}  "
+	"{migration.status}\n";
+static const char no_answer_text[] = "{name,-20} {status,-16} {error}\n";
 
 /*
  * A machine removes its socket before it closes the connection. @accepted: it
  * answered the command; else only the event SHUTDOWN shows that it ended.
  */
 static int wait_for_end(const struct options *o, struct qmp_client *q,
-			bool accepted)
+			bool accepted, struct error *err)
 {
-	struct error err = { 0 };
 	json_t *event;
 	int rc;
 
 	do {
-		rc = qmp_next_event(q, QUIT_TIMEOUT_MS, &event, &err);
-		accepted = accepted || is_end(event);
+		rc = qmp_next_event(q, QUIT_TIMEOUT_MS, &event, err);
+		accepted = accepted || render_is(event, "event", "SHUTDOWN");
 		json_decref(event);
 	} while (!rc);
 
-	if (rc == -ECONNRESET)
-		return accepted ? CLI_OK : cli_fail(&err);
-	log_line("'%s' accepted the command quit, but is still running after "
-		 "%d s", cli_label(o), QUIT_TIMEOUT_MS / 1000);
-	return CLI_FAILED;
-}
-
-static int cli_quit(const struct options *o)
-{
-	struct error err = { 0 };
-	struct qmp_client *q = cli_open(o, &err);
-	int rc;
-
-	if (!q)
-		return cli_fail(&err);
-	/* The machine may end before its answer is sent */
-	rc = qmp_execute(q, "quit",
-			 o->force ? json_pack("{s:b}", "ferry-force", 1) : NULL,
-			 NULL, &err);
-	if (rc && rc != -ECONNRESET)
-		rc = cli_fail(&err);
+	if (rc == -ECONNRESET && accepted)
+		error_clear(err);
 	else
-		rc = wait_for_end(o, q, !rc);
-	qmp_close(q);
-	return rc;
+		error_set(err, ETIMEDOUT, "'%s' accepted the command quit, but "
+			  "is still running after %d s", cli_label(o),
+			  QUIT_TIMEOUT_MS / 1000);
+	return err->code ? CLI_FAILED : CLI_OK;
 }
 
-static void print_poisoned(const struct options *o, json_t *ret)
+static int cli_quit(const struct options *o, struct qmp_client *q,
+		    struct error *err)
 {
-	json_int_t n = cli_number(ret, "poisoned");
-	json_t *at = cli_get(ret, "address");
-	uint64_t address = at ? (uint64_t)json_integer_value(at) : o->address;
+	json_t *args = o->force ? json_pack("{s:b}", "ferry-force", 1) : NULL;
+	/* The machine may end before its answer is sent */
+	int rc = qmp_execute(q, "quit", args, NULL, err);
 
-	printf("poisoned %" JSON_INTEGER_FORMAT " page%s at 0x%" PRIx64
-	       " (%s)\n", n, n == 1 ? "" : "s", address,
-	       cli_text(ret, "method", o->method));
+	if (rc && rc != -ECONNRESET)
+		return CLI_FAILED;
+	error_clear(err);
+	return wait_for_end(o, q, !rc, err);
 }
 
-static int cli_poison(const struct options *o)
+/* Run a command and print what it returned. Return: exit status */
+static int execute(const struct options *o, struct qmp_client *q,
+		   const char *command, json_t *args, const char *template,
+		   struct error *err)
 {
 	json_t *ret;
-	int rc;
 
-	if (o->address > INT64_MAX) {
-		log_line("--address: no guest has memory at 0x%" PRIx64,
-			 o->address);
+	if (qmp_execute(q, command, args, &ret, err))
 		return CLI_FAILED;
-	}
-	rc = cli_call(o, QMP_TIMEOUT_MS, "ferry-poison",
-		      json_pack("{s:I, s:I, s:s}",
-				"address", (json_int_t)o->address,
-				"count", (json_int_t)o->count,
-				"method", o->method), &ret);
-	if (!rc && o->json)
+	if (o->json)
 		cli_print_json(ret);
-	else if (!rc)
-		print_poisoned(o, ret);
+	else if (template)
+		render(stdout, template, ret);
 	json_decref(ret);
-	return rc;
+	return CLI_OK;
+}
+
+static int cli_dump(const struct options *o, struct qmp_client *q,
+		    struct error *err)
+{
+	json_t *from = o->size ? json_integer((json_int_t)o->address) : NULL;
+	json_t *size = o->size ? json_integer((json_int_t)o->size) : NULL;
+	json_t *file = cli_path(o->raw ? "" : "file:", o->file, err);
+
+	if (!file)
+		return CLI_FAILED;
+	/* Its duration depends on the size; the end of the machine ends it */
+	qmp_timeout(q, -1);
+	if (o->raw)
+		return execute(o, q, "pmemsave", json_pack("{s:o, s:o, s:o}",
+			       "filename", file, "val", from, "size", size),
+			       NULL, err);
+	return execute(o, q, "dump-guest-memory", json_pack(
+		       "{s:o, s:b, s:o*, s:o*}", "protocol", file, "paging", 0,
+		       "begin", from, "length", size), dump_text, err);
+}
+
+/* Sum up the poisoned ranges as "lost", and drop those that are not shown */
+static void sum_poisoned(json_t *st)
+{
+	json_t *list = render_find(st, "poisoned"), *range;
+	size_t n = json_array_size(list), i;
+	double lost = 0;
+
+	json_array_foreach(list, i, range)
+		lost += json_number_value(json_object_get(range, "size"));
+	json_object_set_new(st, "lost", json_real(lost));
+	if (n > POISON_SHOWN)
+		json_object_set_new(st, "unlisted",
+				    json_integer((int)n - POISON_SHOWN));
+	while (n > POISON_SHOWN)
+		json_array_remove(list, --n);
+}
+
+static int cli_status(const struct options *o, struct qmp_client *q,
+		      struct error *err)
+{
+	json_t *st;
+
+	if (cli_query(q, &st, err))
+		return CLI_FAILED;
+	if (o->json) {
+		cli_print_json(st);
+	} else {
+		sum_poisoned(st);
+		if (render_is(st, "migration.status", "none"))
+			json_object_del(st, "migration");
+		render(stdout, status_text, st);
+	}
+	json_decref(st);
+	return CLI_OK;
 }
 
 /*
- * Return: 0 after o->count events; -ECONNRESET (the connection ended; *ended:
- * the machine reported its end before), -EINTR (Ctrl-C), -EIO (standard output
- * can't be written; cli_run() reports it), -EPROTO
+ * Append the state of a machine, or the error. A socket whose machine was
+ * killed is shown as not answering, and not removed: the next machine of that
+ * name replaces it.
  */
-static int print_events(const struct options *o, struct qmp_client *q,
-			bool *ended, struct error *err)
-{
-	json_t *event;
-	uint64_t n = 0;
-	int rc;
-
-	while (!o->count || n++ < o->count) {
-		rc = qmp_next_event(q, -1, &event, err);
-		if (rc)
-			return rc;
-		cli_print_json(event);
-		*ended = is_end(event);
-		json_decref(event);
-		if (cli_flush())
-			return -EIO;
-	}
-	return 0;
-}
-
-static int cli_events(const struct options *o)
+static bool list_machine(void *list, const char *name)
 {
 	struct error err = { 0 };
-	struct qmp_client *q = cli_open(o, &err);
-	bool ended = false;
-	int rc, fd;
+	struct qmp_client *q = cli_open(name, NULL, LIST_TIMEOUT_MS, &err);
+	json_t *st;
 
-	if (!q)
-		return cli_fail(&err);
-
-	fd = cli_signals();
-	qmp_watch(q, fd);
-	rc = print_events(o, q, &ended, &err);
+	if (!q || cli_query(q, &st, &err))
+		st = json_pack("{s:s, s:s}", "status", "not-answering",
+			       "error", err.text);
+	/* The name of the socket, which commands need, not the machine's own */
+	json_object_set_new(st, "name", json_string(name));
+	json_array_append_new(list, st);
 	qmp_close(q);
-	if (fd >= 0)
-		close(fd);
-
-	/* Without --count, the end of the machine is the end of its events. A
-	 * connection that ends without SHUTDOWN is lost: events may be missing
-	 */
-	if (!rc || rc == -EINTR || (rc == -ECONNRESET && ended && !o->count))
-		return CLI_OK;
-	return rc == -EIO ? CLI_FAILED : cli_fail(&err);
+	return true;
 }
 
-static int cli_help(const struct options *o)
+static void print_list(json_t *list, const char *dir)
 {
+	json_t *st;
+	size_t i;
+
+	if (json_array_size(list))
+		fputs(list_header, stdout);
+	else
+		printf("no machine is running on this host (in %s)\n", dir);
+	json_array_foreach(list, i, st) {
+		sum_poisoned(st);
+		render(stdout, json_object_get(st, "error") ? no_answer_text
+							    : list_text, st);
+	}
+}
+
+static int cli_list(const struct options *o, struct qmp_client *q,
+		    struct error *err)
+{
+	char dir[RUNTIME_PATH_MAX];
+	json_t *list = json_array();
+
+	(void)q;
+	if (!runtime_dir(dir, sizeof(dir), err) &&
+	    !runtime_names(dir, list_machine, list, err)) {
+		if (o->json)
+			cli_print_json(list);
+		else
+			print_list(list, dir);
+	}
+	json_decref(list);
+	return err->code ? CLI_FAILED : CLI_OK;
+}
+
+/* Ends with the machine, with --count, at Ctrl-C, or with the output */
+static int cli_events(const struct options *o, struct qmp_client *q,
+		      struct error *err)
+{
+	bool ended = false;
+	json_t *event;
+	int rc;
+
+	qmp_watch(q, cli_signals());
+	for (uint64_t n = 0; !o->count || n < o->count; n++) {
+		rc = qmp_next_event(q, -1, &event, err);
+		/* A connection that ends without SHUTDOWN is lost: events may
+		 * be missing
+		 */
+		if (rc == -ECONNRESET && ended && !o->count)
+			error_clear(err);
+		if (rc)
+			return err->code ? CLI_FAILED : CLI_OK;
+		cli_print_json(event);
+		ended = render_is(event, "event", "SHUTDOWN");
+		json_decref(event);
+		if (cli_flush())
+			return CLI_FAILED;
+	}
+	return CLI_OK;
+}
+
+static int cli_help(const struct options *o, struct qmp_client *q,
+		    struct error *err)
+{
+	(void)q;
+	(void)err;
 	options_usage(stdout, o->topic);
 	return CLI_OK;
 }
 
-static int cli_version(const struct options *o)
-{
-	(void)o;
-	puts("ferry " FERRY_VERSION);
-	return CLI_OK;
-}
-
-/* A subcommand is a function, or a QMP command without arguments or result */
+/*
+ * A subcommand is the QMP command @qmp, whose arguments are the options and
+ * whose result @text shows, or a function. Both get a connection to the
+ * machine, unless the subcommand is @local.
+ */
 static const struct {
-	int (*fn)(const struct options *o);
-	const char *qmp;
+	const char *qmp, *text;
+	cli_command_fn *run;
+	bool local;
 } table[CMDS] = {
-	[CMD_MIGRATE] = { .fn = cli_migrate },
-	[CMD_POISON] = { .fn = cli_poison },
-	[CMD_DUMP] = { .fn = cli_dump },
-	[CMD_STATUS] = { .fn = cli_status },
-	[CMD_LIST] = { .fn = cli_list },
+	[CMD_MIGRATE] = { .run = cli_migrate },
+	[CMD_POISON] = { .qmp = "ferry-poison", .text = poison_text },
+	[CMD_DUMP] = { .run = cli_dump },
+	[CMD_STATUS] = { .run = cli_status },
+	[CMD_LIST] = { .run = cli_list, .local = true },
 	[CMD_STOP] = { .qmp = "stop" },
 	[CMD_CONT] = { .qmp = "cont" },
 	[CMD_RESET] = { .qmp = "system_reset" },
 	[CMD_POWERDOWN] = { .qmp = "system_powerdown" },
-	[CMD_QUIT] = { .fn = cli_quit },
-	[CMD_EVENTS] = { .fn = cli_events },
-	[CMD_CONSOLE] = { .fn = cli_console },
-	[CMD_HELP] = { .fn = cli_help },
-	[CMD_VERSION] = { .fn = cli_version },
+	[CMD_QUIT] = { .run = cli_quit },
+	[CMD_EVENTS] = { .run = cli_events },
+	[CMD_CONSOLE] = { .run = cli_console, .local = true },
+	[CMD_HELP] = { .run = cli_help, .local = true },
+	[CMD_VERSION] = { .text = version_text, .local = true },
 };
 
 int cli_run(const struct options *o)
 {
-	json_t *ret = NULL;
-	int rc = CLI_USAGE;
+	const char *qmp = table[o->cmd].qmp, *text = table[o->cmd].text;
+	struct error err = { 0 };
+	struct qmp_client *q = NULL;
+	int rc = CLI_OK;
 
-	if (table[o->cmd].fn)
-		rc = table[o->cmd].fn(o);
-	else if (table[o->cmd].qmp)
-		rc = cli_call(o, QMP_TIMEOUT_MS, table[o->cmd].qmp, NULL, &ret);
-	json_decref(ret);
-
-	return cli_flush() ? CLI_FAILED : rc;
+	if (!table[o->cmd].local)
+		q = cli_open(o->name, o->control, QMP_TIMEOUT_MS, &err);
+	if (q && qmp)
+		rc = execute(o, q, qmp, cli_members(o, offsetof(struct option_def,
+						     qmp)), text, &err);
+	else if (!err.code && text)
+		render(stdout, text, NULL);
+	else if (!err.code)
+		rc = table[o->cmd].run(o, q, &err);
+	qmp_close(q);
+	if (err.code)
+		log_line("%s", err.text);
+	return err.code || cli_flush() ? CLI_FAILED : rc;
 }

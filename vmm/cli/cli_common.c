@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -13,65 +13,68 @@
 #include "vmm/base/log.h"
 #include "vmm/base/runtime.h"
 
-struct qmp_client *cli_open(const struct options *o, struct error *err)
+struct qmp_client *cli_open(const char *name, const char *control,
+			    int timeout_ms, struct error *err)
 {
 	char path[RUNTIME_PATH_MAX];
 
-	if (o->control)
-		return qmp_open(o->name, o->control, QMP_TIMEOUT_MS, err);
-	if (runtime_path(o->name, path, sizeof(path), err))
+	if (!control && runtime_path(name, path, sizeof(path), err))
 		return NULL;
-	return qmp_open(o->name, path, QMP_TIMEOUT_MS, err);
+	return qmp_open(name, control ? control : path, timeout_ms, err);
 }
 
-int cli_call(const struct options *o, int timeout_ms, const char *command,
-	     json_t *args, json_t **ret)
+int cli_query(struct qmp_client *q, json_t **status, struct error *err)
 {
-	struct error err = { 0 };
-	struct qmp_client *q = cli_open(o, &err);
+	json_t *info;
+	int rc = qmp_execute(q, "query-status", NULL, status, err);
 
-	*ret = NULL;
-	if (q) {
-		qmp_timeout(q, timeout_ms);
-		qmp_execute(q, command, args, ret, &err);
-	} else {
-		json_decref(args);
+	if (!rc)
+		rc = qmp_execute(q, "query-migrate", NULL, &info, err);
+	if (!rc)
+		return json_object_set_new(*status, "migration", info);
+	json_decref(*status);
+	*status = NULL;
+	return rc;
+}
+
+json_t *cli_members(const struct options *o, size_t column)
+{
+	json_t *to = json_object();
+
+	for (const struct option_def *d = option_table; d->name; d++) {
+		const char *name = *(char *const *)((const char *)d + column);
+		const void *field = (const char *)o + d->field;
+
+		if (!name || !options_given(o, d))
+			continue;
+		json_object_set_new(to, name, d->type == VALUE_FLAG ?
+			json_true() : d->max ?
+			json_integer(*(const json_int_t *)field) :
+			json_string(*(const char *const *)field));
 	}
-	qmp_close(q);
-	return err.code ? cli_fail(&err) : CLI_OK;
+	return to;
 }
 
-int cli_absolute(const char *prefix, const char *path, char *to,
-		 struct error *err)
+json_t *cli_path(const char *prefix, const char *path, struct error *err)
 {
-	char here[PATH_MAX] = "";
-	json_t *text;
-	int n;
+	char *here = *path == '/' ? strdup("") : get_current_dir_name();
+	json_t *text = NULL;
 
-	if (*path != '/' && !getcwd(here, sizeof(here)))
-		return error_set(err, errno, "cannot get the current "
-				 "directory: %m");
-	n = snprintf(to, CLI_PATH_MAX, "%s%s%s%s", prefix, here,
-		     *here ? "/" : "", path);
-	if (n < 0 || n >= CLI_PATH_MAX)
-		return error_set(err, ENAMETOOLONG, "the path is too long");
-	text = json_string(to);
-	json_decref(text);
-	return text ? 0 : error_set(err, EILSEQ, "QMP can't represent the path "
-				    "of the %s: it is not UTF-8",
-				    strcmp(prefix, "unix:") ? "file"
-							    : "socket");
+	if (!here)
+		error_set(err, errno, "cannot get the current directory: %m");
+	else
+		text = json_sprintf("%s%s%s%s", prefix, here,
+				    *here ? "/" : "", path);
+	if (!text)
+		error_set(err, EILSEQ, "QMP can't represent the path %s%s: it "
+			  "is not UTF-8", prefix, path);
+	free(here);
+	return text;
 }
 
 const char *cli_label(const struct options *o)
 {
 	return o->name ? o->name : o->control;
-}
-
-int cli_fail(const struct error *err)
-{
-	log_line("%s", err->text);
-	return CLI_FAILED;
 }
 
 /* An earlier write may have failed, with a cause that errno no longer has */
@@ -93,46 +96,6 @@ void cli_print_json(const json_t *value)
 {
 	json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	putchar('\n');
-}
-
-json_t *cli_get(json_t *value, const char *path)
-{
-	char name[64];
-	size_t len;
-
-	while (value && *path) {
-		len = strcspn(path, ".");
-		if (len >= sizeof(name))
-			return NULL;
-		memcpy(name, path, len);
-		name[len] = '\0';
-		value = json_object_get(value, name);
-		path += len + (path[len] == '.');
-	}
-	return value;
-}
-
-double cli_number(json_t *value, const char *path)
-{
-	return json_number_value(cli_get(value, path));
-}
-
-const char *cli_text(json_t *value, const char *path, const char *missing)
-{
-	const char *text = json_string_value(cli_get(value, path));
-
-	return text ? text : missing;
-}
-
-double cli_poisoned(json_t *status)
-{
-	json_t *list = cli_get(status, "poisoned"), *range;
-	double bytes = 0;
-	size_t i;
-
-	json_array_foreach(list, i, range)
-		bytes += cli_number(range, "size");
-	return bytes;
 }
 
 int cli_signals(void)

@@ -5,58 +5,67 @@
 #ifndef FERRY_CLI_COMMON_H
 #define FERRY_CLI_COMMON_H
 
-#include <limits.h>
-
 #include <jansson.h>
 
 #include "cli.h"
 #include "qmp_client.h"
+#include "render.h"
 #include "vmm/base/error.h"
 
-#define CLI_PATH_MAX	(2 * PATH_MAX)
+/**
+ * cli_command_fn - A subcommand
+ * @o:		the options
+ * @q:		connection to the machine; NULL if the command needs none
+ * @err:	the cause of a failure, which cli_run() prints
+ *
+ * Return: exit status; CLI_FAILED if @err is set
+ */
+typedef int cli_command_fn(const struct options *o, struct qmp_client *q,
+			   struct error *err);
 
-/* One function per subcommand. Return: exit status */
-int cli_console(const struct options *o);
-int cli_dump(const struct options *o);
-int cli_list(const struct options *o);
-int cli_migrate(const struct options *o);
-int cli_status(const struct options *o);
+cli_command_fn cli_console, cli_migrate;
 
 /**
- * cli_open() - Connect to the machine that the options name
- * @o:		the options: @control, else @name
- * @err:	the cause of a failure
+ * cli_open() - Connect to a machine
+ * @name:	machine's name, or NULL if only @control is known
+ * @control:	its control socket, or NULL for the one that belongs to @name
+ * @timeout_ms:	for every answer
+ * @err:	the cause of a failure, as qmp_open()
  *
  * Return: the client, or NULL
  */
-struct qmp_client *cli_open(const struct options *o, struct error *err);
+struct qmp_client *cli_open(const char *name, const char *control,
+			    int timeout_ms, struct error *err);
 
 /**
- * cli_call() - Connect to a machine, run one command, and disconnect
- * @o:		the options
- * @timeout_ms:	for the answer; -1 for no limit
- * @command:	QMP command
- * @args:	its arguments, whose reference is taken over, or NULL
- * @ret:	receives what it returned (a new reference), or NULL
- *
- * Prints the cause of a failure.
- *
- * Return: CLI_OK, or CLI_FAILED with *@ret NULL
- */
-int cli_call(const struct options *o, int timeout_ms, const char *command,
-	     json_t *args, json_t **ret);
-
-/**
- * cli_absolute() - Make a path independent of the current directory
- * @prefix:	copied in front of the path, e.g. "unix:"
- * @path:	as the user typed it, for a machine with a directory of its own
- * @to:		receives both: CLI_PATH_MAX bytes
+ * cli_query() - Query the state of a machine
+ * @q:		the client
+ * @status:	receives what query-status returned, with what query-migrate
+ *		returned as "migration" (a new reference); NULL if it failed
  * @err:	the cause of a failure
  *
- * Return: 0, -errno; -EILSEQ if JSON can't represent the path
+ * Return: 0, or as qmp_execute()
  */
-int cli_absolute(const char *prefix, const char *path, char *to,
-		 struct error *err);
+int cli_query(struct qmp_client *q, json_t **status, struct error *err);
+
+/**
+ * cli_members() - Members of a QMP command's arguments, from the options
+ * @o:		the options
+ * @column:	offset in struct option_def of their names: qmp, parameter
+ *
+ * Return: object with those that were given
+ */
+json_t *cli_members(const struct options *o, size_t column);
+
+/**
+ * cli_path() - A path for a machine, whose current directory is another
+ * @prefix:	copied in front of the path, e.g. "unix:"
+ * @path:	as the user typed it
+ * @err:	the cause of a failure
+ *
+ * Return: string, or NULL
+ */
+json_t *cli_path(const char *prefix, const char *path, struct error *err);
 
 /**
  * cli_label() - The machine's name for messages
@@ -65,14 +74,6 @@ int cli_absolute(const char *prefix, const char *path, char *to,
  * Return: its name, or the path of its control socket
  */
 const char *cli_label(const struct options *o);
-
-/**
- * cli_fail() - Print the cause of a failure
- * @err:	a set error
- *
- * Return: CLI_FAILED
- */
-int cli_fail(const struct error *err);
 
 /**
  * cli_flush() - Write the buffered standard output
@@ -88,42 +89,6 @@ int cli_flush(void);
  * @value:	the value
  */
 void cli_print_json(const json_t *value);
-
-/**
- * cli_get() - A member somewhere inside an object
- * @value:	the object, or NULL
- * @path:	names with dots between them, e.g. "ram.total"
- *
- * Return: borrowed reference, or NULL if there is no such member
- */
-json_t *cli_get(json_t *value, const char *path);
-
-/**
- * cli_number() - A number somewhere inside an object
- * @value:	the object, or NULL
- * @path:	as for cli_get()
- *
- * Return: the number, 0 if there is no such member or it is not a number
- */
-double cli_number(json_t *value, const char *path);
-
-/**
- * cli_text() - A string somewhere inside an object
- * @value:	the object, or NULL
- * @path:	as for cli_get()
- * @missing:	returned if there is no such member
- *
- * Return: the string or @missing
- */
-const char *cli_text(json_t *value, const char *path, const char *missing);
-
-/**
- * cli_poisoned() - Size of the memory that is poisoned
- * @status:	what query-status returned
- *
- * Return: bytes
- */
-double cli_poisoned(json_t *status);
 
 /**
  * cli_signals() - Block SIGINT and SIGTERM, and receive them as input

@@ -12,10 +12,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli_common.h"
@@ -23,7 +22,6 @@
 #include "vmm/base/tty.h"
 
 #define ESCAPE		0x1d	/* Ctrl-] */
-#define TYPED_MAX	4096
 #define SEARCH_MS	2000	/* for each machine that may have the guest */
 #define END_TRIES	25	/* for a machine that is ending */
 #define END_WAIT_US	20000
@@ -33,8 +31,10 @@ enum ending { DETACHED_USER, DETACHED_CLOSED, DETACHED_END, DETACHED_ERROR };
 
 /**
  * struct console - An attached terminal
- * @control:	control socket of the machine
- * @name:	of the machine, or its @control
+ * @name:	of the machine, or NULL if only @control is known
+ * @control:	its control socket, or NULL for that of @name
+ * @label:	one of the two, for messages
+ * @moved_to:	@name, if the guest moved
  * @fd:		the machine's console socket
  * @in:		standard input is read
  * @tty:	standard input is a terminal in raw mode
@@ -42,34 +42,39 @@ enum ending { DETACHED_USER, DETACHED_CLOSED, DETACHED_END, DETACHED_ERROR };
  * @n:		bytes in @typed
  */
 struct console {
-	char control[RUNTIME_PATH_MAX], name[RUNTIME_PATH_MAX];
+	const char *name, *control, *label;
+	char moved_to[RUNTIME_NAME_MAX + 1];
 	int fd;
 	bool in, tty;
-	char typed[TYPED_MAX];
+	char typed[4096];
 	size_t n;
 };
 
-/* Print a message, in three parts, on a line of its own */
-static void print_note(const struct console *c, const char *a, const char *b,
-		       const char *end)
+/* Print a message on a line of its own */
+static void __attribute__((format(printf, 2, 3)))
+print_note(const struct console *c, const char *fmt, ...)
 {
-	fprintf(stderr, "%s[ferry: %s%s%s]%s\n", c->tty ? "\r\n" : "", a, b,
-		end, c->tty ? "\r" : "");
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs(c->tty ? "\r\n[ferry: " : "[ferry: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputs(c->tty ? "]\n\r" : "]\n", stderr);
+	va_end(ap);
 }
 
 static bool write_all(int fd, const char *data, size_t n)
 {
-	while (n) {
-		ssize_t done = write(fd, data, n);
+	ssize_t done;
 
+	for (; n; data += done, n -= (size_t)done) {
+		done = write(fd, data, n);
 		if (done < 0 && errno == EAGAIN)
 			poll(&(struct pollfd){ fd, POLLOUT, 0 }, 1, -1);
 		else if (done < 0 && errno != EINTR)
 			return false;
-		if (done <= 0)
-			continue;
-		data += done;
-		n -= (size_t)done;
+		if (done < 0)
+			done = 0;
 	}
 	return true;
 }
@@ -82,25 +87,22 @@ static bool write_all(int fd, const char *data, size_t n)
  */
 static bool read_typed(struct console *c)
 {
-	char buf[256];
-	size_t room = TYPED_MAX - c->n;
-	size_t want = c->tty || room > sizeof(buf) ? sizeof(buf) : room;
-	ssize_t n = read(STDIN_FILENO, buf, want);
-	char *escape;
+	char buf[256], *escape;
+	size_t room = sizeof(c->typed) - c->n, n;
+	ssize_t got = read(STDIN_FILENO, buf, c->tty || room > sizeof(buf) ?
+			   sizeof(buf) : room);
 
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return true;
-	if (n <= 0) {
+	if (got <= 0) {
 		c->in = false;
 		return !c->tty;
 	}
-	escape = c->tty ? memchr(buf, ESCAPE, (size_t)n) : NULL;
-	if (escape)
-		n = escape - buf;
-	if ((size_t)n > room)
-		n = (ssize_t)room;
-	memcpy(c->typed + c->n, buf, (size_t)n);
-	c->n += (size_t)n;
+	escape = c->tty ? memchr(buf, ESCAPE, (size_t)got) : NULL;
+	n = escape ? (size_t)(escape - buf) : (size_t)got;
+	n = n < room ? n : room;
+	memcpy(c->typed + c->n, buf, n);
+	c->n += n;
 	return !escape;
 }
 
@@ -127,7 +129,7 @@ static bool print_output(const struct console *c, enum ending *end)
 		return false;
 	if (write_all(STDOUT_FILENO, buf, (size_t)n))
 		return true;
-	print_note(c, "cannot write the output: ", strerrordesc_np(errno), "");
+	print_note(c, "cannot write the output: %m");
 	*end = DETACHED_ERROR;
 	return false;
 }
@@ -137,7 +139,7 @@ static enum ending copy_bytes(struct console *c)
 	enum ending end;
 
 	for (;;) {
-		bool in = c->in && (c->tty || c->n < TYPED_MAX);
+		bool in = c->in && (c->tty || c->n < sizeof(c->typed));
 		struct pollfd p[] = {
 			{ .fd = c->fd,
 			  .events = (short)(POLLIN | (c->n ? POLLOUT : 0)) },
@@ -157,76 +159,49 @@ static enum ending copy_bytes(struct console *c)
 	}
 }
 
-static int query_console(const struct console *c, struct sockaddr_un *sa,
-			 struct error *err)
+static int attach(struct console *c, struct error *err)
 {
-	struct qmp_client *q = qmp_open(c->name, c->control, QMP_TIMEOUT_MS,
+	struct qmp_client *q = cli_open(c->name, c->control, QMP_TIMEOUT_MS,
 					err);
 	json_t *list = NULL;
 	const char *path;
-	int rc = q ? qmp_execute(q, "query-chardev", NULL, &list, err)
-		   : -err->code;
 
-	path = cli_text(json_array_get(list, 0), "filename", "");
-	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (!rc && (strncmp(path, "unix:", 5) ||
-		    strlen(path + 5) >= sizeof(sa->sun_path)))
-		rc = error_set(err, ENOENT, "the machine has no console "
-			       "socket; its messages tell why");
-	if (!rc)
-		strcpy(sa->sun_path, path + 5);
+	if (q && !qmp_execute(q, "query-chardev", NULL, &list, err)) {
+		path = render_text(json_array_get(list, 0), "filename");
+		if (strncmp(path, "unix:", 5))
+			error_set(err, ENOENT, "the machine has no console "
+				  "socket; its messages tell why");
+		else
+			c->fd = qmp_connect(c->label, path + 5, QMP_TIMEOUT_MS,
+					    err);
+	}
 	json_decref(list);
 	qmp_close(q);
-	return rc;
+	return -err->code;
 }
 
-static int attach(struct console *c, struct error *err)
-{
-	struct sockaddr_un sa;
-	int rc = query_console(c, &sa, err);
-
-	if (rc)
-		return rc;
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd >= 0 && !connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)))
-		return 0;
-	rc = error_set(err, errno, "cannot attach to the console at %s: %m",
-		       sa.sun_path);
-	if (c->fd >= 0)
-		close(c->fd);
-	return rc;
-}
-
-/**
- * struct search - The machine on this host at which a migration arrived
- * @c:		set to that machine
- * @id:		of the migration
- * @found:	@c is set
- */
+/* The machine on this host at which the migration @id of the guest arrived */
 struct search {
 	struct console *c;
 	const char *id;
 	bool found;
 };
 
-/* Return: false if this is the machine */
+/* Return: false if this is the machine, which @c is set to */
 static bool search_machine(void *ctx, const char *name)
 {
 	struct search *s = ctx;
-	char path[RUNTIME_PATH_MAX];
-	struct qmp_client *q = NULL;
-	json_t *info = NULL;
+	struct qmp_client *q = cli_open(name, NULL, SEARCH_MS, NULL);
+	json_t *st = NULL;
 
-	if (!runtime_path(name, path, sizeof(path), NULL))
-		q = qmp_open(name, path, SEARCH_MS, NULL);
-	s->found = q &&
-		   !qmp_execute(q, "query-migrate", NULL, &info, NULL) &&
-		   !strcmp(cli_text(info, "ferry.arrived-as", ""), s->id);
+	s->found = q && !cli_query(q, &st, NULL) &&
+		   render_is(st, "migration.ferry.arrived-as", s->id);
 	if (s->found) {
-		strcpy(s->c->control, path);
-		snprintf(s->c->name, sizeof(s->c->name), "%s", name);
+		snprintf(s->c->moved_to, sizeof(s->c->moved_to), "%s", name);
+		s->c->name = s->c->label = s->c->moved_to;
+		s->c->control = NULL;
 	}
-	json_decref(info);
+	json_decref(st);
 	qmp_close(q);
 	return !s->found;
 }
@@ -235,36 +210,28 @@ static bool search_machine(void *ctx, const char *name)
  * The machine closed the console: print why. Return: DETACHED_CLOSED with @c
  * set to the machine to attach to, else why the command ends.
  */
-static enum ending closed(struct console *c, const char *state, json_t *info)
+static enum ending explain_closed(struct console *c, json_t *st)
 {
-	struct search s = { .c = c, .id = cli_text(info, "ferry.id", "") };
+	struct search s = { .c = c, .id = render_text(st, "migration.ferry.id") };
 	char dir[RUNTIME_PATH_MAX];
+	const char *uri;
 
-	if ((strcmp(state, "postmigrate") && strcmp(state, "finish-migrate")) ||
-	    strcmp(cli_text(info, "ferry.side", ""), "source")) {
-		print_note(c, "", c->name, " closed this console");
+	if ((!render_is(st, "status", "postmigrate") &&
+	     !render_is(st, "status", "finish-migrate")) ||
+	    !render_is(st, "migration.ferry.side", "source")) {
+		print_note(c, "%s closed this console", c->label);
 		return DETACHED_ERROR;
 	}
 	if (*s.id && !runtime_dir(dir, sizeof(dir), NULL))
 		runtime_names(dir, search_machine, &s, NULL);
 	if (s.found) {
-		print_note(c, "the guest moved; this is ", c->name, " now");
+		print_note(c, "the guest moved; this is %s now", c->name);
 		return DETACHED_CLOSED;
 	}
-	print_note(c, "the guest moved to ", cli_text(info, "ferry.uri",
-		   "another machine"), "; attach to its console there");
+	uri = render_text(st, "migration.ferry.uri");
+	print_note(c, "the guest moved to %s; attach to its console there",
+		   *uri ? uri : "another machine");
 	return DETACHED_END;
-}
-
-static void query_state(const struct console *c, json_t **status,
-			json_t **info, struct error *err)
-{
-	struct qmp_client *q = qmp_open(c->name, c->control, QMP_TIMEOUT_MS,
-					err);
-
-	if (q && !qmp_execute(q, "query-status", NULL, status, err))
-		qmp_execute(q, "query-migrate", NULL, info, err);
-	qmp_close(q);
 }
 
 /*
@@ -272,77 +239,61 @@ static void query_state(const struct console *c, json_t **status,
  * consoles first: a query at that moment is reset. Soon after, its socket is
  * removed; a socket that stays is that of a process that was killed.
  *
- * Return: as closed()
+ * Return: as explain_closed()
  */
 static enum ending follow(struct console *c)
 {
-	json_t *status = NULL, *info = NULL;
-	enum ending end = DETACHED_END;
+	enum ending end = DETACHED_ERROR;
 	struct error err = { 0 };
+	struct qmp_client *q;
+	json_t *st = NULL;
 
 	for (unsigned i = 0; i < END_TRIES; i++) {
 		error_clear(&err);
-		json_decref(status);
-		status = NULL;
-		query_state(c, &status, &info, &err);
+		q = cli_open(c->name, c->control, QMP_TIMEOUT_MS, &err);
+		if (q)
+			cli_query(q, &st, &err);
+		qmp_close(q);
 		if (err.code != ECONNREFUSED && err.code != ECONNRESET)
 			break;
 		usleep(END_WAIT_US);
 	}
-	if (!err.code) {
-		end = closed(c, cli_text(status, "status", ""), info);
-	} else if (err.code == ENOENT) {
-		print_note(c, "", c->name, " ended");
-	} else if (err.code == ECONNREFUSED || err.code == ECONNRESET) {
-		print_note(c, "", c->name, " died: its process was killed");
-		end = DETACHED_ERROR;
-	} else {
-		print_note(c, err.text, "", "");
-		end = DETACHED_ERROR;
-	}
-	json_decref(status);
-	json_decref(info);
-	return end;
+	if (!err.code)
+		end = explain_closed(c, st);
+	else if (err.code == ENOENT)
+		print_note(c, "%s ended", c->label);
+	else if (err.code == ECONNREFUSED || err.code == ECONNRESET)
+		print_note(c, "%s died: its process was killed", c->label);
+	else
+		print_note(c, "%s", err.text);
+	json_decref(st);
+	return err.code == ENOENT ? DETACHED_END : end;
 }
 
-/* Return: exit status */
-static int run_console(struct console *c)
+int cli_console(const struct options *o, struct qmp_client *q,
+		struct error *err)
 {
-	struct error err = { 0 };
+	struct console c = { .name = o->name, .control = o->control,
+			     .label = cli_label(o), .in = true };
 	enum ending end;
 
+	(void)q;
 	do {
-		if (attach(c, &err)) {
-			tty_restore();
-			return cli_fail(&err);
+		end = DETACHED_ERROR;
+		if (attach(&c, err))
+			break;
+		if (!c.tty && tty_raw(TTY_OUTPUT_RAW)) {
+			c.tty = true;
+			print_note(&c, "the console of %s; Ctrl-] detaches",
+				   c.label);
 		}
-		if (!c->tty && tty_raw(TTY_OUTPUT_RAW)) {
-			c->tty = true;
-			print_note(c, "the console of ", c->name,
-				   "; Ctrl-] detaches");
-		}
-		end = copy_bytes(c);
-		close(c->fd);
+		end = copy_bytes(&c);
+		close(c.fd);
 		if (end == DETACHED_CLOSED)
-			end = follow(c);
+			end = follow(&c);
 	} while (end == DETACHED_CLOSED);
 	if (end == DETACHED_USER)
-		print_note(c, "detached from the console of ", c->name, "");
+		print_note(&c, "detached from the console of %s", c.label);
 	tty_restore();
 	return end == DETACHED_ERROR ? CLI_FAILED : CLI_OK;
-}
-
-int cli_console(const struct options *o)
-{
-	struct console c = { .in = true };
-	struct error err = { 0 };
-
-	snprintf(c.name, sizeof(c.name), "%s", cli_label(o));
-	if (!o->control)
-		runtime_path(o->name, c.control, sizeof(c.control), &err);
-	else if ((size_t)snprintf(c.control, sizeof(c.control), "%s",
-				  o->control) >= sizeof(c.control))
-		error_set(&err, ENAMETOOLONG, "%s is too long for the path of "
-			  "a socket", o->control);
-	return err.code ? cli_fail(&err) : run_console(&c);
 }

@@ -3,13 +3,15 @@
  * options.h - The command line
  *
  * Pure: turns argv into a checked struct options, or into the reason why not.
- * Nothing is printed, opened or looked up. A table of subcommands and a table
- * of options (options.c) drive the parser and the help text.
+ * Nothing is printed, opened or looked up. Two tables say all: the subcommands,
+ * and their options and arguments. The parser, the help text and the arguments
+ * of QMP commands follow from them.
  */
 #ifndef FERRY_OPTIONS_H
 #define FERRY_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -35,24 +37,19 @@ enum subcommand {
 	CMDS
 };
 
-/* Value of a number that may be 0, if its option is not given */
-#define OPTION_ABSENT	UINT64_MAX
-
 /**
  * struct options - A parsed command line
  * @cmd:	the subcommand; CMD_HELP also for its --help
  * @topic:	with CMD_HELP: the subcommand to explain; CMD_HELP for all
+ * @given:	bit i: row i of option_table was given
  * @name:	machine's name; NULL if only @control is given
- * @uri:	argument of migrate and receive
- * @file:	argument of dump
  *
- * @bandwidth:	bytes per second, 0 for no limit, or OPTION_ABSENT
- *
- * The other members are options, explained in the table in options.c; NULL, 0
- * or false if not given and without a default. Sizes are in bytes.
+ * The other members belong to the rows of option_table; NULL, 0 or false if
+ * not given and without a default. Sizes are in bytes.
  */
 struct options {
 	enum subcommand cmd, topic;
+	uint64_t given;
 	const char *name, *uri, *file;
 	const char *kernel, *initrd, *append, *control, *serial, *log;
 	const char *ram, *cpu, *cpu_vendor, *method;
@@ -61,6 +58,76 @@ struct options {
 	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;
 	bool json, detach, force;
 };
+
+/**
+ * struct command_def - A subcommand
+ * @name:	as it is typed
+ * @synopsis:	what follows the name
+ * @summary:	for the help text
+ */
+struct command_def {
+	const char *name, *synopsis, *summary;
+};
+
+/* Types of values, and how struct options has them */
+enum value_type {
+	VALUE_HELP,	/* not stored: --help */
+	VALUE_FLAG,	/* bool; the option takes no value */
+	VALUE_NAME,	/* const char *: name of a machine */
+	VALUE_TEXT,	/* const char *: any text */
+	VALUE_PATH,	/* const char *: text, not empty */
+	VALUE_WORD,	/* const char *: one of @words */
+	VALUE_URI,	/* const char *: address to listen at */
+	VALUE_PEER,	/* const char *: address to connect to */
+	VALUE_MIB,	/* uint64_t, bytes: 1.5G, 2MiB, 4kb; plain: MiB */
+	VALUE_BYTES,	/* uint64_t, bytes: the same; plain, 0x: bytes */
+	VALUE_COUNT,	/* uint64_t: a decimal number */
+	VALUE_ADDRESS,	/* uint64_t: decimal, or hexadecimal after 0x */
+};
+
+/**
+ * struct option_def - An option or an argument
+ * @name:	without its dashes; NULL for an argument
+ * @arg:	what the help text calls the value; NULL if there is none
+ * @cmds:	subcommands that take it: bits (1 << cmd)
+ * @type:	of the value
+ * @field:	offset in struct options
+ * @help:	for the help text; '\n' where a line ends
+ * @required:	subcommands that need it: bits (1 << cmd)
+ * @needs:	option that must be given as well, if the subcommand takes it
+ * @words:	possible values: "a, b or c"; "c:X" stands for c: and any text
+ * @min:	smallest number
+ * @max:	largest number, at most INT64_MAX; not 0 if it is a number
+ * @step:	the number is a multiple of this, if it is set
+ * @qmp:	member of this name in the arguments of the QMP command
+ * @parameter:	migration parameter of this name
+ */
+struct option_def {
+	const char *name, *arg;
+	uint32_t cmds;
+	enum value_type type;
+	size_t field;
+	const char *help;
+	uint32_t required;
+	const char *needs, *words;
+	uint64_t min, max, step;
+	const char *qmp, *parameter;
+};
+
+/* By enum subcommand */
+extern const struct command_def command_table[CMDS];
+
+/* Options, then arguments in the order in which they are typed; last {0} */
+extern const struct option_def option_table[];
+
+/**
+ * options_given() - Was an option or argument given?
+ * @o:		parsed options
+ * @d:		a row of option_table
+ *
+ * Return: true if so
+ */
+bool options_given(const struct options *o, const struct option_def *d);
 
 /**
  * options_parse() - Parse a command line
@@ -81,22 +148,5 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err);
  * @topic:	subcommand, or CMD_HELP for the list of all
  */
 void options_usage(FILE *out, enum subcommand topic);
-
-/**
- * options_word() - A subcommand's name
- * @cmd:	below CMDS
- *
- * Return: literal
- */
-const char *options_word(enum subcommand cmd);
-
-/**
- * options_find() - The options that subcommands take, one by one
- * @i:		index, from 0
- * @cmds:	receives a bit (1 << cmd) for each subcommand that takes it
- *
- * Return: the option's name without dashes, or NULL past the last
- */
-const char *options_find(unsigned i, unsigned *cmds);
 
 #endif /* FERRY_OPTIONS_H */

@@ -2,74 +2,75 @@
 /*
  * qmp_client.c - A blocking QMP client
  *
- * The socket does not block; wait_ready() is the one place that waits, with
- * poll(2) and a deadline on the monotonic clock. Each command carries a number
- * as its id, so that a late answer to a command that timed out is not taken for
- * the answer to the next command.
+ * jansson reads messages from a stdio stream; its read function is the one
+ * place that waits, with a limit, until the machine sends more. Each command
+ * carries a number as its id, so that a late answer to a command that timed out
+ * is not taken for the answer to the next command.
  */
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "qmp_client.h"
+#include "vmm/base/clock.h"
 #include "vmm/control/qmp.h"
 
 /* Longer than any answer, also than a list of 2^19 poisoned pages */
-#define INPUT_MAX	(128 * 1024 * 1024)
-#define INPUT_STEP	(16 * 1024)
-#define CONNECT_RETRY_MS 20
-#define NO_DEADLINE	INT64_MAX
+#define MESSAGE_MAX	(128 * 1024 * 1024)
 
 /**
  * struct qmp_client - A connection, and what is under way on it
- * @fd:		the socket, non-blocking, or -1
+ * @fd:		the socket
+ * @in:		reads from @fd
  * @timeout_ms:	time that the machine may take to answer, or -1
  * @watch:	descriptor that ends a wait for events, or -1
  * @id:		of the last command
  * @events:	array of events that were received but not asked for yet
  * @label:	"machine 'x'" or "the machine at PATH"
- * @buf:	bytes received and not parsed yet
- * @len:	bytes in @buf
- * @cap:	size of @buf
- * @frame:	parser's position in @buf
+ * @until:	for the next reads: when they end, ns of now_ns(), or UINT64_MAX
+ * @wait_watch:	descriptor that ends them, or -1
+ * @size:	bytes received since the message began
+ * @rc:		why the last read failed
  */
 struct qmp_client {
 	int fd, timeout_ms, watch;
+	FILE *in;
 	json_int_t id;
 	json_t *events;
 	char label[160];
-	char *buf;
-	size_t len, cap;
-	struct qmp_frame frame;
+	int wait_watch, rc;
+	uint64_t until;
+	size_t size;
 };
 
-static int64_t now_ms(void)
+/* When a wait of so many ms ends; -1: never */
+static uint64_t deadline(int ms)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
+	return ms < 0 ? UINT64_MAX : now_ns() + (uint64_t)ms * 1000000;
 }
 
-static int64_t deadline_after(int timeout_ms)
+/* For poll(2): the time that is left, rounded up */
+static int left_ms(uint64_t until)
 {
-	return timeout_ms < 0 ? NO_DEADLINE : now_ms() + timeout_ms;
+	const uint64_t now = now_ns();
+
+	if (until == UINT64_MAX)
+		return -1;
+	return now < until ? (int)((until - now + 999999) / 1000000) : 0;
 }
 
-static int no_answer(const struct qmp_client *q, struct error *err)
+static int no_answer(const char *label, int timeout_ms, struct error *err)
 {
 	return error_set(err, ETIMEDOUT, "%s did not answer within %g s: it "
-			 "hangs, or is stopped", q->label,
-			 q->timeout_ms / 1000.0);
+			 "hangs, or is stopped", label, timeout_ms / 1000.0);
 }
 
 static int connection_ended(const struct qmp_client *q, struct error *err)
@@ -77,153 +78,106 @@ static int connection_ended(const struct qmp_client *q, struct error *err)
 	return error_set(err, ECONNRESET, "%s ended the connection", q->label);
 }
 
-/* Return: 0, -ETIMEDOUT, -EINTR (@watch is readable), or -errno of poll(2) */
-static int wait_ready(const struct qmp_client *q, short events, int watch,
-		      int64_t deadline)
+static int not_qmp(const struct qmp_client *q, struct error *err)
 {
+	return error_set(err, EPROTO, "%s sent a message that is not QMP: is "
+			 "this a ferry?", q->label);
+}
+
+/* Called by stdio when its buffer is empty */
+static ssize_t on_read(void *cookie, char *to, size_t size)
+{
+	struct qmp_client *q = cookie;
 	struct pollfd fds[] = {
-		{ .fd = q->fd, .events = events },
-		{ .fd = watch, .events = POLLIN },	/* poll ignores -1 */
+		{ .fd = q->fd, .events = POLLIN },
+		{ .fd = q->wait_watch, .events = POLLIN },	/* or -1 */
 	};
-	int64_t left;
-	int n;
-
-	do {
-		left = -1;
-		if (deadline != NO_DEADLINE) {
-			left = deadline - now_ms();
-			left = left < 0 ? 0 : left;
-		}
-		n = poll(fds, 2, (int)left);
-	} while (n < 0 && errno == EINTR);
-
-	if (n < 0)
-		return -errno;
-	if (!n)
-		return -ETIMEDOUT;
-	return fds[1].revents ? -EINTR : 0;
-}
-
-static int make_room(struct qmp_client *q, struct error *err)
-{
-	char *bigger;
-
-	if (q->cap - q->len >= INPUT_STEP)
-		return 0;
-	if (q->cap >= INPUT_MAX)
-		return error_set(err, EPROTO, "%s sent a message of more than "
-				 "%d MiB", q->label, INPUT_MAX >> 20);
-
-	bigger = realloc(q->buf, q->cap * 2 + INPUT_STEP);
-	if (!bigger)
-		return error_set(err, ENOMEM, "out of memory for the answer");
-	q->buf = bigger;
-	q->cap = q->cap * 2 + INPUT_STEP;
-	return 0;
-}
-
-/* Return: 0 (also if nothing was received), -ECONNRESET, -EPROTO, -ENOMEM */
-static int receive(struct qmp_client *q, struct error *err)
-{
 	ssize_t n;
-	int rc;
 
-	rc = make_room(q, err);
-	if (rc)
-		return rc;
-	n = recv(q->fd, q->buf + q->len, q->cap - q->len, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n <= 0)
-		return connection_ended(q, err);
-	q->len += (size_t)n;
-	return 0;
+	do
+		n = poll(fds, 2, left_ms(q->until));
+	while (n < 0 && errno == EINTR);
+	q->rc = !n ? -ETIMEDOUT : fds[1].revents ? -EINTR : 0;
+	if (q->size > MESSAGE_MAX)
+		q->rc = -EPROTO;
+	if (q->rc)
+		return -1;
+	n = recv(q->fd, to, size, 0);
+	q->rc = n > 0 ? 0 : -ECONNRESET;
+	q->size += n > 0 ? (size_t)n : 0;
+	return n > 0 ? n : -1;
 }
 
-/* *msg: an object, or NULL if no message is complete. Return: 0, -EPROTO */
-static int take_message(struct qmp_client *q, json_t **msg, struct error *err)
-{
-	size_t end;
-	bool blank;
-
-	*msg = NULL;
-	do {
-		end = qmp_frame_next(&q->frame, q->buf, q->len);
-		if (!end)
-			return 0;
-		blank = qmp_blank(q->buf, end);
-		if (!blank)
-			*msg = json_loadb(q->buf, end, 0, NULL);
-		q->len -= end;
-		memmove(q->buf, q->buf + end, q->len);
-	} while (blank);
-
-	return *msg ? 0 : error_set(err, EPROTO, "%s sent a message that is "
-				    "not JSON: is this a ferry?", q->label);
-}
-
-/* @err is not set for -ETIMEDOUT and -EINTR (@watch) */
-static int next_message(struct qmp_client *q, int watch, int64_t deadline,
+/*
+ * @until, @watch: end the wait (@err is not set then), but only before a
+ * message begins: its rest must come within the time of an answer.
+ * Return: 0, -ETIMEDOUT, -EINTR, -ECONNRESET, -EPROTO
+ */
+static int next_message(struct qmp_client *q, int watch, uint64_t until,
 			json_t **msg, struct error *err)
 {
-	int rc;
+	int c;
 
-	for (;;) {
-		rc = take_message(q, msg, err);
-		if (rc || *msg)
-			return rc;
-		rc = wait_ready(q, POLLIN, watch, deadline);
-		if (!rc)
-			rc = receive(q, err);
-		if (rc)
-			return rc;
+	*msg = NULL;
+	q->rc = 0;
+	q->size = 0;
+	q->until = until;
+	q->wait_watch = watch;
+	clearerr(q->in);
+	do
+		c = getc(q->in);
+	while (isspace(c));
+	if (c != EOF) {
+		ungetc(c, q->in);
+		q->until = deadline(q->timeout_ms);
+		q->wait_watch = -1;
+		*msg = json_loadf(q->in, JSON_DISABLE_EOF_CHECK, NULL);
 	}
+	if (*msg || (c == EOF && q->rc != -ECONNRESET))
+		return q->rc;
+	if (q->rc == -ETIMEDOUT)
+		return no_answer(q->label, q->timeout_ms, err);
+	return q->rc == -ECONNRESET ? connection_ended(q, err) :
+				      not_qmp(q, err);
 }
 
 static int send_text(struct qmp_client *q, const char *text, struct error *err)
 {
-	int64_t deadline = deadline_after(q->timeout_ms);
 	size_t left = strlen(text);
 	ssize_t n;
 
 	while (left) {
 		n = send(q->fd, text, left, MSG_NOSIGNAL);
-		if (n >= 0) {
-			text += n;
-			left -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			if (wait_ready(q, POLLOUT, -1, deadline))
-				return no_answer(q, err);
-		} else if (errno != EINTR) {
+		if (n < 0 && errno == EAGAIN)
+			return no_answer(q->label, q->timeout_ms, err);
+		if (n < 0 && errno != EINTR)
 			return connection_ended(q, err);
-		}
+		text += n < 0 ? 0 : n;
+		left -= n < 0 ? 0 : (size_t)n;
 	}
 	return 0;
 }
 
-static bool is_late(const struct qmp_client *q, const json_t *msg)
-{
-	const json_t *id = json_object_get(msg, "id");
-
-	return id && json_integer_value(id) != q->id;
-}
-
-/* The next message that is not an event; events are kept */
+/* The next message that is not an event, whose number does not delay the end of
+ * the wait; events are kept
+ */
 static int next_answer(struct qmp_client *q, json_t **msg, struct error *err)
 {
-	int64_t deadline = deadline_after(q->timeout_ms);
+	const uint64_t until = deadline(q->timeout_ms);
+	const json_t *id;
 	int rc;
 
 	for (;;) {
-		rc = next_message(q, -1, deadline, msg, err);
+		rc = next_message(q, -1, until, msg, err);
 		if (rc == -ETIMEDOUT)
-			return no_answer(q, err);
+			return no_answer(q->label, q->timeout_ms, err);
 		if (rc)
 			return rc;
+		id = json_object_get(*msg, "id");
 		if (json_object_get(*msg, "event"))
 			json_array_append_new(q->events, *msg);
-		else if (is_late(q, *msg))
-			json_decref(*msg);
+		else if (id && json_integer_value(id) != q->id)
+			json_decref(*msg);	/* to an earlier command */
 		else
 			return 0;
 	}
@@ -233,22 +187,19 @@ static int next_answer(struct qmp_client *q, json_t **msg, struct error *err)
 static int parse_answer(const struct qmp_client *q, json_t *answer,
 			json_t **ret, struct error *err)
 {
+	const char *desc, *class = "";
 	json_t *good = json_object_get(answer, "return");
-	json_t *bad = json_object_get(answer, "error");
-	const char *desc = json_string_value(json_object_get(bad, "desc"));
-	const char *class = json_string_value(json_object_get(bad, "class"));
 
-	if (good) {
-		if (ret)
-			*ret = json_incref(good);
+	if (ret)
+		*ret = json_incref(good);
+	if (good)
 		return 0;
-	}
-	if (!desc)
-		return error_set(err, EPROTO, "%s sent an answer that is not "
-				 "QMP: is this a ferry?", q->label);
-	if (class && !strcmp(class, QMP_COMMAND_NOT_FOUND))
-		return error_set(err, ENOSYS, "%s", desc);
-	return error_set(err, EREMOTEIO, "%s", desc);
+	if (json_unpack(answer, "{s:{s:s, s?s}}", "error", "desc", &desc,
+			"class", &class))
+		return not_qmp(q, err);
+	return error_set(err, strcmp(class, QMP_COMMAND_NOT_FOUND) ? EREMOTEIO
+								   : ENOSYS,
+			 "%s", desc);
 }
 
 int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
@@ -280,7 +231,7 @@ int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
 int qmp_next_event(struct qmp_client *q, int timeout_ms, json_t **event,
 		   struct error *err)
 {
-	int64_t deadline = deadline_after(timeout_ms);
+	const uint64_t until = deadline(timeout_ms);
 	int rc;
 
 	*event = json_incref(json_array_get(q->events, 0));
@@ -289,16 +240,15 @@ int qmp_next_event(struct qmp_client *q, int timeout_ms, json_t **event,
 		return 0;
 	}
 	for (;;) {
-		rc = next_message(q, q->watch, deadline, event, err);
+		rc = next_message(q, q->watch, until, event, err);
 		if (rc || json_object_get(*event, "event"))
 			return rc;
 		/* The late answer to a command that timed out */
 		json_decref(*event);
-		*event = NULL;
 	}
 }
 
-static int connect_error(const struct qmp_client *q, int code,
+static int connect_error(const char *label, int timeout_ms, int code,
 			 const char *path, struct error *err)
 {
 	switch (code) {
@@ -306,63 +256,60 @@ static int connect_error(const struct qmp_client *q, int code,
 	case ENOTDIR:
 		return error_set(err, ENOENT, "%s is not running here (there is "
 				 "no socket %s; `ferry list` shows the "
-				 "machines)", q->label, path);
+				 "machines)", label, path);
 	case ECONNREFUSED:
 		return error_set(err, code, "%s is not running any more (no "
 				 "process listens on %s; `ferry list` shows "
-				 "the machines)", q->label, path);
+				 "the machines)", label, path);
 	case EACCES:
 	case EPERM:
 		return error_set(err, EACCES, "%s belongs to another user (no "
-				 "permission to open %s)", q->label, path);
+				 "permission to open %s)", label, path);
 	case EAGAIN:
-		return no_answer(q, err);
+		return no_answer(label, timeout_ms, err);
 	default:
 		return error_set(err, code, "cannot connect to %s: %s", path,
 				 strerror(code));
 	}
 }
 
-static int connect_to(struct qmp_client *q, const char *path,
-		      struct error *err)
+int qmp_connect(const char *label, const char *path, int timeout_ms,
+		struct error *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	const struct timespec pause = {
-		.tv_nsec = CONNECT_RETRY_MS * 1000000,
-	};
-	int64_t deadline = deadline_after(q->timeout_ms);
+	struct timeval limit = { .tv_sec = timeout_ms / 1000,
+				 .tv_usec = timeout_ms % 1000 * 1000 };
+	int fd, rc;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return error_set(err, ENAMETOOLONG, "%s is too long for the "
 				 "path of a socket", path);
-	memcpy(sa.sun_path, path, strlen(path) + 1);
+	strcpy(sa.sun_path, path);
 
-	q->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (q->fd < 0)
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
 		return error_set(err, errno, "cannot create a socket: %m");
-
-	/* EAGAIN: the machine's queue of new connections is full */
-	while (connect(q->fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		if (errno != EAGAIN || now_ms() >= deadline)
-			return connect_error(q, errno, path, err);
-		nanosleep(&pause, NULL);
-	}
-	return 0;
+	/* Also connect(2) waits so long, if many clients connect at once */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	do
+		rc = connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	while (rc && errno == EINTR);
+	if (rc)
+		rc = connect_error(label, timeout_ms, errno, path, err);
+	else
+		return fd;
+	close(fd);
+	return rc;
 }
 
 static int negotiate(struct qmp_client *q, struct error *err)
 {
 	json_t *hello;
-	int rc;
+	int rc = next_answer(q, &hello, err);
 
-	rc = next_answer(q, &hello, err);
-	if (rc)
-		return rc;
-	if (json_object_get(hello, "error"))
+	/* Without a greeting it is the reason why there is none */
+	if (!rc && !json_object_get(hello, "QMP"))
 		rc = parse_answer(q, hello, NULL, err);
-	else if (!json_object_get(hello, "QMP"))
-		rc = error_set(err, EPROTO, "%s did not send a QMP greeting: "
-			       "is this a ferry?", q->label);
 	json_decref(hello);
 	return rc ? rc : qmp_execute(q, "qmp_capabilities", NULL, NULL, err);
 }
@@ -372,23 +319,23 @@ struct qmp_client *qmp_open(const char *name, const char *path,
 {
 	struct qmp_client *q = calloc(1, sizeof(*q));
 
-	if (q)
-		q->events = json_array();
-	if (!q || !q->events) {
+	if (!q) {
 		error_set(err, ENOMEM, "out of memory for a connection");
-		free(q);
 		return NULL;
 	}
-	q->fd = q->watch = -1;
+	q->watch = -1;
 	q->timeout_ms = timeout_ms;
+	q->events = json_array();
 	snprintf(q->label, sizeof(q->label), name ? "machine '%s'"
 		 : "the machine at %s", name ? name : path);
 
-	if (connect_to(q, path, err) || negotiate(q, err)) {
-		qmp_close(q);
-		return NULL;
-	}
-	return q;
+	q->fd = qmp_connect(q->label, path, timeout_ms, err);
+	q->in = fopencookie(q, "r", (cookie_io_functions_t){
+				    .read = on_read });
+	if (q->fd >= 0 && q->in && !negotiate(q, err))
+		return q;
+	qmp_close(q);
+	return NULL;
 }
 
 void qmp_timeout(struct qmp_client *q, int timeout_ms)
@@ -405,9 +352,10 @@ void qmp_close(struct qmp_client *q)
 {
 	if (!q)
 		return;
+	if (q->in)
+		fclose(q->in);
 	if (q->fd >= 0)
 		close(q->fd);
 	json_decref(q->events);
-	free(q->buf);
 	free(q);
 }

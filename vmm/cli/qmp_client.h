@@ -35,6 +35,18 @@ struct qmp_client *qmp_open(const char *name, const char *path,
 			    int timeout_ms, struct error *err);
 
 /**
+ * qmp_connect() - Connect to a socket of a machine
+ * @label:	what listens there, for error texts
+ * @path:	of the socket
+ * @timeout_ms:	for this, and for every send(2) later; -1 for no limit
+ * @err:	the cause of a failure, with a code as qmp_open() has it
+ *
+ * Return: the socket, or -errno
+ */
+int qmp_connect(const char *label, const char *path, int timeout_ms,
+		struct error *err);
+
+/**
  * qmp_timeout() - Change the time that the machine may take to answer
  * @q:		the client
  * @timeout_ms:	for every answer from now on; -1 for no limit

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""The link is lost in the middle, and the migration goes on over another one.
+
+What needs no real guest is in tests/session: a cut at each message, of the
+first link and of a new one.
+"""
+
+import signal
+
+import wire
+from crossing import begin, exits, in_postcopy, whole
+from ferry import QmpError, check, equal, page
+from loss import paused
+from poisoned import all_seen, scattered
+from relay import SOURCE, TARGET, Relay
+
+BUSY = "work=verify mib=16 seed=11"
+
+
+def cut(world, a, b, relay):
+    """The network fails: both sides are paused, and wait for each other."""
+    relay.cut()
+    for vmm, side in (a, "source"), (b, "destination"):
+        waits = paused(vmm, side)["ferry"]["waiting"]
+        check(waits["for"] and waits["remedy"], "not explained", waits)
+
+
+def resume(a, uri):
+    a.qmp.execute("migrate", uri=uri, resume=True)
+
+
+def complete(a, b):
+    for vmm in a, b:
+        m = vmm.wait_migration("completed")
+        check("waiting" not in m["ferry"], "it still waits", m)
+
+
+def test_resume(world):
+    """An operator resumes, twice."""
+    a, b, relay = in_postcopy(world, BUSY)
+    for _ in range(2):
+        cut(world, a, b, relay)
+        b.report()
+        relay.hold()
+        resume(a, relay.uri)
+        a.wait_migration("postcopy-active", "postcopy-recover")
+    relay.release()
+    complete(a, b)
+    whole(b)
+    exits(b)
+
+
+def test_automatic(world):
+    """Nobody does anything: the source tries until the network is back."""
+    a, b, relay = in_postcopy(world, BUSY)
+    relay.cut()
+    for vmm in a, b:
+        vmm.recover_automatically(True)
+    complete(a, b)
+    whole(b)
+
+
+def test_another_address(world):
+    """The destination listens elsewhere, because the old address is gone."""
+    a, b, relay = in_postcopy(world, BUSY)
+    cut(world, a, b, relay)
+    uri = world.uri("tcp")
+    b.qmp.execute("migrate-recover", uri=uri)
+    resume(a, uri)
+    complete(a, b)
+    whole(b)
+
+
+def test_poison_on_both_sides(world):
+    """Pages that are lost while the link is, on either side: the guest gets
+    each of them as poison, and the source learns those of the destination."""
+    a, b, relay = in_postcopy(world, "work=verify mib=16 hold=1")
+    cut(world, a, b, relay)
+    there = [page(i) for i in scattered(500, 10)]
+    b.poison_pages(there)
+    here = []
+    for gpa in [page(i) for i in scattered(2000, 60)]:
+        try:
+            a.poison(gpa)
+            here.append(gpa)
+        except QmpError as e:
+            check("already handed over" in e.desc, e.desc)
+    check(here, "no page of the source could be poisoned")
+    resume(a, relay.uri)
+    complete(a, b)
+    equal(b.poisoned(), set(here + there), "poisoned pages there")
+    check(set(there) <= a.poisoned(), "the source does not know them")
+    b.expect(here + there)
+    b.send("go")
+    all_seen(b, here + there)
+
+
+def test_huge_pages(world):
+    """Huge pages that have arrived in part are not sent again."""
+    world.huge_pages(24)
+    a = world.run("work=verify mib=16 seed=11", memory="32M").ready()
+    b = world.receive("--ram", "hugetlb")
+    relay = Relay(world, b)
+    a.qmp.execute("migrate-set-parameters",
+                  **{"max-postcopy-bandwidth": 4 << 20})
+    a.start_migration(relay.uri)
+    a.wait_migration("postcopy-active")
+    relay.wait(wire.CHUNK_ACK)
+    cut(world, a, b, relay)
+    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    resume(a, relay.uri)
+    complete(a, b)
+    whole(b)
+
+
+def test_hand_over_in_doubt(world, at):
+    """COMMIT or RUNNING is lost: the new link says who has the guest."""
+    a, b, relay = begin(world, BUSY)
+    relay.cut_at = {"COMMIT": (SOURCE, wire.COMMIT),
+                    "RUNNING": (TARGET, wire.RUNNING)}[at]
+    a.start_migration(relay.uri)
+    paused(a, "source")
+    paused(b, "destination")
+    b.refused("", "ferry-resolve", action="maybe")
+    resume(a, relay.uri)
+    complete(a, b)
+    whole(b)
+
+
+test_hand_over_in_doubt.cases = {"at": ["COMMIT", "RUNNING"]}
+
+
+def test_complete_is_lost(world):
+    """The destination is whole, and the source asks it."""
+    a, b, relay = begin(world, BUSY)
+    relay.cut_at = (TARGET, wire.COMPLETE)
+    a.start_migration(relay.uri)
+    b.wait_migration("completed")
+    paused(a, "source")
+    resume(a, relay.uri)
+    complete(a, b)
+    whole(b)
+
+
+def test_frozen_destination(world):
+    """A destination that stands still is dead after the time for that; when it
+    continues, the source comes back by itself."""
+    a, b, relay = in_postcopy(world, BUSY)
+    a.qmp.execute("migrate-set-parameters",
+                  **{"ferry-dead-peer-timeout": 2000})
+    b.process.send_signal(signal.SIGSTOP)
+    try:
+        m = a.wait_migration("postcopy-paused")
+        check("ferry-dead-peer-timeout" in m["error-desc"], m["error-desc"])
+    finally:
+        b.process.send_signal(signal.SIGCONT)
+    relay.cut()
+    a.recover_automatically(True)
+    complete(a, b)
+    whole(b)
+
+
+def test_the_guest_ends_there(world):
+    """The guest ends while pages are missing: the source knows, and is done."""
+    a, b, _ = in_postcopy(world, BUSY)
+    b.qmp.execute("quit")
+    equal(b.wait_end(), 0, "exit status")
+    a.wait_migration("completed")
+    a.said("the guest has ended at the destination")
+
+
+def test_refused(world):
+    """What may not resume a session is refused by name, and harms nothing."""
+    a, b, relay = in_postcopy(world, BUSY)
+    a.refused("postcopy-paused", "migrate", uri=relay.uri, resume=True)
+    b.refused("postcopy-paused", "migrate-recover", uri=world.uri())
+    cut(world, a, b, relay)
+    ident = bytes.fromhex(a.migration()["ferry"]["id"])
+    for words, wrong in ((
+            "another guest", {"epoch": 9}),
+            ("secret", {"ident": ident, "epoch": 9}),
+            ("secret", {"ident": ident, "epoch": 1})):
+        peer = wire.Peer.connect(b.uri)
+        peer.say(wire.Message(wire.HELLO, wire.hello_body(
+            resume=True, push=1, **wrong)))
+        text = peer.refusal()
+        check(words in text, f"'{words}' is not in: {text}")
+        peer.close()
+    a.refused("known to run", "ferry-resolve", action="run-here")
+    b.refused("runs here already", "ferry-resolve", action="give-up")
+    resume(a, relay.uri)
+    complete(a, b)
+    whole(b)

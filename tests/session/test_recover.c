@@ -1,0 +1,641 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_recover.c - Both sides of a session in one process, and a relay that cuts
+ *
+ * The sessions, their threads, sockets and userfaultfd are the real ones; the
+ * machines are tests/fake's, so that no KVM is needed. vCPU threads read pages
+ * and compare them. A cut at each message of both directions, also at those of
+ * a new link: the session must go on by itself, and the guest must be whole at
+ * the destination, or run on the source.
+ */
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../unit/unit.h"
+#include "migration/session/source.h"
+#include "migration/session/target.h"
+#include "relay.h"
+#include "tests/fake/fake_machine.h"
+#include "vmm/base/clock.h"
+#include "vmm/memory/uffd.h"
+
+#define RAM_BYTES	(16 * MIB)
+#define PAGES		(RAM_BYTES / WIRE_PAGE)
+#define CPUS		2u
+#define LONG_MS		30000u
+
+/**
+ * struct world - One migration
+ * @dir:	of the sockets
+ * @home:	the guest's machine on the source
+ * @gone:	the machine at the destination, once it was handed over
+ * @runs:	machines whose vCPUs are inside the gate
+ */
+struct world {
+	char dir[32], near[64], far[64], other[64];
+	struct session_limits limits;
+	struct session_env here, there;
+	struct progress near_progress, far_progress;
+	struct machine *home;
+	struct machine *_Atomic gone;
+	struct source *s;
+	struct target *t;
+	struct relay *r;
+};
+
+static _Atomic unsigned wrong, both;
+
+/* Every fourth page is zeroes; the others begin with their number */
+static uint64_t word_of(size_t page)
+{
+	return page % 4 ? page * 0x9e3779b97f4a7c15ull | 1 : 0;
+}
+
+/* A vCPU reads a page, and compares: also on the side that must not run */
+static void step(void *ctx, struct machine *m, unsigned vcpu)
+{
+	static _Atomic uint64_t seed = 1;
+	uint64_t s = seed++ * 0x2545f4914f6cdd1d + vcpu;
+	struct ram *ram = machine_ram(m);
+	size_t page = dice(&s) % PAGES;
+	const volatile uint64_t *at = (const volatile uint64_t *)
+		(const void *)(ram->base + page * WIRE_PAGE);
+
+	(void)ctx;
+	usleep(200);
+	if (poison_find(machine_poison(m), ram_gpa(ram, page * WIRE_PAGE),
+			NULL))
+		return;
+	/* RAM that is unregistered at the end reads as zeroes */
+	if (*at != word_of(page) && fake_machine_is_open(m))
+		wrong++;
+}
+
+static _Atomic int gates;
+
+static void on_gate(void *ctx, struct machine *m, bool open)
+{
+	(void)ctx;
+	(void)m;
+	gates += open ? 1 : -1;
+	if (gates > 1)
+		both++;
+}
+
+static void adopt(void *ctx, struct machine *m)
+{
+	struct world *w = ctx;
+
+	w->gone = m;
+}
+
+static void set_side(void *ctx, const char *side)
+{
+	(void)ctx;
+	(void)side;
+}
+
+static void on_status(void *ctx, enum progress_status status)
+{
+	(void)ctx;
+	(void)status;
+}
+
+static void fill(struct machine *m)
+{
+	struct ram *ram = machine_ram(m);
+
+	for (size_t i = 0; i < PAGES; i++) {
+		uint64_t word = word_of(i);
+
+		for (size_t k = 0; word && k < WIRE_PAGE; k += 8)
+			memcpy(ram->base + i * WIRE_PAGE + k, &word, 8);
+	}
+}
+
+static void set_limits(struct session_limits *l)
+{
+	session_limits_init(l);
+	l->downtime_ms = l->hello_ms = LONG_MS;
+	l->dead_peer_ms = 10000;
+	l->beat_ms = 100;
+}
+
+static void make_home(struct world *w)
+{
+	static const struct machine_observer quiet;
+	struct machine_config cfg;
+	struct error err = { 0 };
+
+	fake_config(&cfg, RAM_BYTES, CPUS, RAM_ANON);
+	w->home = machine_new(&cfg, &quiet, &err);
+	if (!w->home)
+		fail_msg("%s", err.text);
+	fill(w->home);
+	assert_int_equal(machine_run(w->home, WHY_BOOTED, &err), 0);
+}
+
+static struct uri uri_of(const char *path)
+{
+	struct uri u = { .kind = URI_UNIX };
+
+	strcpy(u.path, path);
+	return u;
+}
+
+static void make_target(struct world *w)
+{
+	struct uri u = uri_of(w->far);
+	struct error err = { 0 };
+
+	w->there = (struct session_env){ .ctx = w, .backing = -1,
+					 .adopt = adopt,
+					 .set_side = set_side };
+	w->t = target_new(&u, &w->there, &w->limits, &w->far_progress, &err);
+	if (!w->t)
+		fail_msg("%s", err.text);
+}
+
+static void make_source(struct world *w)
+{
+	struct uri u = uri_of(w->near);
+	struct error err = { 0 };
+
+	w->here = (struct session_env){ .ctx = w, .backing = -1,
+					.adopt = adopt, .set_side = set_side };
+	w->s = source_new(w->home, &u, &w->here, &w->limits,
+			  &w->near_progress, &err);
+	if (!w->s)
+		fail_msg("%s", err.text);
+	w->s->connections = 2;
+}
+
+static struct world *set_up(void)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	fake_host = (struct fake_host){ .step = step, .gate = on_gate };
+	wrong = both = 0;
+	gates = 0;
+	strcpy(w->dir, "/tmp/recover-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	snprintf(w->near, sizeof(w->near), "%s/near", w->dir);
+	snprintf(w->far, sizeof(w->far), "%s/far", w->dir);
+	snprintf(w->other, sizeof(w->other), "%s/other", w->dir);
+	set_limits(&w->limits);
+	progress_init(&w->near_progress, on_status, w);
+	progress_init(&w->far_progress, on_status, w);
+	make_home(w);
+	make_target(w);
+	w->r = relay_new(w->near, w->far);
+	make_source(w);
+	return w;
+}
+
+static void tear_down(struct world *w)
+{
+	source_free(w->s);
+	target_free(w->t);
+	relay_free(w->r);
+	machine_free(w->home);
+	unlink(w->near);
+	unlink(w->far);
+	unlink(w->other);
+	assert_int_equal(rmdir(w->dir), 0);
+	assert_int_equal(wrong, 0);
+	assert_int_equal(both, 0);
+	free(w);
+}
+
+static void start(struct world *w)
+{
+	struct error err = { 0 };
+
+	if (source_start(w->s, &err))
+		fail_msg("%s", err.text);
+}
+
+static void fail_stuck(struct world *w, const char *what)
+{
+	fail_msg("%s: source %s (%s: %s), destination %s (%s: %s)", what,
+		 source_phase_name(session_phase(&w->s->se)),
+		 w->near_progress.stage, progress_why(&w->near_progress).text,
+		 target_phase_name(session_phase(&w->t->se)),
+		 w->far_progress.stage, progress_why(&w->far_progress).text);
+}
+
+/* Wait for a status of a side */
+static void await(struct world *w, struct progress *p,
+		  enum progress_status status, const char *what)
+{
+	for (unsigned ms = 0; progress_get(p) != status; ms++) {
+		if (ms > LONG_MS)
+			fail_stuck(w, what);
+		usleep(1000);
+	}
+}
+
+static void await_phase(struct world *w, struct session *se, unsigned phase,
+			const char *what)
+{
+	for (unsigned ms = 0; session_phase(se) != phase; ms++) {
+		if (ms > LONG_MS)
+			fail_stuck(w, what);
+		usleep(1000);
+	}
+}
+
+/* Every page is right, or lost */
+static void assert_whole(struct world *w)
+{
+	struct machine *m = w->gone;
+	struct ram *ram = machine_ram(m);
+
+	for (size_t i = 0; i < PAGES; i++) {
+		const uint64_t gpa = ram_gpa(ram, i * WIRE_PAGE);
+		uint64_t word;
+
+		if (poison_find(machine_poison(m), gpa, NULL))
+			continue;
+		memcpy(&word, ram->base + i * WIRE_PAGE, sizeof(word));
+		if (word != word_of(i))
+			fail_msg("page %zu is wrong", i);
+	}
+}
+
+static void await_completed(struct world *w, const char *what)
+{
+	await(w, &w->near_progress, PROGRESS_COMPLETED, what);
+	await(w, &w->far_progress, PROGRESS_COMPLETED, what);
+	assert_whole(w);
+}
+
+/* The guest has ended up in one place, whole, without an operator */
+static void await_end(struct world *w, const char *what)
+{
+	enum progress_status s;
+
+	for (unsigned ms = 0; ; ms++) {
+		s = progress_get(&w->near_progress);
+		if (s == PROGRESS_FAILED || s == PROGRESS_COMPLETED)
+			break;
+		if (ms > LONG_MS)
+			fail_stuck(w, what);
+		usleep(1000);
+	}
+	if (s == PROGRESS_COMPLETED) {
+		await_completed(w, what);
+		return;
+	}
+	assert_true(fake_machine_is_open(w->home));
+	await_phase(w, &w->t->se, TARGET_LISTENING, what);
+}
+
+static void nothing_is_cut(void **state)
+{
+	struct world *w = set_up();
+
+	(void)state;
+	start(w);
+	await_completed(w, "not cut");
+	assert_int_equal(relay_links(w->r), 1);
+	await_phase(w, &w->t->se, TARGET_COMPLETED, "confirmed");
+	tear_down(w);
+}
+
+struct place {
+	enum relay_from from;
+	enum wire_type type;
+	enum wire_role role;
+	unsigned nth;
+};
+
+static const struct place first_link[] = {
+	{ FROM_SOURCE, WIRE_MSG_HELLO, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_DESCRIPTION, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_BUILT, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_HELLO, WIRE_DEMAND, 1 },
+	{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_PUSH, 2 },
+	{ FROM_TARGET, WIRE_MSG_READY, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_STATE, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_PREPARE, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_PREPARED, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_COMMIT, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_RUNNING, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_PAGES, WIRE_PUSH, 1 },
+	{ FROM_SOURCE, WIRE_MSG_PAGES, WIRE_PUSH, 9 },
+	{ FROM_TARGET, WIRE_MSG_REQUEST, WIRE_DEMAND, 1 },
+	{ FROM_SOURCE, WIRE_MSG_PAGES, WIRE_DEMAND, 1 },
+	{ FROM_TARGET, WIRE_MSG_CHUNK_ACK, WIRE_PUSH, 1 },
+	{ FROM_SOURCE, WIRE_MSG_BEAT, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_BEAT, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_DONE, WIRE_PUSH, 1 },
+	{ FROM_SOURCE, WIRE_MSG_DONE, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_COMPLETE, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_CONFIRMED, WIRE_MAIN, 1 },
+};
+
+static void cut_there(const struct place *p, unsigned how)
+{
+	const struct relay_cut cut = {
+		.from = p->from, .type = p->type, .role = p->role,
+		.nth = p->nth, .after = how == 1, .inside = how == 2,
+	};
+	struct world *w = set_up();
+	char what[80];
+
+	snprintf(what, sizeof(what), "%s %s %u", how == 1 ? "after" :
+		 how == 2 ? "inside" : "before", wire_name(p->type), p->nth);
+	relay_cut(w->r, &cut);
+	start(w);
+	await_end(w, what);
+	tear_down(w);
+}
+
+static void a_cut_at_each_message(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(first_link); i++) {
+		cut_there(&first_link[i], i % 3);
+		cut_there(&first_link[i], (i + 1) % 3);
+	}
+}
+
+static const struct place next_link[] = {
+	{ FROM_SOURCE, WIRE_MSG_HELLO, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_RESUME, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_REPORT, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_HELLO, WIRE_DEMAND, 1 },
+	{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_DEMAND, 1 },
+	{ FROM_SOURCE, WIRE_MSG_HELLO, WIRE_PUSH, 2 },
+	{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_PUSH, 2 },
+	{ FROM_SOURCE, WIRE_MSG_PAGES, WIRE_PUSH, 1 },
+	{ FROM_SOURCE, WIRE_MSG_COMMIT, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_RUNNING, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_DONE, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_COMPLETE, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_CONFIRMED, WIRE_MAIN, 1 },
+};
+
+/* The first cut is made at @first; the second in the link that follows */
+static void cut_twice(const struct relay_cut *first, const struct place *p,
+		      unsigned how)
+{
+	const struct relay_cut again = {
+		.from = p->from, .type = p->type, .role = p->role,
+		.nth = p->nth, .after = how == 1, .inside = how == 2,
+	};
+	struct world *w = set_up();
+	char what[80];
+
+	snprintf(what, sizeof(what), "%s, then %u %s %u",
+		 wire_name(first->type), how, wire_name(p->type), p->nth);
+	relay_cut(w->r, first);
+	start(w);
+	for (unsigned ms = 0; !relay_done(w->r); ms++) {
+		if (ms > 10 * LONG_MS)
+			fail_stuck(w, what);
+		usleep(100);
+	}
+	relay_cut(w->r, &again);
+	await_completed(w, what);
+	tear_down(w);
+}
+
+static void a_cut_at_each_message_of_a_new_link(void **state)
+{
+	static const struct relay_cut in_postcopy = {
+		.from = FROM_SOURCE, .type = WIRE_MSG_PAGES,
+		.role = WIRE_PUSH, .nth = 3,
+	}, in_doubt = {
+		.from = FROM_SOURCE, .type = WIRE_MSG_COMMIT,
+		.role = WIRE_MAIN, .nth = 1,
+	}, ran = {
+		.from = FROM_TARGET, .type = WIRE_MSG_RUNNING,
+		.role = WIRE_MAIN, .nth = 1,
+	};
+
+	(void)state;
+	/* Each place before, after and inside the message, but not all of it in
+	 * each kind of loss: a second for each
+	 */
+	for (unsigned i = 0; i < ARRAY_SIZE(next_link); i++) {
+		cut_twice(&in_postcopy, &next_link[i], i % 3);
+		cut_twice(&in_doubt, &next_link[i], (i + 1) % 3);
+		cut_twice(&ran, &next_link[i], (i + 2) % 3);
+	}
+}
+
+/* One push connection of two: no pause, no second link */
+static void one_push_connection(void **state)
+{
+	struct world *w = set_up();
+
+	(void)state;
+	relay_cut(w->r, &(struct relay_cut){
+		.from = FROM_SOURCE, .type = WIRE_MSG_PAGES,
+		.role = WIRE_PUSH, .nth = 4, .only = true });
+	start(w);
+	await_completed(w, "one push connection");
+	assert_true(relay_done(w->r));
+	assert_int_equal(relay_links(w->r), 1);
+	tear_down(w);
+}
+
+static void hold_in_postcopy(struct world *w)
+{
+	relay_cut(w->r, &(struct relay_cut){
+		.from = FROM_SOURCE, .type = WIRE_MSG_PAGES,
+		.role = WIRE_PUSH, .nth = 3, .hold = true });
+	start(w);
+	for (unsigned ms = 0; !relay_done(w->r); ms++) {
+		if (ms > LONG_MS)
+			fail_stuck(w, "hold");
+		usleep(1000);
+	}
+}
+
+/* Nothing passes any more, and no connection is closed */
+static void a_black_hole_is_noticed(void **state)
+{
+	struct world *w = set_up();
+	uint64_t begin;
+
+	(void)state;
+	w->limits.dead_peer_ms = 300;
+	w->limits.automatic = false;
+	hold_in_postcopy(w);
+	begin = now_ns();
+	await(w, &w->near_progress, PROGRESS_PAUSED, "the source notices");
+	await(w, &w->far_progress, PROGRESS_PAUSED, "the destination notices");
+	assert_true(now_ns() - begin < 5000000000ull);
+	assert_non_null(strstr(progress_why(&w->near_progress).text,
+			       "ferry-dead-peer-timeout"));
+	/* The network returns, and an operator resumes */
+	relay_cut_all(w->r);
+	relay_release(w->r);
+	assert_int_equal(source_resume(w->s, &w->s->uri, &(struct error){ 0 }),
+			 0);
+	await_completed(w, "resumed");
+	tear_down(w);
+}
+
+/* The destination listens elsewhere; the source goes there */
+static void another_address(void **state)
+{
+	struct world *w = set_up();
+	struct uri u = uri_of(w->other);
+	struct error err = { 0 };
+
+	(void)state;
+	w->limits.automatic = false;
+	assert_int_equal(target_recover(w->t, &u, &err), -EINVAL);
+	assert_int_equal(source_resume(w->s, &u, &err), -EINVAL);
+	hold_in_postcopy(w);
+	relay_cut_all(w->r);
+	relay_release(w->r);
+	await(w, &w->near_progress, PROGRESS_PAUSED, "paused");
+	await(w, &w->far_progress, PROGRESS_PAUSED, "paused");
+	assert_string_equal(w->far_progress.waits_for,
+			    "the source to connect again");
+	err = (struct error){ 0 };
+	if (target_recover(w->t, &u, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(access(w->far, F_OK), -1);
+	if (source_resume(w->s, &u, &err))
+		fail_msg("%s", err.text);
+	await_completed(w, "another address");
+	assert_int_equal(relay_links(w->r), 1);
+	assert_null(w->near_progress.waits_for);
+	assert_null(w->far_progress.waits_for);
+	tear_down(w);
+}
+
+/* migrate-pause on either side: nobody but an operator resumes */
+static void paused_by_an_operator(void **state)
+{
+	struct error err = { 0 };
+
+	(void)state;
+	for (unsigned there = 0; there < 2; there++) {
+		struct world *w = set_up();
+		struct uri far = uri_of(w->far);
+
+		hold_in_postcopy(w);
+		assert_int_equal(there ? target_pause(w->t, &err)
+				       : source_pause(w->s, &err), 0);
+		relay_cut_all(w->r);
+		relay_release(w->r);
+		await(w, &w->far_progress, PROGRESS_PAUSED, "paused");
+		usleep(600000);
+		assert_int_not_equal(progress_get(&w->near_progress),
+				     PROGRESS_COMPLETED);
+		if (there && target_recover(w->t, &far, &err))
+			fail_msg("%s", err.text);
+		if (!there && source_resume(w->s, &w->s->uri, &err))
+			fail_msg("%s", err.text);
+		await_completed(w, "resumed");
+		tear_down(w);
+	}
+}
+
+/* The destination's process ends: the source learns it, and is done */
+static void the_guest_ends_there(void **state)
+{
+	struct world *w = set_up();
+
+	(void)state;
+	hold_in_postcopy(w);
+	relay_release(w->r);
+	relay_cut(w->r, &(struct relay_cut){
+		.from = FROM_SOURCE, .type = WIRE_MSG_PAGES,
+		.role = WIRE_PUSH, .nth = 1, .hold = true });
+	w->limits.automatic = false;
+	for (unsigned ms = 0; !relay_done(w->r) && ms < LONG_MS; ms++)
+		usleep(1000);
+	relay_release(w->r);
+	pacer_set_limit(&w->s->pages.pacer, 1 << 20);
+	target_free(w->t);
+	w->t = NULL;
+	for (unsigned ms = 0; progress_get(&w->near_progress) !=
+	     PROGRESS_COMPLETED; ms++) {
+		if (ms > LONG_MS)
+			fail_msg("source %s", source_phase_name(
+				session_phase(&w->s->se)));
+		usleep(1000);
+	}
+	assert_false(fake_machine_is_open(w->home));
+	tear_down(w);
+}
+
+/* In doubt, one process is gone for good: an operator decides */
+static void resolved_by_an_operator(void **state)
+{
+	static const struct relay_cut at_commit = {
+		.from = FROM_SOURCE, .type = WIRE_MSG_COMMIT,
+		.role = WIRE_MAIN, .nth = 1,
+	};
+	struct error err = { 0 };
+
+	(void)state;
+	for (unsigned what = 0; what < 4; what++) {
+		struct world *w = set_up();
+
+		w->limits.automatic = false;
+		assert_int_equal(source_resolve(w->s, true, &err), -EPERM);
+		relay_cut(w->r, &at_commit);
+		start(w);
+		await(w, &w->near_progress, PROGRESS_PAUSED, "in doubt");
+		await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
+		assert_false(fake_machine_is_open(w->home));
+		if (what == 0) {
+			target_resolve(w->t, false, &err);
+			await_phase(w, &w->t->se, TARGET_LISTENING, "given up");
+			assert_int_equal(source_resolve(w->s, true, &err), 0);
+			await(w, &w->near_progress, PROGRESS_FAILED, "here");
+			assert_true(fake_machine_is_open(w->home));
+		} else if (what == 1) {
+			assert_int_equal(source_resolve(w->s, false, &err), 0);
+			await(w, &w->near_progress, PROGRESS_FAILED, "dropped");
+			assert_int_equal(target_resolve(w->t, true, &err), 0);
+			await_phase(w, &w->t->se, TARGET_LOST, "there");
+			assert_true(fake_machine_is_open(w->gone));
+			assert_int_equal(target_resolve(w->t, false, &err),
+					 -EPERM);
+		} else if (what == 2) {
+			/* Both live after all: the session goes on */
+			assert_int_equal(target_resolve(w->t, true, &err), 0);
+			w->limits.automatic = true;
+			await_completed(w, "resolved, and resumed");
+		} else {
+			w->limits.automatic = true;
+			await_completed(w, "resolved by a new link");
+		}
+		tear_down(w);
+		err = (struct error){ 0 };
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_cut),
+		cmocka_unit_test(one_push_connection),
+		cmocka_unit_test(a_black_hole_is_noticed),
+		cmocka_unit_test(another_address),
+		cmocka_unit_test(paused_by_an_operator),
+		cmocka_unit_test(the_guest_ends_there),
+		cmocka_unit_test(resolved_by_an_operator),
+		cmocka_unit_test(a_cut_at_each_message),
+		cmocka_unit_test(a_cut_at_each_message_of_a_new_link),
+	};
+
+	return cmocka_run_group_tests_name("recover", tests, NULL, NULL);
+}

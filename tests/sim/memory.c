@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+/* memory.c - Memory of the code under test */
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "memory.h"
+#include "plan.h"
+#include "wrap.h"
+
+#define MAGIC		0x5115b10cu
+#define FREED		0xf4eeb10cu
+#define FILL_BYTES	1024	/* of a new block, at most */
+#define FILL		0xa5
+#define KEEP		(1 << 30)
+
+/* Stands before each block; a multiple of 16 bytes */
+struct block {
+	struct block *prev, *next;
+	void *raw;
+	size_t size;
+	uint32_t side, magic;
+	uint64_t unused;
+};
+
+_Static_assert(sizeof(struct block) % 16 == 0, "alignment of blocks");
+
+static struct block lists[SIDES] = {
+	{ &lists[0], &lists[0], NULL, 0, 0, 0, 0 },
+	{ &lists[1], &lists[1], NULL, 0, 0, 0, 0 },
+	{ &lists[2], &lists[2], NULL, 0, 0, 0, 0 },
+};
+
+void memory_setup(void)
+{
+	mallopt(M_MMAP_THRESHOLD, KEEP);
+	mallopt(M_TRIM_THRESHOLD, KEEP);
+	mallopt(M_TOP_PAD, 32 << 20);
+}
+
+/* A test's own memory, outside of a run, is never refused */
+static bool allocation_fails(void)
+{
+	return sched_side() != SIDE_NONE && plan_fails(CALL_ALLOC);
+}
+
+static void *block_new(size_t align, size_t size)
+{
+	const enum side side = sched_side();
+	struct block *b;
+	char *raw;
+	uintptr_t at;
+
+	if (allocation_fails()) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	raw = __real_malloc(size + sizeof(*b) + align);
+	if (!raw)
+		return NULL;
+	at = ((uintptr_t)raw + sizeof(*b) + align - 1) / align * align;
+	b = (struct block *)(at - sizeof(*b));
+	*b = (struct block){
+		.prev = &lists[side], .next = lists[side].next, .raw = raw,
+		.size = size, .side = side, .magic = MAGIC,
+	};
+	b->next->prev = b;
+	lists[side].next = b;
+	return (void *)at;
+}
+
+static struct block *block_of(void *p)
+{
+	return (struct block *)((uintptr_t)p - sizeof(struct block));
+}
+
+static void block_free(struct block *b)
+{
+	b->prev->next = b->next;
+	b->next->prev = b->prev;
+	b->magic = FREED;
+	__real_free(b->raw);
+}
+
+void *__wrap_malloc(size_t size)
+{
+	void *p = block_new(16, size);
+
+	if (p)
+		memset(p, FILL, size < FILL_BYTES ? size : FILL_BYTES);
+	return p;
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	void *p = block_new(16, n * size);
+
+	if (p)
+		memset(p, 0, n * size);
+	return p;
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t size)
+{
+	return block_new(align, size);
+}
+
+void __wrap_free(void *p)
+{
+	if (!p)
+		return;
+	if (block_of(p)->magic != MAGIC) {
+		sim_fail("memory is freed twice, or was never allocated");
+		return;
+	}
+	block_free(block_of(p));
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	size_t had = p ? block_of(p)->size : 0;
+	void *to = __wrap_malloc(size);
+
+	if (!to)
+		return NULL;
+	if (p)
+		memcpy(to, p, had < size ? had : size);
+	__wrap_free(p);
+	return to;
+}
+
+void *__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+	return __wrap_realloc(p, n * size);
+}
+
+char *__wrap_strdup(const char *s)
+{
+	size_t n = strlen(s) + 1;
+	char *p = __wrap_malloc(n);
+
+	return p ? memcpy(p, s, n) : NULL;
+}
+
+/* Only anonymous memory is mapped by the code under test */
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd,
+		  off_t offset)
+{
+	void *p;
+
+	if (sched_side() == SIDE_NONE)
+		return __real_mmap(at, len, prot, flags, fd, offset);
+	if (at || !(flags & MAP_ANONYMOUS))
+		sim_fail("mmap() of what is not simulated");
+	p = block_new(4096, len);
+	if (!p)
+		return MAP_FAILED;
+	memset(p, 0, len);
+	return p;
+}
+
+int __wrap_munmap(void *at, size_t len)
+{
+	if (sched_side() == SIDE_NONE)
+		return __real_munmap(at, len);
+	if (block_of(at)->size != len)
+		sim_fail("munmap() of another length than mmap()");
+	__wrap_free(at);
+	return 0;
+}
+
+size_t memory_blocks(enum side side)
+{
+	size_t n = 0;
+
+	for (struct block *b = lists[side].next; b != &lists[side];
+	     b = b->next)
+		n++;
+	return n;
+}
+
+size_t memory_bytes(enum side side)
+{
+	size_t n = 0;
+
+	for (struct block *b = lists[side].next; b != &lists[side];
+	     b = b->next)
+		n += b->size;
+	return n;
+}
+
+void memory_free_all(enum side side)
+{
+	if (side == SIDE_NONE) {
+		memory_free_all(SIDE_SOURCE);
+		memory_free_all(SIDE_TARGET);
+		return;
+	}
+	while (lists[side].next != &lists[side])
+		block_free(lists[side].next);
+}

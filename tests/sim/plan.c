@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: MIT
+/* plan.c - What a seed makes of a run: the guest, the network, the faults */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "migration/session/phase.h"
+#include "node.h"
+#include "plan.h"
+
+#define PAGES_SMALL	96
+#define PAGES_MORE	480
+#define HUGE_PAGES	512
+#define CALLS_SEEN	400	/* calls of one kind in a run, about */
+
+const char plan_changed;
+struct plan plan;
+
+static unsigned calls[SIDES][CALLS];
+static struct plan_cut cuts[FAULTS_MAX];
+static unsigned cuts_n;
+/* Commands whose trigger has come: when they are executed */
+static uint64_t due[FAULTS_MAX];
+
+const char *cut_name(enum cut_kind kind)
+{
+	static const char *const name[CUT_KINDS] = {
+		"reset", "reset after what was sent", "stall",
+		"no network", "reset of all, no network",
+	};
+
+	return name[kind];
+}
+
+const char *command_name(enum command command)
+{
+	static const char *const name[COMMANDS] = {
+		"cancel", "pause", "stop", "cont", "poison", "hwpoison",
+		"lose a page", "quit", "kill", "vanish",
+	};
+
+	return name[command];
+}
+
+static const char *call_name(unsigned call)
+{
+	static const char *const name[CALL_FAKE] = {
+		"malloc", "pthread_create", "eventfd", "socket", "connect",
+		"accept", "recv", "send", "poll", "getaddrinfo",
+	};
+
+	return call < CALL_FAKE ? name[call]
+	       : fake_call_name((enum fake_call)(call - CALL_FAKE));
+}
+
+/* ---- Make a plan ---- */
+
+static uint64_t some_duration(void)
+{
+	return sim_chance(3) ? NEVER : US + sim_log(60 * SECOND);
+}
+
+static int error_of(unsigned call)
+{
+	static const int place[] = { ENOMEM, ENOMEM, EFAULT, ESRCH, ENOENT };
+	static const int sockets[] = { EMFILE, ENFILE, ENOMEM };
+
+	switch (call) {
+	case CALL_THREAD:
+		return EAGAIN;
+	case CALL_EVENTFD:
+	case CALL_SOCKET:
+		return sockets[sim_below(3)];
+	case CALL_CONNECT:
+		return sim_chance(2) ? ENETUNREACH : ECONNREFUSED;
+	case CALL_ACCEPT:
+		return sim_chance(2) ? EMFILE : ECONNABORTED;
+	case CALL_RECV:
+	case CALL_SEND:
+		return sim_chance(2) ? EINTR : ECONNRESET;
+	case CALL_POLL:
+		return sim_chance(2) ? EINTR : ENOMEM;
+	case CALL_FAKE + FAKE_UFFD_COPY:
+	case CALL_FAKE + FAKE_UFFD_ZERO:
+	case CALL_FAKE + FAKE_UFFD_POISON:
+		return place[sim_below(5)];
+	case CALL_FAKE + FAKE_RAM_READ:
+		return sim_chance(2) ? ENOMEM : EFAULT;
+	default:
+		return sim_chance(4) ? EIO : ENOMEM;
+	}
+}
+
+static void plan_call(struct fault *f)
+{
+	static const unsigned rare[] = {
+		CALL_ALLOC, CALL_THREAD, CALL_EVENTFD, CALL_SOCKET,
+		CALL_CONNECT, CALL_ACCEPT, CALL_RESOLVE,
+	};
+
+	f->kind = FAULT_CALL;
+	f->trigger = AT_CALL;
+	f->call = (enum sim_call)(sim_chance(3) ? CALL_ALLOC
+						: sim_below(CALLS));
+	f->error = f->call == CALL_ALLOC ? ENOMEM : error_of(f->call);
+	f->times = sim_chance(4) ? 1 + (unsigned)sim_log(1000) : 1;
+	f->nth = 1 + (unsigned)sim_log(CALLS_SEEN);
+	for (unsigned i = 0; i < sizeof(rare) / sizeof(*rare); i++)
+		if (f->call == rare[i])
+			f->nth = 1 + (unsigned)sim_below(
+				f->call == CALL_ALLOC ? 48 : 8);
+}
+
+/* Where in a message: before it, in its header, in its payload, after it */
+static size_t some_byte(void)
+{
+	switch (sim_below(5)) {
+	case 0:
+		return 0;
+	case 1:
+		return 1 + sim_below(WIRE_HEADER - 1);
+	case 2:
+		return WIRE_HEADER;
+	case 3:
+		return WIRE_HEADER + 1 + sim_log(8192);
+	default:
+		return SIZE_MAX;
+	}
+}
+
+static void some_message(struct fault *f)
+{
+	f->trigger = AT_MESSAGE;
+	f->role = sim_chance(2) ? WIRE_MAIN : (enum wire_role)sim_below(3);
+	f->from_source = sim_chance(2);
+	f->byte = some_byte();
+	if (f->role == WIRE_MAIN)
+		f->index = 1 + (unsigned)sim_below(f->from_source ? 24 : 8);
+	else
+		f->index = 1 + (unsigned)sim_log(100);
+}
+
+static void plan_cut(struct fault *f)
+{
+	f->kind = FAULT_CUT;
+	f->cut.kind = (enum cut_kind)sim_below(CUT_KINDS);
+	f->cut.ns = some_duration();
+	some_message(f);
+}
+
+static void plan_command(struct fault *f)
+{
+	f->kind = FAULT_COMMAND;
+	f->command = (enum command)sim_below(COMMANDS);
+	f->time = sim_log(20 * MS);
+	switch (sim_below(3)) {
+	case 0:
+		some_message(f);
+		break;
+	case 1:
+		f->trigger = AT_PHASE;
+		f->phase = (unsigned)sim_below(f->side == SIDE_SOURCE
+					? SOURCE_PHASES : TARGET_PHASES);
+		break;
+	default:
+		f->trigger = AT_TIME;
+		f->time = sim_log(SECOND);
+		break;
+	}
+}
+
+static void plan_fault(struct fault *f)
+{
+	*f = (struct fault){ .side = sim_chance(2) ? SIDE_SOURCE
+						   : SIDE_TARGET };
+	switch (sim_below(4)) {
+	case 0:
+		plan_call(f);
+		break;
+	case 1:
+	case 2:
+		plan_cut(f);
+		break;
+	default:
+		plan_command(f);
+		break;
+	}
+}
+
+static void plan_guest(void)
+{
+	plan.backing = sim_chance(6) ? RAM_HUGETLB : RAM_ANON;
+	plan.pages = 16 + sim_below(sim_chance(3) ? PAGES_MORE : PAGES_SMALL);
+	if (plan.backing == RAM_HUGETLB)
+		plan.pages = HUGE_PAGES * (1 + sim_below(2));
+	plan.cpus = 1 + (unsigned)sim_below(3);
+	plan.runs = !sim_chance(8);
+	plan.written = (unsigned)sim_below(plan.backing == RAM_HUGETLB ? 4
+								     : 17);
+	plan.lost = sim_chance(2) ? (unsigned)sim_log(8) : 0;
+	plan.image = sim_chance(2) ? sim_log(20000) : 0;
+}
+
+static void plan_network(void)
+{
+	struct network_shape *n = &plan.shape;
+
+	n->latency = US + sim_log(5 * MS);
+	n->jitter = sim_log(sim_chance(4) ? 100 * MS : MS);
+	n->buffer = 512ull << sim_below(9);
+	n->piece = sim_chance(2) ? 0 : 1 + sim_log(65536);
+}
+
+void plan_begin(void)
+{
+	memset(&plan, 0, sizeof(plan));
+	memset(calls, 0, sizeof(calls));
+	cuts_n = 0;
+	plan_guest();
+	plan_network();
+	plan.connections = 1 + (unsigned)sim_below(3);
+	plan.bandwidth = sim_chance(8) ? MIB + sim_log(GIB) : 0;
+	plan.short_waits = sim_chance(2);
+	plan.again = sim_chance(2);
+	plan.faults = sim_chance(6) ? 0
+		      : 1 + (unsigned)sim_log(FAULTS_MAX - 1);
+	for (unsigned i = 0; i < plan.faults; i++) {
+		plan_fault(&plan.fault[i]);
+		due[i] = plan.fault[i].trigger == AT_TIME
+			 ? plan.fault[i].time : NEVER;
+	}
+}
+
+void plan_end_faults(void)
+{
+	plan.armed = plan.short_waits = false;
+	plan.bandwidth = 0;
+	network_calm();
+}
+
+/* ---- Describe it ---- */
+
+static void print_trigger(const struct fault *f)
+{
+	const char *who = f->side == SIDE_SOURCE ? "source" : "destination";
+	static const char *const roles[] = { "main", "demand", "push" };
+
+	switch (f->trigger) {
+	case AT_CALL:
+		printf("on the %s, call %u, %u times", who, f->nth, f->times);
+		break;
+	case AT_MESSAGE:
+		printf("at message %u %s the source on %s, byte %zd",
+		       f->index, f->from_source ? "from" : "to",
+		       roles[f->role], (ssize_t)f->byte);
+		break;
+	case AT_PHASE:
+		printf("%.3f us after the %s is in phase %s",
+		       (double)f->time / 1000, who,
+		       f->side == SIDE_SOURCE ? source_phase_name(f->phase)
+					      : target_phase_name(f->phase));
+		break;
+	case AT_TIME:
+		printf("at %.3f us", (double)f->time / 1000);
+		break;
+	}
+}
+
+static void print_fault(const struct fault *f)
+{
+	switch (f->kind) {
+	case FAULT_CALL:
+		printf("  %s fails with %s: ", call_name(f->call),
+		       strerrorname_np(f->error));
+		break;
+	case FAULT_CUT:
+		printf("  %s", cut_name(f->cut.kind));
+		if (f->cut.ns != NEVER)
+			printf(" for %.3f us", (double)f->cut.ns / 1000);
+		printf(": ");
+		break;
+	case FAULT_COMMAND:
+		printf("  %s on the %s: ", command_name(f->command),
+		       f->side == SIDE_SOURCE ? "source" : "destination");
+		break;
+	}
+	print_trigger(f);
+	printf("%s\n", f->fired ? "" : " (has not happened)");
+}
+
+void plan_print(void)
+{
+	printf("  %zu pages of %s, %u vCPUs, %s; written %u/16, %u lost, image of %zu bytes\n",
+	       plan.pages, ram_backing_name(plan.backing), plan.cpus,
+	       plan.runs ? "running" : "paused", plan.written, plan.lost,
+	       plan.image);
+	printf("  latency %.3f us + %.3f us, buffers of %zu bytes, pieces of %zu, %u push connections, %llu bytes/s%s%s\n",
+	       (double)plan.shape.latency / 1000,
+	       (double)plan.shape.jitter / 1000, plan.shape.buffer,
+	       plan.shape.piece, plan.connections,
+	       (unsigned long long)plan.bandwidth,
+	       plan.short_waits ? ", short waits" : "",
+	       plan.again ? ", again after a failure" : "");
+	for (unsigned i = 0; i < plan.faults; i++)
+		print_fault(&plan.fault[i]);
+}
+
+/* ---- Carry it out ---- */
+
+int plan_fails(unsigned call)
+{
+	const enum side side = sched_side();
+	unsigned n;
+
+	if (side == SIDE_NONE || !plan.armed)
+		return 0;
+	n = ++calls[side][call];
+	for (unsigned i = 0; i < plan.faults; i++) {
+		struct fault *f = &plan.fault[i];
+
+		if (f->kind != FAULT_CALL || f->side != side ||
+		    f->call != call || n < f->nth ||
+		    n >= f->nth + f->times)
+			continue;
+		if (!f->fired)
+			sim_trace("%s fails: %s", call_name(call),
+				  strerrorname_np(f->error));
+		f->fired = true;
+		return f->error;
+	}
+	return 0;
+}
+
+static void set_due(unsigned i)
+{
+	due[i] = sched_now() + plan.fault[i].time;
+	sched_wake(&plan_changed, true);
+}
+
+/* Return: does the fault's place in the message lie in this part? */
+static bool is_reached(const struct fault *f, const struct plan_point *p,
+		       size_t *byte)
+{
+	if (f->fired || f->trigger != AT_MESSAGE || f->role != p->role ||
+	    f->from_source != p->from_source || f->index != p->index)
+		return false;
+	*byte = f->byte;
+	/* A place beyond a short message is its end */
+	if (p->ends && *byte >= p->length)
+		*byte = p->to;
+	return *byte >= p->from && *byte <= p->to;
+}
+
+size_t plan_message(const struct plan_point *p)
+{
+	size_t byte;
+
+	for (unsigned i = 0; i < plan.faults && plan.armed; i++) {
+		struct fault *f = &plan.fault[i];
+
+		if (!is_reached(f, p, &byte))
+			continue;
+		f->fired = true;
+		if (f->kind != FAULT_CUT) {
+			set_due(i);
+			continue;
+		}
+		cuts[cuts_n++] = f->cut;
+		return byte - p->from;
+	}
+	return p->to - p->from;
+}
+
+bool plan_take_cut(struct plan_cut *cut)
+{
+	if (!cuts_n)
+		return false;
+	*cut = cuts[--cuts_n];
+	return true;
+}
+
+void plan_phase(enum side side, unsigned phase)
+{
+	for (unsigned i = 0; i < plan.faults && plan.armed; i++) {
+		struct fault *f = &plan.fault[i];
+
+		if (f->fired || f->trigger != AT_PHASE || f->side != side ||
+		    f->phase != phase)
+			continue;
+		f->fired = true;
+		set_due(i);
+	}
+}
+
+uint64_t plan_due(void)
+{
+	uint64_t next = NEVER;
+
+	for (unsigned i = 0; i < plan.faults && plan.armed; i++) {
+		if (due[i] <= sched_now()) {
+			due[i] = NEVER;
+			plan.fault[i].fired = true;
+			node_command(plan.fault[i].side,
+				     plan.fault[i].command);
+		}
+		if (due[i] < next)
+			next = due[i];
+	}
+	return next;
+}
