@@ -476,13 +476,19 @@ inline accept(greeting, is_present)
 	(greeting == NEW && target == TARGET_LISTENING || \
 	 greeting == AGAIN && TARGET_PARKS && target_thread == PARKED)
 /* Proof that the source has lost the link that this side still has */
+#ifdef BREAK_REFUSED_EARLY
+#define TARGET_NOT_YET	(target == TARGET_SETUP || \
+			 target == TARGET_HANDOVER || target == TARGET_LOADING)
+#else
+#define TARGET_NOT_YET	false
+#endif
 #define SUPERSEDES(greeting) \
-	(greeting == AGAIN && TARGET_WALKS && target_end)
+	(greeting == AGAIN && TARGET_WALKS && target_end && !TARGET_NOT_YET)
 #define MUST_REFUSE(greeting) \
 	(greeting == NEW && target != TARGET_LISTENING && \
 	 target != TARGET_FAILING || \
 	 greeting == AGAIN && (target == TARGET_LISTENING || \
-			       target == TARGET_COMPLETED))
+			       target == TARGET_COMPLETED || TARGET_NOT_YET))
 
 #ifdef BREAK_OPERATOR
 #define SOURCE_IS_GONE	true

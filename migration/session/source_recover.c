@@ -278,7 +278,13 @@ static bool may_tell(struct source *s)
 	return may;
 }
 
-/* Return: true if the destination knows, or is not there any more */
+/*
+ * Only a destination that refuses the greeting, because no session waits there
+ * any more, is known to have received REFUSE: a link that was opened may be
+ * lost before REFUSE arrives (docs/model: BREAK_REFUSE_UNSURE).
+ *
+ * Return: true if the destination knows, or is not there any more
+ */
 static bool tell_once(struct source *s, const struct error *why)
 {
 	struct channel *main = &s->se.link.main;
@@ -294,8 +300,7 @@ static bool tell_once(struct source *s, const struct error *why)
 	}
 	link_shut(&s->se.link);
 	link_close(&s->se.link);
-	/* Refused: no session waits there. It has received REFUSE before */
-	return !rc || rc == -ECONNREFUSED;
+	return rc == -ECONNREFUSED;
 }
 
 void source_tell(struct source *s)

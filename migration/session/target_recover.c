@@ -33,7 +33,7 @@ static int check_resume(struct target *t, const struct wire_hello *h,
 {
 	struct session *se = &t->se;
 
-	if (!target_has_promised(phase) || phase == TARGET_COMPLETED)
+	if (phase == TARGET_LISTENING || phase == TARGET_COMPLETED)
 		return error_set(err, ENOENT,
 			"no session waits here to be resumed");
 	if (memcmp(h->id, se->id, WIRE_ID))

@@ -33,6 +33,12 @@ OPTIONS = {
     "other's option": (["receive", "--name", "x", "--memory", "64M",
                         "unix:/x"], "--memory"),
     "no URI": (["receive", "--name", "x"], "URI"),
+    "no decision": (["resolve", "x"], "--give-up"),
+    "two decisions": (["resolve", "x", "--run-here", "--give-up"],
+                      "--run-here"),
+    "recover where": (["recover", "x"], "URI"),
+    "automatically": (["migrate", "x", "unix:/x", "--recover-automatically",
+                       "maybe"], "maybe"),
     "no address": (["poison", "x"], "--address"),
     "bad address": (["poison", "x", "--address", "here"], "here"),
     "no count": (["poison", "x", "--address", "0", "--count", "0"], "count"),
@@ -54,7 +60,7 @@ test_options.cases = {"what": OPTIONS}
 
 def test_help(world):
     """Every command has --help, with exit status 0."""
-    for command in ("run", "receive", "migrate", "poison", "dump", "status",
+    for command in ("run", "receive", "migrate", "recover", "resolve", "poison", "dump", "status",
                     "list", "stop", "cont", "quit", "events"):
         out, err = world.ferry(command, "--help")
         check(out.startswith(f"usage: ferry {command}"), out)

@@ -34,8 +34,11 @@ static void check_options(const struct options *o)
 	CHECK(o->cmd < CMDS && command_table[o->cmd].name);
 	if (o->name)
 		CHECK(!runtime_check_name(o->name, NULL));
-	if (o->cmd == CMD_MIGRATE || o->cmd == CMD_RECEIVE)
+	if (o->cmd == CMD_MIGRATE || o->cmd == CMD_RECEIVE ||
+	    o->cmd == CMD_RECOVER)
 		check_uri(o->uri);
+	if (o->cmd == CMD_RESOLVE)
+		CHECK(o->run_here != o->give_up);
 	if (o->cmd == CMD_RUN) {
 		CHECK(o->cpus >= 1 && o->cpus <= MACHINE_CPUS_MAX);
 		CHECK(o->memory >= RAM_SIZE_MIN && o->memory <= RAM_SIZE_MAX);

@@ -165,7 +165,7 @@ static const struct column target_commands[] = {
 	{ "`migrate-pause`", EVENT_PAUSE, 0 },
 	{ "the source resumes", EVENT_REJOINED, 0 },
 	{ "`resolve --run-here`", EVENT_RUN_HERE, 0 },
-	{ "`resolve --give-up`", EVENT_GIVE_UP, 0 },
+	{ "`resolve --give-up`, or the timer", EVENT_GIVE_UP, 0 },
 	{ "`quit`", EVENT_QUIT, 0 },
 	{ NULL, 0, 0 },
 };

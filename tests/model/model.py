@@ -119,6 +119,9 @@ MUTANTS = [
            define="BREAK_REFUSE_LATE", error="stuck"),
     Mutant("refuse-unsure", "it takes a REFUSE that was sent for one that has "
            "arrived", define="BREAK_REFUSE_UNSURE", error="stuck"),
+    Mutant("refused-early", "a destination that is not prepared yet refuses a "
+           "source that comes to deliver REFUSE, and then promises",
+           define="BREAK_REFUSED_EARLY", error="stuck"),
     Mutant("refuse-overtaken", "a source opens the next link before the "
            "destination has read REFUSE", define="BREAK_REFUSE_OVERTAKEN"),
     Mutant("ack", "pages on a push connection that is lost count as sent",

@@ -197,6 +197,49 @@ static void migrate_takes_name_and_uri(void **state)
 	bad("migrate src tcp:h:1 more", EINVAL, "'more'");
 }
 
+static void a_paused_migration_is_continued(void **state)
+{
+	struct options o = good("migrate --resume src tcp:h:1");
+
+	(void)state;
+	assert_true(o.resume);
+	assert_null(o.recover_automatically);
+	assert_false(good("migrate src tcp:h:1").resume);
+	o = good("migrate --recover-automatically no src tcp:h:1");
+	assert_string_equal(o.recover_automatically, "no");
+	o = good("recover dst tcp:0.0.0.0:4445");
+	assert_int_equal(o.cmd, CMD_RECOVER);
+	assert_string_equal(o.name, "dst");
+	assert_string_equal(o.uri, "tcp:0.0.0.0:4445");
+	assert_null(good("recover --control /c unix:/u").name);
+
+	bad("migrate --recover-automatically src tcp:h:1", EINVAL,
+	    "'src' is unknown; use yes or no");
+	bad("migrate --recover-automatically yes", EINVAL, "NAME is missing");
+	bad("recover dst", EINVAL, "the URI is missing");
+	bad("recover dst tcp:h", EINVAL, "the port is missing");
+	bad("recover --resume dst tcp:h:1", EINVAL, "'--resume'");
+}
+
+static void a_doubt_needs_one_decision(void **state)
+{
+	struct options o = good("resolve --run-here src");
+
+	(void)state;
+	assert_int_equal(o.cmd, CMD_RESOLVE);
+	assert_string_equal(o.name, "src");
+	assert_true(o.run_here && !o.give_up);
+	o = good("resolve src --give-up");
+	assert_true(o.give_up && !o.run_here);
+
+	bad("resolve src", EINVAL, "one of --run-here and --give-up");
+	bad("resolve --run-here --give-up src", EINVAL,
+	    "one of --run-here and --give-up");
+	bad("resolve --run-here", EINVAL, "NAME is missing");
+	bad("resolve --run-here src tcp:h:1", EINVAL, "'tcp:h:1' is one");
+	bad("migrate --run-here src tcp:h:1", EINVAL, "'--run-here'");
+}
+
 static void uris_are_checked(void **state)
 {
 	(void)state;
@@ -474,6 +517,8 @@ int main(void)
 		cmocka_unit_test(run_refuses),
 		cmocka_unit_test(receive_needs_name_and_uri),
 		cmocka_unit_test(migrate_takes_name_and_uri),
+		cmocka_unit_test(a_paused_migration_is_continued),
+		cmocka_unit_test(a_doubt_needs_one_decision),
 		cmocka_unit_test(uris_are_checked),
 		cmocka_unit_test(poison_takes_pages),
 		cmocka_unit_test(dump_takes_a_file),

@@ -37,7 +37,10 @@ static const char status_text[] =
 	"[, stage {migration.ferry.stage}]"
 	"[, {migration.libvirt.memory_processed/M} of "
 	"{migration.ram.total!/M} MiB]\n]"
-	"[             {migration.error-desc}\n]";
+	"[             {migration.error-desc}\n]"
+	"[  waits for: {migration.ferry.waiting.for}, for "
+	"{migration.ferry.waiting.ms} ms\n]"
+	"[  remedy:    {migration.ferry.waiting.remedy}\n]";
 static const char list_header[] =
 	"NAME                 STATUS                MIB VCPUS  POISONED  "
 	"MIGRATION\n";
@@ -119,6 +122,25 @@ static int cli_dump(const struct options *o, struct qmp_client *q,
 	return execute(o, q, "dump-guest-memory", json_pack(
 		       "{s:o, s:b, s:o*, s:o*}", "protocol", file, "paging", 0,
 		       "begin", from, "length", size), dump_text, err);
+}
+
+static int cli_recover(const struct options *o, struct qmp_client *q,
+		       struct error *err)
+{
+	json_t *uri = cli_uri(o, err);
+
+	return uri ? execute(o, q, "migrate-recover",
+			     json_pack("{s:o}", "uri", uri), NULL, err)
+		   : CLI_FAILED;
+}
+
+static int cli_resolve(const struct options *o, struct qmp_client *q,
+		       struct error *err)
+{
+	return execute(o, q, "ferry-resolve",
+		       json_pack("{s:s}", "action", o->run_here ? "run-here"
+								: "give-up"),
+		       NULL, err);
 }
 
 /* Sum up the poisoned ranges as "lost", and drop those that are not shown */
@@ -259,6 +281,8 @@ static const struct {
 	bool local;
 } table[CMDS] = {
 	[CMD_MIGRATE] = { .run = cli_migrate },
+	[CMD_RECOVER] = { .run = cli_recover },
+	[CMD_RESOLVE] = { .run = cli_resolve },
 	[CMD_POISON] = { .qmp = "ferry-poison", .text = poison_text },
 	[CMD_DUMP] = { .run = cli_dump },
 	[CMD_STATUS] = { .run = cli_status },

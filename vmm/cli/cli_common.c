@@ -72,6 +72,19 @@ json_t *cli_path(const char *prefix, const char *path, struct error *err)
 	return text;
 }
 
+json_t *cli_uri(const struct options *o, struct error *err)
+{
+	json_t *text;
+
+	if (!strncmp(o->uri, "unix:", 5))
+		return cli_path("unix:", o->uri + 5, err);
+	text = json_string(o->uri);
+	if (!text)
+		error_set(err, EILSEQ, "QMP can't represent the URI: it is not "
+			  "UTF-8");
+	return text;
+}
+
 const char *cli_label(const struct options *o)
 {
 	return o->name ? o->name : o->control;

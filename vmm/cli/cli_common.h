@@ -68,6 +68,17 @@ json_t *cli_members(const struct options *o, size_t column);
 json_t *cli_path(const char *prefix, const char *path, struct error *err);
 
 /**
+ * cli_uri() - The URI of the command line, for a machine
+ * @o:		the options
+ * @err:	the cause of a failure
+ *
+ * A relative path in it becomes absolute, as with cli_path().
+ *
+ * Return: string, or NULL
+ */
+json_t *cli_uri(const struct options *o, struct error *err);
+
+/**
  * cli_label() - The machine's name for messages
  * @o:		the options
  *

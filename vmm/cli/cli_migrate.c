@@ -72,7 +72,7 @@ static const struct status {
 	{ "postcopy-paused", .final = true, .exit = CLI_PAUSED,
 	  "{name}: the connection was lost after the hand-over[ ({error-desc})]. "
 	  "The destination still lacks pages that only the source has: end "
-	  "neither machine" },
+	  "neither machine[. What to do: {ferry.waiting.remedy}]" },
 	{ "cancelled", .final = true, .exit = CLI_FAILED,
 	  "{name}: the migration was cancelled; the guest remains on the "
 	  "source" },
@@ -238,26 +238,39 @@ static int follow_to_end(struct follow *f, struct error *err)
 	return 0;
 }
 
-/* Without --no-poison, a machine that had the option before loses it */
-static int set_poison(struct follow *f, bool on, struct error *err)
+static int set_capability(struct follow *f, const char *name, bool on,
+			  struct error *err)
 {
 	return qmp_execute(f->q, "migrate-set-capabilities",
 		json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability",
-			  "ferry-poison", "state", on), NULL, err);
+			  name, "state", on), NULL, err);
 }
 
-/* A relative path is this process's, which the machine does not know */
+/*
+ * Without --no-poison, a machine that had the option before loses it. A
+ * migration that is resumed keeps what it began with.
+ */
+static int set_capabilities(struct follow *f, struct error *err)
+{
+	const char *automatic = f->o->recover_automatically;
+	int rc = 0;
+
+	if (!f->o->resume)
+		rc = set_capability(f, "ferry-poison", !f->o->no_poison, err);
+	if (!rc && automatic)
+		rc = set_capability(f, "ferry-recover-automatically",
+				    !strcmp(automatic, "yes"), err);
+	return rc;
+}
+
 static int send_migrate(struct follow *f, struct error *err)
 {
-	json_t *args = cli_members(f->o, offsetof(struct option_def, qmp)), *uri;
+	json_t *args = cli_members(f->o, offsetof(struct option_def, qmp));
 
-	uri = strncmp(f->o->uri, "unix:", 5) ? json_string(f->o->uri) :
-	      cli_path("unix:", f->o->uri + 5, err);
-	if (!json_object_set_new(args, "uri", uri))
+	if (!json_object_set_new(args, "uri", cli_uri(f->o, err)))
 		return qmp_execute(f->q, "migrate", args, NULL, err);
 	json_decref(args);
-	return error_set(err, EILSEQ, "QMP can't represent the URI: it is not "
-			 "UTF-8");
+	return -err->code;
 }
 
 /* Set @chosen, and migrate. If that is refused, set back what was before */
@@ -272,7 +285,7 @@ static int set_and_migrate(struct follow *f, json_t *chosen, struct error *err)
 	rc = qmp_execute(f->q, "migrate-set-parameters", json_copy(chosen),
 			 NULL, err);
 	if (!rc)
-		rc = set_poison(f, !f->o->no_poison, err);
+		rc = set_capabilities(f, err);
 	if (!rc)
 		rc = send_migrate(f, err);
 	if (rc) {

@@ -20,6 +20,10 @@ const struct command_def command_table[CMDS] = {
 		"wait for a guest that migrates here, and run it" },
 	[CMD_MIGRATE] = { "migrate", "[OPTIONS] NAME URI",
 		"move a guest to another ferry" },
+	[CMD_RECOVER] = { "recover", "[OPTIONS] NAME URI",
+		"let a paused migration arrive at another address" },
+	[CMD_RESOLVE] = { "resolve", "--run-here|--give-up NAME",
+		"decide a hand-over in doubt; the other side is gone" },
 	[CMD_POISON] = { "poison", "--address GPA [OPTIONS] NAME",
 		"make pages of a guest unreadable, as failing memory would" },
 	[CMD_DUMP] = { "dump", "[OPTIONS] NAME FILE",
@@ -138,6 +142,20 @@ const struct option_def option_table[] = {
 	  .min = 1, .max = DOWNTIME_LIMIT_MAX, .parameter = "downtime-limit" },
 	{ "detach", NULL, BIT(CMD_MIGRATE), VALUE_FLAG, AT(detach),
 	  .help = "start the migration, and do not wait for its end" },
+	{ "resume", NULL, BIT(CMD_MIGRATE), VALUE_FLAG, AT(resume),
+	  .help = "continue a migration that has lost its connection\n"
+		  "(postcopy-paused); URI may be another address",
+	  .qmp = "resume" },
+	{ "recover-automatically", "WORD", BIT(CMD_MIGRATE), VALUE_WORD,
+	  AT(recover_automatically),
+	  .help = "yes: reconnect after a lost connection; no: wait for\n"
+		  "--resume (default: as set before, at first yes)",
+	  .words = "yes or no" },
+	{ "run-here", NULL, BIT(CMD_RESOLVE), VALUE_FLAG, AT(run_here),
+	  .help = "run the guest here. DANGER: if the other machine has\n"
+		  "not ended for good, two copies of the guest run" },
+	{ "give-up", NULL, BIT(CMD_RESOLVE), VALUE_FLAG, AT(give_up),
+	  .help = "discard what is here of the guest" },
 	{ "force", NULL, BIT(CMD_QUIT), VALUE_FLAG, AT(force),
 	  .help = "also if the machine has pages that a guest which it\n"
 		  "handed over still needs: that ends the guest" },
@@ -151,7 +169,8 @@ const struct option_def option_table[] = {
 	/* With --control the argument NAME may be left out */
 	{ NULL, "NAME", CLIENTS, VALUE_NAME, AT(name), .required = ~0u },
 	{ NULL, "FILE", BIT(CMD_DUMP), VALUE_PATH, AT(file), .required = ~0u },
-	{ NULL, "URI", BIT(CMD_RECEIVE), VALUE_URI, AT(uri), .required = ~0u },
+	{ NULL, "URI", BIT(CMD_RECEIVE) | BIT(CMD_RECOVER), VALUE_URI, AT(uri),
+	  .required = ~0u },
 	{ NULL, "URI", BIT(CMD_MIGRATE), VALUE_PEER, AT(uri), .required = ~0u },
 	{ 0 }
 };

@@ -293,6 +293,15 @@ static int parse_arguments(struct options *o, int n, char **words,
 			 "ferry %s %s", words[i], c->name, c->synopsis);
 }
 
+/* Two decisions that exclude each other, and no default */
+static int check_decision(const struct options *o, struct error *err)
+{
+	if (o->cmd != CMD_RESOLVE || o->run_here != o->give_up)
+		return 0;
+	return error_set(err, EINVAL, "resolve needs one of --run-here and "
+			 "--give-up; see `ferry resolve --help`");
+}
+
 bool options_given(const struct options *o, const struct option_def *d)
 {
 	return o->given >> (d - option_table) & 1;
@@ -324,7 +333,8 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 	rc = parse_options(o, argc - 1, argv + 1, err);
 	if (rc || o->cmd == CMD_HELP)
 		return rc;
-	return parse_arguments(o, argc - 1 - optind, argv + 1 + optind, err);
+	rc = parse_arguments(o, argc - 1 - optind, argv + 1 + optind, err);
+	return rc ? rc : check_decision(o, err);
 }
 
 static void usage_option(FILE *out, const struct option_def *d)
@@ -332,7 +342,8 @@ static void usage_option(FILE *out, const struct option_def *d)
 	int n = fprintf(out, "  --%s%s%s", d->name, d->arg ? " " : "",
 			d->arg ? d->arg : "");
 
-	fprintf(out, "%*s", n < 22 ? 22 - n : 1, "");
+	/* A long option has a line of its own */
+	fprintf(out, "%s%*s", n < 22 ? "" : "\n", n < 22 ? 22 - n : 22, "");
 	for (const char *c = d->help; *c; c++)
 		fprintf(out, "%c%*s", *c, *c == '\n' ? 22 : 0, "");
 	fputc('\n', out);

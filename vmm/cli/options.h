@@ -21,6 +21,8 @@ enum subcommand {
 	CMD_RUN,
 	CMD_RECEIVE,
 	CMD_MIGRATE,
+	CMD_RECOVER,
+	CMD_RESOLVE,
 	CMD_POISON,
 	CMD_DUMP,
 	CMD_STATUS,
@@ -53,10 +55,11 @@ struct options {
 	const char *name, *uri, *file;
 	const char *kernel, *initrd, *append, *control, *serial, *log;
 	const char *ram, *cpu, *cpu_vendor, *method;
+	const char *recover_automatically;
 	uint64_t memory, cpus, size, address, count, bandwidth, connections;
 	uint64_t downtime_limit;
 	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;
-	bool json, detach, force;
+	bool json, detach, force, resume, run_here, give_up;
 };
 
 /**
