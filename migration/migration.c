@@ -83,40 +83,47 @@ static int may_leave(struct migration *mig, struct error *err)
 		words_domain(rs).qemu);
 }
 
-#define POISON_ARG	"ferry-poison"
+/* On, unless a destination that can't take poison will do: see check_lost() */
+#define POISON	"ferry-poison"
+/* A source opens a new link by itself, unless the peer violated the protocol */
+#define AUTOMATIC	"ferry-recover-automatically"
 
 /*
- * The parameters of one session: those of all, with what `migrate` chooses for
- * this one. Nothing is changed before the command is accepted
+ * The parameters of one session: @job, with what `migrate` chooses for this
+ * one. Nothing is changed before the command is accepted
  */
-static int choose_parameters(struct migration *mig, json_t *chosen,
-			     struct parameters *job, struct error *err)
+static int choose_parameters(struct parameters *job, json_t *chosen,
+			     struct error *err)
 {
+	json_t *automatic = json_object_get(chosen, AUTOMATIC);
 	int rc;
 
-	*job = mig->parameters;
 	if (!chosen)
 		return 0;
 	if (!json_is_object(chosen))
 		return error_set(err, EINVAL,
 				 "'ferry-parameters' must be an object");
-	rc = dispatch_check_args(PARAMETERS_ARGS " ?" POISON_ARG ":b", chosen,
-				 err);
-	return rc ? rc : parameters_set(job, chosen, err);
+	rc = dispatch_check_args(PARAMETERS_ARGS " ?" POISON ":b ?" AUTOMATIC
+				 ":b", chosen, err);
+	if (!rc)
+		rc = parameters_set(job, chosen, err);
+	if (!rc && automatic)
+		job->limits.automatic = json_is_true(automatic);
+	return rc;
 }
 
 static int start_leaving(struct migration *mig, const char *text,
 			 json_t *chosen, struct error *err)
 {
-	json_t *poison = json_object_get(chosen, POISON_ARG);
-	struct parameters job;
+	json_t *poison = json_object_get(chosen, POISON);
+	struct parameters job = mig->parameters;
 	struct uri uri;
 	int rc = may_leave(mig, err);
 
 	if (!rc)
 		rc = uri_parse(text, &uri, err);
 	if (!rc)
-		rc = choose_parameters(mig, chosen, &job, err);
+		rc = choose_parameters(&job, chosen, err);
 	if (rc)
 		return rc;
 	source_free(mig->source);
@@ -132,18 +139,27 @@ static int start_leaving(struct migration *mig, const char *text,
 	return source_start(mig->source, err);
 }
 
+/* The session reads mig->job meanwhile: change only the chosen members of it */
 static int resume_leaving(struct migration *mig, const char *text,
-			  struct error *err)
+			  json_t *chosen, struct error *err)
 {
+	struct parameters job = mig->job;
 	struct uri uri;
 	int rc = uri_parse(text, &uri, err);
 
+	if (!rc)
+		rc = choose_parameters(&job, chosen, err);
 	if (rc)
 		return rc;
 	if (!mig->source || !mig->progress.outgoing)
 		return error_set(err, EINVAL,
 			"no migration of this machine's guest is paused: migrate without resume starts one");
-	return source_resume(mig->source, &uri, err);
+	rc = source_resume(mig->source, &uri, err);
+	if (rc)
+		return rc;
+	choose_parameters(&mig->job, chosen, NULL);
+	pacer_set_limit(&mig->source->pages.pacer, mig->job.bandwidth);
+	return 0;
 }
 
 /* The host's lock keeps the machine there while it is looked at */
@@ -152,14 +168,14 @@ static int cmd_migrate(void *ctx, json_t *args, json_t **ret,
 {
 	struct migration *mig = ctx;
 	const char *uri = json_string_value(json_object_get(args, "uri"));
+	json_t *chosen = json_object_get(args, "ferry-parameters");
 	int rc;
 
 	(void)ret;
 	if (json_is_true(json_object_get(args, "resume")))
-		return resume_leaving(mig, uri, err);
+		return resume_leaving(mig, uri, chosen, err);
 	pthread_mutex_lock(&mig->host->lock);
-	rc = start_leaving(mig, uri, json_object_get(args, "ferry-parameters"),
-			   err);
+	rc = start_leaving(mig, uri, chosen, err);
 	pthread_mutex_unlock(&mig->host->lock);
 	return rc;
 }
@@ -274,11 +290,6 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 	return error_set(err, EINVAL,
 		"no migration is under way: 'migrate' starts one, which is postcopy from the start");
 }
-
-/* On, unless a destination that can't take poison will do: see check_lost() */
-#define POISON	"ferry-poison"
-/* A source opens a new link by itself, unless the peer violated the protocol */
-#define AUTOMATIC	"ferry-recover-automatically"
 
 /* QEMU's capabilities, with the value that each has here for good */
 static const struct {

@@ -168,6 +168,11 @@ def test_console_of_relative_control(world):
     check(p.stdout.read(1), "no output")
 
 
+def settings(vmm):
+    return [vmm.qmp.execute("query-migrate-" + what)
+            for what in ("parameters", "capabilities")]
+
+
 def test_parameters_are_kept(world):
     """ferry migrate changes only what its options name, and only if it is
     accepted."""
@@ -190,19 +195,37 @@ def test_parameters_are_kept(world):
     equal(limit(), 8 << 20, "limit after a refused command")
     a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
     a.wait_migration("completed")
-    _, err = move("--bandwidth", "900M", b.uri, status=1)
-    equal(limit(), 0, "limit after a refused command")
+    before = settings(a)
+    move("--bandwidth", "900M", "--connections", "4", "--downtime-limit", "9",
+         "--no-poison", "--recover-automatically", "no", b.uri, status=1)
+    equal(settings(a), before, "after a refused command")
+
+
+def test_parameters_of_one(world):
+    """What the options of ferry migrate choose is for that migration only."""
+    a, b = world.run(IDLE).ready(), world.receive()
+    a.recover_automatically(True)
+    before = settings(a)
+    relay = Relay(world, b)
+    relay.stop_at = (SOURCE, wire.STATE)
+    world.ferry("migrate", "--detach", "--bandwidth", "64M", "--connections",
+                "3", "--downtime-limit", "9000", "--no-poison",
+                "--recover-automatically", "no", "a", relay.uri)
+    relay.wait(wire.STATE)
+    parameters, capabilities = settings(a)
+    equal([parameters[p] for p in ("max-postcopy-bandwidth",
+                                   "multifd-channels", "downtime-limit")],
+          [64 << 20, 3, 9000], "of the migration under way")
+    equal(capabilities, before[1], "capabilities")
+    relay.release()
+    a.wait_migration("completed")
+    equal(settings(a), before, "afterwards")
 
 
 def test_refused_changes_nothing(world):
     """What `migrate` chooses is for that migration alone, if it is accepted."""
     a = world.run(IDLE).ready()
-
-    def settings():
-        return a.qmp.execute("query-migrate-parameters"), \
-            a.qmp.execute("query-migrate-capabilities")
-
-    before = settings()
+    before = settings(a)
     chosen = {"max-postcopy-bandwidth": 64 << 20, "multifd-channels": 3,
               "ferry-poison": False}
     a.refused("multifd-channels", "migrate", uri=world.uri(), **{
@@ -210,18 +233,18 @@ def test_refused_changes_nothing(world):
     a.refused("'speed'", "migrate", uri=world.uri(), **{
         "ferry-parameters": {"speed": 1}})
     a.refused("udp:x", "migrate", uri="udp:x", **{"ferry-parameters": chosen})
-    equal([settings(), a.migration()["status"]], [before, "none"], "refused")
+    equal([settings(a), a.migration()["status"]], [before, "none"], "refused")
 
     b = world.receive()
     relay = Relay(world, b)
     relay.stop_at = (SOURCE, wire.STATE)
     a.qmp.execute("migrate", uri=relay.uri, **{"ferry-parameters": chosen})
     relay.wait(wire.STATE)
-    equal([settings()[0][p] for p in list(chosen)[:2]],
+    equal([settings(a)[0][p] for p in list(chosen)[:2]],
           [64 << 20, 3], "of the migration under way")
     relay.release()
     a.wait_migration("completed")
-    equal(settings(), before, "afterwards")
+    equal(settings(a), before, "afterwards")
     equal(len({n for n, role in enumerate(relay.peers)
                if role[0][0] == wire.PUSH}) // 2, 3, "push connections")
 
