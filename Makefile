@@ -20,7 +20,7 @@ BUILD	?= build$(if $(SAN),/$(SAN))
 PREFIX	?= /usr/local
 
 comma	:= ,
-PKGS	:= libevent_core libevent_pthreads jansson
+PKGS	:= libevent_core libevent_pthreads jansson gnutls
 CFLAGS	?= -O2 -g
 override CFLAGS	+= -std=gnu17 -Wall -Wextra -pthread
 
@@ -84,6 +84,10 @@ $(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
 		$(BUILD)/tests/kernel/kguest.o $(BUILD)/tests/kernel/kuffd.o
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^)
+
+$(BUILD)/bench-channel: tests/bench/channel/channel.c $(BUILD)/libferry.a
+	@mkdir -p $(@D)
+	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FERRY_LIBS)
 
 demo:
 	scripts/demo

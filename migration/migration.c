@@ -436,11 +436,31 @@ struct migration *migration_new(struct host *h, struct error *err)
 	mig->env = (struct session_env){
 		.ctx = h, .observer = host_observer(h), .backing = h->ram,
 		.adopt = adopt_machine, .set_side = set_side,
+		.tls = &mig->parameters.tls,
 	};
 	parameters_init(&mig->parameters);
 	progress_init(&mig->progress, notify_status, mig);
 	control_add(h->control, commands, mig);
 	return mig;
+}
+
+int migration_set_tls(struct migration *mig, const char *dir, bool required,
+		      struct error *err)
+{
+	struct tls_config *tls = &mig->parameters.tls;
+	char *path = dir ? realpath(dir, NULL) : NULL;
+	int rc = 0;
+
+	tls->required = required;
+	if (dir && !path)
+		rc = error_set(err, errno, "--tls-dir: %s: %s", dir,
+			       strerrordesc_np(errno));
+	else if (path && strlen(path) >= sizeof(tls->dir))
+		rc = error_set(err, ENAMETOOLONG, "--tls-dir: too long");
+	else if (path)
+		strcpy(tls->dir, path);
+	free(path);
+	return rc;
 }
 
 int migration_receive(struct migration *mig, const char *text,

@@ -18,6 +18,18 @@ struct migration;
 struct migration *migration_new(struct host *h, struct error *err);
 
 /**
+ * migration_set_tls() - Set what the command line says about TLS
+ * @mig:	the migrations of this process
+ * @dir:	directory of certificates and keys; NULL for the default
+ * @required:	only tls: and unix: are accepted
+ * @err:	the cause of a failure
+ *
+ * Return: 0, -ENOENT, -ENAMETOOLONG, -errno
+ */
+int migration_set_tls(struct migration *mig, const char *dir, bool required,
+		      struct error *err);
+
+/**
  * migration_receive() - Wait for a guest
  * @mig:	the migration of a host without a machine
  * @uri:	where to listen

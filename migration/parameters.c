@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "parameters.h"
 #include "vmm/base/bytes.h"
@@ -32,6 +33,10 @@ static const struct {
 	LIMIT("ferry-dead-peer-timeout", dead_peer_ms),
 	LIMIT("ferry-confirm-timeout", confirm_ms),
 };
+
+#define TLS_DIR		"ferry-tls-dir"
+#define TLS_HOST	"tls-hostname"	/* as in QEMU */
+#define TLS_REQUIRED	"ferry-require-tls"
 
 static _Atomic unsigned *limit_at(const struct parameters *p, size_t i)
 {
@@ -78,14 +83,46 @@ static int check(json_t *args, struct error *err)
 	return check_limits(args, err);
 }
 
+static int check_tls(json_t *args, struct error *err)
+{
+	const char *dir = json_string_value(json_object_get(args, TLS_DIR));
+	const char *host = json_string_value(json_object_get(args, TLS_HOST));
+
+	if (dir && *dir && *dir != '/')
+		return error_set(err, EINVAL,
+			TLS_DIR " must be an absolute path, not '%.100s'", dir);
+	if (dir && strlen(dir) >= PATH_MAX)
+		return error_set(err, EINVAL, TLS_DIR " is too long");
+	if (host && strlen(host) >= TLS_HOSTNAME)
+		return error_set(err, EINVAL, TLS_HOST " is too long");
+	return 0;
+}
+
+static void set_tls(struct tls_config *tls, json_t *args)
+{
+	const char *dir = json_string_value(json_object_get(args, TLS_DIR));
+	const char *host = json_string_value(json_object_get(args, TLS_HOST));
+	json_t *required = json_object_get(args, TLS_REQUIRED);
+
+	if (dir)
+		strcpy(tls->dir, dir);
+	if (host)
+		strcpy(tls->hostname, host);
+	if (required)
+		tls->required = json_is_true(required);
+}
+
 int parameters_set(struct parameters *p, json_t *args, struct error *err)
 {
 	json_t *rate = json_object_get(args, BANDWIDTH);
 	json_t *conns = json_object_get(args, CONNECTIONS);
 	int rc = check(args, err);
 
+	if (!rc)
+		rc = check_tls(args, err);
 	if (rc)
 		return rc;
+	set_tls(&p->tls, args);
 	if (conns)
 		p->connections = (unsigned)json_integer_value(conns);
 	if (rate)
@@ -101,9 +138,11 @@ int parameters_set(struct parameters *p, json_t *args, struct error *err)
 
 json_t *parameters_json(const struct parameters *p)
 {
-	json_t *o = json_pack("{s:I, s:I}",
+	json_t *o = json_pack("{s:I, s:I, s:s, s:s, s:b}",
 			      BANDWIDTH, (json_int_t)p->bandwidth,
-			      CONNECTIONS, (json_int_t)p->connections);
+			      CONNECTIONS, (json_int_t)p->connections,
+			      TLS_DIR, p->tls.dir, TLS_HOST, p->tls.hostname,
+			      TLS_REQUIRED, p->tls.required);
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
 		json_object_set_new(o, limits[i].name,

@@ -18,11 +18,13 @@
  *		once
  * @connections: push connections, from the next migration on
  * @limits:	of waits; for waits that begin after a change
+ * @tls:	for sessions that begin after a change
  */
 struct parameters {
 	uint64_t bandwidth;
 	unsigned connections;
 	struct session_limits limits;
+	struct tls_config tls;
 };
 
 /* Arguments of migrate-set-parameters, for struct control_command */
@@ -32,7 +34,8 @@ struct parameters {
 	"?ferry-build-timeout:i ?ferry-silence-timeout:i " \
 	"?ferry-answer-timeout:i ?ferry-last-pages-timeout:i " \
 	"?ferry-beat-interval:i ?ferry-dead-peer-timeout:i " \
-	"?ferry-confirm-timeout:i"
+	"?ferry-confirm-timeout:i ?ferry-tls-dir:s ?tls-hostname:s " \
+	"?ferry-require-tls:b"
 
 /** parameters_init() - The defaults */
 void parameters_init(struct parameters *p);

@@ -248,6 +248,9 @@ class Plan:
         self.programs("unit", self.gcc())
         self.hardening("unit/hardening", "build", self.gcc())
         self.add("unit/no_cmocka", ["tests/no_cmocka.sh"], 60, load=0.5)
+        # Most of its time it waits for a new link
+        self.add("unit/session", ["build/tests/session/test_recover"], 300,
+                 load=0.5, needs=[self.gcc()])
 
     def sim(self):
         """Whole migrations on a virtual clock and network (tests/sim)."""

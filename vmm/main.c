@@ -226,7 +226,9 @@ static int open_process(struct process *p, const struct options *o,
 	if (!p->dumper)
 		return -err->code;
 	p->migration = migration_new(h, err);
-	return p->migration ? 0 : -err->code;
+	return p->migration ? migration_set_tls(p->migration, o->tls_dir,
+						o->require_tls, err)
+			    : -err->code;
 }
 
 static void free_event(struct event *e)

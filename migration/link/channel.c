@@ -20,8 +20,12 @@ uint64_t channel_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static int explain(ssize_t rc, struct error *err)
+static int explain(const struct channel *c, ssize_t rc, struct error *err)
 {
+	const char *why = c->ops->why ? c->ops->why(c) : NULL;
+
+	if (why)
+		return error_set(err, (int)-rc, "%s", why);
 	switch (rc) {
 	case -ETIMEDOUT:
 		return error_set(err, ETIMEDOUT,
@@ -65,6 +69,21 @@ int channel_poll_ms(const struct channel *c, int ms)
 bool channel_ended(const struct channel *c)
 {
 	return !c->ops || c->ops->ended(c);
+}
+
+void channel_bind(const struct channel *c, const void *secret, size_t n,
+		  uint8_t *out)
+{
+	memset(out, 0, CHANNEL_BINDING);
+	if (c->ops && c->ops->bind)
+		c->ops->bind(c, secret, n, out);
+}
+
+void channel_peer(const struct channel *c, uint8_t *out)
+{
+	memset(out, 0, CHANNEL_BINDING);
+	if (c->ops && c->ops->peer)
+		c->ops->peer(c, out);
 }
 
 void channel_shut(struct channel *c)
@@ -165,7 +184,7 @@ int channel_sendv(struct channel *c, struct iovec *iov, size_t n,
 		ssize_t done = send_once(c, iov, n, true);
 
 		if (done < 0)
-			return explain(done, err);
+			return explain(c, done, err);
 		advance(&iov, &n, (size_t)done);
 	}
 	return 0;
@@ -185,7 +204,7 @@ long channel_send_some(struct channel *c, const void *data, size_t n,
 	struct iovec iov = { (void *)(uintptr_t)data, n };
 	ssize_t done = n ? send_once(c, &iov, 1, false) : 0;
 
-	return done < 0 ? explain(done, err) : done;
+	return done < 0 ? explain(c, done, err) : done;
 }
 
 long channel_recv_some(struct channel *c, void *data, size_t max, bool wait,
@@ -193,7 +212,7 @@ long channel_recv_some(struct channel *c, void *data, size_t max, bool wait,
 {
 	ssize_t n = recv_once(c, data, max, wait);
 
-	return n < 0 ? explain(n, err) : n;
+	return n < 0 ? explain(c, n, err) : n;
 }
 
 int channel_recv(struct channel *c, void *data, size_t n, struct error *err)
@@ -204,7 +223,7 @@ int channel_recv(struct channel *c, void *data, size_t n, struct error *err)
 		ssize_t got = recv_once(c, p, n, true);
 
 		if (got < 0)
-			return explain(got, err);
+			return explain(c, got, err);
 		p += got;
 		n -= (size_t)got;
 	}

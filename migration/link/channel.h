@@ -44,6 +44,12 @@ struct channel;
  * @shut_in:	end all waits of @recv, now and later; any thread
  * @shut:	end all waits, now and later; any thread
  * @close:	free it; called once
+ * @why:	text of what has ended it, if that was no close; NULL for none
+ * @bind:	channel_bind(), @n bytes of secret; NULL for zeroes
+ * @peer:	channel_peer(); NULL for zeroes
+ *
+ * After @sendv has returned 0 or less than all, the next call begins with the
+ * bytes that were not sent.
  */
 struct channel_ops {
 	ssize_t (*recv)(struct channel *c, void *data, size_t max, bool wait);
@@ -55,7 +61,13 @@ struct channel_ops {
 	void (*shut_in)(struct channel *c);
 	void (*shut)(struct channel *c);
 	void (*close)(struct channel *c);
+	const char *(*why)(const struct channel *c);
+	void (*bind)(const struct channel *c, const void *secret, size_t n,
+		     uint8_t *out);
+	void (*peer)(const struct channel *c, uint8_t *out);
 };
+
+#define CHANNEL_BINDING	32	/* bytes */
 
 /**
  * struct channel - One connection; all zero is one that is not open
@@ -119,6 +131,27 @@ int channel_poll_ms(const struct channel *c, int ms);
 
 /** channel_ended() - Has the peer closed it, or has the connection failed? */
 bool channel_ended(const struct channel *c);
+
+/**
+ * channel_bind() - Prove that the sender of a HELLO knows a secret, and is at
+ *		    the other end of this connection
+ * @c:		the channel, open
+ * @secret:	of the session
+ * @n:		its bytes
+ * @out:	CHANNEL_BINDING bytes: with TLS, HMAC-SHA-256 by @secret of the
+ *		value tls-exporter (RFC 9266), which only the two ends of this
+ *		connection know; else zeroes
+ */
+void channel_bind(const struct channel *c, const void *secret, size_t n,
+		  uint8_t *out);
+
+/**
+ * channel_peer() - Who the other side has proved to be
+ * @c:		the channel, open
+ * @out:	CHANNEL_BINDING bytes: with TLS, SHA-256 of the peer's
+ *		certificate or of the name of its key; else zeroes
+ */
+void channel_peer(const struct channel *c, uint8_t *out);
 
 /** channel_shut() - End all waits on it, now and later; any thread */
 void channel_shut(struct channel *c);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* greeter.c - The listener of a destination, and connections that say HELLO */
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -9,12 +10,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "channel_tls.h"
 #include "greeter.h"
 #include "listener.h"
 #include "vmm/base/log.h"
 
 #define HELLO_BYTES	(WIRE_HEADER + WIRE_HELLO)
 #define POLLS		(1 + SOCKET_ADDRESSES_MAX + GREETINGS_MAX)
+#define TLS_HANDSHAKE	22	/* the first byte of TLS, RFC 8446, 5.1 */
+#define TLS_MAJOR	3	/* and the second one */
 #define RETRY_MS	100	/* after accept() failed: descriptors, memory */
 #define OWNER_MS	20	/* until the owner is asked again */
 #define REFUSED_NS	1000000000ull	/* one line a second about refusals */
@@ -24,6 +28,7 @@
 struct greeting {
 	struct channel c;
 	uint64_t end;		/* deadline, ns */
+	bool handshake;		/* TLS: it is not complete */
 	bool waits;		/* HELLO is complete; the owner is not ready */
 	unsigned poll;		/* its index in struct polls */
 	size_t have;		/* bytes in @in */
@@ -49,9 +54,8 @@ struct rare_line {
 struct greeter {
 	struct listener listener;
 	int wake;
-	const _Atomic unsigned *hello_ms;
-	greeter_fn *fn;
-	void *ctx;
+	struct greeter_env env;
+	struct tls *tls;
 	pthread_t thread;
 	_Atomic bool stop;
 	struct greeting greeting[GREETINGS_MAX];
@@ -61,8 +65,7 @@ struct greeter {
 static void greeting_close(struct greeting *gr)
 {
 	channel_close(&gr->c);
-	gr->have = 0;
-	gr->waits = false;
+	*gr = (struct greeting){ 0 };
 }
 
 /* Port scanners connect often, and a host out of descriptors stays so */
@@ -82,7 +85,9 @@ static void log_rarely(struct rare_line *r, const char *what, const char *why)
 	r->more = 0;
 }
 
-/* REFUSE fits the empty buffer of a fresh socket, so this does not wait */
+/* REFUSE fits the empty buffer of a fresh socket, so this does not wait. A peer
+ * whose handshake has failed got an alert; one without TLS may be a Ferry
+ */
 static void greeting_refuse(struct greeter *g, struct greeting *gr,
 			    const struct error *why)
 {
@@ -94,7 +99,10 @@ static void greeting_refuse(struct greeter *g, struct greeting *gr,
 
 	wire_put(out, &m);
 	memcpy(out + WIRE_HEADER, why->text, m.length);
-	channel_send_some(&gr->c, out, WIRE_HEADER + m.length, NULL);
+	if (gr->handshake)
+		tls_send_plain(&gr->c, out, WIRE_HEADER + m.length);
+	else
+		channel_send_some(&gr->c, out, WIRE_HEADER + m.length, NULL);
 	log_rarely(&g->refused, "connection refused", why->text);
 	greeting_close(gr);
 }
@@ -115,18 +123,28 @@ static struct greeting *greeting_place(struct greeter *g)
 	return oldest;
 }
 
+static void greeting_begin(struct greeter *g, struct channel *c)
+{
+	struct greeting *gr = greeting_place(g);
+	struct error err = { 0 };
+
+	if (g->tls && tls_channel(c, g->tls, NULL, &err)) {
+		log_rarely(&g->trouble, "a connection is closed", err.text);
+		channel_close(c);
+		return;
+	}
+	*gr = (struct greeting){ .c = *c, .handshake = g->tls };
+	gr->end = channel_now_ns() + *g->env.hello_ms * 1000000ull;
+}
+
 /* Return: false if accept() can't go on at the moment */
 static bool accept_all(struct greeter *g)
 {
 	struct channel c;
 	int rc;
 
-	while (!(rc = listener_accept(&g->listener, &c))) {
-		struct greeting *gr = greeting_place(g);
-
-		*gr = (struct greeting){ .c = c };
-		gr->end = channel_now_ns() + *g->hello_ms * 1000000ull;
-	}
+	while (!(rc = listener_accept(&g->listener, &c)))
+		greeting_begin(g, &c);
 	if (rc == -EAGAIN || rc == -ECONNABORTED)
 		return true;
 	log_rarely(&g->trouble, "a connection waits, and can't be accepted",
@@ -134,12 +152,28 @@ static bool accept_all(struct greeter *g)
 	return false;
 }
 
+/* In constant time: the value must not be found byte by byte */
+static bool is_bound(const struct greeting *gr, const struct wire_hello *h)
+{
+	uint8_t wanted[CHANNEL_BINDING], differ = 0;
+
+	static_assert(CHANNEL_BINDING == WIRE_BINDING, "HELLO carries it");
+	channel_bind(&gr->c, h->secret, WIRE_SECRET, wanted);
+	for (size_t i = 0; i < CHANNEL_BINDING; i++)
+		differ |= wanted[i] ^ h->binding[i];
+	return !differ;
+}
+
 static int parse_hello(const struct greeting *gr, struct wire_hello *h,
 		       struct error *err)
 {
 	struct wire_msg m;
-	int rc = wire_get(gr->in, &m, err);
+	int rc;
 
+	if (gr->in[0] == TLS_HANDSHAKE && gr->in[1] == TLS_MAJOR)
+		return error_set(err, EPROTO,
+			"the peer speaks TLS, this listener does not (tls: instead of tcp:?)");
+	rc = wire_get(gr->in, &m, err);
 	if (!rc && m.type != WIRE_MSG_HELLO)
 		rc = error_set(err, EBADMSG,
 			"the peer sent %s where HELLO belongs",
@@ -149,6 +183,9 @@ static int parse_hello(const struct greeting *gr, struct wire_hello *h,
 		return -EAGAIN;
 	if (!rc)
 		rc = wire_get_hello(gr->in + WIRE_HEADER, m.length, h, err);
+	if (!rc && !is_bound(gr, h))
+		rc = error_set(err, EACCES,
+			"the HELLO was made for another connection: a relay, or a TLS proxy, stands between");
 	if (!rc && h->page_size != WIRE_PAGE)
 		rc = error_set(err, ENOTSUP,
 			"the peer's pages have %u bytes, ours %u",
@@ -161,13 +198,26 @@ static void greeting_offer(struct greeter *g, struct greeting *gr,
 			   const struct wire_hello *h)
 {
 	struct error err = { 0 };
-	int rc = g->fn(g->ctx, &gr->c, h, &err);
+	int rc = g->env.fn(g->env.ctx, &gr->c, h, &err);
 
 	gr->waits = rc == -EAGAIN;
 	if (!rc)
 		*gr = (struct greeting){ 0 };	/* the owner has the channel */
 	else if (!gr->waits)
 		greeting_refuse(g, gr, &err);
+}
+
+/* Return: true if the handshake is complete, or there is none */
+static bool greeting_is_secure(struct greeter *g, struct greeting *gr)
+{
+	struct error err = { 0 };
+	int rc = gr->handshake ? tls_handshake(&gr->c, &err) : 0;
+
+	if (rc && rc != -EAGAIN)
+		greeting_refuse(g, gr, &err);
+	else
+		gr->handshake = rc;
+	return !rc;
 }
 
 /* Bytes came, or the end. A wrong header is refused before the payload came */
@@ -178,6 +228,8 @@ static void greeting_read(struct greeter *g, struct greeting *gr)
 	long n = 0;
 	int rc = 0;
 
+	if (!greeting_is_secure(g, gr))
+		return;
 	if (!gr->waits)
 		n = channel_recv_some(&gr->c, gr->in + gr->have,
 				      HELLO_BYTES - gr->have, false, &err);
@@ -224,6 +276,7 @@ static int fill_polls(struct greeter *g, struct polls *ps, bool accepting)
 		if (!channel_is_open(&gr->c))
 			continue;
 		gr->poll = add_poll(ps, channel_poll_fd(&gr->c),
+				    gr->handshake ? tls_poll_events(&gr->c) :
 				    gr->waits ? POLLRDHUP : POLLIN);
 		if (gr->waits)
 			ms = OWNER_MS;
@@ -281,18 +334,38 @@ static void *greeter_main(void *arg)
 	return NULL;
 }
 
+static int greeter_secure(struct greeter *g, const struct uri *u,
+			  struct error *err)
+{
+	if (u->kind == URI_TCP && g->env.tls && g->env.tls->required)
+		return error_set(err, EACCES,
+			"TLS is required here (--require-tls): use tls:%s:%s",
+			u->host, u->port);
+	if (u->kind != URI_TLS)
+		return 0;
+	g->tls = tls_load(g->env.tls, TLS_DESTINATION, err);
+	return g->tls ? 0 : -err->code;
+}
+
 static int greeter_open(struct greeter *g, const struct uri *u,
 			struct error *err)
 {
+	char text[URI_TEXT];
 	int rc;
 
+	uri_text(u, text);
 	g->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->wake < 0)
 		return error_set(err, errno, "eventfd: %s",
 				 strerrordesc_np(errno));
-	rc = listener_open(&g->listener, u, err);
+	rc = greeter_secure(g, u, err);
+	if (!rc)
+		rc = listener_open(&g->listener, u, err);
 	if (rc)
 		return rc;
+	if (!g->tls && listener_is_reachable(&g->listener))
+		log_line("other hosts can reach %s, which is neither encrypted nor authenticated: use tls:HOST:PORT (docs/tls.md), or a tunnel to a loopback address",
+			 text);
 	rc = pthread_create(&g->thread, NULL, greeter_main, g);
 	if (!rc) {
 		pthread_setname_np(g->thread, "listener");
@@ -303,9 +376,8 @@ static int greeter_open(struct greeter *g, const struct uri *u,
 			 strerrordesc_np(rc));
 }
 
-struct greeter *greeter_new(const struct uri *u,
-			    const _Atomic unsigned *hello_ms, greeter_fn *fn,
-			    void *ctx, struct error *err)
+struct greeter *greeter_new(const struct uri *u, const struct greeter_env *env,
+			    struct error *err)
 {
 	struct greeter *g = calloc(1, sizeof(*g));
 
@@ -313,15 +385,14 @@ struct greeter *greeter_new(const struct uri *u,
 		error_set(err, ENOMEM, "out of memory for a listener");
 		return NULL;
 	}
-	g->hello_ms = hello_ms;
-	g->fn = fn;
-	g->ctx = ctx;
+	g->env = *env;
 	g->refused.interval = REFUSED_NS;
 	g->trouble.interval = TROUBLE_NS;
 	if (!greeter_open(g, u, err))
 		return g;
 	if (g->wake >= 0)
 		close(g->wake);
+	tls_unref(g->tls);
 	free(g);
 	return NULL;
 }
@@ -345,5 +416,6 @@ void greeter_free(struct greeter *g)
 	greeter_stop(g);
 	pthread_join(g->thread, NULL);
 	close(g->wake);
+	tls_unref(g->tls);
 	free(g);
 }

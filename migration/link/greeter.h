@@ -4,7 +4,11 @@
  *
  * One thread accepts connections and receives the HELLO of up to GREETINGS_MAX
  * of them at the same time, each within one total deadline and in a buffer of
- * fixed size: a peer that sends nothing, or single bytes, delays no other.
+ * fixed size: a peer that sends nothing, or single bytes, delays no other. With
+ * a tls: URI the handshake is part of the greeting. A connection uses at most
+ * TLS_GREETING_BYTES of memory here until it has proved who it is, without TLS
+ * less than 200 bytes, and the kernel's receive buffer, which does not grow
+ * while no byte is read (tcp_rmem).
  * When all places are taken the oldest greeting is closed for a new connection.
  * The owner accepts or rejects a complete HELLO; anything else is refused, and
  * is no session.
@@ -13,6 +17,7 @@
 #define FERRY_GREETER_H
 
 #include "channel.h"
+#include "tls.h"
 #include "vmm/base/uri.h"
 
 #define GREETINGS_MAX	16
@@ -35,19 +40,33 @@ typedef int greeter_fn(void *ctx, const struct channel *c,
 		       const struct wire_hello *h, struct error *err);
 
 /**
- * greeter_new() - Listen
- * @u:		where
- * @hello_ms:	total time that a connection has for its HELLO, ms; read each
- *		time a connection is accepted
+ * struct greeter_env - What a greeter needs of its owner
+ * @hello_ms:	total time that a connection has for its TLS handshake and its
+ *		HELLO, ms; read each time a connection is accepted
+ * @tls:	for a tls: URI, and whether another is refused; read by
+ *		greeter_new() only. NULL: the defaults
  * @fn:		called for each HELLO
  * @ctx:	for @fn
+ */
+struct greeter_env {
+	const _Atomic unsigned *hello_ms;
+	const struct tls_config *tls;
+	greeter_fn *fn;
+	void *ctx;
+};
+
+/**
+ * greeter_new() - Listen
+ * @u:		where
+ * @env:	the owner
  * @err:	why not
+ *
+ * Without TLS, a listener that other hosts can reach is reported in the log.
  *
  * Return: it, or NULL
  */
-struct greeter *greeter_new(const struct uri *u,
-			    const _Atomic unsigned *hello_ms, greeter_fn *fn,
-			    void *ctx, struct error *err);
+struct greeter *greeter_new(const struct uri *u, const struct greeter_env *env,
+			    struct error *err);
 
 /**
  * greeter_stop() - Stop listening; any thread, also @fn's owner's

@@ -2,7 +2,9 @@
 /* link.c - The connections of one epoch of a session */
 
 #include <errno.h>
+#include <string.h>
 
+#include "channel_tls.h"
 #include "link.h"
 
 void link_init(struct link *l)
@@ -17,6 +19,7 @@ void link_init(struct link *l)
 void link_fini(struct link *l)
 {
 	link_close(l);
+	tls_unref(l->credentials);
 	pthread_mutex_destroy(&l->lock);
 }
 
@@ -42,6 +45,17 @@ int link_resolve(struct link *l, const struct uri *u, unsigned ms,
 	const struct socket_wait w = { .ms = ms, .stop = link_stopped,
 				       .ctx = l };
 
+	if (l->tls.required && u->kind == URI_TCP)
+		return error_set(err, EACCES,
+			"TLS is required here (--require-tls): use tls:%s:%s",
+			u->host, u->port);
+	tls_unref(l->credentials);
+	l->credentials = NULL;
+	if (u->kind == URI_TLS) {
+		l->credentials = tls_load(&l->tls, TLS_SOURCE, err);
+		if (!l->credentials)
+			return -err->code;
+	}
 	return socket_resolve(&l->peer, u, &w, err);
 }
 
@@ -57,6 +71,12 @@ struct channel *link_channel(struct link *l, enum wire_role role, unsigned i)
 	}
 }
 
+/* Whom the destination's certificate must name */
+static const char *link_host(const struct link *l)
+{
+	return l->tls.hostname[0] ? l->tls.hostname : l->peer.uri.host;
+}
+
 int link_connect(struct link *l, enum wire_role role, unsigned i, unsigned ms,
 		 struct error *err)
 {
@@ -67,11 +87,16 @@ int link_connect(struct link *l, enum wire_role role, unsigned i, unsigned ms,
 
 	if (rc)
 		return rc;
-	rc = link_put(l, role, i, &c);
-	if (!rc)
-		return 0;
-	channel_close(&c);
-	return error_set(err, -rc, "cancelled");
+	if (l->credentials)
+		rc = tls_connect(&c, l->credentials, link_host(l), &w, err);
+	if (!rc) {
+		rc = link_put(l, role, i, &c);
+		if (rc)
+			error_set(err, -rc, "cancelled");
+	}
+	if (rc)
+		channel_close(&c);
+	return rc;
 }
 
 int link_put(struct link *l, enum wire_role role, unsigned i,
@@ -104,6 +129,20 @@ bool link_has(struct link *l, enum wire_role role, unsigned i)
 	has = channel_is_open(link_channel(l, role, i));
 	pthread_mutex_unlock(&l->lock);
 	return has;
+}
+
+bool link_same_peer(struct link *l, const struct channel *c)
+{
+	uint8_t mine[CHANNEL_BINDING] = { 0 }, theirs[CHANNEL_BINDING];
+	bool open;
+
+	channel_peer(c, theirs);
+	pthread_mutex_lock(&l->lock);
+	open = channel_is_open(&l->main);
+	if (open)
+		channel_peer(&l->main, mine);
+	pthread_mutex_unlock(&l->lock);
+	return open && !memcmp(mine, theirs, CHANNEL_BINDING);
 }
 
 bool link_ended(struct link *l)

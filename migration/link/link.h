@@ -23,6 +23,7 @@
 
 #include "channel.h"
 #include "socket.h"
+#include "tls.h"
 
 /* LINK_HUNG_UP: only sending on main is possible; LINK_SHUT: nothing is */
 enum link_state { LINK_OPEN, LINK_HUNG_UP, LINK_SHUT };
@@ -34,6 +35,9 @@ enum link_state { LINK_OPEN, LINK_HUNG_UP, LINK_SHUT };
  * @epoch:	counts the links of a session, from 1; the source decides it
  * @dead_peer_ms: for socket_set_dead_peer() of each connection
  * @peer:	where a source connects to
+ * @tls:	for tls: URIs: set by the owner before link_resolve(); no change
+ *		later
+ * @credentials: on a source with a tls: URI, from link_resolve() on
  * @main:	control messages: the stages of the session
  * @demand:	requests, and their answers
  * @push:	@pushes of them: pages that were not requested
@@ -44,6 +48,8 @@ struct link {
 	uint32_t epoch;
 	unsigned dead_peer_ms;
 	struct socket_peer peer;
+	struct tls_config tls;
+	struct tls *credentials;
 	struct channel main, demand;
 	struct channel push[WIRE_PUSH_MAX];
 	unsigned pushes;
@@ -73,7 +79,9 @@ void link_begin(struct link *l, uint32_t epoch, unsigned dead_peer_ms);
  * @ms:		how long to wait for the name service, ms
  * @err:	why not
  *
- * Return: as socket_resolve()
+ * For a tls: URI the certificates are read, too.
+ *
+ * Return: as socket_resolve(); -EACCES (TLS is required), -errno (a file)
  */
 int link_resolve(struct link *l, const struct uri *u, unsigned ms,
 		 struct error *err);
@@ -95,7 +103,8 @@ struct channel *link_channel(struct link *l, enum wire_role role, unsigned i);
  * @ms:		how long to wait, and the channel's first limit of silence, ms
  * @err:	why not
  *
- * Return: 0, -ECANCELED (the link was shut), as socket_connect()
+ * Return: 0, -ECANCELED (the link was shut), as socket_connect(),
+ *	   tls_connect()
  */
 int link_connect(struct link *l, enum wire_role role, unsigned i, unsigned ms,
 		 struct error *err);
@@ -113,6 +122,18 @@ int link_put(struct link *l, enum wire_role role, unsigned i,
 
 /** link_has() - Is that connection open? As link_channel() */
 bool link_has(struct link *l, enum wire_role role, unsigned i);
+
+/**
+ * link_same_peer() - Does a connection come from the peer of the link?
+ * @l:		the link
+ * @c:		a connection that the peer opened
+ *
+ * Any thread.
+ *
+ * Return: true if both have proved to be the same by TLS, or neither uses it;
+ *	   false also if main is not open
+ */
+bool link_same_peer(struct link *l, const struct channel *c);
 
 /** link_ended() - Has the peer closed main, or is main not open? Any thread */
 bool link_ended(struct link *l);

@@ -161,6 +161,37 @@ int listener_accept(const struct listener *l, struct channel *c)
 	return rc;
 }
 
+static bool is_local(const struct sockaddr_storage *a)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)a;
+	const struct in6_addr *v6 = &a6->sin6_addr;
+
+	switch (a->ss_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	default:
+		return IN6_IS_ADDR_LOOPBACK(v6) ||
+		       (IN6_IS_ADDR_V4MAPPED(v6) &&
+			v6->s6_addr[12] == IN_LOOPBACKNET);
+	}
+}
+
+bool listener_is_reachable(const struct listener *l)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		struct sockaddr_storage a = { 0 };
+		socklen_t n = sizeof(a);
+
+		if (getsockname(l->fd[i], (struct sockaddr *)&a, &n) ||
+		    !is_local(&a))
+			return true;
+	}
+	return false;
+}
+
 void listener_close(struct listener *l)
 {
 	/* While it is open no other process can have replaced its name */

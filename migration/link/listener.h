@@ -44,6 +44,9 @@ int listener_open(struct listener *l, const struct uri *u, struct error *err);
  */
 int listener_accept(const struct listener *l, struct channel *c);
 
+/** listener_is_reachable() - Is one of the addresses not this host's own? */
+bool listener_is_reachable(const struct listener *l);
+
 /** listener_close() - Stop listening; removes the name of a Unix socket */
 void listener_close(struct listener *l);
 

@@ -115,19 +115,21 @@ int resolve_tcp(struct socket_peer *p, const struct socket_wait *w,
 		struct error *err)
 {
 	struct query *q = query_start(&p->uri, err);
+	char text[URI_TEXT];
 	int rc = 0;
 
 	if (!q)
 		return -err->code;
+	uri_text(&p->uri, text);
 	if (!query_wait(q, w))
 		return w->stop(w->ctx)
 			? error_set(err, ECANCELED, "cancelled")
 			: error_set(err, ETIMEDOUT,
-				"tcp:%s:%s: the host name was not resolved in time",
-				p->uri.host, p->uri.port);
+				"%s: the host name was not resolved in time",
+				text);
 	if (q->rc)
-		rc = error_set(err, EHOSTUNREACH, "tcp:%s:%s: %s",
-			       p->uri.host, p->uri.port, gai_strerror(q->rc));
+		rc = error_set(err, EHOSTUNREACH, "%s: %s", text,
+			       gai_strerror(q->rc));
 	for (struct addrinfo *a = q->found; a && p->n < SOCKET_ADDRESSES_MAX;
 	     a = a->ai_next) {
 		memcpy(&p->address[p->n], a->ai_addr, a->ai_addrlen);

@@ -8,7 +8,7 @@
 #include "socket.h"
 
 /**
- * resolve_tcp() - Find the addresses of @p->uri, which is a URI_TCP with a host
+ * resolve_tcp() - Find the addresses of @p->uri, a URI_TCP or URI_TLS with a host
  * @p:		gets @address, @length and @n
  * @w:		how long to wait
  * @err:	why not

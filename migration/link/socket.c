@@ -174,8 +174,8 @@ int socket_resolve(struct socket_peer *p, const struct uri *u,
 	*p = (struct socket_peer){ .uri = *u };
 	if (u->kind != URI_UNIX && !u->host[0])
 		return error_set(err, EINVAL,
-				 "tcp::%s names no host to connect to",
-				 u->port);
+				 "%s::%s names no host to connect to",
+				 u->kind == URI_TLS ? "tls" : "tcp", u->port);
 	if (u->kind != URI_UNIX)
 		return resolve_tcp(p, w, err);
 	p->length[0] = unix_address(u, (struct sockaddr_un *)&p->address[0]);

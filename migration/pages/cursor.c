@@ -71,6 +71,6 @@ size_t cursor_take(struct cursor *c, struct ledger *l,
 	n = take_between(l, &from, l->n, first);
 	/* The next run is near: the search must not begin at page 0 again */
 	if (n)
-		chunk_set(chunk, l, *first / CURSOR_CHUNK);
+		chunk_set(chunk, l, from / CURSOR_CHUNK);
 	return n;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "ledger.h"
+#include "race_point.h"
 
 #define BITS		64
 #define HOLD_BITS	34
@@ -116,8 +117,10 @@ bool ledger_take_demanded(struct ledger *l, size_t i)
 	for (;;) {
 		uint64_t hold = l->hold;
 
+		RACE_POINT(ledger_demanded);
 		if (ledger_take(l, i, 1))
 			return true;
+		RACE_POINT(ledger_refused);
 		if ((hold & HOLD_PAGE) == i + 1)
 			usleep(HOLD_WAIT_US);
 		else if (l->hold == hold)
@@ -175,9 +178,11 @@ static uint64_t set_in_word(struct ledger *l, size_t word, uint64_t mask,
 
 		if (page-- && page / BITS == word &&
 		    mask >> page % BITS & 1) {
+			RACE_POINT(ledger_waits);
 			usleep(HOLD_WAIT_US);
 			continue;
 		}
+		RACE_POINT(ledger_set);
 		new = taken ? old | mask : old & ~mask;
 		if (atomic_compare_exchange_strong(&l->word[word], &old, new))
 			return old ^ new;

@@ -55,6 +55,9 @@ int page_store_open(struct page_store *s, struct ram *ram, struct error *err)
 		return rc;
 	s->uffd = rc;
 	rc = forbid_huge_pages(ram, err);
+	if (!rc && s->events.report)
+		rc = reporter_start(&s->reporter, s->events.report,
+				    s->events.ctx, err);
 	if (rc)
 		return rc;
 	if (pages_init(&s->table, ram->size / WIRE_PAGE) || s->ops->init(s))
@@ -76,6 +79,7 @@ void page_store_close(struct page_store *s)
 {
 	int rc;
 
+	reporter_end(&s->reporter);
 	pthread_mutex_lock(&s->close_lock);
 	if (s->uffd >= 0) {
 		rc = uffd_unregister(s->uffd, s->ram->base, s->ram->size);

@@ -11,6 +11,12 @@
  * thread, calls the functions that are marked so, and shares no lock with the
  * bulk threads. No thread here touches registered RAM (invariant 7): contents
  * go from a buffer through UFFDIO_COPY.
+ *
+ * Poison that arrives is posted (poison.h) after the kernel has poisoned the
+ * page and before the table counts it as POISONED. So once no page is missing,
+ * every reader of the machine's list finds all poison. The reports to the host
+ * (log line, event) may have to wait for locks and are made by a thread of their
+ * own. page_store_close() makes the last ones, before COMPLETE is sent.
  */
 #ifndef FERRY_PAGE_STORE_H
 #define FERRY_PAGE_STORE_H
@@ -24,6 +30,7 @@
 #include "migration/wire/wire.h"
 #include "page_stats.h"
 #include "pages.h"
+#include "reporter.h"
 #include "vmm/base/error.h"
 #include "vmm/memory/ram.h"
 #include "waiters.h"
@@ -31,9 +38,12 @@
 /**
  * struct page_store_events - How the session learns of poison
  * @ctx:	handed to each
- * @poisoned:	pages are lost: enter one entry into the machine's poison
- *		list, report it; return 0, -errno. @delivered: the guest got a
- *		machine check for them before. Called by any thread
+ * @poisoned:	pages are lost: poison_post() one entry; return 0, -errno.
+ *		@delivered: the guest got a machine check for them before.
+ *		Called by the threads that place pages: must not wait for
+ *		another thread
+ * @report:	something was posted: report it to the host. Called by a
+ *		thread of its own, and by page_store_close(); NULL: never
  * @crash:	a page was dropped and could not be poisoned: the guest must
  *		not run any more
  */
@@ -41,6 +51,7 @@ struct page_store_events {
 	void *ctx;
 	int (*poisoned)(void *ctx, uint64_t gpa, uint64_t size,
 			bool delivered);
+	void (*report)(void *ctx);
 	void (*crash)(void *ctx);
 };
 
@@ -70,6 +81,7 @@ struct staging;
  * @waiters:	vCPUs that wait
  * @stats:	the session's
  * @events:	the session's
+ * @reporter:	reports poison that has arrived
  * @ops:	the placement
  * @staging:	partially received huge pages, or NULL
  * @call:	system calls
@@ -85,6 +97,7 @@ struct page_store {
 	struct waiters waiters;
 	struct page_stats *stats;
 	struct page_store_events events;
+	struct reporter reporter;
 	const struct placement_ops *ops;
 	struct staging *staging;
 	struct place_calls call;

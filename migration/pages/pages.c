@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "pages.h"
+#include "race_point.h"
 
 /*
  * A page's byte: what it counts as (2 bits), the work under way (2 bits), and
@@ -192,6 +193,31 @@ struct span {
 	uint8_t base;		/* meaning of a byte of 0 */
 };
 
+static inline void tally_step(struct tally *y, uint8_t was, uint8_t is,
+			      unsigned pages)
+{
+	if ((was & BASE) == (is & BASE))
+		return;
+	y->from[was & BASE] += pages;
+	y->to[is & BASE] += pages;
+}
+
+/* A word whose pages are alike: one step for all of them */
+static inline unsigned alike_step(uint64_t *word, const struct span *s,
+				  page_step *step, struct tally *y)
+{
+	uint8_t b = (uint8_t)*word, was;
+
+	if (!b)
+		b = s->base;
+	was = b;
+	if (!step(&b))
+		return 0;
+	*word = b * ALL_LANES;
+	tally_step(y, was, b, LANES);
+	return LANES;
+}
+
 /*
  * Step the pages of a span in a copy of their word. Return: pages stepped; if
  * @run, only those before the first that could not be
@@ -201,6 +227,8 @@ static inline unsigned word_step(uint64_t *word, const struct span *s,
 {
 	unsigned done = 0;
 
+	if (s->n == LANES && *word == (uint8_t)*word * ALL_LANES)
+		return alike_step(word, s, step, y);
 	for (unsigned k = s->lane; k < s->lane + s->n; k++) {
 		uint8_t b = lane_get(*word, k), was;
 
@@ -213,10 +241,7 @@ static inline unsigned word_step(uint64_t *word, const struct span *s,
 			continue;
 		}
 		*word = (*word & ~(0xffull << 8 * k)) | (uint64_t)b << 8 * k;
-		if ((was & BASE) != (b & BASE)) {
-			y->from[was & BASE]++;
-			y->to[b & BASE]++;
-		}
+		tally_step(y, was, b, 1);
 		done++;
 	}
 	return done;
@@ -413,6 +438,7 @@ static void chunk_spell_out(struct pages *t, size_t i)
 			for (unsigned k = 0; k < LANES; k++)
 				if (!lane_get(old, k))
 					new |= (uint64_t)BASE_ZERO << 8 * k;
+			RACE_POINT(chunk_spelled);
 		} while (!atomic_compare_exchange_weak(&t->word[w], &old,
 						       new));
 	}
@@ -481,6 +507,12 @@ size_t pages_run(const struct pages *t, size_t i, size_t end,
 	}
 	*have = is;
 	return (i < end ? i : end) - first;
+}
+
+bool pages_is_copied_zero(const struct pages *t, size_t i)
+{
+	return lane_get(t->word[i / LANES], i % LANES) ==
+	       (BASE_ZERO | WORK_COPY);
 }
 
 uint64_t pages_zero_bits(const struct pages *t, size_t i)

@@ -236,6 +236,9 @@ size_t pages_next_requested(const struct pages *t, size_t i, size_t end);
 size_t pages_run(const struct pages *t, size_t i, size_t end,
 		 enum page_have *have);
 
+/** pages_is_copied_zero() - Does a thread copy a page known to be zeroes? */
+bool pages_is_copied_zero(const struct pages *t, size_t i);
+
 /**
  * pages_zero_bits() - Which of 64 pages are ZERO
  * @t:		the table

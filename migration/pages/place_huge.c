@@ -9,8 +9,7 @@
  * poison. A staged page is COPYING, or POISONING if it is lost: it counts as
  * what it was.
  *
- * Any thread may bring pages, and none waits for another. (But a vCPU waits for
- * the thread that brings the last page, while it places the huge page.)
+ * Any thread may bring pages, and the fault thread waits for no other one:
  *
  *	- A page's claim decides which thread stages it. The fault thread may
  *	  join a claim (pages.h) and stage the page as well. Both store the same
@@ -21,9 +20,22 @@
  *	  noticed. @placing admits one thread, which claims the ZERO pages. If
  *	  another thread has claimed one meanwhile (poison made on purpose), it
  *	  withdraws and checks again.
+ *	- That thread may be a bulk thread that is preempted. If a vCPU waits, all
+ *	  pages that were not staged have been requested, and the last answer is
+ *	  handled by the fault thread when every page is staged or claimed as
+ *	  zeroes. Then the fault thread places the huge page, too (place_too()).
+ *	  The kernel gives EEXIST to the second. The first to set @placed settles
+ *	  the pages. No poison can come in between: every page has a copier until
+ *	  it is settled, and huge_inject() refuses pages of a huge page that is
+ *	  present. The exception are huge pages with lost pages: replacing the
+ *	  mapping can't be done twice, so a vCPU waits for the thread that does.
+ *	- A claim of a ZERO page is never released: the buffer is there before.
+ *	  So the fault thread may rely on claimed zeroes to stay zeroes.
  *	- The buffer is freed by the last thread that leaves after the huge page
  *	  is placed: a bulk thread may still store into a page that the fault
  *	  thread has completed in its stead.
+ *	- If placing fails, the huge page stays complete: page_store_settle()
+ *	  places it later.
  */
 
 #include <errno.h>
@@ -32,6 +44,7 @@
 #include <sys/mman.h>
 
 #include "placement.h"
+#include "race_point.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/memory/ram_huge.h"
@@ -51,13 +64,14 @@ static const uint8_t zero_page[WIRE_PAGE];
  * @users:	threads that may use @data
  * @used:	something was staged, or a vCPU waits
  * @placing:	a thread places it
- * @placed:	it is in RAM
+ * @joined:	the fault thread does, too
+ * @placed:	it is in RAM; who sets it settles the pages
  */
 struct huge_page {
 	_Atomic(uint8_t *) data;
 	_Atomic uint64_t in[WORDS], lost[WORDS], delivered[WORDS];
 	_Atomic unsigned users;
-	_Atomic bool used, placing, placed;
+	_Atomic bool used, placing, joined, placed;
 };
 
 /**
@@ -209,24 +223,29 @@ static bool is_complete(struct page_store *s, const struct huge_page *h,
 	return true;
 }
 
+/* The caller has claimed the page: none joins a page known to be zeroes */
+static void stage_zero(struct huge_page *h, uint8_t *data, size_t k)
+{
+	staging_store(data, k, zero_page);
+	bit_set(h->in, k);
+}
+
 /* Stage what is known to be zeroes. Return: 0, -EBUSY, -ENOMEM */
 static int claim_zeroes(struct page_store *s, struct huge_page *h,
 			size_t first)
 {
-	for (size_t k = 0; k < HUGE_PAGES; k++) {
-		uint8_t *data;
+	uint8_t *data = staging_buffer(s, h);
 
+	if (!data)
+		return -ENOMEM;
+	for (size_t k = 0; k < HUGE_PAGES; k++) {
 		if (bit_test(h->in, k))
 			continue;
+		RACE_POINT(huge_claim_zero);
 		if (!pages_claim(&s->table, first + k, 1))
 			return -EBUSY;
-		data = staging_buffer(s, h);
-		if (!data) {
-			pages_released(&s->table, first + k, 1);
-			return -ENOMEM;
-		}
-		staging_store(data, k, zero_page);
-		bit_set(h->in, k);	/* none joins a page known to be zeroes */
+		RACE_POINT(huge_zero_claimed);
+		stage_zero(h, data, k);
 	}
 	return 0;
 }
@@ -237,10 +256,12 @@ static int copy_whole(struct page_store *s, const struct huge_page *h,
 	size_t done;
 	int rc = placement_copy(s, first, h->data, HUGE_PAGES, &done);
 
-	if (rc == -EEXIST) {	/* never normal: see place_small.c */
+	if (rc == -EEXIST && !h->joined) {	/* see place_small.c */
 		log_line("0x%llx: huge page refused, %s",
 			 placement_gpa(s, first), uffd_cause(rc));
 		s->stats->duplicates += HUGE_PAGES;
+	}
+	if (rc == -EEXIST) {
 		placement_wake(s, first, HUGE_PAGES);
 		rc = 0;
 	}
@@ -296,9 +317,12 @@ static size_t same_run(const struct huge_page *h, size_t k)
 	return n;
 }
 
-static void settle_whole(struct page_store *s, const struct huge_page *h,
+/* Each claim of a page is settled once, by one of two threads */
+static void settle_whole(struct page_store *s, struct huge_page *h,
 			 size_t first)
 {
+	if (atomic_exchange(&h->placed, true))
+		return;
 	for (size_t k = 0, n; k < HUGE_PAGES; k += n) {
 		n = same_run(h, k);
 		if (bit_test(h->lost, k))
@@ -355,28 +379,90 @@ static int place_whole(struct page_store *s, struct huge_page *h,
 	} else {
 		rc = copy_whole(s, h, first, err);
 	}
+	if (!rc)
+		settle_whole(s, h, first);
+	else if (h->placed)
+		rc = 0;		/* by the fault thread */
+	else
+		h->placing = false;
+	return rc;
+}
+
+/*
+ * Have all pages in the buffer, with claimed zeroes. Return: true; false if a
+ * page is missing or lost. @staged is set if this thread has staged some
+ */
+static bool complete_copy(struct page_store *s, struct huge_page *h,
+			  size_t first, uint8_t *data, bool *staged)
+{
+	for (size_t k = 0; k < HUGE_PAGES; k++) {
+		if (bit_test(h->in, k))
+			continue;
+		RACE_POINT(huge_join_zero);
+		if (pages_get(&s->table, first + k) == PAGE_ZERO &&
+		    pages_claim(&s->table, first + k, 1)) {
+			RACE_POINT(huge_join_claimed);
+			stage_zero(h, data, k);
+			*staged = true;
+		} else if (pages_is_copied_zero(&s->table, first + k)) {
+			staging_store(data, k, zero_page);
+		} else {
+			return false;
+		}
+	}
+	return !any_lost(h);
+}
+
+/*
+ * The fault thread: another thread places the huge page, and may be preempted.
+ * Once, and without an error if there is no memory: the other one repeats it.
+ */
+static int place_too(struct page_store *s, struct huge_page *h, size_t first,
+		     bool *staged, struct error *err)
+{
+	uint8_t *data = staging_buffer(s, h);
+	size_t done;
+	int rc;
+
+	if (!data || !complete_copy(s, h, first, data, staged))
+		return 0;
+	h->joined = true;
+	rc = s->call.copy(s->uffd, placement_hva(s, first), data, RAM_HUGE,
+			  &done);
+	if (rc == -ENOMEM)
+		return 0;
+	if (rc && rc != -EEXIST)
+		return error_set(err, -rc,
+			"cannot place a huge page at 0x%llx: %s",
+			placement_gpa(s, first), uffd_cause(rc));
 	if (rc)
-		return rc;	/* the migration ends; the buffer stays */
+		placement_wake(s, first, HUGE_PAGES);
 	settle_whole(s, h, first);
-	h->placed = true;
 	return 0;
 }
 
-/* Place a huge page if it is complete, and no other thread does */
+/* Place a huge page if it is complete. @demanded: for a vCPU that waits */
 static int place_if_complete(struct page_store *s, struct huge_page *h,
-			     size_t first, struct error *err)
+			     size_t first, bool demanded, struct error *err)
 {
-	while (h->used && is_complete(s, h, first) &&
-	       !atomic_exchange(&h->placing, true)) {
-		int rc = claim_zeroes(s, h, first);
+	bool again = true;
+	int rc = 0;
 
-		if (!rc)
-			return place_whole(s, h, first, err);
-		h->placing = false;
-		if (rc == -ENOMEM)
-			return out_of_buffers(err);
+	while (again && h->used && !h->placed && !rc) {
+		if (is_complete(s, h, first) &&
+		    !atomic_exchange(&h->placing, true)) {
+			rc = claim_zeroes(s, h, first);
+			if (!rc)
+				return place_whole(s, h, first, err);
+			h->placing = false;
+			rc = rc == -ENOMEM ? out_of_buffers(err) : 0;
+			continue;
+		}
+		again = false;
+		if (demanded && h->placing)
+			rc = place_too(s, h, first, &again, err);
 	}
-	return 0;
+	return rc;
 }
 
 /* What arrived for a run of pages */
@@ -396,21 +482,14 @@ static bool claim_page(struct page_store *s, size_t page,
 			   : pages_claim(&s->table, page, 1);
 }
 
-static int stage_contents(struct page_store *s, struct huge_page *h,
-			  size_t page, const struct arrival *a)
+static void stage_contents(struct page_store *s, struct huge_page *h,
+			   size_t page, uint8_t *data, const struct arrival *a)
 {
-	uint8_t *data = staging_buffer(s, h);
-
-	if (!data) {
-		pages_released(&s->table, page, 1);
-		return -ENOMEM;
-	}
 	staging_store(data, page % HUGE_PAGES, a->data ? a->data : zero_page);
 	if (bit_set(h->in, page % HUGE_PAGES))
 		pages_released(&s->table, page, 1);
 	else
 		s->stats->pages[a->kind]++;
-	return 0;
 }
 
 static void stage_loss(struct huge_page *h, size_t k, bool delivered)
@@ -425,14 +504,24 @@ static void stage_loss(struct huge_page *h, size_t k, bool delivered)
 static int stage_page(struct page_store *s, struct huge_page *h, size_t page,
 		      struct arrival *a)
 {
-	if (bit_test(h->in, page % HUGE_PAGES) || !claim_page(s, page, a)) {
+	const size_t k = page % HUGE_PAGES;
+	uint8_t *data = NULL;
+
+	/* The buffer first: a claim of zeroes must not be released */
+	if (!a->lost && !bit_test(h->in, k)) {
+		data = staging_buffer(s, h);
+		if (!data)
+			return -ENOMEM;
+	}
+	if (bit_test(h->in, k) || !claim_page(s, page, a)) {
 		a->refused++;
 		return 0;
 	}
 	h->used = true;
-	if (!a->lost)
-		return stage_contents(s, h, page, a);
-	stage_loss(h, page % HUGE_PAGES, a->delivered);
+	if (a->lost)
+		stage_loss(h, k, a->delivered);
+	else
+		stage_contents(s, h, page, data, a);
 	return 0;
 }
 
@@ -454,7 +543,7 @@ static int stage_run(struct page_store *s, size_t page, size_t n,
 				a->data += WIRE_PAGE;
 		}
 		rc = rc ? out_of_buffers(err)
-			: place_if_complete(s, h, first, err);
+			: place_if_complete(s, h, first, a->demanded, err);
 		user_leave(s, h);
 	}
 	return rc;
@@ -499,7 +588,7 @@ static int huge_zero(struct page_store *s, size_t page, size_t n,
 			if (h->used && must_stage_zero(s, page, demanded))
 				rc = stage_page(s, h, page, &a);
 		rc = rc ? out_of_buffers(err)
-			: place_if_complete(s, h, first, err);
+			: place_if_complete(s, h, first, demanded, err);
 		user_leave(s, h);
 	}
 	return rc;
@@ -525,7 +614,7 @@ static int huge_settle(struct page_store *s, struct error *err)
 		if (!h->used)
 			continue;
 		h->users++;
-		rc = place_if_complete(s, h, i * HUGE_PAGES, err);
+		rc = place_if_complete(s, h, i * HUGE_PAGES, false, err);
 		user_leave(s, h);
 	}
 	return rc;
@@ -557,7 +646,7 @@ static int huge_fault(struct page_store *s, size_t page, unsigned vcpu,
 			if (!bit_test(h->in, k) &&
 			    pages_request(&s->table, first + k) && ask)
 				placement_want(wants, first + k);
-		rc = place_if_complete(s, h, first, err);
+		rc = place_if_complete(s, h, first, true, err);
 	}
 	user_leave(s, h);
 	return rc;

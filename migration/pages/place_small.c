@@ -241,11 +241,15 @@ static void poison_refused(struct page_store *s, size_t page)
 static int settle_poisoned(struct page_store *s, size_t page, size_t n,
 			   bool delivered, struct error *err)
 {
+	int rc = 0;
+
 	if (!n)
 		return 0;
+	if (s->can_poison)
+		rc = placement_lost(s, page, n, delivered, err);
 	pages_poisoned(&s->table, page, n);
 	waiters_done(&s->waiters, page, n);
-	return s->can_poison ? placement_lost(s, page, n, delivered, err) : 0;
+	return rc;
 }
 
 /*

@@ -56,6 +56,7 @@ int placement_lost(struct page_store *s, size_t page, size_t n,
 				    n * WIRE_PAGE, delivered);
 
 	s->stats->pages[COUNT_POISON] += n;
+	reporter_wake(&s->reporter);
 	return rc ? error_set(err, -rc, "out of memory for the poison list")
 		  : 0;
 }

@@ -75,12 +75,17 @@ int placement_copy(struct page_store *s, size_t page, const uint8_t *data,
 		   size_t n, size_t *done);
 
 /**
- * placement_lost() - Pages were poisoned: count them, report them as one entry
+ * placement_lost() - Pages were poisoned: count them, post them as one entry
  * @s:		the store
  * @page:	first page
  * @n:		pages, consecutive for the guest, too
  * @delivered:	the guest got a machine check for them before
  * @err:	why not
+ *
+ * To be called after the ioctl, so that no page is posted that keeps its
+ * contents, and before the table counts the pages as poisoned. Pages that are
+ * walled off are posted before: a vCPU that touches one asks the list. Takes no
+ * lock.
  *
  * Return: 0, -errno
  */

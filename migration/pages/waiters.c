@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "race_point.h"
 #include "vmm/base/clock.h"
 #include "waiters.h"
 
@@ -87,6 +88,7 @@ static void waiter_end(struct waiters *w, struct waiter *s, uint64_t key,
 	uint64_t since = s->since;
 	unsigned vcpu;
 
+	RACE_POINT(waiter_ends);
 	/* The fault thread may name the entry at the same moment: same serial */
 	while (!atomic_compare_exchange_weak(&s->key, &key, 0))
 		if ((key & 0xffffff) != serial)
@@ -136,21 +138,22 @@ static int compare_since(const void *a, const void *b)
 
 unsigned waiters_pages(const struct waiters *w, struct waiting_page *out)
 {
-	unsigned n = 0;
+	unsigned n = 0, pages = 0;
 
 	for (unsigned i = 0; i < w->top; i++) {
-		struct waiting_page p = { .since = w->slot[i].since };
-		uint64_t key = w->slot[i].key;
-		unsigned k = 0;
+		uint64_t since = w->slot[i].since, key = w->slot[i].key;
 
-		p.page = key_page(key);
-		while (k < n && out[k].page != p.page)
-			k++;
-		if (!key || (k < n && out[k].since <= p.since))
-			continue;
-		out[k] = p;
-		n += k == n;
+		if (key)
+			out[n++] = (struct waiting_page){ key_page(key), since };
 	}
-	qsort(out, n, sizeof(*out), compare_since);
-	return n;
+	if (n > 1)
+		qsort(out, n, sizeof(*out), compare_since);
+	/* Of several waits for one page the first stays */
+	for (unsigned i = 0, k; i < n; i++) {
+		for (k = 0; k < pages && out[k].page != out[i].page; k++)
+			;
+		if (k == pages)
+			out[pages++] = out[i];
+	}
+	return pages;
 }

@@ -65,7 +65,7 @@ struct fault_thread {
 	struct page_store *store;
 	struct channel *c;
 	struct fault_session session;
-	unsigned answer_ms;
+	_Atomic unsigned answer_ms;
 	struct fault_buffers *buffers;
 	int wake;
 	_Atomic bool cut, detached, ending;

@@ -45,6 +45,8 @@ void session_init(struct session *se, const struct session_ops *ops,
 	se->limits = limits;
 	se->progress = progress;
 	link_init(&se->link);
+	if (env->tls)
+		se->link.tls = *env->tls;
 	/* Without it the session thread looks again after a while */
 	se->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&se->lock, NULL);

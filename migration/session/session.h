@@ -62,12 +62,15 @@ void session_limits_init(struct session_limits *l);
  *		-1: as on the source
  * @adopt:	the machine is the process's now; NULL: it has none any more.
  *		Returns when no command uses the machine before it
+ * @tls:	for tls: URIs; copied when a session is created. NULL: the
+ *		defaults
  * @set_side:	"source", "destination" or "none", a literal
  */
 struct session_env {
 	void *ctx;
 	struct machine_observer observer;
 	int backing;
+	const struct tls_config *tls;
 	void (*adopt)(void *ctx, struct machine *m);
 	void (*set_side)(void *ctx, const char *side);
 };

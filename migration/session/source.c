@@ -210,17 +210,46 @@ void source_demand_lost(void *ctx, const struct error *why)
 	session_event(&s->se, EVENT_DEMAND_LOST, why);
 }
 
+/*
+ * Lost pages: those that are to be sent and can't be read (invariant 3), and
+ * those that the destination reports. Called also by threads that vCPUs of the
+ * destination wait for: takes no lock
+ */
 void source_note_poison(struct source *s, uint64_t gpa, uint64_t size)
 {
-	struct memory_failure f = { .gpa = gpa, .size = size,
-				    .action = MF_NOTED };
 	struct poison p = { .gpa = gpa, .size = size };
-	int rc = poison_add(machine_poison(s->m), &p);
 
-	if (rc > 0)
-		machine_failure(s->m, &f);
-	else if (rc < 0)
+	if (poison_post(machine_poison(s->m), &p))
 		log_line("out of memory for the poison list");
+	reporter_wake(&s->reporter);
+}
+
+/* A page has its own event, as if it were poisoned here on purpose */
+static void report_run(struct source *s, const struct poison *run)
+{
+	const bool few = run->size <= WIRE_RUN_PAGES * WIRE_PAGE;
+	struct memory_failure f = { .size = few ? WIRE_PAGE : run->size,
+				    .action = MF_NOTED };
+
+	for (uint64_t at = 0; at < run->size; at += f.size) {
+		f.gpa = run->gpa + at;
+		machine_failure(s->m, &f);
+	}
+}
+
+static void source_report_poison(void *ctx)
+{
+	struct source *s = ctx;
+	struct poison run[POISON_POSTS];
+	size_t more = 0;
+	int n = poison_take_news(machine_poison(s->m), run, POISON_POSTS,
+				 &more);
+
+	for (int i = 0; i < n; i++)
+		report_run(s, &run[i]);
+	if (more)
+		log_line("%zu more ranges of memory are lost: query-status lists them",
+			 more);
 }
 
 /* A page that is to be sent can't be read: invariant 3 */
@@ -307,6 +336,10 @@ struct source *source_new(struct machine *m, const struct uri *uri,
 	s->uri = *uri;
 	s->connections = 1;
 	push_init(&s->push, &s->pages, source_push_lost, source_push_ended, s);
+	if (reporter_start(&s->reporter, source_report_poison, s, err)) {
+		source_free(s);
+		return NULL;
+	}
 	if (!page_source_init(&s->pages, machine_ram(m), &progress->stats,
 			      source_page_lost, s) &&
 	    !page_source_batch(&s->pages, &s->batch) &&
@@ -429,6 +462,7 @@ void source_free(struct source *s)
 	if (s->started)
 		pthread_join(s->thread, NULL);
 	close_link(s);
+	reporter_end(&s->reporter);
 	session_fini(&s->se);
 	push_fini(&s->push);
 	batch_fini(&s->batch);

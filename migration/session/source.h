@@ -15,6 +15,7 @@
 
 #include "demand.h"
 #include "migration/pages/page_source.h"
+#include "migration/pages/reporter.h"
 #include "push.h"
 #include "session.h"
 #include "vmm/base/uri.h"
@@ -39,6 +40,7 @@ struct extents {
  * @push:	push threads
  * @answers:	demand thread
  * @batch:	of the session thread
+ * @reporter:	reports poison that the sending threads have found
  * @held:	the machine is held, and @before is set. The session thread's
  * @before:	what the guest did before that
  * @deadline:	when the guest must be prepared at the destination, ns
@@ -64,6 +66,7 @@ struct source {
 	struct push_group push;
 	struct demand_server answers;
 	struct batch batch;
+	struct reporter reporter;
 
 	bool held;
 	struct run_status before;
@@ -72,7 +75,7 @@ struct source {
 	unsigned connections;
 
 	uint32_t epoch;
-	unsigned attempts;
+	_Atomic unsigned attempts;
 	_Atomic bool reported, rebuilding, quit, gone;
 	bool told, asked;
 	bool started;

@@ -39,6 +39,7 @@ int source_greet(struct source *s, enum wire_role role, unsigned i,
 
 	memcpy(h.id, s->se.id, WIRE_ID);
 	memcpy(h.secret, s->se.secret, WIRE_SECRET);
+	channel_bind(c, h.secret, WIRE_SECRET, h.binding);
 	wire_put_hello(out, &h);
 	if (!rc)
 		rc = channel_say(c, &m, out, err);

@@ -21,6 +21,7 @@
 #include "vmm/base/log.h"
 #include "vmm/memory/uffd.h"
 
+#define POISON_REPORTS_MAX	64	/* events at once */
 #define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
 #define GOODBYE_LOOK_MS	5
 
@@ -277,18 +278,41 @@ int target_start_faults(struct target *t, struct error *err)
 			   err);
 }
 
+/* Called by threads that vCPUs wait for: takes no lock */
 static int target_poisoned(void *ctx, uint64_t gpa, uint64_t size,
 			   bool delivered)
 {
 	struct target *t = ctx;
 	struct poison p = { .gpa = gpa, .size = size, .delivered = delivered };
-	struct memory_failure f = { .gpa = gpa, .size = size,
-				    .action = MF_NOTED };
-	int rc = poison_add(machine_poison(t->m), &p);
 
-	if (rc > 0 && !t->quiet)
+	return poison_post(machine_poison(t->m), &p);
+}
+
+/*
+ * One log line and one event for each run, up to a limit, then only a count.
+ * Runs of POISON_LIST are reported together, when all of it is in the list.
+ */
+void target_report_poison(void *ctx)
+{
+	struct target *t = ctx;
+	struct poison run[POISON_REPORTS_MAX];
+	size_t more = 0;
+	int n = t->quiet ? 0 : poison_take_news(machine_poison(t->m), run,
+						POISON_REPORTS_MAX, &more);
+
+	for (int i = 0; i < n; i++) {
+		const struct memory_failure f = {
+			.gpa = run[i].gpa, .size = run[i].size,
+			.action = MF_NOTED,
+		};
+
 		machine_failure(t->m, &f);
-	return rc < 0 ? rc : 0;
+	}
+	if (n < 0)
+		log_line("out of memory for the poison list");
+	if (more)
+		log_line("the guest arrives with %zu more ranges of lost memory: query-status lists them",
+			 more);
 }
 
 static void target_crash(void *ctx)
@@ -442,6 +466,9 @@ static int greet_more(struct target *t, const struct channel *c,
 	if (session_phase(se) != TARGET_SETUP &&
 	    !target_is_rejoining(session_phase(se)))
 		return refuse_busy(err);
+	if (!link_same_peer(&se->link, c))
+		return error_set(err, EACCES,
+			"another certificate or key than that of the main connection");
 	while (i < n && link_has(&se->link, h->role, i))
 		i++;
 	if (i == n || link_put(&se->link, h->role, i, c))
@@ -473,8 +500,10 @@ static bool kernel_can_poison(void)
 struct greeter *target_listen(struct target *t, const struct uri *uri,
 			      struct error *err)
 {
-	return greeter_new(uri, &t->se.limits->hello_ms, target_greeted, t,
-			   err);
+	return greeter_new(uri, &(struct greeter_env){
+		.hello_ms = &t->se.limits->hello_ms, .tls = &t->se.link.tls,
+		.fn = target_greeted, .ctx = t,
+	}, err);
 }
 
 static int target_start(struct target *t, struct error *err)
@@ -507,7 +536,8 @@ struct target *target_new(const struct uri *uri, const struct session_env *env,
 	t->can_poison = kernel_can_poison();
 	page_store_init(&t->store, &progress->stats,
 			&(struct page_store_events){
-		.ctx = t, .poisoned = target_poisoned, .crash = target_crash,
+		.ctx = t, .poisoned = target_poisoned,
+		.report = target_report_poison, .crash = target_crash,
 	}, t->can_poison);
 	receive_init(&t->receive, &t->store, target_push_lost,
 		     target_push_ended, t);
@@ -529,13 +559,24 @@ int target_pause(struct target *t, struct error *err)
 			 "only a migration in postcopy can be paused");
 }
 
+/* The session thread may be about to stop it */
+static struct greeter *take_greeter(struct target *t)
+{
+	struct greeter *g;
+
+	pthread_mutex_lock(&t->listen_lock);
+	g = t->greeter;
+	t->greeter = NULL;
+	pthread_mutex_unlock(&t->listen_lock);
+	return g;
+}
+
 void target_free(struct target *t)
 {
 	if (!t)
 		return;
 	session_event(&t->se, EVENT_QUIT, NULL);
-	session_notify(&t->se);
-	greeter_free(t->greeter);
+	greeter_free(take_greeter(t));
 	if (t->started)
 		pthread_join(t->thread, NULL);
 	/* In the phases in which the session thread had ended before */

@@ -42,7 +42,7 @@ struct target;
  * @after:	where a session that is shown as completed reports to: the
  *		process's progress may belong to the next migration
  * @told:	the guest's arrival was reported
- * @quiet:	poison is entered without a report of its own
+ * @quiet:	POISON_LIST is being entered: it is reported when all of it is
  */
 struct target {
 	struct session se;
@@ -57,7 +57,8 @@ struct target {
 	struct page_store store;
 	uint8_t *state, *poison, *written;
 	uint32_t state_len, poison_len, written_len;
-	bool run_it, quiet, told;
+	bool run_it, told;
+	_Atomic bool quiet;
 
 	uint32_t epoch;
 	_Atomic bool parked;
@@ -157,6 +158,9 @@ int target_await_confirmed(struct target *t, struct error *err);
 
 /** target_start_faults() - Start the fault thread. Return: 0, -errno */
 int target_start_faults(struct target *t, struct error *err);
+
+/** target_report_poison() - Report poison that was posted; @ctx: the target */
+void target_report_poison(void *ctx);
 
 /** target_inject() - The machine's hook for poison made on purpose */
 int target_inject(void *ctx, uint64_t offset, bool simulate,

@@ -388,10 +388,10 @@ class World:
         vmm.uri = uri
         return vmm
 
-    def ferry(self, *args, status=0, build=BUILD):
+    def ferry(self, *args, status=0, build=BUILD, env=None):
         """Run a ferry command. Return: its standard output and error."""
         p = subprocess.run([os.path.join(build, "ferry"), *args],
-                           env=self.env, stdin=subprocess.DEVNULL,
+                           env={**self.env, **(env or {})}, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                            timeout=WAIT, check=False)
         text = p.stdout.decode(), p.stderr.decode()

@@ -9,6 +9,7 @@
  * the destination, or run on the source.
  */
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@
  * @dir:	of the sockets
  * @home:	the guest's machine on the source
  * @gone:	the machine at the destination, once it was handed over
- * @runs:	machines whose vCPUs are inside the gate
+ * @threads:	of the process before it
  */
 struct world {
 	char dir[32], near[64], far[64], other[64];
@@ -46,6 +47,7 @@ struct world {
 	struct source *s;
 	struct target *t;
 	struct relay *r;
+	unsigned threads;
 };
 
 static _Atomic unsigned wrong, both;
@@ -175,10 +177,22 @@ static void make_source(struct world *w)
 	w->s->connections = 2;
 }
 
+static unsigned threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
 static struct world *set_up(void)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
+	w->threads = threads();
 	fake_host = (struct fake_host){ .step = step, .gate = on_gate };
 	wrong = both = 0;
 	gates = 0;
@@ -207,6 +221,10 @@ static void tear_down(struct world *w)
 	unlink(w->far);
 	unlink(w->other);
 	assert_int_equal(rmdir(w->dir), 0);
+	/* No thread stays; the kernel lists one a moment longer */
+	for (unsigned ms = 0; threads() > w->threads && ms < 1000; ms++)
+		usleep(1000);
+	assert_int_equal(threads(), w->threads);
 	assert_int_equal(wrong, 0);
 	assert_int_equal(both, 0);
 	free(w);
@@ -518,6 +536,66 @@ static void another_address(void **state)
 	tear_down(w);
 }
 
+/* Say HELLO to the destination. The answer must be REFUSE with these words */
+static void greet_wrongly(struct world *w, const struct wire_hello *h,
+			  const char *words)
+{
+	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
+	uint8_t out[WIRE_HELLO];
+	struct uri u = uri_of(w->far);
+	struct error err = { 0 };
+	struct link l;
+
+	link_init(&l);
+	link_begin(&l, 1, LONG_MS);
+	assert_int_equal(link_resolve(&l, &u, LONG_MS, &err), 0);
+	assert_int_equal(link_connect(&l, WIRE_MAIN, 0, LONG_MS, &err), 0);
+	wire_put_hello(out, h);
+	channel_say(&l.main, &m, out, &err);
+	assert_refused(channel_expect(&l.main, WIRE_MSG_WELCOME, NULL, NULL,
+				      &err), ECONNREFUSED, err, words);
+	link_fini(&l);
+}
+
+/* Greetings that may not resume the session, nor harm it */
+static void refused_by_name(void **state)
+{
+	struct world *w = set_up();
+	struct wire_hello h = {
+		.version = WIRE_VERSION, .role = WIRE_MAIN, .resume = true,
+		.page_size = WIRE_PAGE, .push = 1, .epoch = 9,
+	};
+
+	(void)state;
+	greet_wrongly(w, &h, "no session waits here");
+	w->limits.automatic = false;
+	hold_in_postcopy(w);
+	greet_wrongly(w, &h, "another guest");
+	memcpy(h.id, w->s->se.id, WIRE_ID);
+	greet_wrongly(w, &h, "secret");
+	memcpy(h.secret, w->s->se.secret, WIRE_SECRET);
+	h.secret[WIRE_SECRET - 1] ^= 1;
+	greet_wrongly(w, &h, "secret");
+	h.secret[WIRE_SECRET - 1] ^= 1;
+	h.epoch = 1;
+	greet_wrongly(w, &h, "stale epoch 1");
+	h.role = WIRE_DEMAND;
+	h.epoch = 9;
+	greet_wrongly(w, &h, "stale epoch 9");
+	h.role = WIRE_PUSH;
+	h.epoch = 1;
+	greet_wrongly(w, &h, "another migration");
+	h.role = WIRE_MAIN;
+	h.resume = false;
+	greet_wrongly(w, &h, "another migration");
+	/* None of them was a loss */
+	assert_int_equal(progress_get(&w->far_progress), PROGRESS_POSTCOPY);
+	relay_release(w->r);
+	await_completed(w, "not harmed");
+	assert_int_equal(relay_links(w->r), 1);
+	tear_down(w);
+}
+
 /* migrate-pause on either side: nobody but an operator resumes */
 static void paused_by_an_operator(void **state)
 {
@@ -630,6 +708,7 @@ int main(void)
 		cmocka_unit_test(one_push_connection),
 		cmocka_unit_test(a_black_hole_is_noticed),
 		cmocka_unit_test(another_address),
+		cmocka_unit_test(refused_by_name),
 		cmocka_unit_test(paused_by_an_operator),
 		cmocka_unit_test(the_guest_ends_there),
 		cmocka_unit_test(resolved_by_an_operator),

@@ -218,6 +218,8 @@ static void what_is_given_back_is_pushed_again(void **state)
 
 		assert_int_equal(first, at);
 		first += n;
+		/* The thread goes on from there, and does not search again */
+		assert_in_range(w->chunk.end, first, first + CURSOR_CHUNK - 1);
 	}
 	assert_int_equal(push(w, &first), 3);
 	check_all_once(w);

@@ -63,7 +63,9 @@ static int setup(void **state)
 	x->uri.kind = URI_UNIX;
 	snprintf(x->uri.path, sizeof(x->uri.path), "%s/s", x->dir);
 	x->hello_ms = LONG_MS;
-	x->g = greeter_new(&x->uri, &x->hello_ms, on_hello, x, &err);
+	x->g = greeter_new(&x->uri, &(struct greeter_env){
+		.hello_ms = &x->hello_ms, .fn = on_hello, .ctx = x,
+	}, &err);
 	return !x->g;
 }
 

@@ -7,6 +7,13 @@
 
 #include "unit.h"
 
+#include "migration/pages/ledger.h"
+
+static void (*at_point)(struct ledger *l, const char *name);
+
+#define RACE_POINT(name)	(at_point ? at_point(l, #name) : (void)0)
+
+#include "migration/pages/ledger.c"
 #include "migration/pages/page_source.h"
 
 static void a_run_stops_at_the_first_that_is_taken(void **state)
@@ -200,6 +207,96 @@ static void a_request_never_takes_a_hold_for_sent(void **state)
 	pthread_join(t, NULL);
 	assert_int_equal(wrong, 0);
 	assert_int_equal(ledger_left(&l), 1);
+	ledger_fini(&l);
+}
+
+/* ---- Races, at the moment at which they matter ---- */
+
+#define IS(name) (!strcmp(at, #name))
+
+static unsigned points;
+
+/*
+ * A hold begins after the look at @hold and ends before the second look: both
+ * looks see no hold, but the page is free and was never sent
+ */
+static void hold_in_between(struct ledger *l, const char *at)
+{
+	if (IS(ledger_demanded) && !points)
+		assert_true(ledger_hold(l, 5));
+	if (IS(ledger_refused))
+		ledger_unhold(l);
+	points++;
+}
+
+static void a_hold_between_two_looks_is_noticed(void **state)
+{
+	struct ledger l;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 64), 0);
+	points = 0;
+	at_point = hold_in_between;
+	assert_true(ledger_take_demanded(&l, 5));
+	at_point = NULL;
+	assert_int_equal(points, 3);
+	assert_int_equal(ledger_left(&l), 63);
+	ledger_fini(&l);
+}
+
+/* A rebuild has looked for a hold; now one begins, and takes the page */
+static void hold_while_set(struct ledger *l, const char *at)
+{
+	if (IS(ledger_set) && !points++)
+		assert_true(ledger_hold(l, 5));
+	if (IS(ledger_waits)) {
+		assert_true(ledger_test(l, 5));
+		ledger_unhold(l);
+	}
+}
+
+static void a_rebuild_does_not_free_a_new_hold(void **state)
+{
+	struct ledger_rebuild r;
+	struct ledger l;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 64), 0);
+	assert_int_equal(ledger_take(&l, 20, 10), 10);
+	points = 0;
+	at_point = hold_while_set;
+	ledger_rebuild_begin(&r, &l);
+	ledger_rebuild_end(&r);
+	at_point = NULL;
+	assert_int_equal(points, 2);
+	assert_int_equal(r.removed, 10);
+	assert_int_equal(ledger_left(&l), 64);
+	assert_int_equal(ledger_next(&l, 0, 64), 0);
+	ledger_fini(&l);
+}
+
+/* The page was sent, so the hold fails; for a moment it looks like one */
+static void failing_hold(struct ledger *l, const char *at)
+{
+	if (IS(ledger_waits))
+		hold_set(l, 0);
+}
+
+static void a_failing_hold_does_not_keep_a_page_sent(void **state)
+{
+	struct ledger_rebuild r;
+	struct ledger l;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 64), 0);
+	assert_int_equal(ledger_take(&l, 5, 1), 1);
+	hold_set(&l, 5 + 1);
+	at_point = failing_hold;
+	ledger_rebuild_begin(&r, &l);
+	ledger_rebuild_end(&r);
+	at_point = NULL;
+	assert_int_equal(ledger_left(&l), 64);
+	assert_false(ledger_test(&l, 5));
 	ledger_fini(&l);
 }
 
@@ -432,16 +529,19 @@ static void a_rebuild_waits_for_a_held_page(void **state)
 	pthread_t t;
 
 	(void)state;
-	assert_int_equal(ledger_init(&l, 100), 0);
-	assert_int_equal(ledger_take(&l, 0, 33), 33);
-	assert_true(ledger_hold(&l, 33));
+	assert_int_equal(ledger_init(&l, 200), 0);
+	assert_int_equal(ledger_take(&l, 0, 133), 133);
+	assert_true(ledger_hold(&l, 133));
 	assert_int_equal(pthread_create(&t, NULL, rebuild_empty, &a), 0);
-	usleep(20000);
+	/* It sets words in ascending order, and has come to the page's */
+	while (ledger_test(&l, 64))
+		sched_yield();
+	usleep(50000);
 	assert_false(a.returned);
-	assert_true(ledger_test(&l, 33));
+	assert_true(ledger_test(&l, 133));
 	ledger_unhold(&l);
 	pthread_join(t, NULL);
-	assert_int_equal(ledger_left(&l), 100);
+	assert_int_equal(ledger_left(&l), 200);
 	ledger_fini(&l);
 }
 
@@ -488,6 +588,9 @@ int main(void)
 		cmocka_unit_test(a_request_never_takes_a_hold_for_sent),
 		cmocka_unit_test(pages_can_be_given_back),
 		cmocka_unit_test(threads_share_it_out),
+		cmocka_unit_test(a_hold_between_two_looks_is_noticed),
+		cmocka_unit_test(a_rebuild_does_not_free_a_new_hold),
+		cmocka_unit_test(a_failing_hold_does_not_keep_a_page_sent),
 		cmocka_unit_test(a_report_replaces_what_was_known),
 		cmocka_unit_test(a_hostile_report_is_refused),
 		cmocka_unit_test(reports_as_a_plain_array),

@@ -9,6 +9,12 @@
 #include "unit.h"
 
 #include "migration/pages/pages.h"
+
+static void (*at_point)(struct pages *t);
+
+#define RACE_POINT(name)	(at_point ? at_point(t) : (void)0)
+
+#include "migration/pages/pages.c"
 #include "vmm/base/clock.h"
 
 #define N 1000
@@ -370,6 +376,40 @@ static void zeroes_can_become_missing_again(void **state)
 	pages_fini(&t);
 }
 
+/*
+ * A chunk of zeroes is spelled out while the demand connection brings one of
+ * its pages: neither the claim nor the page may be lost
+ */
+static unsigned words_spelled;
+
+static void place_one(struct pages *t)
+{
+	/* The second word has the pages */
+	if (words_spelled++ != 10 / LANES)
+		return;
+	at_point = NULL;
+	assert_int_equal(pages_claim(t, 10, 2), 2);
+	pages_placed(t, 10, 1);
+}
+
+static void spelling_out_keeps_what_changes_meanwhile(void **state)
+{
+	struct pages *t = *state;
+
+	assert_int_equal(pages_set_zero(t, 0, 512), 512);
+	words_spelled = 0;
+	at_point = place_one;
+	assert_int_equal(pages_set_missing(t, 9, 3), 1);
+	assert_null(at_point);
+	assert_int_equal(pages_get(t, 9), PAGE_MISSING);
+	assert_int_equal(pages_get(t, 10), PAGE_PRESENT);
+	assert_true(pages_is_copied_zero(t, 11));
+	pages_placed(t, 11, 1);
+	assert_int_equal(pages_get(t, 12), PAGE_ZERO);
+	assert_int_equal(t->present, 2);
+	assert_int_equal(t->zero, 509);
+}
+
 static const enum page_have have_of[PAGE_STATES] = {
 	[PAGE_MISSING] = HAVE_ABSENT, [PAGE_REQUESTED] = HAVE_ABSENT,
 	[PAGE_ZERO] = HAVE_ZERO, [PAGE_COPYING] = HAVE_ABSENT,
@@ -673,6 +713,7 @@ int main(void)
 		CASE(zero_stretches_skip_what_is_known),
 		CASE(zero_chunks_are_like_zero_pages),
 		cmocka_unit_test(runs_are_what_the_pages_are),
+		CASE(spelling_out_keeps_what_changes_meanwhile),
 		CASE(what_is_being_placed_is_what_it_was),
 		CASE(requested_pages_are_found),
 		CASE(at_the_end_nothing_is_missing),

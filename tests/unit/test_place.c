@@ -21,6 +21,15 @@
 
 #include "migration/pages/page_store.h"
 #include "vmm/memory/poison.h"
+
+/* See race_point.h. Calls @at_point, once for each time that it is set */
+static _Thread_local void (*at_point)(struct page_store *s, size_t page,
+				      const char *name);
+
+#define RACE_POINT(name) \
+	(at_point ? at_point(s, first + k, #name) : (void)0)
+
+#include "migration/pages/place_huge.c"
 #include "vmm/memory/ram_huge.h"
 #include "vmm/memory/uffd.h"
 
@@ -61,6 +70,14 @@ static void open_store(struct fixture *x, bool can_poison)
 	struct error err = { 0 };
 
 	page_store_init(&x->s, &x->stats, &ev, can_poison);
+	if (page_store_open(&x->s, &x->ram, &err))
+		fail_msg("%s", err.text);
+}
+
+static void open_again(struct fixture *x)
+{
+	struct error err = { 0 };
+
 	if (page_store_open(&x->s, &x->ram, &err))
 		fail_msg("%s", err.text);
 }
@@ -210,6 +227,77 @@ static void a_range_of_poison_is_one_event(struct fixture *x)
 	assert_lost(x, 0x2000);
 	assert_lost(x, 0x4000);
 	assert_adds_up(x);
+}
+
+/*
+ * Poison is in the list before the table counts it, and while its reporter
+ * waits for a lock the page path goes on. Closing makes the last reports.
+ */
+static sem_t reporting, report_on;
+static _Atomic unsigned reports;
+
+static void slow_report(void *ctx)
+{
+	(void)ctx;
+	if (!reports++) {
+		sem_post(&reporting);
+		sem_wait(&report_on);
+	}
+}
+
+static int post_poisoned(void *ctx, uint64_t gpa, uint64_t size,
+			 bool delivered)
+{
+	struct poison p = { .gpa = gpa, .size = size,
+			    .delivered = delivered };
+	struct fixture *x = ctx;
+	uint64_t offset;
+
+	if (ram_offset(&x->ram, gpa, size, &offset))
+		x->crashes += pages_get(&x->s.table, offset / WIRE_PAGE) ==
+			      PAGE_POISONED;
+	x->events++;
+	return poison_post(&x->poison, &p);
+}
+
+static void poison_waits_for_no_report(struct fixture *x)
+{
+	unsigned seen;
+
+	page_store_close(&x->s);
+	sem_init(&reporting, 0, 0);
+	sem_init(&report_on, 0, 0);
+	reports = 0;
+	x->s.events.poisoned = post_poisoned;
+	x->s.events.report = slow_report;
+	open_again(x);
+	/* Whoever reports or reads holds the list's lock, and is preempted */
+	pthread_mutex_lock(&x->poison.lock);
+	put(x, WIRE_MSG_POISON, 0x5000, 1);
+	sem_wait(&reporting);
+	for (unsigned i = 0; i < 20; i++)
+		put(x, WIRE_MSG_POISON, 0x8000 + 2 * i * WIRE_PAGE, 1);
+	pthread_mutex_unlock(&x->poison.lock);
+	assert_int_equal(x->s.table.poisoned, 21);
+	assert_int_equal(x->events, 21);
+	assert_int_equal(x->crashes, 0);
+	assert_true(poison_find(&x->poison, 0x5000, NULL));
+	assert_true(poison_find(&x->poison, 0x8000 + 38 * WIRE_PAGE, NULL));
+	seen = reports;
+	assert_int_equal(seen, 1);
+	sem_post(&report_on);
+	/* What came while it reported */
+	for (unsigned ms = 0; reports == seen; ms++) {
+		assert_in_range(ms, 0, 10000);
+		usleep(1000);
+	}
+	seen = reports;
+	page_store_close(&x->s);
+	assert_true(reports > seen);
+	assert_false(x->s.reporter.started);
+	x->s.events.report = NULL;
+	sem_destroy(&reporting);
+	sem_destroy(&report_on);
 }
 
 /* A bulk thread, the fault thread, and poison meet at each page */
@@ -1125,6 +1213,269 @@ static void huge_buffer_stays_with_its_users(struct fixture *x)
 	close(fd);
 }
 
+/* As the fault thread: a vCPU touches the huge page at HUGE_GPA */
+static unsigned touch_huge(struct page_store *s, unsigned vcpu)
+{
+	struct error err = { 0 };
+	struct page_wants wants;
+
+	if (page_store_fault(s, HUGE_FIRST + 300, vcpu, true, &wants, &err))
+		fail_msg("%s", err.text);
+	return count_bits(&wants);
+}
+
+static void *bring_huge(void *arg)
+{
+	stops = true;
+	bring(arg, 0, 512);
+	return NULL;
+}
+
+/*
+ * A bulk thread has brought the last page and is preempted before its ioctl:
+ * the fault thread places the huge page. The bulk thread then changes nothing.
+ */
+static void huge_waits_for_no_bulk_thread(struct fixture *x)
+{
+	struct error err = { 0 };
+	pthread_t bulk;
+
+	sem_init(&entered, 0, 0);
+	sem_init(&go_on, 0, 0);
+	x->s.call.copy = stopping_copy;
+	page_store_set_zero(&x->s, HUGE_FIRST, 3);
+	assert_int_equal(pthread_create(&bulk, NULL, bring_huge, x), 0);
+	sem_wait(&entered);
+	assert_int_equal(x->s.table.present, 0);
+	assert_int_equal(touch_huge(&x->s, 3), 0);
+	assert_int_equal(x->s.table.present, 512);
+	assert_int_equal(x->stats.vcpu[3].count, 1);
+	assert_holds(x, HUGE_GPA + 300 * WIRE_PAGE, 0x5a);
+	/* The bulk thread may still copy: the page can't become poison */
+	put(x, WIRE_MSG_POISON, HUGE_GPA, 1);
+	assert_int_equal(page_store_inject(&x->s, HUGE_GPA, true, &err),
+			 -EAGAIN);
+	assert_int_equal(x->events, 0);
+	sem_post(&go_on);
+	pthread_join(bulk, NULL);
+	for (size_t k = 0; k < 512; k++)
+		assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + k),
+				 PAGE_PRESENT);
+	assert_holds(x, HUGE_GPA, 0x5a);
+	assert_null(x->s.staging->page[HUGE_FIRST / 512].data);
+	assert_int_equal(x->stats.duplicates, 0);
+	assert_adds_up(x);
+	sem_destroy(&entered);
+	sem_destroy(&go_on);
+}
+
+/* Contents are requested after the bulk thread was stopped with the last page */
+static void huge_demand_completes_it(struct fixture *x)
+{
+	struct error err = { 0 };
+
+	bring(x, 0, 510);
+	assert_int_equal(pages_claim(&x->s.table, HUGE_FIRST + 511, 1), 1);
+	/* As if another thread had seen the last bit, and were preempted */
+	x->s.staging->page[HUGE_FIRST / 512].placing = true;
+	assert_int_equal(touch_huge(&x->s, 3), 2);
+	assert_int_equal(x->s.table.missing, PAGES);
+	bring(x, 510, 511);
+	assert_int_equal(put_message(x, WIRE_MSG_PAGES, HUGE_GPA +
+				     511 * WIRE_PAGE, 1, true, &err), 0);
+	assert_int_equal(x->s.table.present, 512);
+	assert_int_equal(x->stats.vcpu[3].count, 1);
+	assert_holds(x, HUGE_GPA + 510 * WIRE_PAGE, 0x5a);
+	pages_released(&x->s.table, HUGE_FIRST + 511, 1);
+	assert_adds_up(x);
+}
+
+/* A bulk thread is stopped with a claim of one of the zeroes */
+static void touch_at_zero(struct page_store *s, size_t page, const char *name)
+{
+	if (strcmp(name, "huge_zero_claimed") || page != HUGE_FIRST + 40)
+		return;
+	at_point = NULL;
+	assert_int_equal(touch_huge(s, 3), 0);
+	assert_int_equal(s->table.present, 1024);
+}
+
+static void huge_claimed_zeroes_are_zeroes(struct fixture *x)
+{
+	/* A buffer that was used before: zeroes are stored, not found */
+	for (uint64_t k = 0; k < 512; k += 16)
+		put(x, WIRE_MSG_PAGES, k * WIRE_PAGE, 16);
+	page_store_set_zero(&x->s, HUGE_FIRST + 30, 20);
+	at_point = touch_at_zero;
+	bring(x, 0, 30);
+	bring(x, 50, 512);
+	assert_null(at_point);
+	assert_int_equal(x->s.table.present, 1024);
+	for (size_t k = 0; k < 512; k++)
+		assert_holds(x, HUGE_GPA + k * WIRE_PAGE,
+			     k >= 30 && k < 50 ? 0 : 0x5a);
+	for (size_t k = 0; k < 512; k++)
+		assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + k),
+				 PAGE_PRESENT);
+	assert_int_equal(x->stats.vcpu[3].count, 1);
+	assert_int_equal(x->stats.duplicates, 0);
+	assert_adds_up(x);
+}
+
+/*
+ * Poison made on purpose takes one of the zeroes, after the placing thread has
+ * seen a complete huge page and before it claims that one: it withdraws, looks
+ * again, and places the huge page with the poison.
+ */
+static unsigned injected;
+
+static void inject_now(struct page_store *s, size_t page)
+{
+	struct error err = { 0 };
+
+	injected++;
+	if (page_store_inject(s, page * WIRE_PAGE, true, &err))
+		fail_msg("%s", err.text);
+}
+
+static void inject_at_claim(struct page_store *s, size_t page,
+			    const char *name)
+{
+	if (strcmp(name, "huge_claim_zero") || page != HUGE_FIRST + 500)
+		return;
+	at_point = NULL;
+	inject_now(s, page);
+	assert_int_equal(s->table.poisoned, 0);
+}
+
+static void assert_only_lost(struct fixture *x, size_t lost)
+{
+	assert_int_equal(x->s.table.present, 511);
+	assert_int_equal(x->s.table.poisoned, 1);
+	for (size_t k = 0; k < 512; k++)
+		assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + k),
+				 k == lost ? PAGE_POISONED : PAGE_PRESENT);
+	assert_lost(x, HUGE_GPA + lost * WIRE_PAGE);
+	assert_holds(x, HUGE_GPA, 0x5a);
+	assert_adds_up(x);
+}
+
+static void huge_withdraws_before_poison(struct fixture *x)
+{
+	injected = 0;
+	page_store_set_zero(&x->s, HUGE_FIRST + 100, 412);
+	at_point = inject_at_claim;
+	bring(x, 0, 100);
+	assert_int_equal(injected, 1);
+	assert_only_lost(x, 500);
+}
+
+/* The same while the fault thread places it, too */
+static void inject_at_join(struct page_store *s, size_t page,
+			   const char *name)
+{
+	if (!strcmp(name, "huge_claim_zero") && page == HUGE_FIRST + 200)
+		touch_huge(s, 3);
+	if (strcmp(name, "huge_join_zero") || page != HUGE_FIRST + 500)
+		return;
+	at_point = NULL;
+	inject_now(s, page);
+}
+
+static void huge_join_withdraws_before_poison(struct fixture *x)
+{
+	injected = 0;
+	page_store_set_zero(&x->s, HUGE_FIRST + 100, 412);
+	at_point = inject_at_join;
+	bring(x, 0, 100);
+	assert_int_equal(injected, 1);
+	assert_only_lost(x, 500);
+	assert_int_equal(x->stats.vcpu[3].count, 1);
+}
+
+/*
+ * The fault thread has claimed a zero page and not yet staged it, when the
+ * other thread withdraws and poison made on purpose finds the huge page
+ * incomplete: the fault thread is the last one, and must look again.
+ */
+static void inject_and_leave(struct page_store *s, size_t page,
+			     const char *name)
+{
+	if (strcmp(name, "huge_join_claimed") || page != HUGE_FIRST + 300)
+		return;
+	at_point = NULL;
+	s->staging->page[page / 512].placing = false;
+	inject_now(s, HUGE_FIRST + 500);
+	assert_int_equal(s->table.present, 0);
+}
+
+static void huge_is_not_left_by_all(struct fixture *x)
+{
+	injected = 0;
+	page_store_set_zero(&x->s, HUGE_FIRST + 100, 412);
+	bring(x, 0, 99);
+	x->s.staging->page[HUGE_FIRST / 512].placing = true;
+	bring(x, 99, 100);
+	at_point = inject_and_leave;
+	touch_huge(&x->s, 3);
+	assert_int_equal(injected, 1);
+	assert_only_lost(x, 500);
+}
+
+/* Poison made on purpose has claimed a zero page, and is preempted then */
+static void claim_for_poison(struct page_store *s, size_t page,
+			     const char *name)
+{
+	if (strcmp(name, "huge_claim_zero") || page != HUGE_FIRST + 500)
+		return;
+	at_point = NULL;
+	assert_int_equal(pages_claim_poison(&s->table, page, 1), 1);
+}
+
+static void huge_waits_for_claimed_poison(struct fixture *x)
+{
+	struct huge_page *h = &x->s.staging->page[HUGE_FIRST / 512];
+	struct error err = { 0 };
+
+	page_store_set_zero(&x->s, HUGE_FIRST + 100, 412);
+	at_point = claim_for_poison;
+	bring(x, 0, 100);
+	assert_null(at_point);
+	assert_int_equal(x->s.table.present, 0);
+	assert_false(h->placing);
+	stage_loss(h, 500, false);
+	assert_int_equal(place_if_complete(&x->s, h, HUGE_FIRST, false, &err),
+			 0);
+	assert_only_lost(x, 500);
+}
+
+/* A huge page that could not be placed is complete, and is placed later */
+static _Atomic unsigned failing;
+
+static int fail_once(int fd, void *dst, const void *src, size_t len,
+		     size_t *done)
+{
+	*done = 0;
+	return failing++ ? uffd_copy(fd, dst, src, len, done) : -ESRCH;
+}
+
+static void huge_is_placed_later(struct fixture *x)
+{
+	struct error err = { 0 };
+
+	failing = 0;
+	x->s.call.copy = fail_once;
+	bring(x, 0, 448);
+	assert_refused(put_message(x, WIRE_MSG_PAGES, HUGE_GPA + 448 *
+				   WIRE_PAGE, 64, false, &err), ESRCH, err,
+		       "0x800000");
+	assert_int_equal(x->s.table.present, 0);
+	assert_int_equal(page_store_settle(&x->s, &err), 0);
+	assert_int_equal(x->s.table.present, 512);
+	assert_holds(x, HUGE_GPA, 0x5a);
+	assert_adds_up(x);
+}
+
 static void huge_out_of_memory_is_repeated(struct fixture *x)
 {
 	x->s.call.copy = poor_copy;
@@ -1147,6 +1498,7 @@ static void name##_##kind(void **state) \
 BOTH(late_copy)
 BOTH(late_poison)
 BOTH(a_range_of_poison_is_one_event)
+BOTH(poison_waits_for_no_report)
 BOTH(copies_and_poison_at_once)
 BOTH(the_fault_thread_does_not_wait)
 BOTH(a_failed_bulk_copy_loses_nothing)
@@ -1169,6 +1521,14 @@ WITH(huge_threads_at_once, HUGETLB)
 WITH(huge_zeroes_against_poison, HUGETLB)
 WITH(huge_is_placed_without_a_slow_thread, HUGETLB)
 WITH(huge_buffer_stays_with_its_users, HUGETLB)
+WITH(huge_waits_for_no_bulk_thread, HUGETLB)
+WITH(huge_demand_completes_it, HUGETLB)
+WITH(huge_claimed_zeroes_are_zeroes, HUGETLB)
+WITH(huge_withdraws_before_poison, HUGETLB)
+WITH(huge_join_withdraws_before_poison, HUGETLB)
+WITH(huge_is_not_left_by_all, HUGETLB)
+WITH(huge_waits_for_claimed_poison, HUGETLB)
+WITH(huge_is_placed_later, HUGETLB)
 WITH(huge_out_of_memory_is_repeated, HUGETLB)
 
 #define CASES(name) \
@@ -1180,6 +1540,7 @@ int main(void)
 		CASES(late_copy),
 		CASES(late_poison),
 		CASES(a_range_of_poison_is_one_event),
+		CASES(poison_waits_for_no_report),
 		CASES(copies_and_poison_at_once),
 		CASES(the_fault_thread_does_not_wait),
 		CASES(a_failed_bulk_copy_loses_nothing),
@@ -1202,6 +1563,14 @@ int main(void)
 		cmocka_unit_test(huge_zeroes_against_poison_HUGETLB),
 		cmocka_unit_test(huge_is_placed_without_a_slow_thread_HUGETLB),
 		cmocka_unit_test(huge_buffer_stays_with_its_users_HUGETLB),
+		cmocka_unit_test(huge_waits_for_no_bulk_thread_HUGETLB),
+		cmocka_unit_test(huge_demand_completes_it_HUGETLB),
+		cmocka_unit_test(huge_claimed_zeroes_are_zeroes_HUGETLB),
+		cmocka_unit_test(huge_withdraws_before_poison_HUGETLB),
+		cmocka_unit_test(huge_join_withdraws_before_poison_HUGETLB),
+		cmocka_unit_test(huge_is_not_left_by_all_HUGETLB),
+		cmocka_unit_test(huge_waits_for_claimed_poison_HUGETLB),
+		cmocka_unit_test(huge_is_placed_later_HUGETLB),
 		cmocka_unit_test(huge_out_of_memory_is_repeated_HUGETLB),
 		cmocka_unit_test(every_errno_has_its_words),
 	};

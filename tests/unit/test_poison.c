@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* test_poison.c - The list of lost pages: sorted, nothing lost, nothing twice */
 
+#include <pthread.h>
+
 #include "unit.h"
 
 #include "vmm/memory/poison.h"
@@ -302,6 +304,227 @@ static void the_limit_counts_runs(void **state)
 	assert_true(poison_find(l, (POISON_MAX + 9ull) * PAGE, NULL));
 }
 
+/* ---- Posts: by threads that wait for no other one ---- */
+
+static void post(struct poison_list *l, uint64_t gpa, uint64_t size)
+{
+	struct poison p = { .gpa = gpa, .size = size };
+
+	assert_int_equal(poison_post(l, &p), 0);
+}
+
+/* The lock's holder is preempted: a post must not wait (it would for ever) */
+static void a_post_takes_no_lock(void **state)
+{
+	struct poison_list *l = *state;
+
+	pthread_mutex_lock(&l->lock);
+	for (uint64_t i = 0; i < POISON_POSTS; i++)
+		post(l, 2 * i * PAGE, PAGE);
+	pthread_mutex_unlock(&l->lock);
+	assert_int_equal(l->n, 0);
+	assert_true(poison_find(l, 0, NULL));
+	assert_int_equal(l->n, POISON_POSTS);
+	assert_int_equal(l->posted, 0);
+}
+
+/* A writer is preempted between its slot's states: others are seen */
+static void an_unfinished_post_hides_no_other(void **state)
+{
+	struct poison_list *l = *state;
+
+	l->post[0].state = POST_WRITING;
+	post(l, 0, PAGE);
+	post(l, 2 * PAGE, PAGE);
+	assert_true(poison_find(l, 0, NULL));
+	assert_true(poison_find(l, 2 * PAGE, NULL));
+	assert_int_equal(l->n, 2);
+	assert_int_equal(l->post[0].state, POST_WRITING);
+}
+
+static void read_find(struct poison_list *l)
+{
+	assert_true(poison_find(l, PAGE, NULL));
+}
+
+static void read_copy(struct poison_list *l)
+{
+	struct poison *p;
+
+	assert_int_equal(poison_copy(l, &p), 1);
+	assert_int_equal(p->gpa, PAGE);
+	free(p);
+}
+
+static void read_add(struct poison_list *l)
+{
+	add(l, PAGE, PAGE, 0);
+}
+
+static void read_delivered(struct poison_list *l)
+{
+	poison_delivered(l, PAGE, PAGE);
+	assert_true(l->entry[0].delivered);
+}
+
+static void read_news(struct poison_list *l)
+{
+	struct poison p;
+	size_t more;
+
+	assert_int_equal(poison_take_news(l, &p, 1, &more), 1);
+	assert_int_equal(p.gpa, PAGE);
+}
+
+static void read_clear(struct poison_list *l)
+{
+	struct poison *p;
+
+	poison_clear(l);
+	assert_int_equal(poison_copy(l, &p), 0);
+}
+
+/* Each function that reads the list sees what was posted before */
+static void no_reader_misses_a_post(void **state)
+{
+	static void (*const reader[])(struct poison_list *) = {
+		read_find, read_copy, read_add, read_delivered, read_news,
+		read_clear,
+	};
+	struct poison_list *l = *state;
+
+	for (unsigned i = 0; i < sizeof(reader) / sizeof(reader[0]); i++) {
+		poison_clear(l);
+		post(l, PAGE, PAGE);
+		reader[i](l);
+		assert_int_equal(l->posted, 0);
+	}
+}
+
+/* More than there are slots: what does not fit is entered at once */
+static void a_full_inbox_is_emptied(void **state)
+{
+	struct poison_list *l = *state;
+
+	for (uint64_t i = 0; i < 3 * POISON_POSTS; i++)
+		post(l, 2 * i * PAGE, PAGE);
+	for (uint64_t i = 0; i < 3 * POISON_POSTS; i++)
+		assert_true(poison_find(l, 2 * i * PAGE, NULL));
+	assert_int_equal(l->n, 3 * POISON_POSTS);
+	check_order(l);
+}
+
+/* A run that can't be entered is not forgotten, and not taken for none */
+static void a_post_without_memory_stays(void **state)
+{
+	struct poison_list *l = *state;
+	struct poison *p, found;
+	size_t more;
+
+	for (uint64_t i = 0; i < POISON_MAX; i++)
+		add(l, 2 * i * PAGE, PAGE, 1);
+	post(l, 2ull * POISON_MAX * PAGE, 2 * PAGE);
+	assert_true(poison_find(l, (2ull * POISON_MAX + 1) * PAGE, &found));
+	assert_int_equal(found.size, 2 * PAGE);
+	assert_false(poison_find(l, (2ull * POISON_MAX + 2) * PAGE, NULL));
+	assert_int_equal(poison_copy(l, &p), -ENOMEM);
+	assert_null(p);
+	assert_int_equal(poison_take_news(l, &found, 1, &more), -ENOMEM);
+	/* A reset makes its page anew: it must not be entered after that */
+	poison_clear(l);
+	assert_int_equal(poison_copy(l, &p), 0);
+	assert_false(poison_find(l, 2ull * POISON_MAX * PAGE, NULL));
+}
+
+static void news_are_reported_once(void **state)
+{
+	struct poison_list *l = *state;
+	struct poison p[3];
+	size_t more;
+
+	add(l, 0, PAGE, 1);
+	post(l, 0, PAGE);		/* known before */
+	post(l, 3 * PAGE, PAGE);
+	post(l, 2 * PAGE, PAGE);	/* one run with the one before */
+	post(l, 10 * PAGE, 4 * PAGE);
+	poison_delivered(l, 11 * PAGE, PAGE);
+	for (uint64_t i = 20; i < 30; i += 2)
+		post(l, i * PAGE, PAGE);
+	assert_int_equal(poison_take_news(l, p, 3, &more), 3);
+	assert_true(p[0].gpa == 2 * PAGE && p[0].size == 2 * PAGE);
+	assert_true(p[1].gpa == 10 * PAGE && p[1].size == PAGE);
+	assert_true(p[2].gpa == 12 * PAGE && p[2].size == 2 * PAGE);
+	assert_int_equal(more, 5);
+	assert_int_equal(poison_take_news(l, p, 3, &more), 0);
+	assert_int_equal(more, 0);
+	/* What was news has neighbours like any other */
+	add(l, PAGE, PAGE, 1);
+	assert_true(poison_find(l, 0, p) && p[0].size == 4 * PAGE);
+}
+
+/* Posting threads find each run as soon as poison_post() has returned */
+struct poster {
+	struct poison_list *l;
+	uint64_t seed;
+	_Atomic unsigned *missed;
+};
+
+#define POSTERS		3
+#define POSTS_EACH	3000
+
+static void *post_many(void *arg)
+{
+	struct poster *o = arg;
+
+	for (unsigned i = 0; i < POSTS_EACH; i++) {
+		uint64_t gpa = dice(&o->seed) % 100000 * PAGE;
+		struct poison p = { .gpa = gpa, .size = PAGE };
+
+		*o->missed += poison_post(o->l, &p) != 0;
+		if (i % 16 == 0)
+			*o->missed += !poison_find(o->l, gpa, NULL);
+	}
+	return NULL;
+}
+
+static void threads_lose_no_post(void **state)
+{
+	static bool posted[100000];
+	struct poison_list *l = *state;
+	_Atomic unsigned missed = 0;
+	struct poster o[POSTERS];
+	pthread_t t[POSTERS];
+	size_t want = 0, have = 0, more;
+	struct poison *p, news;
+	int n;
+
+	for (unsigned k = 0; k < POSTERS; k++) {
+		o[k] = (struct poster){ l, k + 1, &missed };
+		assert_int_equal(pthread_create(&t[k], NULL, post_many, &o[k]),
+				 0);
+	}
+	for (unsigned i = 0; i < 300; i++)
+		assert_true(poison_take_news(l, &news, 1, &more) >= 0);
+	for (unsigned k = 0; k < POSTERS; k++) {
+		uint64_t seed = k + 1;
+
+		pthread_join(t[k], NULL);
+		for (unsigned i = 0; i < POSTS_EACH; i++)
+			posted[dice(&seed) % 100000] = true;
+	}
+	assert_int_equal(missed, 0);
+	n = poison_copy(l, &p);
+	for (int i = 0; i < n; i++)
+		have += p[i].size / PAGE;
+	free(p);
+	for (size_t i = 0; i < 100000; i++) {
+		want += posted[i];
+		assert_int_equal(poison_find(l, i * PAGE, NULL), posted[i]);
+	}
+	assert_int_equal(have, want);
+	check_order(l);
+}
+
 static void what_is_saved_is_read(void **state)
 {
 	struct poison_list *l = *state;
@@ -431,6 +654,13 @@ int main(void)
 		CASE(flags_keep_neighbours_apart),
 		CASE(a_run_is_reported_page_by_page),
 		CASE(the_limit_counts_runs),
+		CASE(a_post_takes_no_lock),
+		CASE(an_unfinished_post_hides_no_other),
+		CASE(no_reader_misses_a_post),
+		CASE(a_full_inbox_is_emptied),
+		CASE(a_post_without_memory_stays),
+		CASE(news_are_reported_once),
+		CASE(threads_lose_no_post),
 		CASE(what_is_saved_is_read),
 		CASE(nothing_saved_is_nothing_read),
 		CASE(garbage_is_refused),

@@ -6,6 +6,12 @@
 #include "unit.h"
 
 #include "migration/pages/waiters.h"
+
+static void (*at_point)(struct waiters *w);
+
+#define RACE_POINT(name)	(at_point ? at_point(w) : (void)0)
+
+#include "migration/pages/waiters.c"
 #include "vmm/base/clock.h"
 
 static struct page_stats stats;
@@ -187,6 +193,58 @@ static void threads_count_each_once(void **state)
 	assert_true(stats.demand.max < 60000000000ull);
 }
 
+/*
+ * A bulk thread has read an entry's key and time. Before it removes the entry,
+ * another thread does, and the fault thread uses the slot for the same vCPU and
+ * page: the old time must not be counted for the new wait, which goes on.
+ */
+static void use_slot_again(struct waiters *w)
+{
+	at_point = NULL;
+	waiters_done(w, 7, 1);
+	waiters_add(w, 7, 3, now_ns());
+}
+
+static void a_slot_that_is_used_again_is_another_wait(void **state)
+{
+	static struct waiters w;
+
+	(void)state;
+	table_init(&w);
+	waiters_add(&w, 7, 3, now_ns() - 3600000000000ull);
+	at_point = use_slot_again;
+	waiters_done(&w, 7, 1);
+	assert_null(at_point);
+	assert_int_equal(w.top, 1);
+	assert_int_equal(stats.demand.count, 1);
+	assert_true(waiters_has(&w, 3));
+	assert_int_equal(w.n, 1);
+	waiters_done(&w, 7, 1);
+	assert_int_equal(stats.vcpu[3].count, 2);
+	assert_int_equal(w.n, 0);
+}
+
+/* The entry gets its vCPU's name at the same moment: it is still that entry */
+static void name_it(struct waiters *w)
+{
+	at_point = NULL;
+	waiters_name(w, 7, 5);
+}
+
+static void a_wait_that_is_named_meanwhile_ends(void **state)
+{
+	static struct waiters w;
+
+	(void)state;
+	table_init(&w);
+	waiters_add(&w, 7, PAGE_STATS_OTHER, now_ns());
+	at_point = name_it;
+	waiters_done(&w, 7, 1);
+	assert_int_equal(stats.vcpu[5].count, 1);
+	assert_int_equal(w.n, 0);
+	assert_false(waiters_has(&w, 5));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +255,8 @@ int main(void)
 		cmocka_unit_test(pages_are_listed_by_age),
 		cmocka_unit_test(slots_are_reused_and_bounded),
 		cmocka_unit_test(threads_count_each_once),
+		cmocka_unit_test(a_slot_that_is_used_again_is_another_wait),
+		cmocka_unit_test(a_wait_that_is_named_meanwhile_ends),
 	};
 
 	return cmocka_run_group_tests_name("waiters", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* uri.c - Address of a migration peer: tcp:HOST:PORT or unix:PATH */
+/* uri.c - Address of a migration peer: {tcp,tls}:HOST:PORT or unix:PATH */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -18,32 +18,31 @@ static bool is_port(const char *s)
 	       n <= 65535;
 }
 
-static int parse_tcp(const char *text, const char *rest, struct uri *u,
-		     struct error *err)
+/* @u->kind is set; it has three letters and a colon */
+static int parse_tcp(const char *text, struct uri *u, struct error *err)
 {
-	const char *colon = strrchr(rest, ':'), *host = rest;
+	const char *host = text + 4, *colon = strrchr(host, ':');
 	size_t n;
 
 	if (!colon || !is_port(colon + 1))
 		return error_set(err, EINVAL,
-			"'%.200s': the port is missing or not 1 to 65535 (tcp:HOST:PORT)",
-			text);
-	n = (size_t)(colon - rest);
+			"'%.200s': the port is missing or not 1 to 65535 (%.4sHOST:PORT)",
+			text, text);
+	n = (size_t)(colon - host);
 	if (n >= 2 && host[0] == '[' && host[n - 1] == ']') {
 		host++;
 		n -= 2;
 	} else if (memchr(host, ':', n)) {
 		return error_set(err, EINVAL,
-			"'%.200s': put an IPv6 address in brackets: tcp:[ADDRESS]:PORT",
-			text);
+			"'%.200s': put an IPv6 address in brackets: %.4s[ADDRESS]:PORT",
+			text, text);
 	}
 	if (memchr(host, '[', n) || memchr(host, ']', n))
 		return error_set(err, EINVAL,
-			"'%.200s': a bracket in the host name (an IPv6 address is tcp:[ADDRESS]:PORT)",
-			text);
+			"'%.200s': a bracket in the host name (an IPv6 address is %.4s[ADDRESS]:PORT)",
+			text, text);
 	if (n >= sizeof(u->host))
 		return error_set(err, EINVAL, "'%.200s…': too long", text);
-	u->kind = URI_TCP;
 	memcpy(u->host, host, n);
 	strcpy(u->port, colon + 1);
 	return 0;
@@ -52,11 +51,12 @@ static int parse_tcp(const char *text, const char *rest, struct uri *u,
 int uri_parse(const char *text, struct uri *u, struct error *err)
 {
 	memset(u, 0, sizeof(*u));
-	if (!strncmp(text, "tcp:", 4))
-		return parse_tcp(text, text + 4, u, err);
+	u->kind = strncmp(text, "tls:", 4) ? URI_TCP : URI_TLS;
+	if (u->kind == URI_TLS || !strncmp(text, "tcp:", 4))
+		return parse_tcp(text, u, err);
 	if (strncmp(text, "unix:", 5))
 		return error_set(err, EINVAL,
-			"'%.200s' is not a URI: tcp:HOST:PORT or unix:PATH",
+			"'%.200s' is not a URI: tcp:HOST:PORT, tls:HOST:PORT or unix:PATH",
 			text);
 	u->kind = URI_UNIX;
 	if (!text[5] || strlen(text + 5) >= sizeof(u->path))
@@ -74,6 +74,7 @@ void uri_text(const struct uri *u, char *text)
 	if (u->kind == URI_UNIX)
 		snprintf(text, URI_TEXT, "unix:%s", u->path);
 	else
-		snprintf(text, URI_TEXT, "tcp:%s%s%s:%s", v6 ? "[" : "",
+		snprintf(text, URI_TEXT, "%s:%s%s%s:%s",
+			 u->kind == URI_TLS ? "tls" : "tcp", v6 ? "[" : "",
 			 u->host, v6 ? "]" : "", u->port);
 }

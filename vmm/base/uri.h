@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* uri.h - Address of a migration peer: tcp:HOST:PORT or unix:PATH (pure) */
+/*
+ * uri.h - Address of a peer: tcp:HOST:PORT, tls:HOST:PORT or unix:PATH
+ *
+ * Pure.
+ */
 #ifndef FERRY_URI_H
 #define FERRY_URI_H
 
@@ -8,14 +12,15 @@
 /* Size of the buffer for uri_text() */
 #define URI_TEXT	272
 
-enum uri_kind { URI_TCP, URI_UNIX };
+/* URI_TLS: TLS over TCP */
+enum uri_kind { URI_TCP, URI_TLS, URI_UNIX };
 
 /**
  * struct uri - A parsed URI
  * @kind:	which of the following are valid
- * @host:	URI_TCP: name or address; [v6] without its brackets; "" for
- *		all addresses (to listen)
- * @port:	URI_TCP: 1 to 65535 in decimal
+ * @host:	not URI_UNIX: name or address; [v6] without its brackets; ""
+ *		for all addresses (to listen)
+ * @port:	not URI_UNIX: 1 to 65535 in decimal
  * @path:	URI_UNIX
  */
 struct uri {

@@ -50,6 +50,8 @@ json_t *cli_members(const struct options *o, size_t column)
 		json_object_set_new(to, name, d->type == VALUE_FLAG ?
 			json_true() : d->max ?
 			json_integer(*(const json_int_t *)field) :
+			d->type == VALUE_PATH ?
+			cli_path("", *(const char *const *)field, NULL) :
 			json_string(*(const char *const *)field));
 	}
 	return to;

@@ -140,6 +140,20 @@ const struct option_def option_table[] = {
 	  .help = "resume the guest here if the hand-over keeps it paused\n"
 		  "for longer than this (default 2000)",
 	  .min = 1, .max = DOWNTIME_LIMIT_MAX, .parameter = "downtime-limit" },
+	{ "tls-dir", "DIR", MACHINES | BIT(CMD_MIGRATE), VALUE_PATH,
+	  AT(tls_dir),
+	  .help = "certificates and keys for tls:HOST:PORT (default:\n"
+		  "~/.config/ferry/pki, else /etc/pki/ferry)",
+	  .parameter = "ferry-tls-dir" },
+	{ "tls-hostname", "NAME", BIT(CMD_MIGRATE), VALUE_TEXT,
+	  AT(tls_hostname),
+	  .help = "name that the destination's certificate must have\n"
+		  "(default: the host of the URI)",
+	  .parameter = "tls-hostname" },
+	{ "require-tls", NULL, MACHINES | BIT(CMD_MIGRATE), VALUE_FLAG,
+	  AT(require_tls),
+	  .help = "refuse tcp:HOST:PORT",
+	  .parameter = "ferry-require-tls" },
 	{ "detach", NULL, BIT(CMD_MIGRATE), VALUE_FLAG, AT(detach),
 	  .help = "start the migration, and do not wait for its end" },
 	{ "resume", NULL, BIT(CMD_MIGRATE), VALUE_FLAG, AT(resume),

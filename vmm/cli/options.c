@@ -132,7 +132,7 @@ static int check_uri(const struct option_def *d, const char *text,
 	struct uri uri;
 	int rc = uri_parse(text, &uri, err);
 
-	if (!rc && d->type == VALUE_PEER && uri.kind == URI_TCP && !*uri.host)
+	if (!rc && d->type == VALUE_PEER && uri.kind != URI_UNIX && !*uri.host)
 		return error_set(err, EINVAL, "'%.200s' names no destination "
 				 "host", text);
 	return rc;

@@ -55,11 +55,12 @@ struct options {
 	const char *name, *uri, *file;
 	const char *kernel, *initrd, *append, *control, *serial, *log;
 	const char *ram, *cpu, *cpu_vendor, *method;
-	const char *recover_automatically;
+	const char *recover_automatically, *tls_dir, *tls_hostname;
 	uint64_t memory, cpus, size, address, count, bandwidth, connections;
 	uint64_t downtime_limit;
 	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;
 	bool json, detach, force, resume, run_here, give_up;
+	bool require_tls;
 };
 
 /**

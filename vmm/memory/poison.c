@@ -12,7 +12,7 @@
 
 void poison_init(struct poison_list *l)
 {
-	*l = (struct poison_list){ 0 };
+	memset((void *)l, 0, sizeof(*l));
 	pthread_mutex_init(&l->lock, NULL);
 }
 
@@ -53,7 +53,7 @@ static struct poison *find_entry(struct poison_list *l, uint64_t gpa)
 static bool can_merge(const struct poison *a, const struct poison *b)
 {
 	return poison_end(a) == b->gpa && a->delivered == b->delivered &&
-	       a->report == b->report;
+	       a->report == b->report && a->news == b->news;
 }
 
 /* Merge entry @i into the one before it, if that is possible */
@@ -128,12 +128,13 @@ static void set_delivered(struct poison_list *l, uint64_t gpa, uint64_t size)
 
 	for (size_t i = find_index(l, gpa); i < l->n && l->entry[i].gpa < end;
 	     i++) {
-		if (l->entry[i].delivered)
+		if (l->entry[i].delivered && !l->entry[i].news)
 			continue;
 		if (divide_entry(l, i, gpa))
 			i++;
 		divide_entry(l, i, end);
 		l->entry[i].delivered = true;
+		l->entry[i].news = false;
 		if (merge_entry(l, i))
 			i--;
 		merge_entry(l, i + 1);
@@ -165,37 +166,149 @@ static int add_part(struct poison_list *l, struct poison *rest)
 	return rc;
 }
 
-int poison_add(struct poison_list *l, const struct poison *p)
+/* Return: as poison_add() */
+static int add_all(struct poison_list *l, const struct poison *p)
 {
 	struct poison rest = *p;
 	int rc = 0;
 
-	pthread_mutex_lock(&l->lock);
 	while (rest.size && rc >= 0) {
 		int now = add_part(l, &rest);
 
 		rc = now ? now : rc;
 	}
-	pthread_mutex_unlock(&l->lock);
 	return rc;
+}
+
+/* What can't be entered stays in its slot. Return: 0, -ENOMEM */
+static int enter_posts(struct poison_list *l)
+{
+	int rc = 0;
+
+	if (!l->posted)
+		return 0;
+	for (unsigned i = 0; i < POISON_POSTS; i++) {
+		struct poison_post *s = &l->post[i];
+
+		if (s->state != POST_FULL)
+			continue;
+		if (add_all(l, &s->p) < 0) {
+			rc = -ENOMEM;
+			continue;
+		}
+		s->state = POST_FREE;
+		l->posted--;
+	}
+	return rc;
+}
+
+/* Return: as enter_posts() */
+static int lock_list(struct poison_list *l)
+{
+	pthread_mutex_lock(&l->lock);
+	return enter_posts(l);
+}
+
+static void unlock_list(struct poison_list *l)
+{
+	pthread_mutex_unlock(&l->lock);
+}
+
+int poison_add(struct poison_list *l, const struct poison *p)
+{
+	int rc;
+
+	lock_list(l);
+	rc = add_all(l, p);
+	unlock_list(l);
+	return rc;
+}
+
+int poison_post(struct poison_list *l, const struct poison *p)
+{
+	struct poison news = *p;
+	const size_t first = l->next++;
+	int rc;
+
+	news.news = true;
+	for (unsigned i = 0; i < POISON_POSTS; i++) {
+		struct poison_post *s = &l->post[(first + i) % POISON_POSTS];
+		unsigned is = POST_FREE;
+
+		if (!atomic_compare_exchange_strong(&s->state, &is,
+						    POST_WRITING))
+			continue;
+		s->p = news;
+		s->state = POST_FULL;
+		l->posted++;
+		return 0;
+	}
+	rc = poison_add(l, &news);
+	return rc < 0 ? rc : 0;
+}
+
+int poison_take_news(struct poison_list *l, struct poison *out, size_t max,
+		     size_t *more)
+{
+	int rc = lock_list(l), n = 0;
+	size_t to = 0;
+
+	*more = 0;
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->entry[i].news && (size_t)n < max)
+			out[n++] = l->entry[i];
+		else
+			*more += l->entry[i].news;
+		l->entry[i].news = false;
+		if (to && can_merge(&l->entry[to - 1], &l->entry[i]))
+			l->entry[to - 1].size += l->entry[i].size;
+		else
+			l->entry[to++] = l->entry[i];
+	}
+	l->n = to;
+	unlock_list(l);
+	return rc ? rc : n;
 }
 
 void poison_clear(struct poison_list *l)
 {
-	pthread_mutex_lock(&l->lock);
+	lock_list(l);
 	l->n = 0;
-	pthread_mutex_unlock(&l->lock);
+	for (unsigned i = 0; i < POISON_POSTS; i++)
+		if (l->post[i].state == POST_FULL) {
+			l->post[i].state = POST_FREE;
+			l->posted--;
+		}
+	unlock_list(l);
+}
+
+/* Only what there was no memory for is still a post */
+static bool find_post(const struct poison_list *l, uint64_t gpa,
+		      struct poison *found)
+{
+	for (unsigned i = 0; i < POISON_POSTS && l->posted; i++) {
+		const struct poison_post *s = &l->post[i];
+
+		if (s->state != POST_FULL || gpa < s->p.gpa ||
+		    gpa - s->p.gpa >= s->p.size)
+			continue;
+		*found = s->p;
+		return true;
+	}
+	return false;
 }
 
 bool poison_find(struct poison_list *l, uint64_t gpa, struct poison *found)
 {
-	struct poison *p;
+	struct poison *p, post;
 
-	pthread_mutex_lock(&l->lock);
+	lock_list(l);
 	p = find_entry(l, gpa);
+	if (!p && find_post(l, gpa, &post))
+		p = &post;
 	if (p && found)
 		*found = *p;
-	pthread_mutex_unlock(&l->lock);
+	unlock_list(l);
 	return p;
 }
 
@@ -203,7 +316,7 @@ bool poison_unreported(struct poison_list *l, struct poison *first)
 {
 	bool found = false;
 
-	pthread_mutex_lock(&l->lock);
+	lock_list(l);
 	for (size_t i = 0; i < l->n && !found; i++) {
 		found = l->entry[i].report && !l->entry[i].delivered;
 		if (found && first) {
@@ -212,29 +325,31 @@ bool poison_unreported(struct poison_list *l, struct poison *first)
 				first->size = GUEST_PAGE_SIZE;
 		}
 	}
-	pthread_mutex_unlock(&l->lock);
+	unlock_list(l);
 	return found;
 }
 
 void poison_delivered(struct poison_list *l, uint64_t gpa, uint64_t size)
 {
-	pthread_mutex_lock(&l->lock);
+	lock_list(l);
 	set_delivered(l, gpa, size);
-	pthread_mutex_unlock(&l->lock);
+	unlock_list(l);
 }
 
 int poison_copy(struct poison_list *l, struct poison **out)
 {
-	int n;
+	int n = lock_list(l);
 
-	pthread_mutex_lock(&l->lock);
-	n = (int)l->n;
-	*out = n ? malloc(l->n * sizeof(**out)) : NULL;
-	if (*out)
-		memcpy(*out, l->entry, l->n * sizeof(**out));
-	else if (n)
-		n = -ENOMEM;
-	pthread_mutex_unlock(&l->lock);
+	*out = NULL;
+	if (!n) {
+		n = (int)l->n;
+		*out = n ? malloc(l->n * sizeof(**out)) : NULL;
+		if (*out)
+			memcpy(*out, l->entry, l->n * sizeof(**out));
+		else if (n)
+			n = -ENOMEM;
+	}
+	unlock_list(l);
 	return n;
 }
 

@@ -6,11 +6,31 @@
  * leaves it only by a reset of the guest (invariant 2). The entries are sorted
  * by address and disjoint; adjacent entries with the same flags are merged, so
  * the list is as long as the number of runs. Safe from any thread.
+ *
+ * Threads that vCPUs wait for (those that place pages, invariant 7) must not
+ * wait for a thread that holds the list's lock and is preempted. They call
+ * poison_post(), which takes no lock: it writes the run into one of POISON_POSTS
+ * slots. Every other function takes the lock and first moves the posts into the
+ * list. So no reader misses what was posted before it began:
+ *
+ *	(a) poison_post() returns after its slot is POST_FULL and @posted counts
+ *	    it, so a reader that begins later sees @posted > 0 and looks at all
+ *	    slots. Slots are independent of each other: one whose writer is
+ *	    preempted in between hides no other one.
+ *	(b) Only a holder of the lock empties slots, after the run is in the
+ *	    list. A run that can't be entered for lack of memory stays in its
+ *	    slot: poison_find() finds it there, and what returns the list fails.
+ *	(c) The list is a set: it does not depend on the order of posts. A vCPU
+ *	    that consumes the page before its post arrives has entered it itself.
+ *
+ * If all slots are full, poison_post() takes the lock after all, and empties
+ * them: only a peer that sends poison faster than it is reported causes that.
  */
 #ifndef FERRY_POISON_H
 #define FERRY_POISON_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +39,7 @@
 #include "vmm/base/error.h"
 
 #define POISON_MAX	(1u << 19)	/* entries; as many as a message has */
+#define POISON_POSTS	256u
 
 /**
  * struct poison - A run of lost memory
@@ -28,16 +49,40 @@
  * @report:	the host found it: inform the guest before it touches it. Not
  *		saved: where the guest is migrated to, it is informed when it
  *		touches the page
+ * @news:	was posted, and poison_take_news() has not returned it
  */
 struct poison {
 	uint64_t gpa, size;
-	bool delivered, report;
+	bool delivered, report, news;
 };
 
+/* What a slot is */
+enum poison_post_state {
+	POST_FREE,
+	POST_WRITING,	/* by one thread */
+	POST_FULL,
+};
+
+struct poison_post {
+	_Atomic unsigned state;
+	struct poison p;
+};
+
+/**
+ * struct poison_list - The list
+ * @lock:	protects @entry, @n, @cap, and who empties a slot
+ * @entry:	the runs
+ * @n, @cap:	how many there are, and fit
+ * @post:	slots of poison_post()
+ * @posted:	slots that are full
+ * @next:	where the next post looks for a free slot first
+ */
 struct poison_list {
 	pthread_mutex_t lock;
 	struct poison *entry;
 	size_t n, cap;
+	struct poison_post post[POISON_POSTS];
+	_Atomic size_t posted, next;
 };
 
 /** poison_init() - Make an empty list */
@@ -58,6 +103,30 @@ void poison_fini(struct poison_list *l);
  *	   the list would exceed POISON_MAX entries)
  */
 int poison_add(struct poison_list *l, const struct poison *p);
+
+/**
+ * poison_post() - Enter a run without waiting for another thread
+ * @l:		the list
+ * @p:		the run, as for poison_add(); @p->news is set
+ *
+ * Return: 0, -ENOMEM
+ */
+int poison_post(struct poison_list *l, const struct poison *p);
+
+/**
+ * poison_take_news() - Runs that were posted, to be reported to the host
+ * @l:		the list
+ * @out:	filled in, ascending
+ * @max:	at most so many
+ * @more:	set to the runs that did not fit; these count as reported, too
+ *
+ * What poison_delivered() has named meanwhile is no news: it was reported with
+ * more. Adjacent runs are one.
+ *
+ * Return: runs in @out, -ENOMEM if a run that was posted can't be entered
+ */
+int poison_take_news(struct poison_list *l, struct poison *out, size_t max,
+		     size_t *more);
 
 /** poison_clear() - Empty the list, for a reset with fresh RAM (invariant 2) */
 void poison_clear(struct poison_list *l);
