@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channels.h"
 #include "migration.h"
 #include "migration/session/source.h"
 #include "migration/session/target.h"
@@ -112,26 +113,24 @@ static int choose_parameters(struct parameters *job, json_t *chosen,
 	return rc;
 }
 
-static int start_leaving(struct migration *mig, const char *text,
+static int start_leaving(struct migration *mig, const struct uri *uri,
 			 json_t *chosen, struct error *err)
 {
 	json_t *poison = json_object_get(chosen, POISON);
 	struct parameters job = mig->parameters;
-	struct uri uri;
 	int rc = may_leave(mig, err);
 
-	if (!rc)
-		rc = uri_parse(text, &uri, err);
 	if (!rc)
 		rc = choose_parameters(&job, chosen, err);
 	if (rc)
 		return rc;
 	source_free(mig->source);
 	mig->job = job;
-	mig->source = source_new(mig->host->machine, &uri, &mig->env,
+	mig->source = source_new(mig->host->machine, uri, &mig->env,
 				 &mig->job.limits, &mig->progress, err);
 	if (!mig->source)
 		return -err->code;
+	mig->source->se.link.tls = mig->job.tls;
 	pacer_set_limit(&mig->source->pages.pacer, mig->job.bandwidth);
 	mig->source->no_poison = poison ? json_is_false(poison)
 					: mig->no_poison;
@@ -140,21 +139,18 @@ static int start_leaving(struct migration *mig, const char *text,
 }
 
 /* The session reads mig->job meanwhile: change only the chosen members of it */
-static int resume_leaving(struct migration *mig, const char *text,
+static int resume_leaving(struct migration *mig, const struct uri *uri,
 			  json_t *chosen, struct error *err)
 {
 	struct parameters job = mig->job;
-	struct uri uri;
-	int rc = uri_parse(text, &uri, err);
+	int rc = choose_parameters(&job, chosen, err);
 
-	if (!rc)
-		rc = choose_parameters(&job, chosen, err);
 	if (rc)
 		return rc;
 	if (!mig->source || !mig->progress.outgoing)
 		return error_set(err, EINVAL,
 			"no migration of this machine's guest is paused: migrate without resume starts one");
-	rc = source_resume(mig->source, &uri, err);
+	rc = source_resume(mig->source, uri, err);
 	if (rc)
 		return rc;
 	choose_parameters(&mig->job, chosen, NULL);
@@ -167,15 +163,17 @@ static int cmd_migrate(void *ctx, json_t *args, json_t **ret,
 		       struct error *err)
 {
 	struct migration *mig = ctx;
-	const char *uri = json_string_value(json_object_get(args, "uri"));
 	json_t *chosen = json_object_get(args, "ferry-parameters");
-	int rc;
+	struct uri uri;
+	int rc = channels_uri(args, &uri, err);
 
 	(void)ret;
+	if (rc)
+		return rc;
 	if (json_is_true(json_object_get(args, "resume")))
-		return resume_leaving(mig, uri, chosen, err);
+		return resume_leaving(mig, &uri, chosen, err);
 	pthread_mutex_lock(&mig->host->lock);
-	rc = start_leaving(mig, uri, chosen, err);
+	rc = start_leaving(mig, &uri, chosen, err);
 	pthread_mutex_unlock(&mig->host->lock);
 	return rc;
 }
@@ -236,12 +234,26 @@ static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
 	return source_cancel(mig->source, err);
 }
 
+static int listen_for_guest(struct migration *mig, const struct uri *uri,
+			    struct error *err)
+{
+	if (mig->host->machine || mig->target)
+		return error_set(err, EBUSY,
+			"this machine has a guest, or waits for one already");
+	mig->env.backing = mig->host->ram;
+	mig->target = target_new(uri, &mig->env, &mig->parameters.limits,
+				 &mig->progress, err);
+	return mig->target ? 0 : -err->code;
+}
+
 static int cmd_incoming(void *ctx, json_t *args, json_t **ret,
 			struct error *err)
 {
+	struct uri uri;
+	int rc = channels_uri(args, &uri, err);
+
 	(void)ret;
-	return migration_receive(ctx,
-		json_string_value(json_object_get(args, "uri")), err);
+	return rc ? rc : listen_for_guest(ctx, &uri, err);
 }
 
 static int cmd_query(void *ctx, json_t *args, json_t **ret,
@@ -406,12 +418,12 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 }
 
 static const struct control_command commands[] = {
-	{ "migrate", "uri:s ?detach:b ?resume:b ?ferry-parameters:o",
+	{ "migrate", CHANNELS_ARGS " ?detach:b ?resume:b ?ferry-parameters:o",
 	  .fn = cmd_migrate },
 	{ "migrate-recover", "uri:s", .fn = cmd_recover },
 	{ "ferry-resolve", "action:s", .fn = cmd_resolve },
 	{ "migrate_cancel", "", .fn = cmd_cancel },
-	{ "migrate-incoming", "uri:s", .fn = cmd_incoming },
+	{ "migrate-incoming", CHANNELS_ARGS, .fn = cmd_incoming },
 	{ "migrate-pause", "", .fn = cmd_pause },
 	{ "migrate-start-postcopy", "", .fn = cmd_postcopy },
 	{ "migrate-set-capabilities", "capabilities:o",
@@ -469,15 +481,7 @@ int migration_receive(struct migration *mig, const char *text,
 	struct uri uri;
 	int rc = uri_parse(text, &uri, err);
 
-	if (rc)
-		return rc;
-	if (mig->host->machine || mig->target)
-		return error_set(err, EBUSY,
-			"this machine has a guest, or waits for one already");
-	mig->env.backing = mig->host->ram;
-	mig->target = target_new(&uri, &mig->env, &mig->parameters.limits,
-				 &mig->progress, err);
-	return mig->target ? 0 : -err->code;
+	return rc ? rc : listen_for_guest(mig, &uri, err);
 }
 
 void migration_free(struct migration *mig)

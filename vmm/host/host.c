@@ -21,6 +21,7 @@
 #include "vmm/control/qmp.h"
 #include "vmm/control/words.h"
 #include "vmm/machine/inject.h"
+#include "vmm/machine/machine_reset.h"
 
 static void on_status(void *ctx, struct run_status s)
 {
@@ -178,6 +179,8 @@ void host_set_machine(struct host *h, struct machine *m)
 	/* Also for a machine whose images a migration has brought */
 	if (m)
 		boot_attach(m);
+	if (m && h->no_reboot)
+		machine_set_no_reboot(m);
 	pthread_mutex_lock(&h->lock);
 	before = h->machine;
 	h->machine = m;

@@ -33,7 +33,7 @@ struct loop;
  * @work:	runs commands that take too long for the main thread
  * @side:	"none", "source" or "destination": this machine's role in a
  *		migration, a literal
- * @no_reboot:	a reset ends the machine
+ * @no_reboot:	a reset ends each machine that runs, or once ran, here
  * @ram:	kind of RAM for a guest that arrives (enum ram_backing); -1: the
  *		same as the source's
  * @ending:	host_end() was called

@@ -69,6 +69,7 @@ struct reset_thread {
  * @status:	the run status
  * @reset:	a reset is requested: the gate stays closed
  * @resetting:	a reset is being carried out
+ * @no_reboot:	a reset ends the machine
  * @reset_thread: carries out resets
  * @panicked:	the guest panicked and was not started since
  * @crash_loaded: the guest's crash kernel was reported since the last reset
@@ -107,7 +108,7 @@ struct machine {
 	unsigned parked;
 	struct run_status status;
 	enum reset_cause reset;
-	bool resetting;
+	bool resetting, no_reboot;
 	struct reset_thread reset_thread;
 	bool panicked, crash_loaded;
 	struct flood reset_flood, failure_flood;
