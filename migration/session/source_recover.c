@@ -293,7 +293,8 @@ static bool tell_once(struct source *s, const struct error *why)
 
 	s->attempts++;
 	if (!rc) {
-		channel_set_end(main, now_ns() + s->se.limits->dead_peer_ms * MS);
+		channel_set_end(main, now_ns() +
+				s->se.limits->dead_peer_ms * MS);
 		channel_refuse(main, why);
 		/* It closes when it has discarded the machine */
 		channel_expect(main, WIRE_MSG_REFUSE, NULL, NULL, &err);

@@ -65,7 +65,7 @@ static void tell_ended(struct target *t)
 	channel_set_end(main, channel_now_ns() + GOODBYE_MS * 1000000ull);
 	if (channel_say(main, &m, text, NULL))
 		return;
-	/* Of a loss of the others the source would learn before it reads this */
+	/* The source must read this before it sees the others closed */
 	for (unsigned ms = 0; ms < GOODBYE_MS && !channel_ended(main);
 	     ms += GOODBYE_LOOK_MS)
 		usleep(GOODBYE_LOOK_MS * 1000);

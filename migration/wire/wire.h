@@ -75,7 +75,7 @@ enum wire_type {
 	WIRE_MSG_BEAT,		/* the sender is alive */
 	WIRE_MSG_CHUNK_ACK,	/* pages that came on this push connection */
 	WIRE_MSG_CONFIRMED,	/* the source has received COMPLETE */
-	WIRE_MSG_ENDED,		/* the guest has ended at the destination: text */
+	WIRE_MSG_ENDED,		/* the guest ended at the destination: text */
 	WIRE_MSG_TYPES
 };
 

@@ -3,7 +3,7 @@
  * fake_description.c - A description of 24 bytes, for fake machines
  *
  * In place of the flattened device tree: what a fake machine is built from. Any
- * size of RAM is allowed, in whole pages.
+ * size of RAM is allowed, in whole pages, up to FAKE_MEMORY_MAX.
  */
 
 #include <errno.h>
@@ -53,6 +53,7 @@ int description_parse(const void *fdt, size_t size,
 	cfg->cpus = get_u32(&r);
 	cfg->backing = (enum ram_backing)get_u32(&r);
 	if (!reader_done(&r) || !cfg->cpus || cfg->cpus > FAKE_VCPUS_MAX ||
+	    cfg->memory > FAKE_MEMORY_MAX ||
 	    cfg->backing >= RAM_BACKINGS)
 		return error_set(err, EBADMSG, "description: wrong contents");
 	return 0;

@@ -2,7 +2,8 @@
 """What scripts/fuzz does: builds the targets with libFuzzer and runs them.
 
 Each target is tests/fuzz/fuzz_TARGET.c; its corpus in the repository is
-tests/fuzz/corpus/TARGET, its dictionary, if there is one, tests/fuzz/TARGET.dict.
+tests/fuzz/corpus/TARGET, its dictionary, if there is one,
+tests/fuzz/TARGET.dict.
 """
 
 import argparse
@@ -23,7 +24,7 @@ BUILD = "build/fuzz"
 COVERAGE_BUILD = "build/fuzz-coverage"
 COVERED = ["migration/wire", "migration/link", "migration/session"]
 
-INPUT_SECONDS = 10      # one input that takes longer is a hang
+INPUT_SECONDS = 30      # one input that takes longer is a hang
 RSS_MIB = 2048          # of a target, with AddressSanitizer's own memory
 MERGE_SECONDS = 600
 CORPUS_BYTES = 300 << 10        # of all targets together
@@ -61,10 +62,13 @@ def program(folder, target):
 
 def run(command, seconds, env=None):
     """Return: (status, all output); status -1 if it had to be ended."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, start_new_session=True,
-                          env={**os.environ, **ENVIRONMENT, **(env or {})}
-                          ) as p:
+    # libFuzzer ends without exit handlers: what a target leaves goes with it
+    with tempfile.TemporaryDirectory(prefix="ferry-fuzz-") as tmp, \
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **ENVIRONMENT, "TMPDIR": tmp,
+                     **(env or {})}) as p:
         try:
             text = p.communicate(timeout=seconds)[0]
             status = p.returncode

@@ -42,7 +42,8 @@ static void answer(const struct dispatch *d, struct dispatch_client *from,
 	len = strlen(line);
 	CHECK(len > 2 && !strcmp(line + len - 2, "\r\n"));
 	CHECK(!memchr(line, '\n', len - 1));
-	again = json_loads(line, 0, NULL);
+	/* An "id" beyond 64 bits is repeated as it is */
+	again = json_loads(line, JSON_DECODE_INT_AS_REAL, NULL);
 	CHECK(json_object_get(again, "return") ||
 	      json_object_get(again, "error"));
 	CHECK(json_object_size(again) == json_object_size(reply));

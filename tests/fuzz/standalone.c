@@ -3,7 +3,7 @@
  * standalone.c - A driver for the fuzzers without libFuzzer, reproducible
  *
  *	fuzz_NAME [--corpus DIRECTORY] [ITERATIONS [SEED]]
- *					20000 and 1 by default
+ *					20000 and 1 by default; at most 20 s
  *	fuzz_NAME --file FILE...	try these inputs
  *	fuzz_NAME --seeds DIRECTORY	write the seeds there
  *
@@ -21,9 +21,11 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "vmm/base/clock.h"
 
 #define SEEDS_MAX	4096
 #define ITERATIONS	20000
+#define LOOP_SECONDS	20	/* a slow fuzzer does fewer iterations */
 
 static struct {
 	uint8_t *data;
@@ -168,16 +170,20 @@ static void try_input(const uint8_t *p, size_t n)
 	free(exact);
 }
 
-static void mutation_loop(unsigned long iterations)
+/* Return: iterations done */
+static unsigned long mutation_loop(unsigned long iterations)
 {
 	static uint8_t buf[FUZZ_INPUT_MAX];
+	uint64_t end;
 
 	for (unsigned i = 0; i < seed_count; i++) {
 		file = seeds[i].name;
 		try_input(seeds[i].data, seeds[i].n);
 	}
 	file = NULL;
-	for (iteration = 1; iteration <= iterations; iteration++) {
+	end = now_ns() + LOOP_SECONDS * 1000000000ull;
+	for (iteration = 1; iteration <= iterations && now_ns() < end;
+	     iteration++) {
 		unsigned from = (unsigned)random_below(seed_count);
 		size_t n = seeds[from].n;
 
@@ -186,6 +192,7 @@ static void mutation_loop(unsigned long iterations)
 			n = mutate(buf, n);
 		try_input(buf, n);
 	}
+	return iteration - 1;
 }
 
 static void add_seed(const uint8_t *data, size_t n, const char *name)
@@ -290,7 +297,7 @@ static int mutation_main(int argc, char **argv)
 		n = strtoul(argv[from], NULL, 10);
 	first_state = argc > from + 1 ? strtoul(argv[from + 1], NULL, 10) : 1;
 	state = (first_state << 1 | 1) * 0x9e3779b97f4a7c15;
-	mutation_loop(n);
+	n = mutation_loop(n);
 	printf("ok %u seeds and files, then %lu inputs of seed %lu\n",
 	       seed_count, n, first_state);
 	return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* relay.c - A relay between a source and a destination that cuts at a message */
+/* relay.c - A relay between the two sides that cuts at a message */
 
 #include <pthread.h>
 #include <stdlib.h>

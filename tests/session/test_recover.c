@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_recover.c - Both sides of a session in one process, and a relay that cuts
+ * test_recover.c - Both sides of a session in one process, a relay that cuts
  *
  * The sessions, their threads, sockets and userfaultfd are the real ones; the
  * machines are tests/fake's, so that no KVM is needed. vCPU threads read pages

@@ -35,6 +35,12 @@ void guest_committed(void);
 /** guest_resumed() - The guest goes on at the source, to be moved again */
 void guest_resumed(void);
 
+/** guest_ran() - Has it run on the destination? */
+bool guest_ran(void);
+
+/** guest_rolled_back() - It goes on at the source, from an older state */
+void guest_rolled_back(void);
+
 /**
  * guest_poison() - An operator poisons a random page
  * @m:		the machine

@@ -240,7 +240,7 @@ static bool has_ended(const struct conn *c, const struct pipe *p,
 
 /* ---- Faults: where in which message ---- */
 
-static const char *role_name(enum wire_role role)
+const char *network_role_name(enum wire_role role)
 {
 	static const char *const name[] = { "main", "demand", "push" };
 
@@ -253,7 +253,7 @@ static void conn_cut(struct conn *c, enum cut_kind kind, uint64_t ns)
 	const uint64_t now = sched_now();
 
 	sim_trace("connection %u (%s) breaks: %s", c->number,
-		  role_name(c->role), cut_name(kind));
+		  network_role_name(c->role), cut_name(kind));
 	switch (kind) {
 	case CUT_RESET:
 		conn_reset(c, 0, now);
@@ -282,17 +282,29 @@ static void conn_cut(struct conn *c, enum cut_kind kind, uint64_t ns)
 	sched_wake(&files_changed, true);
 }
 
+void network_cut(enum wire_role role, const struct plan_cut *cut)
+{
+	struct conn *c = NULL;
+
+	for (unsigned i = 0; i < CONNS_MAX; i++)
+		if (conns[i].used && conns[i].role == role &&
+		    (!c || sim_chance(2)))
+			c = &conns[i];
+	if (c)
+		conn_cut(c, cut->kind, cut->ns);
+}
+
 static void trace_message(struct conn *c, unsigned end, const struct pipe *p)
 {
 	struct error err = { 0 };
 	struct wire_msg m;
 
 	if (wire_get(p->head, &m, &err)) {
-		sim_trace("%u %s: garbage", c->number, role_name(c->role));
+		sim_trace("%u %s: garbage", c->number, network_role_name(c->role));
 		return;
 	}
 	sim_trace("%u %s %s %u: %s, %u bytes, 0x%llx +%llu", c->number,
-		  role_name(c->role), end ? "D>S" : "S>D", p->index,
+		  network_role_name(c->role), end ? "D>S" : "S>D", p->index,
 		  wire_name(m.type), m.length, (unsigned long long)m.a,
 		  (unsigned long long)m.b);
 }

@@ -14,9 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "migration/wire/wire.h"
 #include "sched.h"
 
 struct sock;
+struct plan_cut;
 
 /**
  * struct network_shape - Of all connections
@@ -41,6 +43,12 @@ void network_progress(void);
 
 /** network_stop() - No bytes pass until a virtual time, ns; NEVER */
 void network_stop(uint64_t until);
+
+/** network_cut() - A connection with this role breaks, if there is one */
+void network_cut(enum wire_role role, const struct plan_cut *cut);
+
+/** network_role_name() - "main", "demand", "push" */
+const char *network_role_name(enum wire_role role);
 
 /** network_stall_side() - A host vanishes: its connections stall for ever */
 void network_stall_side(enum side side);

@@ -17,7 +17,8 @@
 #include "wrap.h"
 
 #define COMMANDS_MAX	16
-#define PORT		"4444"
+#define LOSSES_MAX	16	/* pages that one command loses */
+#define FIRST_PORT	4444
 #define SHORT_MS	10		/* divisor of the limits of waits */
 
 enum work { WORK_START, WORK_MIGRATE, WORK_COMMAND };
@@ -38,6 +39,7 @@ struct item {
  * @m:		the process's machine
  * @source, @target: what it takes part in, or NULL
  * @seen:	phase that node_check() has seen
+ * @entered:	when it was entered, ns
  */
 struct node {
 	enum side side;
@@ -52,9 +54,11 @@ struct node {
 	struct source *source;
 	struct target *target;
 	unsigned seen;
+	uint64_t entered;
 };
 
 static struct node nodes[SIDES];
+static unsigned port;
 
 void __wrap_log_line(const char *fmt, ...)
 {
@@ -95,11 +99,14 @@ static void shorten(struct session_limits *l)
 	l->answer_ms /= SHORT_MS;
 	l->last_pages_ms /= SHORT_MS;
 	l->downtime_ms /= SHORT_MS;
+	l->beat_ms /= SHORT_MS;
+	l->dead_peer_ms /= SHORT_MS;
 }
 
 void nodes_begin(void)
 {
 	memset(nodes, 0, sizeof(nodes));
+	port = FIRST_PORT;
 	for (unsigned i = 0; i < SIDES; i++) {
 		nodes[i].side = (enum side)i;
 		nodes[i].seen = NO_PHASE;
@@ -130,12 +137,15 @@ static void start_guest(struct node *n)
 		machine_pause(n->m, RUN_PAUSED, WHY_USER, NULL);
 }
 
+/* Where the destination listens, or does after the next reconnection */
 static struct uri some_uri(void)
 {
 	struct error err = { 0 };
+	char text[32];
 	struct uri uri;
 
-	if (uri_parse("tcp:host:" PORT, &uri, &err))
+	snprintf(text, sizeof(text), "tcp:host:%u", port);
+	if (uri_parse(text, &uri, &err))
 		sim_fail("%s", err.text);
 	return uri;
 }
@@ -156,6 +166,7 @@ static void set_limits(struct node *n)
 	session_limits_init(&n->limits);
 	if (plan.short_waits)
 		shorten(&n->limits);
+	n->limits.automatic = plan.automatic;
 }
 
 static void start_node(struct node *n)
@@ -201,6 +212,40 @@ static void pause_link(struct node *n)
 		target_pause(n->target, &err);
 }
 
+static void trace_result(const char *what, int rc, const struct error *err)
+{
+	sim_trace("%s: %s", what, rc ? err->text : "done");
+}
+
+static void reconnect(struct node *n)
+{
+	struct uri uri = some_uri();
+	struct error err = { 0 };
+	int rc;
+
+	if (n->source) {
+		rc = source_resume(n->source, &uri, &err);
+		trace_result("migrate with resume", rc, &err);
+	} else if (n->target) {
+		rc = target_recover(n->target, &uri, &err);
+		trace_result("migrate-recover", rc, &err);
+	}
+}
+
+static void resolve(struct node *n, bool run_here)
+{
+	struct error err = { 0 };
+	int rc;
+
+	if (n->source)
+		rc = source_resolve(n->source, run_here, &err);
+	else if (n->target)
+		rc = target_resolve(n->target, run_here, &err);
+	else
+		return;
+	trace_result("resolve", rc, &err);
+}
+
 static void execute_command(struct node *n, enum command command)
 {
 	sim_trace("command %s", command_name(command));
@@ -222,12 +267,19 @@ static void execute_command(struct node *n, enum command command)
 		break;
 	case COMMAND_POISON:
 	case COMMAND_HWPOISON:
-		if (n->m)
+		for (uint64_t i = 1 + sim_log(LOSSES_MAX); i && n->m; i--)
 			guest_poison(n->m, command == COMMAND_POISON);
 		break;
 	case COMMAND_LOSE:
-		if (n->m)
+		for (uint64_t i = 1 + sim_log(LOSSES_MAX); i && n->m; i--)
 			guest_lose_page(n->m);
+		break;
+	case COMMAND_RECONNECT:
+		reconnect(n);
+		break;
+	case COMMAND_RUN_HERE:
+	case COMMAND_GIVE_UP:
+		resolve(n, command == COMMAND_RUN_HERE);
 		break;
 	default:
 		n->ending = true;
@@ -355,6 +407,11 @@ bool node_has_ended(enum side side)
 	return !nodes[side].thread;
 }
 
+bool node_was_killed(enum side side)
+{
+	return nodes[side].killed;
+}
+
 bool node_is_idle(enum side side)
 {
 	return nodes[side].idle;
@@ -367,6 +424,13 @@ unsigned node_phase(enum side side)
 	if (n->source)
 		return session_phase(&n->source->se);
 	return n->target ? session_phase(&n->target->se) : NO_PHASE;
+}
+
+bool node_asks_operator(enum side side)
+{
+	const struct node *n = &nodes[side];
+
+	return n->source && (!n->limits.automatic || n->source->se.manual);
 }
 
 const char *node_phase_name(enum side side)
@@ -404,6 +468,7 @@ static void look_at_phase(struct node *n)
 	if (phase == n->seen)
 		return;
 	n->seen = phase;
+	n->entered = sched_now();
 	sim_trace("%s is %s", n->side == SIDE_SOURCE ? "source" : "destination",
 		  node_phase_name(n->side));
 	if (n->side == SIDE_SOURCE && phase != NO_PHASE &&

@@ -34,11 +34,17 @@ bool node_is_alive(enum side side);
 /** node_has_ended() - Was it started, and is it gone with all its threads? */
 bool node_has_ended(enum side side);
 
+/** node_was_killed() - Has it crashed, and was not started again? */
+bool node_was_killed(enum side side);
+
 /** node_is_idle() - Does its main thread wait for a command? */
 bool node_is_idle(enum side side);
 
 /** node_phase() - The phase of its session; NO_PHASE if it has none */
 unsigned node_phase(enum side side);
+
+/** node_asks_operator() - A source that does nothing by itself any more */
+bool node_asks_operator(enum side side);
 
 /** node_phase_name() - The same for the trace */
 const char *node_phase_name(enum side side);

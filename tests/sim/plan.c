@@ -37,7 +37,8 @@ const char *command_name(enum command command)
 {
 	static const char *const name[COMMANDS] = {
 		"cancel", "pause", "stop", "cont", "poison", "hwpoison",
-		"lose a page", "quit", "kill", "vanish",
+		"lose a page", "quit", "kill", "vanish", "reconnect",
+		"run here", "give up",
 	};
 
 	return name[command];
@@ -141,18 +142,30 @@ static void some_message(struct fault *f)
 		f->index = 1 + (unsigned)sim_log(100);
 }
 
+static void some_phase(struct fault *f)
+{
+	f->phase = (unsigned)sim_below(f->side == SIDE_SOURCE
+				? SOURCE_PHASES : TARGET_PHASES);
+}
+
 static void plan_cut(struct fault *f)
 {
 	f->kind = FAULT_CUT;
 	f->cut.kind = (enum cut_kind)sim_below(CUT_KINDS);
 	f->cut.ns = some_duration();
 	some_message(f);
+	if (sim_chance(2))
+		return;
+	/* Not by a message: in a phase that may send none */
+	f->trigger = AT_PHASE;
+	f->time = sim_log(MS);
+	some_phase(f);
 }
 
 static void plan_command(struct fault *f)
 {
 	f->kind = FAULT_COMMAND;
-	f->command = (enum command)sim_below(COMMANDS);
+	f->command = (enum command)sim_below(COMMANDS_BY_CHANCE);
 	f->time = sim_log(20 * MS);
 	switch (sim_below(3)) {
 	case 0:
@@ -160,8 +173,7 @@ static void plan_command(struct fault *f)
 		break;
 	case 1:
 		f->trigger = AT_PHASE;
-		f->phase = (unsigned)sim_below(f->side == SIDE_SOURCE
-					? SOURCE_PHASES : TARGET_PHASES);
+		some_phase(f);
 		break;
 	default:
 		f->trigger = AT_TIME;
@@ -190,8 +202,8 @@ static void plan_fault(struct fault *f)
 
 static void plan_guest(void)
 {
-	plan.backing = sim_chance(6) ? RAM_HUGETLB : RAM_ANON;
-	plan.pages = 16 + sim_below(sim_chance(3) ? PAGES_MORE : PAGES_SMALL);
+	plan.backing = sim_chance(12) ? RAM_HUGETLB : RAM_ANON;
+	plan.pages = 16 + sim_below(sim_chance(6) ? PAGES_MORE : PAGES_SMALL);
 	if (plan.backing == RAM_HUGETLB)
 		plan.pages = HUGE_PAGES * (1 + sim_below(2));
 	plan.cpus = 1 + (unsigned)sim_below(3);
@@ -212,29 +224,44 @@ static void plan_network(void)
 	n->piece = sim_chance(2) ? 0 : 1 + sim_log(65536);
 }
 
+static void plan_faults(unsigned n)
+{
+	memset(calls, 0, sizeof(calls));
+	cuts_n = 0;
+	plan.faults = n;
+	for (unsigned i = 0; i < plan.faults; i++) {
+		struct fault *f = &plan.fault[i];
+
+		plan_fault(f);
+		due[i] = f->trigger == AT_TIME ? sched_now() + f->time : NEVER;
+	}
+}
+
+void plan_more_faults(void)
+{
+	network_stop(0);
+	plan_faults(1 + (unsigned)sim_below(2));
+	sched_wake(&plan_changed, true);
+}
+
 void plan_begin(void)
 {
 	memset(&plan, 0, sizeof(plan));
-	memset(calls, 0, sizeof(calls));
-	cuts_n = 0;
 	plan_guest();
 	plan_network();
 	plan.connections = 1 + (unsigned)sim_below(3);
 	plan.bandwidth = sim_chance(8) ? MIB + sim_log(GIB) : 0;
 	plan.short_waits = sim_chance(2);
 	plan.again = sim_chance(2);
-	plan.faults = sim_chance(6) ? 0
-		      : 1 + (unsigned)sim_log(FAULTS_MAX - 1);
-	for (unsigned i = 0; i < plan.faults; i++) {
-		plan_fault(&plan.fault[i]);
-		due[i] = plan.fault[i].trigger == AT_TIME
-			 ? plan.fault[i].time : NEVER;
-	}
+	plan.automatic = sim_chance(2);
+	plan.rounds = sim_chance(2) ? 0 : (unsigned)sim_below(3);
+	plan_faults(sim_chance(6) ? 0 : 1 + (unsigned)sim_log(FAULTS_MAX - 1));
 }
 
 void plan_end_faults(void)
 {
 	plan.armed = plan.short_waits = false;
+	plan.faults = 0;
 	plan.bandwidth = 0;
 	network_calm();
 }
@@ -244,7 +271,6 @@ void plan_end_faults(void)
 static void print_trigger(const struct fault *f)
 {
 	const char *who = f->side == SIDE_SOURCE ? "source" : "destination";
-	static const char *const roles[] = { "main", "demand", "push" };
 
 	switch (f->trigger) {
 	case AT_CALL:
@@ -253,7 +279,7 @@ static void print_trigger(const struct fault *f)
 	case AT_MESSAGE:
 		printf("at message %u %s the source on %s, byte %zd",
 		       f->index, f->from_source ? "from" : "to",
-		       roles[f->role], (ssize_t)f->byte);
+		       network_role_name(f->role), (ssize_t)f->byte);
 		break;
 	case AT_PHASE:
 		printf("%.3f us after the %s is in phase %s",
@@ -278,7 +304,7 @@ static void print_fault(const struct fault *f)
 		printf("  %s", cut_name(f->cut.kind));
 		if (f->cut.ns != NEVER)
 			printf(" for %.3f us", (double)f->cut.ns / 1000);
-		printf(": ");
+		printf(" (%s): ", network_role_name(f->role));
 		break;
 	case FAULT_COMMAND:
 		printf("  %s on the %s: ", command_name(f->command),
@@ -295,13 +321,14 @@ void plan_print(void)
 	       plan.pages, ram_backing_name(plan.backing), plan.cpus,
 	       plan.runs ? "running" : "paused", plan.written, plan.lost,
 	       plan.image);
-	printf("  latency %.3f us + %.3f us, buffers of %zu bytes, pieces of %zu, %u push connections, %llu bytes/s%s%s\n",
+	printf("  latency %.3f us + %.3f us, buffers of %zu bytes, pieces of %zu, %u push connections, %llu bytes/s%s%s%s, %u rounds\n",
 	       (double)plan.shape.latency / 1000,
 	       (double)plan.shape.jitter / 1000, plan.shape.buffer,
 	       plan.shape.piece, plan.connections,
 	       (unsigned long long)plan.bandwidth,
 	       plan.short_waits ? ", short waits" : "",
-	       plan.again ? ", again after a failure" : "");
+	       plan.again ? ", again after a failure" : "",
+	       plan.automatic ? ", automatic" : "", plan.rounds);
 	for (unsigned i = 0; i < plan.faults; i++)
 		print_fault(&plan.fault[i]);
 }
@@ -393,6 +420,15 @@ void plan_phase(enum side side, unsigned phase)
 	}
 }
 
+static void carry_out(struct fault *f)
+{
+	f->fired = true;
+	if (f->kind == FAULT_CUT)
+		network_cut(f->role, &f->cut);
+	else
+		node_command(f->side, f->command);
+}
+
 uint64_t plan_due(void)
 {
 	uint64_t next = NEVER;
@@ -400,9 +436,7 @@ uint64_t plan_due(void)
 	for (unsigned i = 0; i < plan.faults && plan.armed; i++) {
 		if (due[i] <= sched_now()) {
 			due[i] = NEVER;
-			plan.fault[i].fired = true;
-			node_command(plan.fault[i].side,
-				     plan.fault[i].command);
+			carry_out(&plan.fault[i]);
 		}
 		if (due[i] < next)
 			next = due[i];

@@ -35,11 +35,16 @@ enum sim_call {
 enum cut_kind { CUT_RESET, CUT_ONE_WAY, CUT_STALL, CUT_NETWORK,
 		CUT_NETWORK_RESET, CUT_KINDS };
 
-/* What an operator or a host does to one side */
+/*
+ * What an operator or a host does to one side. RECONNECT is migrate-recover on
+ * a destination, migrate with resume on a source
+ */
 enum command {
 	COMMAND_CANCEL, COMMAND_PAUSE, COMMAND_STOP, COMMAND_CONT,
 	COMMAND_POISON, COMMAND_HWPOISON, COMMAND_LOSE, COMMAND_QUIT,
-	COMMAND_KILL, COMMAND_VANISH, COMMANDS
+	COMMAND_KILL, COMMAND_VANISH, COMMAND_RECONNECT,
+	COMMANDS_BY_CHANCE,	/* the others only where they are right */
+	COMMAND_RUN_HERE = COMMANDS_BY_CHANCE, COMMAND_GIVE_UP, COMMANDS
 };
 
 enum fault_kind { FAULT_CALL, FAULT_CUT, FAULT_COMMAND };
@@ -105,6 +110,8 @@ struct fault {
  * @bandwidth:	limit, bytes a second; 0 for none
  * @short_waits: limits of waits are a tenth of the defaults
  * @again:	after a failure, the guest is migrated once more
+ * @automatic:	a lost link is replaced without an operator
+ * @rounds:	how many times recovery meets new faults before it meets none
  * @shape:	of the network
  * @fault, @faults: what goes wrong
  * @armed:	it may go wrong from now on
@@ -113,7 +120,8 @@ struct plan {
 	size_t pages;
 	unsigned cpus, connections;
 	enum ram_backing backing;
-	bool runs, short_waits, again;
+	bool runs, short_waits, again, automatic;
+	unsigned rounds;
 	unsigned written, lost;
 	size_t image;
 	uint64_t bandwidth;
@@ -127,6 +135,9 @@ extern struct plan plan;
 
 /** plan_begin() - Make the plan of a seed, by the seed's random numbers */
 void plan_begin(void);
+
+/** plan_more_faults() - Other faults from now on, with the network back */
+void plan_more_faults(void);
 
 /** plan_end_faults() - Nothing goes wrong from now on, and waits are long */
 void plan_end_faults(void);

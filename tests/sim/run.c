@@ -23,9 +23,16 @@
 
 #define LOOK_NS		(10 * MS)
 #define LASTS_NS	(700 * MS)	/* REFUSE may need half a second */
-#define END_NS		(900 * SECOND)
+#define PAUSED_NS	(40 * SECOND)	/* attempts to reconnect may fail */
+#define CONFIRM_NS	(300 * SECOND)	/* ferry-confirm-timeout */
+#define END_NS		(3600 * SECOND)
+#define TRIES		4		/* an operator's, on a network without faults */
 
 static char summary[200];
+
+/* The destination has waited for CONFIRMED for as long as it does */
+static bool confirm_expired;
+static uint64_t unconfirmed;
 
 const char *run_summary(void)
 {
@@ -39,44 +46,69 @@ static void nap(uint64_t ns)
 
 /* ---- Phases that last ---- */
 
-static bool source_lasts(void)
+enum rest {
+	MOVING,		/* a deadline ends this phase */
+	PAUSED,		/* the other side, an operator or a long timer does */
+	FINAL
+};
+
+static enum rest source_rest(void)
 {
 	switch (node_phase(SIDE_SOURCE)) {
 	case SOURCE_COMPLETED:
-	case SOURCE_DOUBT:
-	case SOURCE_LOST:
+	case SOURCE_ABANDONED:
 	case SOURCE_FAILED:
 	case SOURCE_CANCELLED:
-	case SOURCE_ABANDONED:
 	case SOURCE_ENDED:
 	case NO_PHASE:
-		return true;
+		return FINAL;
+	case SOURCE_DOUBT:
+	case SOURCE_LOST:
+	case SOURCE_REDIAL:
+	case SOURCE_REDIAL_DOUBT:
+		return PAUSED;
 	default:
-		return false;
+		return MOVING;
 	}
 }
 
-static bool target_lasts(void)
+static enum rest target_rest(void)
 {
 	switch (node_phase(SIDE_TARGET)) {
 	case TARGET_LISTENING:
 	case TARGET_COMPLETED:
+	case TARGET_ENDED:
+	case NO_PHASE:
+		return FINAL;
 	case TARGET_UNCONFIRMED:
 	case TARGET_DOUBT:
 	case TARGET_LOST:
-	case TARGET_ENDED:
-	case NO_PHASE:
-		return true;
+	case TARGET_REJOIN:
+	case TARGET_REJOIN_DOUBT:
+		return PAUSED;
 	default:
-		return false;
+		return MOVING;
 	}
 }
 
-static bool both_last(void)
+static enum rest both_rest(void)
 {
-	return source_lasts() && target_lasts() &&
-	       (node_is_idle(SIDE_SOURCE) || !node_is_alive(SIDE_SOURCE)) &&
-	       (node_is_idle(SIDE_TARGET) || !node_is_alive(SIDE_TARGET));
+	const enum rest s = source_rest(), t = target_rest();
+
+	if ((node_is_alive(SIDE_SOURCE) && !node_is_idle(SIDE_SOURCE)) ||
+	    (node_is_alive(SIDE_TARGET) && !node_is_idle(SIDE_TARGET)))
+		return MOVING;
+	return s < t ? s : t;
+}
+
+static void look_at_confirmation(void)
+{
+	if (node_phase(SIDE_TARGET) != TARGET_UNCONFIRMED)
+		unconfirmed = NEVER;
+	else if (unconfirmed == NEVER)
+		unconfirmed = sched_now();
+	else if (sched_now() - unconfirmed >= CONFIRM_NS - 2 * LOOK_NS)
+		confirm_expired = true;
 }
 
 /* A side that is alive, and does not end, must come to rest by its deadlines */
@@ -85,11 +117,15 @@ static void wait_until_both_last(void)
 	uint64_t since = NEVER;
 
 	while (!sim_failed()) {
-		if (!both_last())
+		const enum rest rest = both_rest();
+		const uint64_t now = sched_now();
+
+		look_at_confirmation();
+		if (rest == MOVING)
 			since = NEVER;
 		else if (since == NEVER)
-			since = sched_now();
-		else if (sched_now() - since >= LASTS_NS)
+			since = now;
+		else if (now - since >= (rest == FINAL ? LASTS_NS : PAUSED_NS))
 			return;
 		nap(LOOK_NS);
 	}
@@ -172,15 +208,132 @@ static void check_end(void)
 	node_check_counters();
 }
 
-/* ---- Once more, without faults ---- */
+/* ---- Recovery ---- */
+
+static bool is_paused(void)
+{
+	return both_rest() == PAUSED;
+}
+
+/* On both sides, in either order */
+static void reconnect_both(void)
+{
+	const enum side first = sim_chance(2) ? SIDE_SOURCE : SIDE_TARGET;
+
+	node_command(first, COMMAND_RECONNECT);
+	nap(sim_log(SECOND));
+	node_command(first == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE,
+		     COMMAND_RECONNECT);
+	wait_until_idle(SIDE_SOURCE);
+	wait_until_idle(SIDE_TARGET);
+	wait_until_both_last();
+}
 
 static bool is_back(void)
 {
 	const unsigned s = node_phase(SIDE_SOURCE);
+
+	return s == NO_PHASE || s == SOURCE_FAILED || s == SOURCE_CANCELLED;
+}
+
+static bool target_is_free(void)
+{
+	return node_phase(SIDE_TARGET) == TARGET_LISTENING ||
+	       node_phase(SIDE_TARGET) == NO_PHASE;
+}
+
+static void give_up(enum side side)
+{
+	node_command(side, COMMAND_GIVE_UP);
+	wait_until_idle(side);
+	wait_until_both_last();
+}
+
+/*
+ * The network is back, both are alive: the guest must be whole on one side.
+ * Two cases need an operator's last word: a destination in doubt whose source
+ * has failed and may not tell it by itself; and a source that did not ask
+ * before the destination's timer had expired
+ */
+static void check_recovered(void)
+{
+	if (is_back() && node_phase(SIDE_TARGET) == TARGET_DOUBT &&
+	    (node_asks_operator(SIDE_SOURCE) ||
+	     node_phase(SIDE_SOURCE) == NO_PHASE))
+		give_up(SIDE_TARGET);
+	if (source_rest() == PAUSED && confirm_expired) {
+		give_up(SIDE_SOURCE);
+		if (node_phase(SIDE_SOURCE) == SOURCE_ABANDONED)
+			return;
+	}
+	if (is_back() ? !target_is_free()
+		      : node_phase(SIDE_SOURCE) != SOURCE_COMPLETED ||
+			!target_is_whole())
+		sim_fail("not recovered: source %s, destination %s",
+			 node_phase_name(SIDE_SOURCE),
+			 node_phase_name(SIDE_TARGET));
+}
+
+/* One side is gone for good: an operator decides about the other */
+static void resolve_alone(enum side side)
+{
+	const unsigned before = node_phase(side);
+	const bool doubt = side == SIDE_SOURCE ? before == SOURCE_DOUBT ||
+						 before == SOURCE_REDIAL_DOUBT
+					       : before == TARGET_DOUBT;
+	const bool runs = sim_chance(2);
+
+	/* It may have gone on where it was, which is lost now */
+	if (runs && doubt && (side == SIDE_TARGET || guest_ran()))
+		guest_rolled_back();
+	node_command(side, runs ? COMMAND_RUN_HERE : COMMAND_GIVE_UP);
+	wait_until_idle(side);
+	wait_until_both_last();
+	check_end();
+	if (sim_failed() || !runs)
+		return;
+	if (side == SIDE_SOURCE && doubt != (node_phase(side) == SOURCE_FAILED))
+		sim_fail("resolve with --run-here in phase %s: now %s",
+			 source_phase_name(before), node_phase_name(side));
+	if (side == SIDE_TARGET && doubt && node_phase(side) != TARGET_LOST)
+		sim_fail("resolve with --run-here in doubt: now %s",
+			 node_phase_name(side));
+}
+
+static void resolve(void)
+{
+	const bool source = node_is_alive(SIDE_SOURCE);
+
+	if (source != node_is_alive(SIDE_TARGET))
+		resolve_alone(source ? SIDE_SOURCE : SIDE_TARGET);
+}
+
+static void recover(void)
+{
+	for (unsigned i = 0; i < plan.rounds && is_paused(); i++) {
+		plan_more_faults();
+		reconnect_both();
+		check_end();
+	}
+	plan_end_faults();
+	for (unsigned i = 0; i < TRIES && is_paused() && !sim_failed(); i++)
+		reconnect_both();
+	check_end();
+	if (sim_failed() || !node_is_alive(SIDE_SOURCE) ||
+	    !node_is_alive(SIDE_TARGET))
+		return;
+	check_recovered();
+	check_end();
+}
+
+/* ---- Once more, without faults ---- */
+
+static bool may_go_again(void)
+{
 	struct machine *m = node_machine(SIDE_SOURCE);
 
 	return node_is_alive(SIDE_SOURCE) && m && !machine_ended(m) &&
-	       (s == NO_PHASE || s == SOURCE_FAILED || s == SOURCE_CANCELLED);
+	       is_back();
 }
 
 static void restart_target(void)
@@ -268,7 +421,11 @@ static void *direct(void *arg)
 	snprintf(summary, sizeof(summary), "source %s, destination %s",
 		 node_phase_name(SIDE_SOURCE), node_phase_name(SIDE_TARGET));
 	check_end();
-	if (plan.again && !sim_failed() && is_back())
+	if (!sim_failed())
+		recover();
+	if (!sim_failed() && is_paused())
+		resolve();
+	if (plan.again && !sim_failed() && may_go_again())
 		migrate_again();
 	plan_end_faults();
 	quit_both();
@@ -294,6 +451,8 @@ bool run_seed(uint64_t seed)
 	nodes_begin();
 	guest_begin(plan.pages);
 	summary[0] = 0;
+	confirm_expired = false;
+	unconfirmed = NEVER;
 	sched_detach(sched_spawn(direct, &done, SIDE_NONE, "director"));
 	sched_run(node_check, &done, END_NS);
 	if (!done)

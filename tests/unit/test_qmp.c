@@ -109,6 +109,9 @@ static void qemus_json_is_parsed(void **state)
 		{ "{\"id\":9223372036854775807,\"x\":'3'}",
 		  "\"3\",\"id\":9223372036854775807}" },
 		{ "{\"x\":9223372036854775808}", "9.22337203685e18}" },
+		/* The mark of such an id in front of what is no integer */
+		{ "{\"x\":4,\"id\":\"\\u0001abc\"}",
+		  "4,\"id\":\"\\u0001abc\"}" },
 	};
 	char want[100], *got;
 
@@ -123,6 +126,8 @@ static void qemus_json_is_parsed(void **state)
 	}
 	assert_null(parse("{'x"));
 	assert_null(parse("{'x':\"1'}"));
+	assert_null(parse("{'id':9999999999999999999-5}"));
+	assert_null(parse("{'id':09999999999999999999}"));
 	assert_null(parse("{\"x\":99999999999999999999999999999999999999e}"));
 }
 

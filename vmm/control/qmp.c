@@ -150,7 +150,8 @@ static void unquote_id(char *text, const char *id)
 	char quoted[64], *at, *rest;
 	int n;
 
-	if (*id != QMP_INTEGER_MARK)
+	/* A client may send such a string itself */
+	if (*id != QMP_INTEGER_MARK || !qmp_is_long_integer(id + 1))
 		return;
 	n = snprintf(quoted, sizeof(quoted), ",\"id\":\"\\u%04x%s\"",
 		     QMP_INTEGER_MARK, id + 1);

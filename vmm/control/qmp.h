@@ -63,6 +63,14 @@ size_t qmp_frame_next(struct qmp_frame *f, const char *buf, size_t len);
 bool qmp_blank(const char *buf, size_t len);
 
 /**
+ * qmp_is_long_integer() - Is a text an integer that jansson cannot hold?
+ * @text:	the text
+ *
+ * Return: true if JSON allows it as an integer, and it is beyond 64 bits
+ */
+bool qmp_is_long_integer(const char *text);
+
+/**
  * qmp_parse() - Parse a message, with what QEMU accepts beyond JSON
  * @text:	message found by qmp_frame_next()
  * @len:	its length

@@ -83,6 +83,18 @@ static bool rewrite_is_id(const struct rewrite *r)
 	       !memcmp(r->out + n - strlen(key), key, strlen(key));
 }
 
+bool qmp_is_long_integer(const char *text)
+{
+	const char *digits = text + (*text == '-');
+
+	if (!*digits || *digits == '0' ||
+	    digits[strspn(digits, "0123456789")])
+		return false;
+	errno = 0;
+	strtoll(text, NULL, 10);
+	return errno == ERANGE;
+}
+
 static void rewrite_number(struct rewrite *r)
 {
 	const char *from = r->in;
@@ -95,9 +107,7 @@ static void rewrite_number(struct rewrite *r)
 	n = (size_t)(r->in - from);
 	if (n >= LONG_NUMBER && n < sizeof(digits))
 		memcpy(digits, from, n);
-	errno = 0;
-	if (!*digits || strcspn(digits, ".eE") != n ||
-	    (strtoll(digits, NULL, 10), errno != ERANGE)) {
+	if (!qmp_is_long_integer(digits)) {
 		rewrite_put(r, from, n);
 	} else if (id) {
 		rewrite_put(r, "\"" MARK_ESCAPED, 1 + strlen(MARK_ESCAPED));

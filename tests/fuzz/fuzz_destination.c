@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fuzz_destination.c - A whole destination, and a source that says anything
+ *
+ * The input is a script (script.h). Whatever it does, the destination ends
+ * when it is asked to, leaves nothing, and its guest runs only with the state
+ * that arrived. fake_uffd.c checks that no poison is overwritten.
+ */
+
+#include <string.h>
+
+#include "fuzz.h"
+#include "migration/session/target.h"
+#include "script.h"
+#include "session_env.h"
+#include "vmm/machine/description.h"
+
+#define MAIN	0
+#define DEMAND	1
+#define PUSH	2
+#define AGAIN	3	/* the main connection of a second link */
+#define ID	"0123456789abcdef"
+
+static void run_vcpu(void *ctx, struct machine *m, unsigned vcpu)
+{
+	static _Atomic unsigned turn;
+
+	(void)ctx;
+	CHECK(fake_machine_is_loaded(m));
+	turn++;
+	session_fuzz_touch(m, vcpu, 37 * turn, turn & 1);
+}
+
+/* What loading the state touches: the page may not have arrived yet */
+static int load(void *ctx, struct machine *m)
+{
+	(void)ctx;
+	session_fuzz_touch(m, 0, 1, true);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct session_fuzz f;
+	struct error err = { 0 };
+	struct script peer;
+	struct target *t;
+
+	script_init(&peer, false);
+	session_fuzz_init(&f);
+	fake_host.step = run_vcpu;
+	fake_host.load = load;
+	t = target_new(&peer.uri, &f.env, &f.limits, &f.progress, &err);
+	CHECK(t);
+	script_play(&peer, data, size);
+	session_fuzz_settle(&f);
+	target_free(t);
+	CHECK(f.opened <= 1);
+	session_fuzz_fini(&f);
+	script_fini(&peer);
+	return 0;
+}
+
+/* Of libFuzzer */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+			       unsigned seed);
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+			       unsigned seed)
+{
+	return script_mutate(data, size, max, seed);
+}
+
+/* ---- Seeds ---- */
+
+static void say(struct writer *w, unsigned connection, enum wire_type type,
+		struct writer *payload)
+{
+	struct wire_msg m = { .type = type, .length = (uint32_t)payload->len };
+
+	CHECK(!payload->failed);
+	script_message(w, connection, &m, payload->data);
+	writer_free(payload);
+	*payload = (struct writer){ 0 };
+}
+
+static void say_nothing(struct writer *w, unsigned connection,
+			enum wire_type type)
+{
+	struct wire_msg m = { .type = type };
+
+	script_message(w, connection, &m, NULL);
+}
+
+static void say_hello(struct writer *w, unsigned connection,
+		      enum wire_role role, unsigned pushes, unsigned epoch)
+{
+	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
+	struct wire_hello h = {
+		.version = WIRE_VERSION, .role = role, .page_size = WIRE_PAGE,
+		.features = WIRE_POISON, .push = (uint16_t)pushes,
+		.epoch = epoch, .resume = epoch > 1 && role == WIRE_MAIN,
+	};
+	uint8_t out[WIRE_HELLO];
+
+	memcpy(h.id, ID, WIRE_ID);
+	memcpy(h.secret, ID, WIRE_SECRET);
+	wire_put_hello(out, &h);
+	script_message(w, connection, &m, out);
+	script_await(w, connection, WIRE_MSG_WELCOME);
+}
+
+static void say_description(struct writer *w, enum ram_backing backing)
+{
+	struct machine_config cfg;
+	struct writer out = { 0 };
+	size_t size;
+	void *fdt;
+
+	fake_config(&cfg, SESSION_RAM, 2, backing);
+	CHECK(!description_build(&cfg, &fdt, &size, NULL));
+	put_bytes(&out, fdt, size);
+	free(fdt);
+	say(w, MAIN, WIRE_MSG_DESCRIPTION, &out);
+	script_await(w, MAIN, WIRE_MSG_BUILT);
+}
+
+static void say_images(struct writer *w, const char *kernel)
+{
+	struct writer out = { 0 };
+
+	put_u64(&out, strlen(kernel));
+	put_u64(&out, 0);
+	say(w, MAIN, WIRE_MSG_BOOT, &out);
+	put_bytes(&out, kernel, strlen(kernel));
+	if (*kernel)
+		say(w, MAIN, WIRE_MSG_IMAGE, &out);
+}
+
+static void say_state(struct writer *w)
+{
+	struct machine_observer none = { 0 };
+	struct machine_config cfg;
+	struct writer out = { 0 };
+	struct machine *m;
+
+	fake_config(&cfg, SESSION_RAM, 1, RAM_ANON);
+	fake_host.step = NULL;
+	m = machine_new(&cfg, &none, NULL);
+	CHECK(m);
+	put_u8(&out, 1);
+	CHECK(!machine_save(m, &out, NULL));
+	machine_free(m);
+	say(w, MAIN, WIRE_MSG_STATE, &out);
+}
+
+static void say_extents(struct writer *w, enum wire_type type, unsigned page,
+			unsigned n)
+{
+	struct writer out = { 0 };
+
+	put_u32(&out, n ? 1 : 0);
+	if (n) {
+		put_u64(&out, page * WIRE_PAGE);
+		put_u64(&out, n * WIRE_PAGE);
+	}
+	say(w, MAIN, type, &out);
+}
+
+static void say_poison(struct writer *w, unsigned n)
+{
+	struct writer out = { 0 };
+
+	put_u32(&out, n);
+	for (unsigned i = 0; i < n; i++) {
+		put_u64(&out, (20 + 2 * i) * WIRE_PAGE);
+		put_u64(&out, WIRE_PAGE);
+		put_u8(&out, i & 1);
+	}
+	say(w, MAIN, WIRE_MSG_POISON_LIST, &out);
+}
+
+/* 64 pages are not zeroes: 0 to 63 */
+static void say_until_state(struct writer *w, unsigned pushes,
+			    enum ram_backing backing)
+{
+	say_hello(w, MAIN, WIRE_MAIN, pushes, 1);
+	say_description(w, backing);
+	say_hello(w, DEMAND, WIRE_DEMAND, 0, 1);
+	for (unsigned i = 0; i < pushes; i++)
+		say_hello(w, PUSH + i, WIRE_PUSH, 0, 1);
+	say_images(w, backing == RAM_ANON ? "kernel" : "");
+	say_extents(w, WIRE_MSG_ZERO_LIST, 64, SESSION_RAM / WIRE_PAGE - 64);
+	script_await(w, MAIN, WIRE_MSG_READY);
+	say_state(w);
+}
+
+static void say_prepare(struct writer *w, unsigned poisoned, bool huge)
+{
+	say_extents(w, WIRE_MSG_WRITTEN_LIST, 128, 3);
+	say_poison(w, poisoned);
+	script_pages(w, MAIN, 1, huge ? 63 : 1);
+	if (huge)
+		script_pages(w, MAIN, 128, 3);
+	script_header(w, MAIN, WIRE_MSG_ZERO, huge ? 0 : 2, 1);
+	say_nothing(w, MAIN, WIRE_MSG_PREPARE);
+	script_await(w, MAIN, WIRE_MSG_PREPARED);
+}
+
+static void say_commit(struct writer *w)
+{
+	say_nothing(w, MAIN, WIRE_MSG_COMMIT);
+	script_await(w, MAIN, WIRE_MSG_RUNNING);
+}
+
+static void say_pages(struct writer *w, unsigned pushes)
+{
+	script_await(w, DEMAND, WIRE_MSG_REQUEST);
+	script_pages(w, DEMAND, 37, 1);
+	script_header(w, DEMAND, WIRE_MSG_POISON, 40, 1);
+	script_pages(w, PUSH, 0, 16);
+	script_header(w, PUSH, WIRE_MSG_ZERO, 16, 4);
+	script_pages(w, PUSH + pushes - 1, 20, 44);
+	script_pages(w, PUSH, 128, 3);
+	for (unsigned i = 0; i < pushes; i++)
+		say_nothing(w, PUSH + i, WIRE_MSG_DONE);
+	say_nothing(w, MAIN, WIRE_MSG_DONE);
+	script_await(w, MAIN, WIRE_MSG_COMPLETE);
+	say_nothing(w, MAIN, WIRE_MSG_CONFIRMED);
+}
+
+/* The link is lost: a second one, over which the rest is sent */
+static void say_again(struct writer *w, bool in_doubt)
+{
+	struct writer out = { 0 };
+
+	for (unsigned i = 0; i < AGAIN; i++)
+		script_close(w, i);
+	say_hello(w, AGAIN, WIRE_MAIN, 1, 2);
+	put_u8(&out, 1);
+	say(w, AGAIN, WIRE_MSG_RESUME, &out);
+	script_await(w, AGAIN, WIRE_MSG_REPORT);
+	say_hello(w, AGAIN + DEMAND, WIRE_DEMAND, 0, 2);
+	say_hello(w, AGAIN + PUSH, WIRE_PUSH, 0, 2);
+	if (in_doubt)
+		say_nothing(w, AGAIN, WIRE_MSG_COMMIT);
+	say_nothing(w, AGAIN, WIRE_MSG_BEAT);
+	script_pages(w, AGAIN + PUSH, 0, 64);
+	script_pages(w, AGAIN + PUSH, 128, 3);
+	say_nothing(w, AGAIN + PUSH, WIRE_MSG_DONE);
+	say_nothing(w, AGAIN, WIRE_MSG_DONE);
+	script_await(w, AGAIN, WIRE_MSG_COMPLETE);
+	say_nothing(w, AGAIN, WIRE_MSG_CONFIRMED);
+}
+
+static void say_refuse(struct writer *w)
+{
+	struct writer out = { 0 };
+
+	put_bytes(&out, "the source gave up", 18);
+	say(w, MAIN, WIRE_MSG_REFUSE, &out);
+}
+
+size_t fuzz_seed(unsigned i, uint8_t *to)
+{
+	struct writer w = { 0 };
+	unsigned pushes = i == 1 ? 3 : 1;
+
+	if (i > 7)
+		return 0;
+	say_until_state(&w, pushes, i == 2 ? RAM_HUGETLB :
+				    i == 1 ? RAM_MEMFD : RAM_ANON);
+	if (i == 3) {
+		say_refuse(&w);
+		say_hello(&w, 6, WIRE_MAIN, 2, 1);
+		return script_put(&w, to);
+	}
+	say_prepare(&w, i == 1 ? 3 : 0, i == 2);
+	if (i == 4)
+		script_close(&w, PUSH);
+	if (i == 5)
+		say_refuse(&w);
+	if (i == 6)
+		say_again(&w, true);
+	say_commit(&w);
+	if (i == 7)
+		say_again(&w, false);
+	say_pages(&w, pushes);
+	return script_put(&w, to);
+}
