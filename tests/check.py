@@ -357,9 +357,6 @@ class Plan:
         build = self.build("address", "SAN=address+undefined")
         for group in "unit", "fuzz":
             self.programs(group, build, folder, "address/")
-        self.add("address/sim/seeds", [f"{folder}/tests/sim/sim", "--seeds",
-                                       "1-300"], PROGRAM_LIMIT["sim"],
-                 needs=[build])
         if self.kvm:
             self.programs("machine", build, folder, "address/")
             self.files("migrate", build, folder, "address")

@@ -4,7 +4,7 @@ types them: ferry migrate --resume, ferry recover, ferry resolve."""
 
 import wire
 from crossing import begin, in_postcopy
-from ferry import check, equal, page, soon
+from ferry import check, equal, page
 from loss import lost_source, paused, silent
 from relay import SOURCE
 
@@ -106,10 +106,8 @@ def test_automatically(world, word):
     b.report()
     relay.cut()
     if word == "yes":
-        # It is postcopy-paused for a moment
-        for vmm in a, b:
-            soon(lambda vmm=vmm: vmm.migration()["status"], "completed",
-                 "status")
+        a.wait_migration("completed", recovers=True)
+        b.wait_migration("completed", recovers=True)
         whole(b)
         return
     lost_source(a)

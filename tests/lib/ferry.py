@@ -266,10 +266,15 @@ class Vmm:
     def migration(self):
         return self.qmp.execute("query-migrate")
 
-    def wait_migration(self, *wanted):
+    def wait_migration(self, *wanted, recovers=False):
         """Wait for one of these statuses. Return: the answer of
-        query-migrate."""
-        over = ("completed", "failed", "cancelled", "postcopy-paused")
+        query-migrate.
+
+        recovers: the migration may be paused meanwhile, and goes on.
+        """
+        over = {"completed", "failed", "cancelled", "postcopy-paused"}
+        if recovers:
+            over.remove("postcopy-paused")
         end = time.monotonic() + WAIT
         while True:
             m = self.migration()

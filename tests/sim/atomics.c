@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "sched.h"
 
@@ -72,6 +73,26 @@ void __tsan_atomic_thread_fence(int order)
 void __tsan_atomic_signal_fence(int order)
 {
 	(void)order;
+}
+
+/* clang's, for what memcpy(3) and the like are called for */
+void *__tsan_memcpy(void *to, const void *from, size_t n);
+void *__tsan_memmove(void *to, const void *from, size_t n);
+void *__tsan_memset(void *to, int c, size_t n);
+
+void *__tsan_memcpy(void *to, const void *from, size_t n)
+{
+	return memcpy(to, from, n);
+}
+
+void *__tsan_memmove(void *to, const void *from, size_t n)
+{
+	return memmove(to, from, n);
+}
+
+void *__tsan_memset(void *to, int c, size_t n)
+{
+	return memset(to, c, n);
 }
 
 #define MODIFY(bits, type, name) \

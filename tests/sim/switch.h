@@ -3,6 +3,7 @@
 #ifndef FERRY_TESTS_SIM_SWITCH_H
 #define FERRY_TESTS_SIM_SWITCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /**
