@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channels.h"
 #include "migration.h"
 #include "migration/session/source.h"
 #include "migration/session/target.h"
@@ -17,6 +18,7 @@
 #include "query.h"
 #include "vmm/base/uri.h"
 #include "vmm/control/control.h"
+#include "vmm/control/control_dispatch.h"
 #include "vmm/control/words.h"
 #include "vmm/host/host.h"
 
@@ -28,6 +30,7 @@
  * @source:	the guest leaves, or has left, or tried to
  * @target:	a guest arrives, or has arrived
  * @parameters:	of sessions
+ * @job:	of the outgoing session: the same, with what its `migrate` chose
  * @no_poison:	a guest without lost memory may go where poison can't
  */
 struct migration {
@@ -36,7 +39,7 @@ struct migration {
 	struct progress progress;
 	struct source *source;
 	struct target *target;
-	struct parameters parameters;
+	struct parameters parameters, job;
 	bool no_poison;
 };
 
@@ -81,39 +84,78 @@ static int may_leave(struct migration *mig, struct error *err)
 		words_domain(rs).qemu);
 }
 
-static int start_leaving(struct migration *mig, const char *text,
-			 struct error *err)
+/* On, unless a destination that can't take poison will do: see check_lost() */
+#define POISON	"ferry-poison"
+/* A source opens a new link by itself, unless the peer violated the protocol */
+#define AUTOMATIC	"ferry-recover-automatically"
+
+/*
+ * The parameters of one session: @job, with what `migrate` chooses for this
+ * one. Nothing is changed before the command is accepted
+ */
+static int choose_parameters(struct parameters *job, json_t *chosen,
+			     struct error *err)
 {
-	struct uri uri;
+	json_t *automatic = json_object_get(chosen, AUTOMATIC);
+	int rc;
+
+	if (!chosen)
+		return 0;
+	if (!json_is_object(chosen))
+		return error_set(err, EINVAL,
+				 "'ferry-parameters' must be an object");
+	rc = dispatch_check_args(PARAMETERS_ARGS " ?" POISON ":b ?" AUTOMATIC
+				 ":b", chosen, err);
+	if (!rc)
+		rc = parameters_set(job, chosen, err);
+	if (!rc && automatic)
+		job->limits.automatic = json_is_true(automatic);
+	return rc;
+}
+
+static int start_leaving(struct migration *mig, const struct uri *uri,
+			 json_t *chosen, struct error *err)
+{
+	json_t *poison = json_object_get(chosen, POISON);
+	struct parameters job = mig->parameters;
 	int rc = may_leave(mig, err);
 
 	if (!rc)
-		rc = uri_parse(text, &uri, err);
+		rc = choose_parameters(&job, chosen, err);
 	if (rc)
 		return rc;
 	source_free(mig->source);
-	mig->source = source_new(mig->host->machine, &uri, &mig->env,
-				 &mig->parameters.limits, &mig->progress, err);
+	mig->job = job;
+	mig->source = source_new(mig->host->machine, uri, &mig->env,
+				 &mig->job.limits, &mig->progress, err);
 	if (!mig->source)
 		return -err->code;
-	pacer_set_limit(&mig->source->pages.pacer, mig->parameters.bandwidth);
-	mig->source->no_poison = mig->no_poison;
-	mig->source->connections = mig->parameters.connections;
+	mig->source->se.link.tls = mig->job.tls;
+	pacer_set_limit(&mig->source->pages.pacer, mig->job.bandwidth);
+	mig->source->no_poison = poison ? json_is_false(poison)
+					: mig->no_poison;
+	mig->source->connections = mig->job.connections;
 	return source_start(mig->source, err);
 }
 
-static int resume_leaving(struct migration *mig, const char *text,
-			  struct error *err)
+/* The session reads mig->job meanwhile: change only the chosen members of it */
+static int resume_leaving(struct migration *mig, const struct uri *uri,
+			  json_t *chosen, struct error *err)
 {
-	struct uri uri;
-	int rc = uri_parse(text, &uri, err);
+	struct parameters job = mig->job;
+	int rc = choose_parameters(&job, chosen, err);
 
 	if (rc)
 		return rc;
 	if (!mig->source || !mig->progress.outgoing)
 		return error_set(err, EINVAL,
 			"no migration of this machine's guest is paused: migrate without resume starts one");
-	return source_resume(mig->source, &uri, err);
+	rc = source_resume(mig->source, uri, err);
+	if (rc)
+		return rc;
+	choose_parameters(&mig->job, chosen, NULL);
+	pacer_set_limit(&mig->source->pages.pacer, mig->job.bandwidth);
+	return 0;
 }
 
 /* The host's lock keeps the machine there while it is looked at */
@@ -121,16 +163,25 @@ static int cmd_migrate(void *ctx, json_t *args, json_t **ret,
 		       struct error *err)
 {
 	struct migration *mig = ctx;
-	const char *uri = json_string_value(json_object_get(args, "uri"));
-	int rc;
+	json_t *chosen = json_object_get(args, "ferry-parameters");
+	struct uri uri;
+	int rc = channels_uri(args, &uri, err);
 
 	(void)ret;
+	if (rc)
+		return rc;
 	if (json_is_true(json_object_get(args, "resume")))
-		return resume_leaving(mig, uri, err);
+		return resume_leaving(mig, &uri, chosen, err);
 	pthread_mutex_lock(&mig->host->lock);
-	rc = start_leaving(mig, uri, err);
+	rc = start_leaving(mig, &uri, chosen, err);
 	pthread_mutex_unlock(&mig->host->lock);
 	return rc;
+}
+
+static bool is_leaving(struct migration *mig)
+{
+	return mig->source && mig->progress.outgoing &&
+	       !progress_ended(progress_get(&mig->progress));
 }
 
 static int cmd_recover(void *ctx, json_t *args, json_t **ret,
@@ -183,12 +234,26 @@ static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
 	return source_cancel(mig->source, err);
 }
 
+static int listen_for_guest(struct migration *mig, const struct uri *uri,
+			    struct error *err)
+{
+	if (mig->host->machine || mig->target)
+		return error_set(err, EBUSY,
+			"this machine has a guest, or waits for one already");
+	mig->env.backing = mig->host->ram;
+	mig->target = target_new(uri, &mig->env, &mig->parameters.limits,
+				 &mig->progress, err);
+	return mig->target ? 0 : -err->code;
+}
+
 static int cmd_incoming(void *ctx, json_t *args, json_t **ret,
 			struct error *err)
 {
+	struct uri uri;
+	int rc = channels_uri(args, &uri, err);
+
 	(void)ret;
-	return migration_receive(ctx,
-		json_string_value(json_object_get(args, "uri")), err);
+	return rc ? rc : listen_for_guest(ctx, &uri, err);
 }
 
 static int cmd_query(void *ctx, json_t *args, json_t **ret,
@@ -238,11 +303,6 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 		"no migration is under way: 'migrate' starts one, which is postcopy from the start");
 }
 
-/* On, unless a destination that can't take poison will do: see check_lost() */
-#define POISON	"ferry-poison"
-/* A source opens a new link by itself, unless the peer violated the protocol */
-#define AUTOMATIC	"ferry-recover-automatically"
-
 /* QEMU's capabilities, with the value that each has here for good */
 static const struct {
 	const char *name;
@@ -286,7 +346,8 @@ static void set_capability(struct migration *mig, json_t *c)
 	if (!strcmp(name, POISON))
 		mig->no_poison = !on;
 	if (!strcmp(name, AUTOMATIC))
-		mig->parameters.limits.automatic = on;
+		mig->parameters.limits.automatic =
+			mig->job.limits.automatic = on;
 }
 
 static int cmd_set_capabilities(void *ctx, json_t *args, json_t **ret,
@@ -337,9 +398,10 @@ static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 	int rc = parameters_set(&mig->parameters, args, err);
 
 	(void)ret;
-	if (!rc && mig->source)
+	/* It was accepted, so this does not fail */
+	if (!rc && mig->source && !parameters_set(&mig->job, args, err))
 		pacer_set_limit(&mig->source->pages.pacer,
-				mig->parameters.bandwidth);
+				mig->job.bandwidth);
 	return rc;
 }
 
@@ -350,16 +412,18 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)err;
-	*ret = parameters_json(&mig->parameters);
+	*ret = parameters_json(is_leaving(mig) ? &mig->job
+					       : &mig->parameters);
 	return 0;
 }
 
 static const struct control_command commands[] = {
-	{ "migrate", "uri:s ?detach:b ?resume:b", .fn = cmd_migrate },
+	{ "migrate", CHANNELS_ARGS " ?detach:b ?resume:b ?ferry-parameters:o",
+	  .fn = cmd_migrate },
 	{ "migrate-recover", "uri:s", .fn = cmd_recover },
 	{ "ferry-resolve", "action:s", .fn = cmd_resolve },
 	{ "migrate_cancel", "", .fn = cmd_cancel },
-	{ "migrate-incoming", "uri:s", .fn = cmd_incoming },
+	{ "migrate-incoming", CHANNELS_ARGS, .fn = cmd_incoming },
 	{ "migrate-pause", "", .fn = cmd_pause },
 	{ "migrate-start-postcopy", "", .fn = cmd_postcopy },
 	{ "migrate-set-capabilities", "capabilities:o",
@@ -417,15 +481,7 @@ int migration_receive(struct migration *mig, const char *text,
 	struct uri uri;
 	int rc = uri_parse(text, &uri, err);
 
-	if (rc)
-		return rc;
-	if (mig->host->machine || mig->target)
-		return error_set(err, EBUSY,
-			"this machine has a guest, or waits for one already");
-	mig->env.backing = mig->host->ram;
-	mig->target = target_new(&uri, &mig->env, &mig->parameters.limits,
-				 &mig->progress, err);
-	return mig->target ? 0 : -err->code;
+	return rc ? rc : listen_for_guest(mig, &uri, err);
 }
 
 void migration_free(struct migration *mig)

@@ -31,6 +31,7 @@
 #include "vmm/control/control.h"
 #include "vmm/host/host.h"
 #include "vmm/host/host_dump.h"
+#include "vmm/host/host_work.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/machine/inject.h"
 #include "vmm/memory/sigbus.h"
@@ -57,7 +58,7 @@ struct process {
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	(void)what;
-	host_end(arg, false, "host-signal", 128 + (int)sig);
+	host_ask_end(arg, "host-signal", 128 + (int)sig);
 }
 
 static void on_sigbus(evutil_socket_t fd, short what, void *arg)
@@ -104,7 +105,7 @@ static size_t on_typed(void *ctx, const uint8_t *data, size_t n)
 
 static void on_quit(void *ctx)
 {
-	host_end(ctx, false, "host-ui", 0);
+	host_ask_end(ctx, "host-ui", 0);
 }
 
 /* Without a console socket the machine runs nevertheless */
@@ -217,6 +218,9 @@ static int open_process(struct process *p, const struct options *o,
 	h->console = chardev_open(h->loop, o->serial, err);
 	if (!h->console)
 		return -err->code;
+	h->work = host_work_new(h, err);
+	if (!h->work)
+		return -err->code;
 	host_register(h);
 	p->dumper = host_dump_new(h, err);
 	if (!p->dumper)
@@ -239,6 +243,7 @@ static void close_process(struct process *p)
 	struct host *h = &p->host;
 
 	host_set_machine(h, NULL);
+	host_work_free(h->work);
 	host_dump_free(p->dumper);
 	migration_free(p->migration);
 	machine_free(p->machine);

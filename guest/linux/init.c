@@ -194,7 +194,8 @@ static void commands_run(char *buf, size_t *have)
 static void command_loop(void)
 {
 	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
-	uint64_t next = now_us() + options.interval_ms * 1000;
+	const uint64_t every = options.interval_ms * 1000;
+	uint64_t next = now_us() + every;
 	static char buf[4096];
 	size_t have = 0;
 
@@ -202,11 +203,12 @@ static void command_loop(void)
 		uint64_t now = now_us();
 		ssize_t n;
 
-		if (now >= next) {
+		if (every && now >= next) {
 			report_print();
-			next = now + options.interval_ms * 1000;
+			next = now + every;
 		}
-		if (poll(&p, 1, (int)((next - now) / 1000) + 1) <= 0)
+		if (poll(&p, 1, every ? (int)((next - now) / 1000) + 1
+				      : -1) <= 0)
 			continue;
 		if (have == sizeof(buf) - 1)
 			have = 0;	/* too long for a command */

@@ -9,7 +9,7 @@
 #include "say.h"
 
 struct options options = {
-	.interval_ms = 1000, .victims = 16, .touch_ms = 0, .kmsg = 4,
+	.victims = 16, .touch_ms = 0, .kmsg = 4,
 	.stress_mib = 32, .memtester_mib = 8,
 };
 
@@ -68,7 +68,7 @@ static const char *option_set(const char *key, char *value)
 		{ "threads", &options.threads, 1, THREADS_MAX },
 		{ "seed", &options.seed, 0, ~0ull },
 		{ "hold", &options.hold, 0, 1 },
-		{ "interval_ms", &options.interval_ms, 1, 3600000 },
+		{ "interval_ms", &options.interval_ms, 0, 3600000 },
 		{ "victims", &options.victims, 1, 65536 },
 		{ "touch_ms", &options.touch_ms, 0, 3600000 },
 		{ "kmsg", &options.kmsg, 0, 7 },

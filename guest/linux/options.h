@@ -23,7 +23,7 @@ enum work {
  * @threads:	verify: threads, 0 for one per CPU
  * @seed:	part of every word
  * @hold:	1: fill the memory, then wait for "go"
- * @interval_ms: time between reports
+ * @interval_ms: time between reports, 0: only by command
  * @victims:	victim, cache: pages each
  * @touch_ms:	victim: time between accesses to a page, 0 for none
  * @kmsg:	kmsg: kernel messages up to this level

@@ -9,7 +9,7 @@
 #define WORD_MAX	64
 
 struct options options = {
-	.interval_ms = 1000, .stride = 16, .period_us = 10000, .cpus = 1,
+	.stride = 16, .period_us = 10000, .cpus = 1,
 };
 
 static const struct option_number {
@@ -21,7 +21,7 @@ static const struct option_number {
 	{ "vcpus", &options.vcpus, 1, CPUS_MAX },
 	{ "cpus", &options.cpus, 1, CPUS_MAX },
 	{ "seed", &options.seed, 0, ~0ULL },
-	{ "interval_ms", &options.interval_ms, 1, 3600000 },
+	{ "interval_ms", &options.interval_ms, 0, 3600000 },
 	{ "rate", &options.rate, 0, 1000000000 },
 	{ "stride", &options.stride, 1, 1 << 28 },
 	{ "period_us", &options.period_us, 1, 3600000000 },

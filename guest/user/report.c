@@ -116,7 +116,7 @@ void report_start(void)
 
 void report_poll(struct cpu *c)
 {
-	if ((int64_t)(tsc() - next_report) < 0)
+	if (!options.interval_ms || (int64_t)(tsc() - next_report) < 0)
 		return;
 	report_print(c);
 	report_start();

@@ -32,7 +32,8 @@ void report_print(struct cpu *c);
 void report_start(void);
 
 /**
- * report_poll() - Print the report line at the end of each interval
+ * report_poll() - Print the report line at the end of each interval, if there
+ * are intervals
  * @c:		vCPU 0
  */
 void report_poll(struct cpu *c);

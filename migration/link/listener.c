@@ -58,11 +58,18 @@ static int listener_add(struct listener *l, const struct sockaddr *a,
 static int listen_unix(struct listener *l, const struct uri *u)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct stat st;
+	int rc;
 
 	memcpy(a.sun_path, u->path, strlen(u->path));
 	if (is_stale(&a))
 		unlink(u->path);
-	return listener_add(l, (struct sockaddr *)&a, sizeof(a), false);
+	rc = listener_add(l, (struct sockaddr *)&a, sizeof(a), false);
+	if (rc || lstat(u->path, &st))
+		return rc;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return 0;
 }
 
 /* An address of the other family, or of an interface, that is not here */
@@ -192,10 +199,19 @@ bool listener_is_reachable(const struct listener *l)
 	return false;
 }
 
+/* The open socket keeps its inode: no other file can have the same number */
+static bool has_name(const struct listener *l)
+{
+	struct stat st;
+
+	return l->n && l->uri.kind == URI_UNIX && !lstat(l->uri.path, &st) &&
+	       st.st_dev == l->dev && st.st_ino == l->ino;
+}
+
 void listener_close(struct listener *l)
 {
-	/* While it is open no other process can have replaced its name */
-	if (l->n && l->uri.kind == URI_UNIX)
+	/* Before the socket is closed: then another process may take the name */
+	if (has_name(l))
 		unlink(l->uri.path);
 	for (unsigned i = 0; i < l->n; i++)
 		close(l->fd[i]);

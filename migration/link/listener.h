@@ -9,17 +9,23 @@
 #ifndef FERRY_LISTENER_H
 #define FERRY_LISTENER_H
 
+#include <sys/types.h>
+
 #include "socket.h"
 
 /**
  * struct listener - See above
  * @uri:	where
  * @fd:		@n listening sockets, non-blocking
+ * @dev, @ino:	identify the name of a Unix socket, which another process may
+ *		replace
  */
 struct listener {
 	struct uri uri;
 	int fd[SOCKET_ADDRESSES_MAX];
 	unsigned n;
+	dev_t dev;
+	ino_t ino;
 };
 
 /**
@@ -47,7 +53,12 @@ int listener_accept(const struct listener *l, struct channel *c);
 /** listener_is_reachable() - Is one of the addresses not this host's own? */
 bool listener_is_reachable(const struct listener *l);
 
-/** listener_close() - Stop listening; removes the name of a Unix socket */
+/**
+ * listener_close() - Stop listening
+ * @l:		the listener
+ *
+ * Removes the name of a Unix socket, if it is still this socket's.
+ */
 void listener_close(struct listener *l);
 
 #endif /* FERRY_LISTENER_H */

@@ -2,6 +2,8 @@
 """What an operator does with machines: watch, end, restart and configure them,
 also where descriptors, terminals or disks are missing."""
 
+import contextlib
+import ctypes
 import json
 import os
 import re
@@ -10,10 +12,14 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 
+import wire
 from errors import WAIT, soon
 from ferry import BUILD, PAGE, check, equal
+from qmp import Qmp
+from relay import SOURCE, Relay
 
 SANITIZERS = {"address"}
 
@@ -119,7 +125,8 @@ def test_not_utf8(world):
 
 
 def test_few_descriptors(world):
-    """What gets no descriptor says so, before a guest comes."""
+    """What gets no descriptor says so, before a guest comes; of KVM, also what
+    to do."""
     seen = b""
     for n in range(8, 40):
         p = command(world, "receive", "--name", "x", "--serial", "none",
@@ -132,7 +139,8 @@ def test_few_descriptors(world):
         seen += err
         check(b"Too many open files" in err, n, err)
         check(b"Bad file" not in err, n, err)
-    check(re.search(b"KVM[^\n]*Too many open files", seen), seen)
+    kvm = re.findall(b"KVM_[^\n]*Too many open files[^\n]*", seen)
+    check(kvm and all(b"ulimit -n" in line for line in kvm), kvm, seen)
 
 
 def test_relative_path(world):
@@ -162,6 +170,11 @@ def test_console_of_relative_control(world):
     check(p.stdout.read(1), "no output")
 
 
+def settings(vmm):
+    return [vmm.qmp.execute("query-migrate-" + what)
+            for what in ("parameters", "capabilities")]
+
+
 def test_parameters_are_kept(world):
     """ferry migrate changes only what its options name, and only if it is
     accepted."""
@@ -184,8 +197,58 @@ def test_parameters_are_kept(world):
     equal(limit(), 8 << 20, "limit after a refused command")
     a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
     a.wait_migration("completed")
-    _, err = move("--bandwidth", "900M", b.uri, status=1)
-    equal(limit(), 0, "limit after a refused command")
+    before = settings(a)
+    move("--bandwidth", "900M", "--connections", "4", "--downtime-limit", "9",
+         "--no-poison", "--recover-automatically", "no", b.uri, status=1)
+    equal(settings(a), before, "after a refused command")
+
+
+def test_parameters_of_one(world):
+    """What the options of ferry migrate choose is for that migration only."""
+    a, b = world.run(IDLE).ready(), world.receive()
+    a.recover_automatically(True)
+    before = settings(a)
+    relay = Relay(world, b)
+    relay.stop_at = (SOURCE, wire.STATE)
+    world.ferry("migrate", "--detach", "--bandwidth", "64M", "--connections",
+                "3", "--downtime-limit", "9000", "--no-poison",
+                "--recover-automatically", "no", "a", relay.uri)
+    relay.wait(wire.STATE)
+    parameters, capabilities = settings(a)
+    equal([parameters[p] for p in ("max-postcopy-bandwidth",
+                                   "multifd-channels", "downtime-limit")],
+          [64 << 20, 3, 9000], "of the migration under way")
+    equal(capabilities, before[1], "capabilities")
+    relay.release()
+    a.wait_migration("completed")
+    equal(settings(a), before, "afterwards")
+
+
+def test_refused_changes_nothing(world):
+    """What `migrate` chooses is for that migration alone, if it is accepted."""
+    a = world.run(IDLE).ready()
+    before = settings(a)
+    chosen = {"max-postcopy-bandwidth": 64 << 20, "multifd-channels": 3,
+              "ferry-poison": False}
+    a.refused("multifd-channels", "migrate", uri=world.uri(), **{
+        "ferry-parameters": {**chosen, "multifd-channels": 0}})
+    a.refused("'speed'", "migrate", uri=world.uri(), **{
+        "ferry-parameters": {"speed": 1}})
+    a.refused("udp:x", "migrate", uri="udp:x", **{"ferry-parameters": chosen})
+    equal([settings(a), a.migration()["status"]], [before, "none"], "refused")
+
+    b = world.receive()
+    relay = Relay(world, b)
+    relay.stop_at = (SOURCE, wire.STATE)
+    a.qmp.execute("migrate", uri=relay.uri, **{"ferry-parameters": chosen})
+    relay.wait(wire.STATE)
+    equal([settings(a)[0][p] for p in list(chosen)[:2]],
+          [64 << 20, 3], "of the migration under way")
+    relay.release()
+    a.wait_migration("completed")
+    equal(settings(a), before, "afterwards")
+    equal(len({n for n, role in enumerate(relay.peers)
+               if role[0][0] == wire.PUSH}) // 2, 3, "push connections")
 
 
 def test_too_many_clients(world):
@@ -201,19 +264,53 @@ def test_too_many_clients(world):
     equal(a.state(), "running", "state")
 
 
-def test_quit_in_postcopy(world):
-    """The end of a source that still has pages would end the guest: ferry quit
-    wants --force for that."""
+def in_postcopy(world):
+    """A source that still has most pages, and its destination."""
     world.parameters = {"max-postcopy-bandwidth": 1 << 20}
     a = world.run("work=verify mib=48 hold=1", memory="128M").ready()
     b = world.receive()
     a.start_migration(b.uri)
     a.wait_migration("postcopy-active")
+    return a, b
+
+
+def test_quit_in_postcopy(world):
+    """The end of a source that still has pages would end the guest: quit wants
+    to be forced for that."""
+    a, _ = in_postcopy(world)
     _, err = world.ferry("quit", "a", status=1)
     check("still needs pages" in err, err)
-    check(a.alive(), "it has ended")
+    a.refused("ferry-force", "quit")
+    a.refused("ferry-force", "quit", **{"ferry-force": False})
+    equal(a.migration()["status"], "postcopy-active", "migration")
     world.ferry("quit", "--force", "a")
     equal(a.wait_end(), 0, "exit status")
+
+
+def test_signal_in_postcopy(world, name):
+    """The same by a signal: the second one within 10 s forces it."""
+    a, b = in_postcopy(world)
+    a.process.send_signal(name)
+    a.said("a second request within 10 s")
+    equal([a.migration()["status"], b.state()],
+          ["postcopy-active", "running"], "after the signal")
+    a.process.send_signal(name)
+    equal(a.wait_end(), 128 + name, "exit status")
+
+
+test_signal_in_postcopy.cases = {"name": [signal.SIGTERM, signal.SIGHUP]}
+
+
+def test_signal_after_postcopy(world):
+    """Once all pages were sent, one signal is enough; the guest goes on."""
+    a, b = in_postcopy(world)
+    a.process.send_signal(signal.SIGTERM)
+    a.said("a second request within 10 s")
+    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    a.wait_migration("completed")
+    a.process.send_signal(signal.SIGTERM)
+    equal(a.wait_end(), 128 + signal.SIGTERM, "exit status")
+    b.report()
 
 
 def test_quit_after(world):
@@ -223,6 +320,28 @@ def test_quit_after(world):
     world.ferry("quit", "a")
     equal(a.wait_end(), 0, "exit status")
     b.full_pass()
+
+
+def test_quit_leaves_anothers_socket(world, arrived):
+    """A machine that ends does not remove the socket of another one that
+    listens at the same address by now."""
+    b = world.receive()
+    path = b.uri[5:]
+    if arrived:
+        a = world.run(IDLE).ready()
+        a.migrate(b)
+        soon(lambda: os.path.exists(path), False, "the socket")
+    else:
+        os.unlink(path)
+    c = world.receive(uri=b.uri, name="c")
+    world.ferry("quit", "b")
+    b.wait_end()
+    d = world.run(IDLE, name="d").ready()
+    d.migrate(c)
+    c.full_pass()
+
+
+test_quit_leaves_anothers_socket.cases = {"arrived": [True, False]}
 
 
 def test_hangup(world):
@@ -354,6 +473,25 @@ def test_list_shows_control(world):
           "after the end")
 
 
+def test_channels(world, kind):
+    """migrate and migrate-incoming take an address in QEMU's other form."""
+    a, b = world.run(IDLE).ready(), world.receive(uri=world.uri(kind))
+    where = b.uri.split(":")
+    channel = {"channel-type": "main", "addr": {
+        "transport": "socket",
+        **({"type": "unix", "path": where[1]} if kind == "unix" else
+           {"type": "inet", "host": where[1], "port": where[2]})}}
+    a.refused("not as both", "migrate", uri=b.uri, channels=[channel])
+    a.refused("has a guest", "migrate-incoming",
+              channels=[channel])
+    a.qmp.execute("migrate", channels=[channel])
+    a.wait_migration("completed")
+    b.full_pass()
+
+
+test_channels.cases = {"kind": ["unix", "tcp"]}
+
+
 def test_listens_on_both(world):
     """tcp::PORT accepts IPv4 and IPv6."""
     port = world.uri("tcp").rsplit(":", 1)[1]
@@ -364,3 +502,76 @@ def test_listens_on_both(world):
         a.migrate(b)
         b.full_pass()
         b.end()
+
+
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+
+
+@contextlib.contextmanager
+def late_vcpu(vmm):
+    """The first vCPU's thread does not run. The value is a function that waits
+    until the machine has asked it to stop."""
+    tid = vmm.qmp.execute("query-cpus-fast")[0]["thread-id"]
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def ptrace(request):
+        check(libc.ptrace(request, tid, None, None) == 0,
+              os.strerror(ctypes.get_errno()))
+
+    def pending():
+        with open(f"/proc/{vmm.process.pid}/task/{tid}/status",
+                  encoding="ascii") as f:
+            return int(re.search("SigPnd:\t(\\w+)", f.read())[1], 16) != 0
+
+    ptrace(PTRACE_SEIZE)
+    ptrace(PTRACE_INTERRUPT)
+    os.waitpid(tid, 0x40000000)     # __WALL
+    try:
+        yield lambda: soon(pending, True, "a signal to the vCPU")
+    finally:
+        ptrace(PTRACE_DETACH)
+
+
+def send_commands(vmm, *names):
+    """Send commands to a machine on a connection of their own. Return: a
+    function that waits for the answers, and a list of those that have come."""
+    q = Qmp(vmm.world.socket(vmm.name), vmm.alive)
+    vmm.world.closers.append(q.close)
+    answers = []
+
+    def run():
+        answers.extend(q.execute_all(*((n, {}) for n in names)))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread.join, answers
+
+
+def test_late_stop(world):
+    """A vCPU that is late delays `stop`, and no other client; what follows
+    `stop` stays behind it."""
+    a = world.run(IDLE).ready()
+    with late_vcpu(a) as wait_kick:
+        join, answers = send_commands(a, "stop", "cont", "query-status")
+        wait_kick()
+        for _ in range(10):
+            equal([a.state(), answers], ["running", []], "while it waits")
+    join()
+    equal(answers[:2], [{}, {}], "answers")
+    equal(answers[2]["status"], "running", "state after stop and cont")
+    soon(lambda: [len(a.qmp.seen(e)) for e in ("STOP", "RESUME")], [1, 1],
+         "events")
+    a.working()
+
+
+def test_late_stop_and_quit(world):
+    """A machine that waits for a vCPU can be ended; who waits gets an
+    answer."""
+    a = world.run(IDLE).ready()
+    with late_vcpu(a) as wait_kick:
+        join, answers = send_commands(a, "stop")
+        wait_kick()
+        a.qmp.execute("quit")
+    join()
+    equal(a.wait_end(), 0, "exit status")
+    check("did not stop" in answers[0].desc, answers)

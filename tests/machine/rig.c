@@ -152,7 +152,9 @@ struct rig *rig_new(unsigned mib, unsigned cpus, enum ram_backing backing,
 	device_list_default(&r->cfg.devices);
 	device_list_add(&r->cfg.devices,
 			&(struct device_config){ .ops = &debug_exit_ops });
-	snprintf(r->cfg.bootargs, sizeof(r->cfg.bootargs), "%s", args);
+	/* The last value of an argument is the one that has effect */
+	snprintf(r->cfg.bootargs, sizeof(r->cfg.bootargs),
+		 "interval_ms=1000 %s", args);
 	if (machine_config_host(&r->cfg, "host", vendor, &err))
 		fail_msg("%s", err.text);
 	return r;

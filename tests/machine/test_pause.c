@@ -9,10 +9,12 @@
 
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "rig.h"
+#include "vmm/base/clock.h"
 #include "vmm/machine/vcpu.h"
 
 #define TIMES	1000
@@ -235,6 +237,99 @@ static void the_guest_learns_of_a_pause(void **state)
 	rig_free(r);
 }
 
+static uint64_t guest_ns(struct rig *r)
+{
+	struct kvm_clock_data c = { 0 };
+
+	assert_int_equal(ioctl(r->m->kvm.vm, KVM_GET_CLOCK, &c), 0);
+	return c.clock;
+}
+
+/* A guest's clock around a pause: when it began, stood, ended, in ns */
+struct pause_times {
+	uint64_t guest, begin, parked, resume;
+};
+
+#define PAUSED_NS	500000000ull
+#define CLOCKS_NS	5000000ull	/* between the two clocks' speeds */
+
+static struct pause_times begin_pause(struct rig *r)
+{
+	return (struct pause_times){ .begin = now_ns(), .guest = guest_ns(r) };
+}
+
+static void stay_paused(struct pause_times *t)
+{
+	t->parked = now_ns();
+	usleep(PAUSED_NS / 1000);
+	t->resume = now_ns();
+}
+
+/* It neither steps back nor counts the time for which it was paused */
+static void check_stood(struct rig *r, const struct pause_times *t)
+{
+	const uint64_t passed = guest_ns(r) - t->guest;
+	const uint64_t paused = t->resume - t->parked;
+
+	assert_in_range(passed, 0, now_ns() - t->begin - paused + CLOCKS_NS);
+}
+
+/* kvmclock is for pauses by clients and dumps what it is in QEMU */
+static void the_clock_stands_still(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=idle mib=4");
+	struct run_status before;
+	struct pause_times t;
+	struct error err = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	t = begin_pause(r);
+	assert_true(rig_pause(r));
+	assert_true(rig_pause(r));
+	stay_paused(&t);
+	rig_run(r);
+	check_stood(r, &t);
+
+	t = begin_pause(r);
+	assert_int_equal(machine_freeze(r->m, &before, &err), 0);
+	stay_paused(&t);
+	machine_thaw(r->m, &before);
+	check_stood(r, &t);
+
+	/* Paused, then dumped, then held by a migration that fails */
+	t = begin_pause(r);
+	assert_true(rig_pause(r));
+	assert_int_equal(machine_freeze(r->m, &before, &err), 0);
+	machine_thaw(r->m, &before);
+	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	stay_paused(&t);
+	machine_thaw(r->m, &before);
+	rig_run(r);
+	check_stood(r, &t);
+	rig_free(r);
+}
+
+/* A hand-over is no pause: the guest's clock goes on if it fails, too */
+static void the_clock_goes_on_in_a_hand_over(void **state)
+{
+	struct rig *r = rig_new(32, 1, RAM_ANON, "host", "work=idle mib=4");
+	struct run_status before;
+	struct pause_times t;
+	struct error err = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	t = begin_pause(r);
+	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	stay_paused(&t);
+	machine_thaw(r->m, &before);
+	assert_true(guest_ns(r) - t.guest + CLOCKS_NS >= t.resume - t.parked);
+	rig_free(r);
+}
+
 /*
  * KVM_RUN as a host that lacks memory answers it: this definition comes before
  * the C library's. @fail_runs counts down; @fail_errno is what it answers
@@ -315,6 +410,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_guest_that_ended_stays_ended),
 		cmocka_unit_test(freed_at_any_time),
 		cmocka_unit_test(the_guest_learns_of_a_pause),
+		cmocka_unit_test(the_clock_stands_still),
+		cmocka_unit_test(the_clock_goes_on_in_a_hand_over),
 		cmocka_unit_test(a_joined_vcpu_gets_no_signal),
 		cmocka_unit_test(a_transient_error_does_not_end_the_guest),
 	};

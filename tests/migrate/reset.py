@@ -110,6 +110,23 @@ def test_no_reboot(world):
     equal((a.qmp.seen("RESET"), boots(a)), ([], 1), "RESET events, boots")
 
 
+def test_no_reboot_moves(world, where):
+    """--no-reboot is in effect wherever the guest moves afterwards."""
+    a = world.run(BUSY, *["--no-reboot"] * (where == "run")).ready()
+    b = world.receive(*["--no-reboot"] * (where == "receive"))
+    c = world.receive(name="c")
+    a.migrate(b)
+    b.full_pass()
+    b.migrate(c)
+    c.full_pass()
+    c.send("reset")
+    equal(c.wait_end(), 0, "exit status")
+    equal((c.qmp.seen("RESET"), boots(c)), ([], 0), "RESET events, boots")
+
+
+test_no_reboot_moves.cases = {"where": ["run", "receive"]}
+
+
 def test_where_it_arrived(world):
     """On each destination the guest boots from the images of its first
     start."""

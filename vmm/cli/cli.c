@@ -74,34 +74,13 @@ static int wait_for_end(const struct options *o, struct qmp_client *q,
 	return err->code ? CLI_FAILED : CLI_OK;
 }
 
-/*
- * A guest that left needs this machine until its last page was sent. Its user
- * sees it run elsewhere, and takes what is here for a leftover.
- */
-static int check_postcopy(struct qmp_client *q, struct error *err)
-{
-	json_t *st;
-	int rc = qmp_execute(q, "query-status", NULL, &st, err);
-
-	if (render_is(st, "side", "source") &&
-	    strstr(render_text(st, "libvirt.reason"), "_POSTCOPY"))
-		rc = error_set(err, EBUSY, "the guest runs on the destination, "
-			       "but still needs pages that only this machine "
-			       "has: its end would end the guest (quit --force "
-			       "does that)");
-	json_decref(st);
-	return rc;
-}
-
 static int cli_quit(const struct options *o, struct qmp_client *q,
 		    struct error *err)
 {
-	int rc = o->force ? 0 : check_postcopy(q, err);
-
-	if (rc)
-		return CLI_FAILED;
+	json_t *args = o->force ? json_pack("{s:b}", "ferry-force", 1) : NULL;
 	/* The machine may end before its answer is sent */
-	rc = qmp_execute(q, "quit", NULL, NULL, err);
+	int rc = qmp_execute(q, "quit", args, NULL, err);
+
 	if (rc && rc != -ECONNRESET)
 		return CLI_FAILED;
 	error_clear(err);

@@ -85,7 +85,7 @@ static const struct status {
  * struct follow - A migration that is being watched
  * @o:		the options
  * @q:		connection to the source
- * @info:	what query-migrate last returned, or NULL
+ * @info:	what query-migrate last returned, never NULL
  * @status:	its row of the table
  * @signals:	from cli_signals()
  * @cancelled:	migrate_cancel was sent
@@ -238,85 +238,36 @@ static int follow_to_end(struct follow *f, struct error *err)
 	return 0;
 }
 
-static int set_capability(struct follow *f, const char *name, bool on,
-			  struct error *err)
+/* What the options choose, for this migration only: others keep their values */
+static json_t *chosen_parameters(const struct options *o)
 {
-	return qmp_execute(f->q, "migrate-set-capabilities",
-		json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability",
-			  name, "state", on), NULL, err);
+	json_t *p = cli_members(o, offsetof(struct option_def, parameter));
+
+	if (o->no_poison)
+		json_object_set_new(p, "ferry-poison", json_false());
+	if (o->recover_automatically)
+		json_object_set_new(p, "ferry-recover-automatically",
+			json_boolean(!strcmp(o->recover_automatically, "yes")));
+	return p;
 }
 
-/*
- * Without --no-poison, a machine that had the option before loses it. A
- * migration that is resumed keeps what it began with.
- */
-static int set_capabilities(struct follow *f, struct error *err)
-{
-	const char *automatic = f->o->recover_automatically;
-	int rc = 0;
-
-	if (!f->o->resume)
-		rc = set_capability(f, "ferry-poison", !f->o->no_poison, err);
-	if (!rc && automatic)
-		rc = set_capability(f, "ferry-recover-automatically",
-				    !strcmp(automatic, "yes"), err);
-	return rc;
-}
-
+/* One command, so that one that is refused changes nothing */
 static int send_migrate(struct follow *f, struct error *err)
 {
 	json_t *args = cli_members(f->o, offsetof(struct option_def, qmp));
 
+	json_object_set_new(args, "ferry-parameters",
+			    chosen_parameters(f->o));
 	if (!json_object_set_new(args, "uri", cli_uri(f->o, err)))
 		return qmp_execute(f->q, "migrate", args, NULL, err);
 	json_decref(args);
 	return -err->code;
 }
 
-/* Set @chosen, and migrate. If that is refused, set back what was before */
-static int set_and_migrate(struct follow *f, json_t *chosen, struct error *err)
-{
-	json_t *before;
-	int rc;
-
-	rc = qmp_execute(f->q, "query-migrate-parameters", NULL, &before, err);
-	if (rc)
-		return rc;
-	rc = qmp_execute(f->q, "migrate-set-parameters", json_copy(chosen),
-			 NULL, err);
-	if (!rc)
-		rc = set_capabilities(f, err);
-	if (!rc)
-		rc = send_migrate(f, err);
-	if (rc) {
-		json_object_update_existing(chosen, before);
-		qmp_execute(f->q, "migrate-set-parameters", json_incref(chosen),
-			    NULL, NULL);
-	}
-	json_decref(before);
-	return rc;
-}
-
-/* A migration that is under way must keep its parameters */
-static int start(struct follow *f, struct error *err)
-{
-	json_t *chosen;
-	int rc = query(f, err);
-
-	if (rc)
-		return rc;
-	if (!f->status->final && !render_is(f->info, "status", "none"))
-		return send_migrate(f, err);
-	chosen = cli_members(f->o, offsetof(struct option_def, parameter));
-	rc = set_and_migrate(f, chosen, err);
-	json_decref(chosen);
-	return rc;
-}
-
 /* Return: 0 with the result in f->info, -EINTR after Ctrl-C, -errno */
 static int migrate(struct follow *f, struct error *err)
 {
-	int rc = start(f, err);
+	int rc = send_migrate(f, err);
 
 	if (!rc && f->o->detach && f->o->json)
 		return query(f, err);
@@ -349,7 +300,8 @@ static int report(const struct follow *f)
 int cli_migrate(const struct options *o, struct qmp_client *q,
 		struct error *err)
 {
-	struct follow f = { .o = o, .q = q, .signals = -1 };
+	struct follow f = { .o = o, .q = q, .info = json_object(),
+			    .signals = -1 };
 	int rc = migrate(&f, err);
 
 	if (rc)

@@ -126,7 +126,7 @@ const struct option_def option_table[] = {
 	{ "bandwidth", "SIZE", BIT(CMD_MIGRATE), VALUE_MIB, AT(bandwidth),
 	  .help = "push at most this much per second, e.g. 100M, or 0 for\n"
 		  "no limit; pages that a vCPU waits for are never\n"
-		  "delayed (default: as set before, at first no limit)",
+		  "delayed (default: as set by QMP, at first no limit)",
 	  .max = INT64_MAX, .parameter = "max-postcopy-bandwidth" },
 	{ "no-poison", NULL, BIT(CMD_MIGRATE), VALUE_FLAG, AT(no_poison),
 	  .help = "allow a guest without lost memory to move to a kernel\n"
@@ -163,7 +163,7 @@ const struct option_def option_table[] = {
 	{ "recover-automatically", "WORD", BIT(CMD_MIGRATE), VALUE_WORD,
 	  AT(recover_automatically),
 	  .help = "yes: reconnect after a lost connection; no: wait for\n"
-		  "--resume (default: as set before, at first yes)",
+		  "--resume (default: as set by QMP, at first yes)",
 	  .words = "yes or no" },
 	{ "run-here", NULL, BIT(CMD_RESOLVE), VALUE_FLAG, AT(run_here),
 	  .help = "run the guest here. DANGER: if the other machine has\n"

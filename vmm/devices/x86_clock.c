@@ -9,18 +9,52 @@
 #include "vmm/kvm/kvm.h"
 #include "x86_clock.h"
 
-/* What was loaded: the clock in ns, and the saving host's TSC with it or 0 */
+/**
+ * struct clock - State of the device
+ * @clock:	what was loaded, in ns
+ * @host_tsc:	the saving host's TSC with it, or 0
+ * @stopped:	the clock stands still, although KVM's goes on
+ * @at:		where it stands, in ns
+ */
 struct clock {
 	uint64_t clock, host_tsc;
+	bool stopped;
+	uint64_t at;
 };
+
+void x86_clock_stop(struct device *clock)
+{
+	struct clock *state = clock->state;
+	struct kvm_clock_data c = { 0 };
+
+	if (state->stopped)
+		return;
+	state->stopped = !ioctl(clock->env->kvm->vm, KVM_GET_CLOCK, &c);
+	state->at = c.clock;
+}
+
+void x86_clock_start(struct device *clock)
+{
+	struct clock *state = clock->state;
+	struct kvm_clock_data c = { .clock = state->at };
+
+	if (state->stopped && ioctl(clock->env->kvm->vm, KVM_SET_CLOCK, &c))
+		log_line("the guest's clock has advanced while the guest was paused: KVM_SET_CLOCK: %m");
+	state->stopped = false;
+}
 
 static int clock_save(struct device *d, struct writer *w, struct error *err)
 {
+	const struct clock *state = d->state;
 	struct kvm_clock_data c = { 0 };
 	int rc = KVM_CALL(d->env->kvm->vm, KVM_GET_CLOCK, &c, err);
 
 	if (rc < 0)
 		return rc;
+	if (state->stopped) {
+		c.clock = state->at;
+		c.flags &= ~(uint32_t)KVM_CLOCK_REALTIME;
+	}
 	put_u64(w, c.clock);
 	put_u64(w, c.flags & KVM_CLOCK_REALTIME ? c.realtime : 0);
 	put_u64(w, c.flags & KVM_CLOCK_HOST_TSC ? c.host_tsc : 0);
@@ -67,7 +101,10 @@ static int clock_load(struct device *d, struct reader *r, struct error *err)
 	if (c.realtime && d->env->kvm->clock_realtime &&
 	    is_plausible(c.realtime))
 		c.flags = KVM_CLOCK_REALTIME;
-	*state = (struct clock){ c.clock, host_tsc };
+	*state = (struct clock){
+		.clock = c.clock, .host_tsc = host_tsc,
+		.stopped = !c.flags, .at = c.clock,
+	};
 	return KVM_CALL(d->env->kvm->vm, KVM_SET_CLOCK, &c, err);
 }
 

@@ -2,10 +2,14 @@
 /*
  * x86_clock.h - kvmclock, and what the TSCs have to follow
  *
- * Where KVM pairs the clock with the host's real time, a destination adds the
- * real time that has passed since the state was saved: the guest's clock goes on
- * as if the guest had not moved. Otherwise the clock stands still while the guest
- * is paused.
+ * While a client has paused the guest, or a dump has, the clock stands still, as
+ * in QEMU. KVM's goes on; it is set back before a vCPU runs again.
+ *
+ * The hand-over of a guest that runs is no such pause. Where KVM pairs the clock
+ * with the host's real time, a destination adds the real time that has passed
+ * since the state was saved: the guest's clock goes on as if the guest had not
+ * moved. Otherwise, and for a guest that was paused before, the clock stands
+ * still until the guest runs at the destination.
  *
  * The two hosts' wall clocks may differ, and the difference would become time
  * of the guest. So the time is added only if it is possible: not negative, and
@@ -26,6 +30,23 @@ struct device;
  * hand-over that uses it costs the guest's clock that time.
  */
 #define X86_CLOCK_AWAY_MAX_NS	2000000000ll
+
+/**
+ * x86_clock_stop() - Let the clock stand still from now on
+ * @clock:	the clock device of a machine whose vCPUs are parked
+ *
+ * Nothing happens if it does already. The caller serializes this with
+ * x86_clock_start(), and calls neither while the device saves or loads.
+ */
+void x86_clock_stop(struct device *clock);
+
+/**
+ * x86_clock_start() - Let the clock go on from where it stands
+ * @clock:	the clock device of a machine whose vCPUs are parked
+ *
+ * Nothing happens if it does not stand still.
+ */
+void x86_clock_start(struct device *clock);
 
 /**
  * x86_clock_away() - How long a guest was between two hosts

@@ -10,6 +10,8 @@
 
 #include "host.h"
 #include "host_reset.h"
+#include "host_work.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/base/loop.h"
 #include "vmm/boot/boot.h"
@@ -19,6 +21,7 @@
 #include "vmm/control/qmp.h"
 #include "vmm/control/words.h"
 #include "vmm/machine/inject.h"
+#include "vmm/machine/machine_reset.h"
 
 static void on_status(void *ctx, struct run_status s)
 {
@@ -101,6 +104,39 @@ void host_end(struct host *h, bool guest, const char *reason, int status)
 	loop_stop(h->loop, status);
 }
 
+int host_check_end(struct host *h, struct error *err)
+{
+	struct run_status s = { 0 };
+	bool left;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->machine)
+		s = machine_status(h->machine);
+	left = h->machine && (s.state == RUN_FINISH_MIGRATE ||
+			      s.state == RUN_POSTMIGRATE);
+	pthread_mutex_unlock(&h->lock);
+	if (!left || (s.reason != WHY_POSTCOPY &&
+		      s.reason != WHY_POSTCOPY_FAILED))
+		return 0;
+	return error_set(err, EBUSY,
+		"the guest runs on the destination, but still needs pages that only this machine has: its end would end the guest (`ferry quit --force` does that, or QMP's quit with \"ferry-force\": true)");
+}
+
+void host_ask_end(struct host *h, const char *reason, int status)
+{
+	const uint64_t now = now_ns() / 1000000;
+	struct error err = { 0 };
+
+	if (!host_check_end(h, &err) ||
+	    (h->refused_ms && now - h->refused_ms < HOST_INSIST_MS)) {
+		host_end(h, false, reason, status);
+		return;
+	}
+	h->refused_ms = now;
+	log_line("this machine was asked to end, but goes on: %s; a second request within %d s ends it, too",
+		 err.text, HOST_INSIST_MS / 1000);
+}
+
 static void on_exit_status(void *ctx, int status)
 {
 	host_end(ctx, true, "guest-shutdown", status);
@@ -138,12 +174,21 @@ struct machine_observer host_observer(struct host *h)
 
 void host_set_machine(struct host *h, struct machine *m)
 {
+	struct machine *before;
+
 	/* Also for a machine whose images a migration has brought */
 	if (m)
 		boot_attach(m);
+	if (m && h->no_reboot)
+		machine_set_no_reboot(m);
 	pthread_mutex_lock(&h->lock);
+	before = h->machine;
 	h->machine = m;
 	pthread_mutex_unlock(&h->lock);
+	/* A `stop` may wait for a vCPU that waits for a page */
+	if (before && !m && host_work_busy(h->work))
+		machine_halt(before);
+	host_work_wait(h->work);
 }
 
 static json_t *poison_json(struct machine *m)
@@ -189,58 +234,62 @@ static int cmd_status(struct host *h, json_t *args, json_t **ret,
 	return 0;
 }
 
-static int need_machine(struct host *h, struct error *err)
+static int need_machine(const struct machine *m, struct error *err)
 {
-	return h->machine ? 0 : error_set(err, ENODEV,
+	return m ? 0 : error_set(err, ENODEV,
 		"no guest has arrived at this machine yet");
 }
 
 /* stop and cont are for a guest that runs on this machine */
-static int need_own_guest(struct host *h, struct error *err)
+static int need_own_guest(struct machine *m, struct error *err)
 {
 	struct run_status s;
-	int rc = need_machine(h, err);
+	int rc = need_machine(m, err);
 
 	if (rc)
 		return rc;
-	s = machine_status(h->machine);
+	s = machine_status(m);
 	if ((s.state == RUN_RUNNING || s.state == RUN_PAUSED ||
 	     s.state == RUN_PRELAUNCH || s.state == RUN_GUEST_PANICKED) &&
-	    !machine_held(h->machine))
+	    !machine_held(m))
 		return 0;
 	return error_set(err, EBUSY,
 		"the guest can't be stopped or resumed here now: it is in state '%s'",
 		words_domain(s).qemu);
 }
 
-static int cmd_stop(struct host *h, json_t *args, json_t **ret,
-		    struct error *err)
+/* Waits for the vCPUs, up to GATE_DEADLINE_MS if one waits for a page */
+static int work_stop(struct host *h, struct machine *m, json_t *args,
+		     json_t **ret, struct error *err)
 {
-	int rc = need_own_guest(h, err);
+	int rc = need_own_guest(m, err);
 
+	(void)h;
 	(void)args;
 	(void)ret;
-	if (rc || machine_status(h->machine).state != RUN_RUNNING)
+	if (rc || machine_status(m).state != RUN_RUNNING)
 		return rc;
-	return machine_pause(h->machine, RUN_PAUSED, WHY_USER, err);
+	return machine_pause(m, RUN_PAUSED, WHY_USER, err);
 }
 
-static int cmd_cont(struct host *h, json_t *args, json_t **ret,
-		    struct error *err)
+/* In the same thread as work_stop(), so that they keep their order */
+static int work_cont(struct host *h, struct machine *m, json_t *args,
+		     json_t **ret, struct error *err)
 {
-	int rc = need_own_guest(h, err);
+	int rc = need_own_guest(m, err);
 
+	(void)h;
 	(void)args;
 	(void)ret;
-	if (!rc && machine_status(h->machine).state != RUN_RUNNING)
-		rc = machine_run(h->machine, WHY_UNPAUSED, err);
+	if (!rc && machine_status(m).state != RUN_RUNNING)
+		rc = machine_run(m, WHY_UNPAUSED, err);
 	return rc;
 }
 
 static int cmd_system_reset(struct host *h, json_t *args, json_t **ret,
 			    struct error *err)
 {
-	int rc = need_machine(h, err);
+	int rc = need_machine(h->machine, err);
 
 	(void)args;
 	(void)ret;
@@ -250,7 +299,7 @@ static int cmd_system_reset(struct host *h, json_t *args, json_t **ret,
 static int cmd_powerdown(struct host *h, json_t *args, json_t **ret,
 			 struct error *err)
 {
-	int rc = need_own_guest(h, err);
+	int rc = need_own_guest(h->machine, err);
 
 	(void)args;
 	(void)ret;
@@ -261,45 +310,64 @@ static int cmd_powerdown(struct host *h, json_t *args, json_t **ret,
 	return rc;
 }
 
-static int cmd_quit(struct host *h, json_t *args, json_t **ret,
-		    struct error *err)
+static int cmd_quit(void *ctx, json_t *args, json_t **ret, struct error *err)
 {
-	(void)args;
+	struct host *h = ctx;
+	int rc = 0;
+
 	(void)ret;
-	(void)err;
+	if (!json_is_true(json_object_get(args, "ferry-force")))
+		rc = host_check_end(h, err);
+	if (rc)
+		return rc;
 	host_end(h, false, "host-qmp-quit", 0);
 	return 0;
 }
 
-static int cmd_poison(struct host *h, json_t *args, json_t **ret,
-		      struct error *err)
+/* Each page costs some system calls, and there may be many */
+static int poison_pages(struct host *h, struct machine *m, json_t *args,
+			enum inject_method *method, struct error *err)
+{
+	json_t *count = json_object_get(args, "count");
+	const uint64_t gpa = (uint64_t)json_integer_value(
+				json_object_get(args, "address"));
+	const json_int_t n = count ? json_integer_value(count) : 1;
+	json_int_t done = 0;
+	int rc = 0;
+
+	if (n < 1 || n > POISON_MAX)
+		return error_set(err, EINVAL, "count must be 1 to %u",
+				 POISON_MAX);
+	for (; !rc && done < n && !h->ending; done++)
+		rc = inject_poison(m, gpa + (uint64_t)done *
+				   machine_ram(m)->page_size, method, err);
+	if (!rc && done < n)
+		rc = error_set(err, ECANCELED, "the machine is ending");
+	if (rc && done > 1)
+		error_prefix(err, "after %lld of %lld pages",
+			     (long long)done - 1, (long long)n);
+	return rc;
+}
+
+static int work_poison(struct host *h, struct machine *m, json_t *args,
+		       json_t **ret, struct error *err)
 {
 	json_t *count = json_object_get(args, "count");
 	json_t *word = json_object_get(args, "method");
-	uint64_t gpa = (uint64_t)json_integer_value(
-				json_object_get(args, "address"));
-	json_int_t n = count ? json_integer_value(count) : 1, done;
 	enum inject_method method;
-	int rc = need_machine(h, err);
+	int rc = need_machine(m, err);
 
-	if (!rc && (n < 1 || n > POISON_MAX))
-		rc = error_set(err, EINVAL, "count must be 1 to %u",
-			       POISON_MAX);
 	if (!rc)
 		rc = inject_method_find(word ? json_string_value(word)
 					     : "simulate", &method,
 				       err);
-	for (done = 0; !rc && done < n; done++)
-		rc = inject_poison(h->machine, gpa +
-				   (uint64_t)done * machine_ram(h->machine)->page_size,
-				   &method, err);
-	if (rc && done > 1)
-		error_prefix(err, "after %lld of %lld pages",
-			     (long long)done - 1, (long long)n);
 	if (!rc)
-		*ret = json_pack("{s:I, s:I, s:s}", "poisoned", n,
-				 "address", (json_int_t)gpa,
-				 "method", inject_method_name(method));
+		rc = poison_pages(h, m, args, &method, err);
+	if (!rc)
+		*ret = json_pack("{s:I, s:I, s:s}", "poisoned",
+			count ? json_integer_value(count) : 1, "address",
+			json_integer_value(json_object_get(args, "address")),
+			"method", inject_method_name(method));
 	return rc;
 }
 
@@ -337,7 +405,7 @@ static int cmd_chardev(struct host *h, json_t *args, json_t **ret,
 static int cmd_cpus(struct host *h, json_t *args, json_t **ret,
 		    struct error *err)
 {
-	int rc = need_machine(h, err);
+	int rc = need_machine(h->machine, err);
 
 	(void)args;
 	if (rc)
@@ -366,28 +434,38 @@ static int locked_##fn(void *ctx, json_t *args, json_t **ret, \
 }
 
 LOCKED(cmd_status)
-LOCKED(cmd_stop)
-LOCKED(cmd_cont)
 LOCKED(cmd_system_reset)
 LOCKED(cmd_powerdown)
-LOCKED(cmd_quit)
-LOCKED(cmd_poison)
 LOCKED(cmd_name)
 LOCKED(cmd_cpus)
 LOCKED(cmd_chardev)
+
+/* These take too long for the main thread */
+#define WORK(fn) \
+static int start_##fn(void *ctx, json_t *args, struct control_later *later, \
+		      struct error *err) \
+{ \
+	struct host *h = ctx; \
+	\
+	return host_work_add(h->work, fn, args, later, err); \
+}
+
+WORK(work_stop)
+WORK(work_cont)
+WORK(work_poison)
 
 static const struct control_command commands[] = {
 	{ "query-status", "", .fn = locked_cmd_status },
 	{ "query-name", "", .fn = locked_cmd_name },
 	{ "query-cpus-fast", "", .fn = locked_cmd_cpus },
 	{ "query-chardev", "", .fn = locked_cmd_chardev },
-	{ "stop", "", .fn = locked_cmd_stop },
-	{ "cont", "", .fn = locked_cmd_cont },
+	{ "stop", "", .start = start_work_stop },
+	{ "cont", "", .start = start_work_cont },
 	{ "system_reset", "", .fn = locked_cmd_system_reset },
 	{ "system_powerdown", "", .fn = locked_cmd_powerdown },
-	{ "quit", "", .fn = locked_cmd_quit },
+	{ "quit", "?ferry-force:b", .fn = cmd_quit },
 	{ "ferry-poison", "address:i ?count:i ?method:s",
-	  .fn = locked_cmd_poison },
+	  .start = start_work_poison },
 	{ 0 }
 };
 

@@ -14,9 +14,13 @@
 
 #include "vmm/machine/machine.h"
 
+/* Time in which a repeated request to end is taken for a decision, in ms */
+#define HOST_INSIST_MS	10000
+
 struct chardev;
 struct chardev_socket;
 struct control;
+struct host_work;
 struct loop;
 
 /**
@@ -26,12 +30,14 @@ struct loop;
  * @control:	QMP server
  * @console:	host's end of the serial port
  * @terminals:	console socket for further terminals, or NULL
+ * @work:	runs commands that take too long for the main thread
  * @side:	"none", "source" or "destination": this machine's role in a
  *		migration, a literal
- * @no_reboot:	a reset ends the machine
+ * @no_reboot:	a reset ends each machine that runs, or once ran, here
  * @ram:	kind of RAM for a guest that arrives (enum ram_backing); -1: the
  *		same as the source's
  * @ending:	host_end() was called
+ * @refused_ms:	when host_ask_end() last refused, monotonic; 0: never
  * @shown:	1 if the last status event was RESUME, 0 if STOP, -1 if none
  * @lock:	while it is held, @machine is not freed; does not protect the
  *		machine's own state
@@ -43,10 +49,12 @@ struct host {
 	struct control *control;
 	struct chardev *console;
 	struct chardev_socket *terminals;
+	struct host_work *work;
 	_Atomic(const char *) side;
 	bool no_reboot;
 	int ram;
 	_Atomic bool ending;
+	uint64_t refused_ms;
 	_Atomic int shown;
 	pthread_mutex_t lock;
 	struct machine *machine;
@@ -81,6 +89,28 @@ void host_set_machine(struct host *h, struct machine *m);
  * end from a lost connection.
  */
 void host_end(struct host *h, bool guest, const char *reason, int status);
+
+/**
+ * host_check_end() - Would the end of this process end a guest elsewhere?
+ * @h:		the host
+ * @err:	the cause of a refusal
+ *
+ * A guest that was handed over needs its source until the last page was sent.
+ *
+ * Return: 0, -EBUSY
+ */
+int host_check_end(struct host *h, struct error *err);
+
+/**
+ * host_ask_end() - End as host_end(), unless host_check_end() refuses
+ * @h:		the host
+ * @reason:	QEMU's ShutdownCause
+ * @status:	exit status of the process
+ *
+ * A refusal is logged. A second request within HOST_INSIST_MS after a refusal
+ * ends the machine in any case. Main thread only.
+ */
+void host_ask_end(struct host *h, const char *reason, int status);
 
 /**
  * host_register() - Register the control commands of a machine

@@ -2,8 +2,8 @@
 /*
  * host_dump.c - Commands that write guest memory into files
  *
- * The main thread checks the arguments and starts a thread, which writes the
- * file (dump.h) and sends the answer. Neither command starts while pages of the
+ * The main thread checks the arguments and starts a thread, which opens and
+ * writes the file (dump.h) and sends the answer. Neither command starts while pages of the
  * guest are missing here, so no read waits for a peer.
  */
 
@@ -32,6 +32,8 @@
  * @busy:	it is at work
  * @stop:	it must end
  * @later:	the answer that the client waits for, or NULL
+ * @detach:	it is sent as soon as the file is open
+ * @path:	name of the file
  * @file, @save: what is written
  * @completed:	bytes of the last dump that are done
  * @saved:	the same of the last pmemsave, which no command shows
@@ -47,6 +49,8 @@ struct host_dump {
 	enum dump_kind kind;
 	_Atomic bool busy, stop;
 	struct control_later *later;
+	bool detach;
+	char *path;
 	struct outfile file;
 	struct ram_save save;
 	_Atomic uint64_t completed, saved;
@@ -118,24 +122,40 @@ static json_t *report_core(struct host_dump *d, struct error *err)
 	return lost;
 }
 
+/* Send the answer, if it is still owed */
+static void answer(struct host_dump *d, json_t *ret, const struct error *err)
+{
+	struct control_later *later = d->later;
+
+	d->later = NULL;
+	if (later)
+		control_answer(later, ret, err);
+	else
+		json_decref(ret);
+}
+
+static json_t *write_file(struct host_dump *d, struct error *err)
+{
+	if (d->kind == DUMP_CORE)
+		set_result(d, "active", NULL);
+	if (d->detach)
+		answer(d, NULL, NULL);
+	dump_write(&d->save, d->kind, err);
+	return d->kind == DUMP_CORE ? report_core(d, err) : NULL;
+}
+
 static void *dump_main(void *arg)
 {
 	struct host_dump *d = arg;
-	struct control_later *later = d->later;
 	struct error err = { 0 };
 	json_t *ret = NULL;
 
-	dump_write(&d->save, d->kind, &err);
-	if (d->kind == DUMP_CORE)
-		ret = report_core(d, &err);
+	if (!outfile_open(&d->file, d->path, &err))
+		ret = write_file(d, &err);
 	ram_save_fini(&d->save);
-	d->later = NULL;
 	/* Before the answer: the client may start another one at once */
 	d->busy = false;
-	if (later)
-		control_answer(later, ret, &err);
-	else
-		json_decref(ret);
+	answer(d, ret, &err);
 	return NULL;
 }
 
@@ -170,27 +190,24 @@ static int check_may_begin(struct host_dump *d, enum dump_kind kind,
 }
 
 static int start_thread(struct host_dump *d, const char *path,
-		 struct control_later *later, struct error *err)
+			struct control_later *later, struct error *err)
 {
-	int rc = outfile_open(&d->file, path, err);
+	int rc;
 
-	if (rc)
-		return rc;
 	join_thread(d);
+	free(d->path);
+	d->path = strdup(path);
+	if (!d->path)
+		return error_set(err, ENOMEM, "out of memory");
 	d->later = later;
 	d->busy = true;
-	if (d->kind == DUMP_CORE)
-		set_result(d, "active", NULL);
 	rc = pthread_create(&d->thread, NULL, dump_main, d);
 	if (!rc) {
 		d->started = true;
 		pthread_setname_np(d->thread, "dump");
 		return 0;
 	}
-	outfile_drop(&d->file);
 	d->busy = false;
-	if (d->kind == DUMP_CORE)
-		set_result(d, "failed", NULL);
 	return error_set(err, rc, "cannot start a thread: %s",
 			 strerrordesc_np(rc));
 }
@@ -222,6 +239,7 @@ static int start_bytes(struct host_dump *d, json_t *args,
 	if (rc)
 		return rc;
 	prepare(d, DUMP_BYTES, offset, offset + size);
+	d->detach = false;
 	return start_thread(d, json_string_value(json_object_get(args, "filename")),
 		     later, err);
 }
@@ -259,7 +277,6 @@ static int check_core(json_t *args, const char **path, struct error *err)
 static int start_core(struct host_dump *d, json_t *args,
 		      struct control_later *later, struct error *err)
 {
-	bool detach = json_is_true(json_object_get(args, "detach"));
 	json_t *begin_at = json_object_get(args, "begin");
 	json_t *length = json_object_get(args, "length");
 	uint64_t from = 0, to;
@@ -279,10 +296,8 @@ static int start_core(struct host_dump *d, json_t *args,
 	if (rc)
 		return rc;
 	prepare(d, DUMP_CORE, from, to);
-	rc = start_thread(d, path, detach ? NULL : later, err);
-	if (!rc && detach)
-		control_answer(later, NULL, NULL);
-	return rc;
+	d->detach = json_is_true(json_object_get(args, "detach"));
+	return start_thread(d, path, later, err);
 }
 
 /* host.lock keeps the machine from being freed meanwhile */
@@ -354,5 +369,6 @@ void host_dump_free(struct host_dump *d)
 	join_thread(d);
 	json_decref(d->lost);
 	pthread_mutex_destroy(&d->lock);
+	free(d->path);
 	free(d);
 }

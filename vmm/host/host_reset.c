@@ -33,7 +33,7 @@ void host_was_reset(void *ctx, enum reset_cause cause)
 
 static void end_machine(struct host *h, enum reset_cause cause)
 {
-	if (!h->no_reboot)
+	if (!machine_no_reboot(h->machine))
 		log_line("the guest requested a reset, but this machine has no kernel to boot: the machine ends");
 	machine_set_status(h->machine, (struct run_status){ RUN_SHUTDOWN,
 							    WHY_SHUTDOWN });
@@ -48,7 +48,7 @@ static int reset_now(struct host *h, struct error *err)
 
 	if (!cause || machine_held(m))
 		return 0;
-	if (h->no_reboot || !machine_can_restart(m)) {
+	if (machine_no_reboot(m) || !machine_can_restart(m)) {
 		end_machine(h, cause);
 		return 0;
 	}

@@ -9,13 +9,30 @@
 
 #include "kvm.h"
 
+/* What the user can do about a failure, or "" */
+static const char *remedy(int code)
+{
+	switch (code) {
+	case EACCES:
+		return " (add this user to the group 'kvm')";
+	case EMFILE:
+		return " (raise the limit of open files: ulimit -n)";
+	case ENFILE:
+		return " (raise the host's limit of open files: sysctl fs.file-max)";
+	case ENOMEM:
+		return " (free memory on this host, or raise the limit of the control group)";
+	default:
+		return "";
+	}
+}
+
 int kvm_call(int fd, unsigned long request, const char *name, void *arg,
 	     struct error *err)
 {
 	int rc = ioctl(fd, request, arg);
 
-	return rc >= 0 ? rc : error_set(err, errno, "%s: %s", name,
-					strerrordesc_np(errno));
+	return rc >= 0 ? rc : error_set(err, errno, "%s: %s%s", name,
+					strerrordesc_np(errno), remedy(errno));
 }
 
 int kvm_has(const struct kvm *k, int cap)
@@ -28,16 +45,16 @@ int kvm_has(const struct kvm *k, int cap)
 
 static int open_dev(struct kvm *k, struct error *err)
 {
+	const char *cure;
 	int version;
 
 	k->sys = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (k->sys < 0)
-		return error_set(err, errno, "cannot open /dev/kvm: %s (%s)",
-			strerrordesc_np(errno), errno == EACCES ?
-			"add this user to the group 'kvm'" :
-			errno == EMFILE || errno == ENFILE ?
-			"raise the limit of open files: ulimit -n" :
-			"is virtualization on in the firmware, and kvm_intel or kvm_amd loaded?");
+	if (k->sys < 0) {
+		cure = remedy(errno);
+		return error_set(err, errno, "cannot open /dev/kvm: %s%s",
+			strerrordesc_np(errno), *cure ? cure :
+			" (is virtualization on in the firmware, and kvm_intel or kvm_amd loaded?)");
+	}
 
 	version = ioctl(k->sys, KVM_GET_API_VERSION, 0);
 	if (version != KVM_API_VERSION)

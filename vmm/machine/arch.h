@@ -50,6 +50,18 @@ void arch_machine_fini(struct machine *m);
 void arch_devices_loaded(struct machine *m);
 
 /**
+ * arch_clock_stop() - Let the guest's clock stand still from now on
+ * @m:		the machine, with lock held and all vCPUs parked
+ */
+void arch_clock_stop(struct machine *m);
+
+/**
+ * arch_clock_start() - Let the guest's clock go on, if it stands still
+ * @m:		the machine, with lock held and all vCPUs parked
+ */
+void arch_clock_start(struct machine *m);
+
+/**
  * arch_vcpu_init() - Configure a new vCPU: features, error reporting
  * @v:		the vCPU, which has KVM's descriptor and no thread yet
  * @err:	the reason on failure

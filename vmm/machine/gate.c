@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "gate.h"
 #include "machine_private.h"
 #include "vcpu.h"
@@ -86,8 +87,10 @@ bool gate_park(struct machine *m)
 void gate_reopen(struct machine *m)
 {
 	if (m->gate == GATE_PARK && m->status.state == RUN_RUNNING &&
-	    !m->reset && !m->resetting)
+	    !m->reset && !m->resetting) {
+		arch_clock_start(m);
 		m->gate = GATE_RUN;
+	}
 	pthread_cond_broadcast(&m->changed);
 }
 

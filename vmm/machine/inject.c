@@ -179,15 +179,17 @@ static int try_method(struct machine *m, uint64_t offset,
 		      enum inject_method method, struct error *err)
 {
 	bool marker = method == INJECT_SIMULATE;
-	struct ram_hook hook = machine_ram_hook(m);
+	struct ram_hook hook = ram_hook_begin(m);
 	int rc = hook.poison ? hook.poison(hook.ctx, offset, marker, err)
 			     : RAM_HOOK_PASS;
 
-	if (rc != RAM_HOOK_PASS)
-		return rc;
-	rc = marker ? simulate(m, offset, err) : hwpoison(m, offset, err);
-	if (hook.done)
-		hook.done(hook.ctx, offset);
+	if (rc == RAM_HOOK_PASS) {
+		rc = marker ? simulate(m, offset, err)
+			    : hwpoison(m, offset, err);
+		if (hook.done)
+			hook.done(hook.ctx, offset);
+	}
+	ram_hook_end(m);
 	return rc;
 }
 

@@ -201,7 +201,7 @@ size_t machine_serial_input(struct machine *m, const uint8_t *data, size_t n)
 
 /* State that belongs to no device and no vCPU: docs/protocol.md */
 static const struct section machine_section = {
-	.name = "machine", .version = 1,
+	.name = "machine", .version = 2,
 };
 
 static struct section vcpu_section(const struct vcpu *v)
@@ -218,6 +218,7 @@ static void save_machine_section(struct machine *m, struct writer *w)
 	put_u32(w, m->cfg.cpus);
 	put_u8(w, machine_reset_asked(m));
 	put_u8(w, machine_panicked(m));
+	put_u8(w, machine_no_reboot(m));
 	section_close(w, mark);
 }
 
@@ -243,7 +244,7 @@ static int load_machine_section(struct machine *m, struct reader *r,
 				struct error *err)
 {
 	uint32_t cpus;
-	uint8_t reset, panicked;
+	uint8_t reset, panicked, no_reboot;
 	struct reader part;
 	int rc = section_get(r, &machine_section, &part, err);
 
@@ -252,6 +253,7 @@ static int load_machine_section(struct machine *m, struct reader *r,
 	cpus = get_u32(&part);
 	reset = get_u8(&part);
 	panicked = get_u8(&part);
+	no_reboot = get_u8(&part);
 	rc = section_done(&machine_section, &part, err);
 	if (rc)
 		return rc;
@@ -259,12 +261,14 @@ static int load_machine_section(struct machine *m, struct reader *r,
 		return error_set(err, EBADMSG,
 				 "state of %u vCPUs for a machine with %u",
 				 cpus, m->cfg.cpus);
-	if (reset >= RESET_CAUSES || panicked > 1)
+	if (reset >= RESET_CAUSES || panicked > 1 || no_reboot > 1)
 		return error_set(err, EBADMSG,
-			"section 'machine' 0 of the state: reset cause %u, panicked %u",
-			reset, panicked);
+			"section 'machine' 0 of the state: reset cause %u, panicked %u, no reboot %u",
+			reset, panicked, no_reboot);
 	machine_set_reset_asked(m, reset);
 	machine_set_panicked(m, panicked);
+	if (no_reboot)
+		machine_set_no_reboot(m);
 	return 0;
 }
 

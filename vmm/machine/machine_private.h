@@ -69,6 +69,7 @@ struct reset_thread {
  * @status:	the run status
  * @reset:	a reset is requested: the gate stays closed
  * @resetting:	a reset is being carried out
+ * @no_reboot:	a reset ends the machine
  * @reset_thread: carries out resets
  * @panicked:	the guest panicked and was not started since
  * @crash_loaded: the guest's crash kernel was reported since the last reset
@@ -76,6 +77,7 @@ struct reset_thread {
  * @failure_flood: limits machine_failure_again()
  * @last_failure: the last one that was counted there
  * @ram_hook:	the migration's hook, or all zero
+ * @hook_busy:	a page is being poisoned, and @ram_hook was or will be called
  */
 struct machine {
 	struct machine_config cfg;
@@ -106,12 +108,13 @@ struct machine {
 	unsigned parked;
 	struct run_status status;
 	enum reset_cause reset;
-	bool resetting;
+	bool resetting, no_reboot;
 	struct reset_thread reset_thread;
 	bool panicked, crash_loaded;
 	struct flood reset_flood, failure_flood;
 	struct memory_failure last_failure;
 	struct ram_hook ram_hook;
+	bool hook_busy;
 };
 
 /**
@@ -131,5 +134,16 @@ int machine_load_initial(struct machine *m, struct error *err);
  * @m:		the machine, whose reset has ended or whose gate is at GATE_END
  */
 void machine_reset_join(struct machine *m);
+
+/**
+ * ram_hook_begin() - Get the hook, and keep it until ram_hook_end()
+ * @m:		the machine, with inject_lock held
+ *
+ * Return: the hook that is installed; all zero if none is
+ */
+struct ram_hook ram_hook_begin(struct machine *m);
+
+/** ram_hook_end() - The hook's functions have returned: it may be replaced */
+void ram_hook_end(struct machine *m);
 
 #endif /* FERRY_MACHINE_PRIVATE_H */

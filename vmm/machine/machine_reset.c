@@ -53,6 +53,23 @@ void machine_set_reset_asked(struct machine *m, enum reset_cause cause)
 	pthread_mutex_unlock(&m->lock);
 }
 
+void machine_set_no_reboot(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->no_reboot = true;
+	pthread_mutex_unlock(&m->lock);
+}
+
+bool machine_no_reboot(struct machine *m)
+{
+	bool set;
+
+	pthread_mutex_lock(&m->lock);
+	set = m->no_reboot;
+	pthread_mutex_unlock(&m->lock);
+	return set;
+}
+
 void machine_notify_reset(struct machine *m)
 {
 	if (machine_reset_asked(m))

@@ -10,6 +10,8 @@
 #ifndef FERRY_MACHINE_RESET_H
 #define FERRY_MACHINE_RESET_H
 
+#include <stdbool.h>
+
 #include "vmm/base/error.h"
 #include "vmm/base/runstate.h"
 
@@ -27,6 +29,17 @@ enum reset_cause machine_reset_asked(struct machine *m);
 
 /** machine_set_reset_asked() - For a device that loads its state */
 void machine_set_reset_asked(struct machine *m, enum reset_cause cause);
+
+/**
+ * machine_set_no_reboot() - End the machine at a reset, also after a migration
+ * @m:		the machine
+ *
+ * For the observer, which decides (machine_no_reboot()); part of the state.
+ */
+void machine_set_no_reboot(struct machine *m);
+
+/** machine_no_reboot() - Was machine_set_no_reboot() called, here or before? */
+bool machine_no_reboot(struct machine *m);
 
 /** machine_notify_reset() - Notify the observer again of a pending request */
 void machine_notify_reset(struct machine *m);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "arch.h"
 #include "gate.h"
 #include "machine_devices.h"
 #include "machine_private.h"
@@ -157,6 +158,10 @@ static int set_paused(struct machine *m, struct run_status s, enum pauser by,
 		s = m->status;
 	if (!rc)
 		m->status = s;
+	/* A hand-over is no pause for the guest: x86_clock.h */
+	if (!rc && m->gate == GATE_PARK &&
+	    (!holder || s.state == RUN_SAVE_VM))
+		arch_clock_stop(m);
 	pthread_mutex_unlock(&m->lock);
 	if (!rc)
 		m->observer.status(m->observer.ctx, s);

@@ -51,7 +51,8 @@ struct ram_hook {
  * @hook:	copied; NULL removes the hook
  *
  * A reset that was waiting for the migration is requested again (the
- * observer's reset()) when the hook is removed.
+ * observer's reset()) when the hook is removed. Waits until the previous hook's
+ * functions have returned, so its @ctx may be freed afterwards.
  */
 void machine_set_ram_hook(struct machine *m, const struct ram_hook *hook);
 

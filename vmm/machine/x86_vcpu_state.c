@@ -349,6 +349,16 @@ void arch_devices_loaded(struct machine *m)
 					    &a->tsc_shift);
 }
 
+void arch_clock_stop(struct machine *m)
+{
+	x86_clock_stop(bus_find(&m->bus, &x86_clock_ops, 0));
+}
+
+void arch_clock_start(struct machine *m)
+{
+	x86_clock_start(bus_find(&m->bus, &x86_clock_ops, 0));
+}
+
 void arch_machine_fini(struct machine *m)
 {
 	free(m->arch.msr);
