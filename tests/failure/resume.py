@@ -126,7 +126,7 @@ def test_never_two(world):
     refused(world, "runs here already", "resolve", "b", "--run-here")
     lost_source(a)
     world.ferry("resolve", "a", "--give-up")
-    a.wait_migration("failed")
+    a.wait_migration("failed", recovers=True)
     silent(a)
     refused(world, "", "migrate", "--resume", "a", world.uri())
 
@@ -146,7 +146,7 @@ def test_destination_gives_up(world):
     one, and the guest can run on the source, and come again."""
     a, b = in_doubt(world)
     world.ferry("resolve", "b", "--give-up")
-    b.wait_migration("failed")
+    b.wait_migration("failed", recovers=True)
     world.ferry("resolve", "a", "--run-here")
     a.wait_state("running")
     a.migrate(b)

@@ -270,7 +270,7 @@ class Vmm:
         """Wait for one of these statuses. Return: the answer of
         query-migrate.
 
-        recovers: the migration may be paused meanwhile, and goes on.
+        recovers: it may be postcopy-paused meanwhile, without being over.
         """
         over = {"completed", "failed", "cancelled", "postcopy-paused"}
         if recovers:

@@ -155,7 +155,8 @@ def other_name(world, good):
 
 
 def other_key(world, good):
-    return good.psk(), Pki(world, "other", good).psk(key="00" * 16)
+    other = Pki(world, "other", good).psk(key="00" * 16)
+    return good.psk(), other
 
 
 BAD = {
