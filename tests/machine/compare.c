@@ -151,7 +151,7 @@ void compare_states(const struct writer *a, const struct writer *b,
 	struct pair machine = open_section(&p, name);
 	uint32_t cpus = compare_u32(&machine, "number of vCPUs");
 
-	compare(&machine, "machine", 2);
+	compare(&machine, "machine", 3);
 	assert_true(reader_done(&machine.a) && reader_done(&machine.b));
 	device_list_default(&devices);
 	for (unsigned i = 0; i <= devices.n; i++)	/* and debug-exit */

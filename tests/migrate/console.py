@@ -1,13 +1,26 @@
 # SPDX-License-Identifier: MIT
 """What a user sees of a migration: serial port, clock, pauses, states."""
 
+import os
 import time
 
-from ferry import check, equal, soon
+from ferry import BUILD, check, equal, soon
 
 SANITIZERS = {"address", "thread"}
 
 BUSY = "work=verify mib=16"
+
+
+def test_quiet(world):
+    """A guest prints reports only when it is asked for them, by default."""
+    a = world.start("a", ["run", "--name", "a", "--memory", "64M", "--kernel",
+                          os.path.join(BUILD, "guest.elf"), "--append", BUSY])
+    end = a.wait_line("ready")["t_us"] + 2500000
+    asked = 1
+    while a.report()["t_us"] < end:
+        asked += 1
+        time.sleep(0.1)
+    equal(len(a.lines("report")), asked, "reports")
 
 
 def test_half_a_line(world):
