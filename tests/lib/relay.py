@@ -19,10 +19,12 @@ migration at a given message, instead of depending on the right moment:
 import threading
 
 from errors import WAIT, Failed
-from wire import COMMIT, DEMAND, HELLO, MAIN, NAMES, PUSH, REQUEST, Closed, \
-    Peer, listen, parse_hello
+from wire import BEAT, COMMIT, DEMAND, HELLO, MAIN, NAMES, PUSH, REQUEST, \
+    RESUME, Closed, Peer, listen, parse_hello
 
 SOURCE, TARGET = "source", "destination"
+# What hold() lets pass: a new link can be opened, and no side looks dead
+NEVER_HELD = {HELLO, RESUME, COMMIT, BEAT}
 
 
 def matches(place, side, kind, role):
@@ -78,7 +80,7 @@ class Relay:
             return False
         return matches(self.stop_at, side, m.kind, role) or \
             side == SOURCE and self.committed and role in self.held \
-            and m.a >= self.held[role] \
+            and m.kind not in NEVER_HELD and m.a >= self.held[role] \
             and (role != DEMAND or m.a in self.asked)
 
     def _note(self, side, role, m):
