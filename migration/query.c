@@ -209,8 +209,8 @@ static void set_waiting(json_t *o, const struct progress *p)
 	if (!p->waits_for)
 		return;
 	json_object_set_new(json_object_get(o, "ferry"), "waiting",
-		json_pack("{s:s, s:s, s:I}", "for", p->waits_for, "remedy",
-			  p->remedy, "ms",
+		json_pack("{s:s, s:s, s:b, s:I}", "for", p->waits_for,
+			  "remedy", p->remedy, "automatic", p->automatic, "ms",
 			  (json_int_t)ms(p->waits_since, now_ns())));
 }
 

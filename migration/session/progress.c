@@ -79,13 +79,15 @@ void progress_blame(struct progress *p, const struct error *why)
 	pthread_mutex_unlock(&p->lock);
 }
 
-void progress_wait(struct progress *p, const char *what, const char *remedy)
+void progress_wait(struct progress *p, const char *what, const char *remedy,
+		   bool automatic)
 {
 	pthread_mutex_lock(&p->lock);
 	if (!what || !p->waits_for)
 		p->waits_since = what ? now_ns() : 0;
 	p->waits_for = what;
 	p->remedy = remedy;
+	p->automatic = automatic;
 	pthread_mutex_unlock(&p->lock);
 }
 

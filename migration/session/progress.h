@@ -59,6 +59,7 @@ typedef void progress_fn(void *ctx, enum progress_status status);
  * @waits_for:	what the session waits for, a literal; NULL if for nothing that
  *		lasts
  * @remedy:	what an operator can do about it, a literal
+ * @automatic:	it opens a new link by itself
  * @waits_since: when that wait began, ns
  * @start, @pause, @run, @end: monotonic times, ns; 0 if not yet. A destination
  *		does not know when the guest was paused
@@ -83,6 +84,7 @@ struct progress {
 	char id[2 * WIRE_ID + 1], arrived[2 * WIRE_ID + 1], uri[URI_TEXT];
 	struct error why;
 	const char *waits_for, *remedy;
+	bool automatic;
 	uint64_t waits_since;
 	_Atomic uint64_t start, pause, run, resumed, end;
 	uint64_t pages_total;
@@ -150,10 +152,12 @@ void progress_blame(struct progress *p, const struct error *why);
  * @p:		the progress
  * @what:	a literal; NULL: for nothing any more
  * @remedy:	what an operator can do, a literal
+ * @automatic:	the session opens a new link by itself
  *
  * The wait counts from the first call with a text on.
  */
-void progress_wait(struct progress *p, const char *what, const char *remedy);
+void progress_wait(struct progress *p, const char *what, const char *remedy,
+		   bool automatic);
 
 /** progress_uri() - The session goes to, or listens at, another address */
 void progress_uri(struct progress *p, const struct uri *uri);

@@ -73,7 +73,7 @@ unsigned session_phase(const struct session *se)
  * Show the phase as it is now, not the one of the step that asked for it: of
  * two threads that come here the later one must not show the older phase.
  */
-static void show(struct session *se)
+void session_show(struct session *se)
 {
 	pthread_mutex_lock(&se->show_lock);
 	progress_set(se->progress, se->ops->show(se, se->phase));
@@ -116,7 +116,7 @@ int session_event(struct session *se, unsigned event, const struct error *why)
 	session_wake(se);
 	se->ops->perform(se, s.actions);
 	if (s.actions & PHASE_SHOW)
-		show(se);
+		session_show(se);
 	return s.actions & PHASE_REJECT ? -EPERM : 0;
 }
 

@@ -148,6 +148,9 @@ int session_event(struct session *se, unsigned event, const struct error *why);
 /** session_phase_fn - A predicate over phases, e.g. source_is_sending() */
 typedef bool session_phase_fn(unsigned phase);
 
+/** session_show() - Show the phase; after a change that is not one of it */
+void session_show(struct session *se);
+
 /**
  * session_divert() - Show the phase, and report to another progress from now on
  * @se:		the session

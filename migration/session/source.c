@@ -85,7 +85,7 @@ static void source_perform(struct session *se, unsigned actions)
 
 static const char *lost_remedy(const struct source *s, unsigned phase)
 {
-	bool automatic = s->se.limits->automatic && !s->se.manual;
+	const bool automatic = source_is_automatic(s);
 
 	if (phase == SOURCE_DOUBT)
 		return automatic
@@ -105,7 +105,7 @@ static enum progress_status show_lost(struct source *s, unsigned phase)
 		log_line("migration paused: %s; the guest's memory is kept here",
 			 why.text);
 	progress_wait(s->se.progress, "a connection to the destination",
-		      lost_remedy(s, phase));
+		      lost_remedy(s, phase), source_is_automatic(s));
 	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
 						      WHY_POSTCOPY_FAILED });
 	return PROGRESS_PAUSED;
@@ -116,7 +116,7 @@ static enum progress_status show_failed(struct source *s)
 	struct error why = progress_why(s->se.progress);
 
 	log_line("migration failed: %s; the guest goes on here", why.text);
-	progress_wait(s->se.progress, NULL, NULL);
+	progress_wait(s->se.progress, NULL, NULL, false);
 	s->se.env->set_side(s->se.env->ctx, "none");
 	return PROGRESS_FAILED;
 }
@@ -128,7 +128,7 @@ static enum progress_status show_completed(struct source *s)
 
 	if (s->gone)
 		log_line("the migration is over: %s", why.text);
-	progress_wait(s->se.progress, NULL, NULL);
+	progress_wait(s->se.progress, NULL, NULL, false);
 	machine_set_status(s->m, (struct run_status){ RUN_POSTMIGRATE,
 						      WHY_MIGRATED });
 	return PROGRESS_COMPLETED;
@@ -137,7 +137,7 @@ static enum progress_status show_completed(struct source *s)
 static enum progress_status show_abandoned(struct source *s)
 {
 	log_line("the guest was given up here: its memory is not needed any more");
-	progress_wait(s->se.progress, NULL, NULL);
+	progress_wait(s->se.progress, NULL, NULL, false);
 	machine_set_status(s->m, (struct run_status){ RUN_POSTMIGRATE,
 						      WHY_MIGRATED });
 	return PROGRESS_FAILED;
@@ -154,7 +154,7 @@ static enum progress_status source_show(struct session *se, unsigned phase)
 	case SOURCE_FINISHING:
 		if (!se->progress->run)
 			se->progress->run = now_ns();
-		progress_wait(se->progress, NULL, NULL);
+		progress_wait(se->progress, NULL, NULL, false);
 		machine_set_status(s->m, (struct run_status){
 			RUN_FINISH_MIGRATE, WHY_POSTCOPY });
 		return PROGRESS_POSTCOPY;
@@ -162,7 +162,7 @@ static enum progress_status source_show(struct session *se, unsigned phase)
 		return show_completed(s);
 	case SOURCE_DOUBT:
 	case SOURCE_LOST:
-		return show_lost(s, phase);
+		return s->asked ? PROGRESS_RECOVER_SETUP : show_lost(s, phase);
 	case SOURCE_REDIAL:
 	case SOURCE_REDIAL_DOUBT:
 		return s->reported ? PROGRESS_RECOVER : PROGRESS_RECOVER_SETUP;
@@ -420,6 +420,8 @@ int source_resume(struct source *s, const struct uri *uri, struct error *err)
 	pthread_mutex_unlock(&se->lock);
 	if (parked) {
 		progress_uri(se->progress, uri);
+		/* At once: who asks next is not told that it is paused still */
+		session_show(se);
 		return 0;
 	}
 	if (source_is_redialling(session_phase(se)))

@@ -49,7 +49,7 @@ struct extents {
  * @connections: push connections to open
  * @epoch:	of the last link
  * @attempts:	to open a new link, since the last one carried pages
- * @asked:	an operator wants a new link; under @se.lock
+ * @asked:	an operator wants a new link; changed under @se.lock
  * @reported:	the destination has reported what it has
  * @rebuilding:	the ledger is not what the destination has
  * @told:	PREPARE was sent: the destination may be in doubt
@@ -77,7 +77,8 @@ struct source {
 	uint32_t epoch;
 	_Atomic unsigned attempts;
 	_Atomic bool reported, rebuilding, quit, gone;
-	bool told, asked;
+	bool told;
+	_Atomic bool asked;
 	bool started;
 	pthread_t thread;
 };
@@ -171,6 +172,9 @@ void source_demand_lost(void *ctx, const struct error *why);
  * @s:		it; the session thread has left its stages
  */
 void source_recover(struct source *s);
+
+/** source_is_automatic() - Does it open a new link without an operator? */
+bool source_is_automatic(const struct source *s);
 
 /**
  * source_tell() - Tell a destination that may be in doubt that the guest runs

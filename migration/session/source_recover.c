@@ -37,7 +37,7 @@ static uint64_t retry_ns(unsigned attempts)
 	return ns * 3 / 4 + ns / 2 * dice / UINT16_MAX;
 }
 
-static bool is_automatic(const struct source *s)
+bool source_is_automatic(const struct source *s)
 {
 	return s->se.limits->automatic && !s->se.manual;
 }
@@ -64,8 +64,8 @@ static bool is_redial_due(struct source *s, uint64_t at)
 
 	pthread_mutex_lock(&s->se.lock);
 	if (!s->asked && source_is_parked(s->se.phase))
-		session_sleep(&s->se, is_automatic(s) && at < look ? at : look);
-	due = s->asked || (is_automatic(s) && now_ns() >= at);
+		session_sleep(&s->se, source_is_automatic(s) && at < look ? at : look);
+	due = s->asked || (source_is_automatic(s) && now_ns() >= at);
 	s->asked = false;
 	pthread_mutex_unlock(&s->se.lock);
 	return due;
@@ -273,7 +273,7 @@ static bool may_tell(struct source *s)
 	pthread_mutex_lock(&s->se.lock);
 	while (!s->quit && now_ns() < end)
 		session_sleep(&s->se, end);
-	may = !s->quit && is_automatic(s);
+	may = !s->quit && source_is_automatic(s);
 	pthread_mutex_unlock(&s->se.lock);
 	return may;
 }

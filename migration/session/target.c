@@ -170,7 +170,7 @@ static enum progress_status show_lost(struct target *t, unsigned phase)
 	log_line("migration paused: %s; what has arrived is kept here",
 		 why.text);
 	progress_wait(t->se.progress, "the source to connect again",
-		      lost_remedy(t, phase));
+		      lost_remedy(t, phase), false);
 	for (size_t i = 0; phase == TARGET_LOST && i < ARRAY_SIZE(from); i++)
 		machine_set_reason(t->m, from[i], WHY_POSTCOPY_FAILED);
 	return PROGRESS_PAUSED;
@@ -186,7 +186,7 @@ static enum progress_status target_show(struct session *se, unsigned phase)
 		return PROGRESS_SETUP;
 	case TARGET_POSTCOPY:
 		machine_set_reason(t->m, WHY_POSTCOPY_FAILED, WHY_POSTCOPY);
-		progress_wait(se->progress, NULL, NULL);
+		progress_wait(se->progress, NULL, NULL, false);
 		return PROGRESS_POSTCOPY;
 	case TARGET_WHOLE:
 		return PROGRESS_POSTCOPY;
@@ -204,7 +204,7 @@ static enum progress_status target_show(struct session *se, unsigned phase)
 		return show_lost(t, phase);
 	case TARGET_FAILING:
 		why = progress_why(se->progress);
-		progress_wait(se->progress, NULL, NULL);
+		progress_wait(se->progress, NULL, NULL, false);
 		log_line("incoming migration failed: %s; waiting for another",
 			 why.text);
 		return PROGRESS_FAILED;

@@ -2,6 +2,8 @@
 """The commands that continue a migration after a lost connection, as a user
 types them: ferry migrate --resume, ferry recover, ferry resolve."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import wire
 from crossing import begin, in_postcopy
 from ferry import check, equal, page
@@ -116,6 +118,21 @@ def test_automatically(world, word):
 
 
 test_automatically.cases = {"word": ["yes", "no"]}
+
+
+def test_command_waits(world):
+    """`ferry migrate` waits for a source that connects again by itself, and
+    says that the connection was lost."""
+    a, _, relay = begin(world, BUSY, cpus=1)
+    relay.hold()
+    with ThreadPoolExecutor() as pool:
+        command = pool.submit(world.ferry, "migrate", "a", relay.uri,
+                              "--recover-automatically", "yes")
+        relay.wait(wire.RUNNING)
+        relay.cut()
+        out, err = command.result()
+    check(f"a is at {relay.uri} now" in out, out)
+    check("it is opened again" in err, err)
 
 
 def test_never_two(world):

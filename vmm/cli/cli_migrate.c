@@ -90,6 +90,7 @@ static const struct status {
  * @signals:	from cli_signals()
  * @cancelled:	migrate_cancel was sent
  * @shown:	a progress line is on the terminal
+ * @paused:	the connection was lost, and this was reported
  */
 struct follow {
 	const struct options *o;
@@ -97,7 +98,7 @@ struct follow {
 	json_t *info;
 	const struct status *status;
 	int signals;
-	bool cancelled, shown;
+	bool cancelled, shown, paused;
 };
 
 static void set_status(struct follow *f, const char *name)
@@ -170,6 +171,34 @@ static void hide_progress(struct follow *f)
 	f->shown = false;
 }
 
+/*
+ * Has the migration ended, also for this command? A source that connects again
+ * by itself is waited for; but an address given with --resume that does not
+ * work is reported.
+ */
+static bool is_over(const struct follow *f)
+{
+	return f->status->final &&
+	       !(f->status->exit == CLI_PAUSED && !f->o->resume &&
+		 json_is_true(render_find(f->info, "ferry.waiting.automatic")));
+}
+
+/* Once for each time that the connection is lost */
+static void show_paused(struct follow *f)
+{
+	const bool paused = f->status->exit == CLI_PAUSED;
+
+	if (paused && !f->paused) {
+		hide_progress(f);
+		log_line("%s: the connection was lost after the hand-over (%s); "
+			 "it is opened again: `ferry status %s` says what it "
+			 "waits for. Until then end neither machine",
+			 cli_label(f->o), render_text(f->info, "error-desc"),
+			 cli_label(f->o));
+	}
+	f->paused = paused;
+}
+
 /* Return: 0 to go on, -EINTR to end the program */
 static int interrupted(struct follow *f)
 {
@@ -226,9 +255,10 @@ static int follow_to_end(struct follow *f, struct error *err)
 		rc = query(f, err);
 		if (rc)
 			break;
-		show_progress(f);
-		if (f->status->final)
+		if (is_over(f))
 			return 0;
+		show_paused(f);
+		show_progress(f);
 		rc = wait_for_change(f, err);
 	} while (!rc);
 
