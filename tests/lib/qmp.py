@@ -112,7 +112,8 @@ class Qmp:
     def seen(self, event, **data):
         """Data of all events so far that have this name and match @data."""
         with self.changed:
-            return [e["data"] for e in self.events if e["event"] == event and
+            return [e.get("data", {}) for e in self.events
+                    if e["event"] == event and
                     all(e["data"].get(k) == v for k, v in data.items())]
 
     def wait_event(self, event, timeout=WAIT, **data):
