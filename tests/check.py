@@ -59,8 +59,9 @@ LOAD = {"failure/impostors": 0.5, "failure/strangers": 0.5,
         "failure/lost": 0.5, "failure/usage": 0.5, "failure/images": 0.5}
 
 # End-to-end tests that are short enough for the lab, on a machine without KVM
-LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first"]
-LAB_FAILURE = ["dump", "faults", "handover", "images", "usage"]
+LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first",
+               "recover", "tls:moves"]
+LAB_FAILURE = ["dump", "faults", "handover", "images", "resume", "usage"]
 HWPOISON = ["poison_refused", "dump", "hugetlb"]
 
 # These change the size of the machine's pool of huge pages: one at a time
