@@ -256,7 +256,7 @@ class Plan:
     def sim(self):
         """Whole migrations on a virtual clock and network (tests/sim): as
         many as 40 s of a processor are enough for."""
-        seeds = "1-1000" if self.quick else "1-8000"
+        seeds = "1-1000" if self.quick else "1-10000"
         self.add("sim/seeds", ["build/tests/sim/sim", "--seeds", seeds],
                  PROGRAM_LIMIT["sim"], needs=[self.gcc()])
         self.add("sim/same", ["build/tests/sim/sim", "--twice", "--seeds",

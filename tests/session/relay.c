@@ -2,6 +2,7 @@
 /* relay.c - A relay between the two sides that cuts at a message */
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,7 +50,7 @@ struct relay {
 static int unix_socket(const char *path, struct sockaddr_un *a)
 {
 	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	strncpy(a->sun_path, path, sizeof(a->sun_path) - 1);
+	snprintf(a->sun_path, sizeof(a->sun_path), "%s", path);
 	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
