@@ -85,6 +85,12 @@ static uint32_t run(struct vm *v, const void *code, size_t n, uint32_t ebx)
 	s.cs.selector = s.ds.selector = 0;
 	s.ds.limit = 0xffffffff;		/* "unreal": EBX reaches 4 GiB */
 	s.ds.g = 1;
+	/* An exit is complete after the next KVM_RUN only, which may skip the
+	 * instruction of a port access if RIP is still there
+	 */
+	v->run->immediate_exit = 1;
+	ioctl(v->vcpu, KVM_RUN, 0);
+	v->run->immediate_exit = 0;
 	assert_int_equal(ioctl(v->vcpu, KVM_SET_SREGS, &s), 0);
 	assert_int_equal(ioctl(v->vcpu, KVM_SET_REGS, &regs), 0);
 	if (ioctl(v->vcpu, KVM_RUN, 0))
@@ -314,6 +320,8 @@ static void assert_dirty(struct vm *v, unsigned first, unsigned n)
 	for (unsigned i = 0; i < PAGES; i++) {
 		bool dirty = bitmap[i / 64] >> i % 64 & 1;
 
+		if (i == CODE / PAGE)
+			continue;
 		if (dirty != (i >= first && i - first < n))
 			fail_msg("page %u is %s", i, dirty ? "dirty" : "clean");
 	}
