@@ -10,13 +10,15 @@ import os
 import time
 
 import wire
+from errors import SLOW
 from ferry import check, equal, soon
 from loss import lost_source, paused, quits, silent
 from relay import SOURCE, TARGET, Relay
 
 SANITIZERS = {"address", "thread"}
 
-TALKS = "interval_ms=30"
+INTERVAL = 0.03 * SLOW ** 2     # s; an emulated serial port is slow
+TALKS = f"interval_ms={1000 * INTERVAL:.0f}"
 BUSY = "work=verify mib=16 seed=5 " + TALKS
 
 BEFORE = {
@@ -81,7 +83,7 @@ def test_never_before_commit(world, at):
     relay.stop_at = HELD[at]
     a.start_migration(relay.uri)
     relay.wait(HELD[at][1])
-    time.sleep(0.4)
+    time.sleep(max(0.4, 3 * INTERVAL))
     never_ran(b)
     check(not b.status()["running"], "the destination says that it runs")
     relay.release()
