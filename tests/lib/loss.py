@@ -40,7 +40,8 @@ def lost_source(a):
 
 
 def quits(*machines):
-    """`quit` ends each machine: no thread hangs."""
+    """`quit` ends each machine: no thread hangs. It is forced, because the
+    guest may need a source's pages."""
     for vmm in machines:
-        vmm.qmp.execute("quit")
+        vmm.qmp.execute("quit", **{"ferry-force": True})
         equal(vmm.wait_end(), 0, f"exit status of {vmm.name}")
