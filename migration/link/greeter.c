@@ -185,7 +185,7 @@ static int parse_hello(const struct greeting *gr, struct wire_hello *h,
 		rc = wire_get_hello(gr->in + WIRE_HEADER, m.length, h, err);
 	if (!rc && !is_bound(gr, h))
 		rc = error_set(err, EACCES,
-			"the HELLO was made for another connection: a relay, or a TLS proxy, stands between");
+			"the HELLO was made for another connection: a relay or a TLS proxy forwards the connection");
 	if (!rc && h->page_size != WIRE_PAGE)
 		rc = error_set(err, ENOTSUP,
 			"the peer's pages have %u bytes, ours %u",

@@ -18,8 +18,8 @@
  * What the session sends is read all the time.
  *
  * A wait ends when every other thread of the process sleeps, and sleeps some
- * milliseconds later: then nothing more will come. After some waits in vain the
- * peer waits no more, so that no input takes long.
+ * milliseconds later: then the session sends nothing more. After a few waits
+ * that ended so, the peer does not wait again: each input takes a limited time.
  */
 #ifndef FERRY_TESTS_FUZZ_SCRIPT_H
 #define FERRY_TESTS_FUZZ_SCRIPT_H

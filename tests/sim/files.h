@@ -21,7 +21,7 @@ struct sock;
 /**
  * struct file - A descriptor
  * @used:	it is open
- * @side:	whose
+ * @side:	the side that opened it
  * @nonblock:	O_NONBLOCK
  * @count:	of an eventfd
  * @sock:	of a socket, else NULL

@@ -34,7 +34,7 @@ struct item {
  * @thread:	its main thread, or NULL
  * @queue, @queued: what that thread shall do
  * @idle:	it waits for more
- * @ending:	it was told to end
+ * @ending:	the process is to end
  * @killed:	it has crashed
  * @m:		the process's machine
  * @source, @target: what it takes part in, or NULL

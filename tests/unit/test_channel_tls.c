@@ -813,7 +813,7 @@ static void a_hello_belongs_to_its_channel(void **state)
 	host_end(&x);
 }
 
-/* It is told so in words that it understands, and the log says the same */
+/* A peer without TLS receives a REFUSE with the reason; the log has it, too */
 static void a_plain_peer_is_told(void **state)
 {
 	struct error err = { 0 };
