@@ -137,7 +137,7 @@ static int say_runs(struct target *t, unsigned flags, struct error *err)
 	return rc;
 }
 
-/* The source answers CONFIRMED. COMPLETE it has not received, or it asks not */
+/* A source that asks has not received COMPLETE. It answers with CONFIRMED */
 static int report_whole(struct target *t, struct error *err)
 {
 	int rc = say_report(t, WIRE_REPORT_END | WIRE_REPORT_COMMITTED |
