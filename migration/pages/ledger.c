@@ -17,18 +17,28 @@ int ledger_init(struct ledger *l, size_t n)
 {
 	*l = (struct ledger){ .n = n, .left = n };
 	l->word = calloc(n / BITS + 1, sizeof(*l->word));
-	return l->word ? 0 : -ENOMEM;
+	l->unsure = calloc(n / BITS + 1, sizeof(*l->unsure));
+	if (l->word && l->unsure)
+		return 0;
+	ledger_fini(l);
+	return -ENOMEM;
 }
 
 void ledger_fini(struct ledger *l)
 {
 	free(l->word);
-	l->word = NULL;
+	free(l->unsure);
+	l->word = l->unsure = NULL;
 }
 
 bool ledger_test(const struct ledger *l, size_t i)
 {
 	return l->word[i / BITS] >> i % BITS & 1;
+}
+
+bool ledger_is_unsure(const struct ledger *l, size_t i)
+{
+	return l->unsure[i / BITS] >> i % BITS & 1;
 }
 
 size_t ledger_left(const struct ledger *l)
@@ -104,6 +114,14 @@ size_t ledger_give_back(struct ledger *l, size_t i, size_t n)
 	return done;
 }
 
+/* First the mark: ledger_hold(), which takes the page, must see it */
+size_t ledger_send_again(struct ledger *l, size_t i, size_t n)
+{
+	for (size_t k = i; k < i + n; k++)
+		atomic_fetch_or(&l->unsure[k / BITS], 1ull << k % BITS);
+	return ledger_give_back(l, i, n);
+}
+
 static void hold_set(struct ledger *l, uint64_t page_plus_1)
 {
 	uint64_t serial = l->hold >> HOLD_BITS;
@@ -131,9 +149,13 @@ bool ledger_take_demanded(struct ledger *l, size_t i)
 bool ledger_hold(struct ledger *l, size_t i)
 {
 	hold_set(l, i + 1);
-	if (take_run(l, i, 1))
+	if (!take_run(l, i, 1)) {
+		hold_set(l, 0);
+		return false;
+	}
+	if (!ledger_is_unsure(l, i))
 		return true;
-	hold_set(l, 0);
+	ledger_unhold(l);
 	return false;
 }
 
@@ -233,4 +255,7 @@ void ledger_rebuild_end(struct ledger_rebuild *r)
 {
 	r->removed += set_run(r->l, r->next, r->l->n, false);
 	r->next = r->l->n;
+	for (size_t i = 0; i <= r->l->n / BITS; i++)
+		if (r->l->unsure[i])
+			r->l->unsure[i] = 0;
 }

@@ -5,6 +5,11 @@
  * One atomic bit a page. Push threads and the demand thread take pages before
  * they read them, so that no page is pushed twice.
  *
+ * A second bit says that the page is unsure: it was sent on a connection that
+ * was lost, and whether it has arrived is not known until the destination
+ * reports what it has. It is sent again, but poison made on purpose here would
+ * have no effect on a copy that has arrived: ledger_hold() refuses the page.
+ *
  * Poison made on purpose takes a page, too, so that no thread reads it
  * meanwhile; but a held page was not sent, and still counts as left. So
  * ledger_left() is 0 only when nothing can come back, and one load tells a
@@ -24,13 +29,14 @@
 /**
  * struct ledger - The pages
  * @word:	bits: the page was taken
+ * @unsure:	bits: the page may have arrived, whether it is taken or not
  * @n:		pages
  * @left:	pages that are not taken, or held
  * @hold:	the page held (plus 1, 0 for none) in the low 34 bits; above it
  *		a number that each change of @hold increments
  */
 struct ledger {
-	_Atomic uint64_t *word;
+	_Atomic uint64_t *word, *unsure;
 	size_t n;
 	_Atomic size_t left;
 	_Atomic uint64_t hold;
@@ -75,6 +81,19 @@ size_t ledger_take(struct ledger *l, size_t i, size_t max);
 size_t ledger_give_back(struct ledger *l, size_t i, size_t n);
 
 /**
+ * ledger_send_again() - Pages that were sent may not have arrived
+ * @l:		the ledger
+ * @i:		first page
+ * @n:		pages
+ *
+ * Return: as ledger_give_back(); the pages are unsure from here on
+ */
+size_t ledger_send_again(struct ledger *l, size_t i, size_t n);
+
+/** ledger_is_unsure() - May the destination have a page without our knowing? */
+bool ledger_is_unsure(const struct ledger *l, size_t i);
+
+/**
  * ledger_take_demanded() - Take one page that the destination requested
  * @l:		the ledger
  * @i:		the page
@@ -91,7 +110,8 @@ bool ledger_take_demanded(struct ledger *l, size_t i);
  * @l:		the ledger
  * @i:		the page
  *
- * Return: true if it is held, until ledger_unhold(); false if it was taken
+ * Return: true if it is held, until ledger_unhold(); false if it was taken, or
+ * is unsure
  */
 bool ledger_hold(struct ledger *l, size_t i);
 
@@ -147,7 +167,12 @@ void ledger_rebuild_begin(struct ledger_rebuild *r, struct ledger *l);
  */
 int ledger_rebuild_run(struct ledger_rebuild *r, const struct page_run *run);
 
-/** ledger_rebuild_end() - The last run was received: set what is above it */
+/**
+ * ledger_rebuild_end() - The last run was received: set what is above it
+ * @r:		the rebuild
+ *
+ * No page is unsure any more.
+ */
 void ledger_rebuild_end(struct ledger_rebuild *r);
 
 #endif /* FERRY_LEDGER_H */

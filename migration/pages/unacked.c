@@ -109,7 +109,7 @@ static size_t entry_give_back(const struct unacked_entry *e, struct ledger *l)
 		     (e->bits[(k + n) / BITS] >> (k + n) % BITS & 1); n++)
 			;
 		if (set)
-			done += ledger_give_back(l, e->block + k, n);
+			done += ledger_send_again(l, e->block + k, n);
 	}
 	return done;
 }

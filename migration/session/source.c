@@ -281,6 +281,7 @@ static void *source_main(void *arg)
 	source_recover(s);
 	if (s->told && source_may_run(session_phase(&s->se)))
 		source_tell(s);
+	s->over = true;
 	return NULL;
 }
 
@@ -307,6 +308,10 @@ static int source_hook(void *ctx, uint64_t offset, bool simulate,
 			"the destination has not reported yet which pages it has: try again");
 	if (ledger_hold(&s->pages.ledger, page))
 		return 1;
+	if (ledger_is_unsure(&s->pages.ledger, page))
+		return error_set(err, EAGAIN,
+			"0x%llx was sent on a connection that was lost, so the destination may have it: poison it there, or try again when a new connection is open",
+			(unsigned long long)ram_gpa(machine_ram(s->m), offset));
 	return error_set(err, EALREADY,
 		"0x%llx was already handed over to the destination: poison it there",
 		(unsigned long long)ram_gpa(machine_ram(s->m), offset));

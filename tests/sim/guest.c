@@ -332,15 +332,6 @@ void guest_resumed(void)
 
 /* ---- Poison ---- */
 
-/* Does this side know which pages it has handed over? Not without a link */
-static bool is_ledger_right(void)
-{
-	const unsigned phase = node_phase(SIDE_SOURCE);
-
-	return sched_side() != SIDE_SOURCE || phase == NO_PHASE ||
-	       phase < SOURCE_DOUBT || source_may_run(phase);
-}
-
 void guest_poison(struct machine *m, bool simulate)
 {
 	const size_t page = sim_below(G.n);
@@ -354,7 +345,7 @@ void guest_poison(struct machine *m, bool simulate)
 	sim_trace("poison page %zu: %s", page, rc ? err.text : "done");
 	if (rc && rc != -ENOMEM)
 		t->lost_once = before.lost_once;
-	else if (is_ledger_right() || !t->copied)
+	else
 		t->dead = true;
 }
 

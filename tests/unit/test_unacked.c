@@ -47,6 +47,43 @@ static void only_the_unconfirmed_return(void **state)
 	ledger_fini(&l);
 }
 
+/*
+ * What returns may have arrived: it can't be poisoned here before the
+ * destination has reported what it has
+ */
+static void what_returns_is_unsure(void **state)
+{
+	struct ledger_rebuild r;
+	struct ledger l;
+	struct unacked u;
+
+	(void)state;
+	assert_int_equal(ledger_init(&l, 4096), 0);
+	assert_int_equal(unacked_init(&u), 0);
+	assert_int_equal(ledger_take(&l, 0, 256), 256);
+	assert_true(unacked_add(&u, 0, 64, 1));
+	assert_true(unacked_add(&u, 100, 64, 2));
+	assert_int_equal(unacked_acknowledge(&u, 1), 0);
+	assert_int_equal(unacked_give_back(&u, &l), 64);
+	for (size_t i = 0; i < 4096; i++)
+		assert_int_equal(ledger_is_unsure(&l, i), i >= 100 && i < 164);
+	assert_false(ledger_hold(&l, 100));
+	assert_false(ledger_hold(&l, 163));
+	/* They can be sent, all of them, and stay unsure */
+	assert_int_equal(ledger_take(&l, 100, 64), 64);
+	assert_false(ledger_hold(&l, 120));
+	assert_true(ledger_is_unsure(&l, 120));
+	assert_true(ledger_hold(&l, 256));
+	ledger_unhold(&l);
+	ledger_rebuild_begin(&r, &l);
+	ledger_rebuild_end(&r);
+	assert_false(ledger_is_unsure(&l, 120));
+	assert_true(ledger_hold(&l, 120));
+	ledger_unhold(&l);
+	unacked_fini(&u);
+	ledger_fini(&l);
+}
+
 static void a_peer_confirms_only_what_was_sent(void **state)
 {
 	struct unacked u;
@@ -207,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_the_unconfirmed_return),
+		cmocka_unit_test(what_returns_is_unsure),
 		cmocka_unit_test(a_peer_confirms_only_what_was_sent),
 		cmocka_unit_test(a_full_ring_waits_for_the_peer),
 		cmocka_unit_test(as_a_plain_array),
