@@ -22,12 +22,15 @@
 #include "vmm/control/words.h"
 #include "vmm/host/host.h"
 
+#define TELLERS_MAX	4
+
 /**
  * struct migration - Of a process, one at a time
  * @host:	the process
  * @env:	the same, as a session sees it
  * @progress:	how the current or last session goes
  * @source:	the guest leaves, or has left, or tried to
+ * @tellers:	earlier ones that failed, and tell their destinations still
  * @target:	a guest arrives, or has arrived
  * @parameters:	of sessions
  * @job:	of the outgoing session: the same, with what its `migrate` chose
@@ -37,7 +40,7 @@ struct migration {
 	struct host *host;
 	struct session_env env;
 	struct progress progress;
-	struct source *source;
+	struct source *source, *tellers;
 	struct target *target;
 	struct parameters parameters, job;
 	bool no_poison;
@@ -113,6 +116,34 @@ static int choose_parameters(struct parameters *job, json_t *chosen,
 	return rc;
 }
 
+/*
+ * The guest is about to leave again. The last attempt has failed, and its
+ * destination may be in doubt until it is told: it would refuse the guest, and
+ * any other one. The newest TELLERS_MAX of such sessions stay.
+ */
+static void keep_teller(struct migration *mig)
+{
+	struct source **at = &mig->tellers;
+	unsigned n = 0;
+
+	if (mig->source) {
+		mig->source->older = mig->tellers;
+		mig->tellers = mig->source;
+		mig->source = NULL;
+	}
+	while (*at) {
+		struct source *s = *at;
+
+		if (n < TELLERS_MAX && source_is_telling(s)) {
+			at = &s->older;
+			n++;
+		} else {
+			*at = s->older;
+			source_free(s);
+		}
+	}
+}
+
 static int start_leaving(struct migration *mig, const struct uri *uri,
 			 json_t *chosen, struct error *err)
 {
@@ -124,7 +155,7 @@ static int start_leaving(struct migration *mig, const struct uri *uri,
 		rc = choose_parameters(&job, chosen, err);
 	if (rc)
 		return rc;
-	source_free(mig->source);
+	keep_teller(mig);
 	mig->job = job;
 	mig->source = source_new(mig->host->machine, uri, &mig->env,
 				 &mig->job.limits, &mig->progress, err);
@@ -488,6 +519,12 @@ void migration_free(struct migration *mig)
 {
 	if (!mig)
 		return;
+	while (mig->tellers) {
+		struct source *s = mig->tellers;
+
+		mig->tellers = s->older;
+		source_free(s);
+	}
 	source_free(mig->source);
 	target_free(mig->target);
 	free(mig);

@@ -55,6 +55,8 @@ struct extents {
  * @told:	PREPARE was sent: the destination may be in doubt
  * @quit:	source_free() was called
  * @gone:	ENDED was received
+ * @over:	the session thread has nothing left to do
+ * @older:	the caller's: another one that tells its destination still
  */
 struct source {
 	struct session se;
@@ -76,11 +78,12 @@ struct source {
 
 	uint32_t epoch;
 	_Atomic unsigned attempts;
-	_Atomic bool reported, rebuilding, quit, gone;
+	_Atomic bool reported, rebuilding, quit, gone, over;
 	bool told;
 	_Atomic bool asked;
 	bool started;
 	pthread_t thread;
+	struct source *older;
 };
 
 /**
@@ -185,6 +188,15 @@ bool source_is_automatic(const struct source *s);
  * automatic recovery off.
  */
 void source_tell(struct source *s);
+
+/**
+ * source_is_telling() - Must it be kept, because the destination of a migration
+ *			 that has failed may be in doubt still?
+ * @s:		it, ended (progress_ended())
+ *
+ * Return: true if it is not to be freed yet
+ */
+bool source_is_telling(struct source *s);
 
 /** source_walk() - Walk through stages, and report how it ended */
 struct stage;

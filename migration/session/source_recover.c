@@ -264,7 +264,12 @@ int source_recommit(struct source *s, struct error *err)
 		? error_set(err, EPIPE, "a connection was lost") : 0;
 }
 
-/* Wait until the next attempt. Return: true to make it */
+/*
+ * Wait until the next attempt. It is due without automatic recovery, too: no
+ * guest is moved by it, and a destination in doubt would wait for ever.
+ *
+ * Return: true to make it
+ */
 static bool may_tell(struct source *s)
 {
 	const uint64_t end = now_ns() + retry_ns(s->attempts);
@@ -273,7 +278,7 @@ static bool may_tell(struct source *s)
 	pthread_mutex_lock(&s->se.lock);
 	while (!s->quit && now_ns() < end)
 		session_sleep(&s->se, end);
-	may = !s->quit && source_is_automatic(s);
+	may = !s->quit;
 	pthread_mutex_unlock(&s->se.lock);
 	return may;
 }
@@ -302,6 +307,11 @@ static bool tell_once(struct source *s, const struct error *why)
 	link_shut(&s->se.link);
 	link_close(&s->se.link);
 	return rc == -ECONNREFUSED;
+}
+
+bool source_is_telling(struct source *s)
+{
+	return source_may_run(session_phase(&s->se)) && s->told && !s->over;
 }
 
 void source_tell(struct source *s)
