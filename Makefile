@@ -9,6 +9,8 @@
 # make kernel-tests	build/ferry-kernel-tests.tar.gz: tests/kernel, for another
 #			machine
 # make FAULTS=1 BUILD=build/faults	a build that can be told to misbehave
+# make killed, cuts	real processes ended or cut at many more places than
+#			scripts/check tries
 # make mutate		break the program in known ways: each time a test must fail
 # make model		check the model of hand-over and recovery (docs/model) with spin
 # make model-files	write what docs/ has of the phase tables again
@@ -107,6 +109,20 @@ lint:
 mutate:
 	scripts/mutate
 
+# Either process killed or stopped at 400 points, and a cut at every operation
+# and after every message: two hours. scripts/check tries a selection
+END_TO_END = FERRY_BUILD=$(BUILD) FERRY_FAULTS_BUILD=$(BUILD)/faults \
+		/usr/bin/python3 -B tests/run.py
+
+faults: all
+	+$(MAKE) FAULTS=1 BUILD=$(BUILD)/faults all
+
+killed: faults
+	FERRY_TEST_POINTS=100 $(END_TO_END) tests/failure/killed.py
+
+cuts: faults
+	FERRY_TEST_EVERY=1 $(END_TO_END) tests/failure/cuts.py
+
 install: all
 	install -D -m 755 $(BUILD)/ferry $(DESTDIR)$(PREFIX)/bin/ferry
 	install -D -m 644 docs/ferry.1 \
@@ -119,4 +135,5 @@ clean:
 
 -include $(OBJS:.o=.d)
 
-.PHONY: all demo demo-linux check check-linux lint mutate install clean
+.PHONY: all demo demo-linux check check-linux lint mutate faults killed cuts \
+	install clean

@@ -55,8 +55,9 @@ LONG_FIRST = ["linux/lab", "linux/demo", "lab/lab", "lab/facts",
 LATE_BUILDS = ("address", "thread", "clang", "fuzzers")
 
 # Load of the files that differ from 1
-LOAD = {"failure/impostors": 0.5, "failure/strangers": 0.5,
-        "failure/lost": 0.5, "failure/usage": 0.5, "failure/images": 0.5}
+LOAD = {"failure/impostors": 0.5, "failure/killed": 0.5,
+        "failure/strangers": 0.5, "failure/lost": 0.5,
+        "failure/usage": 0.5, "failure/images": 0.5}
 
 # End-to-end tests that are short enough for the lab, on a machine without KVM
 LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first",
@@ -65,7 +66,8 @@ LAB_FAILURE = ["dump", "faults", "handover", "images", "resume", "usage"]
 HWPOISON = ["poison_refused", "dump", "hugetlb"]
 
 # These change the size of the machine's pool of huge pages: one at a time
-HUGE_PAGES = ("migrate/hugetlb", "failure/old_kernel", "kernel/poison-hugetlb",
+HUGE_PAGES = ("migrate/hugetlb", "failure/old_kernel", "failure/cuts",
+              "migrate/recover", "kernel/poison-hugetlb",
               "unit/test_ram")
 
 ENVIRONMENT = {
@@ -330,6 +332,8 @@ class Plan:
                                    "tests/lab/other_vmm.py"], 300,
                  needs=ready, env={"FERRY_BUILD": "build",
                                    "FERRY_TEST_SLOW": str(LAB_SLOW)})
+        self.lab_files("lab/network", 400, "-k", ".netem",
+                       "tests/failure/network.py")
         self.lab_files("lab/old_kernel", 300, "-k", ".refused",
                        "tests/failure/old_kernel.py", kernel="6.1",
                        needs=[self.faults()])

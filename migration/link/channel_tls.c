@@ -12,6 +12,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 
+#include "channel_fault.h"
 #include "channel_tls.h"
 #include "tls_private.h"
 
@@ -589,6 +590,8 @@ int tls_handshake(struct channel *c, struct error *err)
 	else if (rc)
 		rc = handshake_failed(e, rc, err);
 	pthread_mutex_unlock(&e->lock);
+	if (!rc)
+		channel_fault_wrap(c);
 	return rc;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "channel_fault.h"
 #include "resolve.h"
 #include "socket.h"
 
@@ -100,6 +101,7 @@ void socket_channel(struct channel *c, int fd)
 	*c = (struct channel){ .ops = &socket_ops, .fd = fd };
 	/* Fails on Unix sockets, which have no delay to turn off */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	channel_fault_wrap(c);
 }
 
 /* These fail on other sockets than TCP's, whose peer can't vanish silently */

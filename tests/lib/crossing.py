@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A guest on its way from a source to a destination, through a relay."""
 
-import wire
 from ferry import equal
 from relay import Relay
 
@@ -21,10 +20,9 @@ def in_postcopy(world, append, *args, before=None, **kw):
         before(a, b)
     relay.hold()
     a.start_migration(relay.uri)
-    relay.wait(wire.RUNNING)
-    b.report()
     a.wait_migration("postcopy-active")
     b.wait_migration("postcopy-active")
+    b.report()
     return a, b, relay
 
 

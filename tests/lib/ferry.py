@@ -103,15 +103,15 @@ class Vmm:
     """A ferry process that has a guest, or waits for one."""
 
     def __init__(self, world, name, args, env=None, build=BUILD,
-                 control=None):
+                 control=None, prefix=()):
         self.world = world
         self.name = name
         self.mark = 0           # number of lines before the last command
         self.uri = None
         # The kernel ends the machine if this process dies first
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", os.path.join(build, "ferry")] +
-            args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [*prefix, "setpriv", "--pdeathsig", "KILL",
+             os.path.join(build, "ferry")] + args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env={**world.env, **(env or {})})
         self.out = Output(self.process.stdout)
         self.err = Output(self.process.stderr)

@@ -10,6 +10,8 @@ migration at a given message, instead of depending on the right moment:
                 what the source sends before any request still passes
     stop_at     delay this message and all that follow it, until release()
     cut_at      cut all connections instead of forwarding this message
+    cut_after   (side, N): cut all connections after this side's message N;
+                None after that
     cut(role)   cut one connection, or all, now
     edit        {kind: function(message)}: the function returns a list of
                 messages to forward instead;
@@ -44,7 +46,8 @@ class Relay:
         self.held = {}      # role: pages from this address up are delayed
         self.asked = set()          # pages that were requested
         # (SOURCE or TARGET, kind), and a role if only one is meant
-        self.stop_at = self.cut_at = None
+        self.stop_at = self.cut_at = self.cut_after = None
+        self.forwarded = {SOURCE: 0, TARGET: 0}     # messages
         self.edit = {}
         self.heard = []             # (side, role, kind, a, b)
         self.passed = 0             # len(heard) when hold_answers() was called
@@ -93,6 +96,15 @@ class Relay:
             self.changed.wait_for(lambda: not self._held(side, role, m))
             return matches(self.cut_at, side, m.kind, role)
 
+    def _was_last(self, side):
+        """Count a message that was forwarded. Return: True to cut."""
+        with self.changed:
+            self.forwarded[side] += 1
+            last = self.cut_after == (side, self.forwarded[side])
+            if last:
+                self.cut_after = None
+        return last
+
     def _pass_on(self, side, here, there, role):
         here.sock.settimeout(None)
         try:
@@ -109,6 +121,9 @@ class Relay:
                     m.kind, lambda same: [same])
                 for out in edit(m):
                     there.say(out)
+                if self._was_last(side):
+                    self.cut()
+                    return
         except (Closed, Failed):
             here.shut()
             there.shut()

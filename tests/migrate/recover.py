@@ -5,11 +5,12 @@ What needs no real guest is in tests/session: a cut at each message, of the
 first link and of a new one.
 """
 
+import os
 import signal
 
 import wire
 from crossing import begin, exits, in_postcopy, whole
-from ferry import QmpError, check, equal, page
+from ferry import QmpError, check, equal, page, soon
 from loss import paused
 from poisoned import all_seen, scattered
 from relay import SOURCE, TARGET, Relay
@@ -94,6 +95,39 @@ def test_poison_on_both_sides(world):
     all_seen(b, here + there)
 
 
+def test_poison_on_arrived(world):
+    """A page that has arrived without an acknowledgement can't be poisoned at
+    the source while the link is lost: whatever it says is done, the guest
+    meets."""
+    a = world.run("work=verify mib=16 hold=1").ready()
+    b = world.receive()
+    relay = Relay(world, b)
+    relay.stop_at = (TARGET, wire.CHUNK_ACK)
+    # Many pages are there then, and many are not
+    a.qmp.execute("migrate-set-parameters",
+                  **{"max-postcopy-bandwidth": 16 << 20})
+    a.start_migration(relay.uri)
+    soon(lambda: any(h[2] == wire.PAGES and h[3] > page(1000)
+                     for h in list(relay.heard)), True, "pages of the data")
+    cut(world, a, b, relay)
+    here, unsure = [], 0
+    for gpa in [page(i) for i in scattered(3, 90, 44)]:
+        try:
+            a.poison(gpa)
+            here.append(gpa)
+        except QmpError as e:
+            unsure += "the destination may have it" in e.desc
+    check(unsure, "no page was refused because it may have arrived")
+    check(here, "no page of the source could be poisoned")
+    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    resume(a, relay.uri)
+    complete(a, b)
+    equal(b.poisoned(), set(here), "poisoned pages there")
+    b.expect(here)
+    b.send("go")
+    all_seen(b, here)
+
+
 def test_huge_pages(world):
     """Huge pages that have arrived in part are not sent again."""
     world.huge_pages(24)
@@ -127,6 +161,57 @@ def test_hand_over_in_doubt(world, at):
 
 
 test_hand_over_in_doubt.cases = {"at": ["COMMIT", "RUNNING"]}
+
+
+def test_refusal_is_delivered(world):
+    """The source fails where the destination is in doubt: it tells the
+    destination, without automatic recovery, too. The guest can try again."""
+    a, b, relay = begin(world, BUSY)
+    relay.cut_at = (TARGET, wire.PREPARED)
+    a.start_migration(relay.uri)
+    a.wait_migration("failed")
+    b.wait_migration("failed", recovers=True)
+    a.wait_state("running")
+    a.migrate(b)
+    whole(b)
+
+
+def test_refusal_of_an_earlier_attempt(world):
+    """The next attempt begins before the destination has been told that the
+    last one has failed: it is told all the same, and takes the guest then."""
+    a, b, relay = begin(world, BUSY)
+    relay.cut_at = (TARGET, wire.PREPARED)
+    a.start_migration(relay.uri)
+    a.wait_migration("failed")
+    # At once: no time to tell it before. It goes where nobody listens
+    a.start_migration(world.uri())
+    a.wait_migration("failed")
+    b.wait_migration("failed", recovers=True)
+    a.migrate(b)
+    whole(b)
+
+
+def test_the_guest_moves_on(world):
+    """The source does not know that the destination is whole, and the guest
+    migrates on from there: the source may ask still, until the time for that
+    is over. Then it is told that no session waits, and an operator ends it."""
+    a, b, relay = begin(world, BUSY)
+    c = world.receive(name="c")
+    b.qmp.execute("migrate-set-parameters", **{"ferry-confirm-timeout": 1000})
+    relay.cut_at = (TARGET, wire.COMPLETE)
+    a.start_migration(relay.uri)
+    b.wait_migration("completed")
+    paused(a, "source")
+    b.migrate(c)
+    whole(c)
+    soon(lambda: os.path.exists(b.uri.removeprefix("unix:")), False,
+         "a listener")
+    resume(a, relay.uri)
+    paused(a, "source")
+    a.refused("known to run", "ferry-resolve", action="run-here")
+    a.qmp.execute("ferry-resolve", action="give-up")
+    a.wait_migration("failed", recovers=True)
+    whole(c)
 
 
 def test_complete_is_lost(world):

@@ -132,6 +132,34 @@ def test_moves(world, kind):
 test_moves.cases = {"kind": ("X.509", "PSK")}
 
 
+def test_resume(world, kind):
+    """The connection is lost; the commands of an operator continue the
+    migration, over TLS at another address."""
+    pki = Pki(world, "pki")
+    pki.both() if kind == "X.509" else pki.psk()
+    a, b = start(world, pki, pki)
+    a.qmp.execute("migrate-set-parameters",
+                  **{"max-postcopy-bandwidth": 4 << 20})
+    a.start_migration(b.uri)
+    for vmm in a, b:
+        vmm.wait_migration("postcopy-active")
+    a.qmp.execute("migrate-pause")
+    for vmm in a, b:
+        vmm.wait_migration("postcopy-paused")
+    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    there = tls_uri(world)
+    world.ferry("recover", "b", there)
+    world.ferry("migrate", "--resume", "a", there)
+    for vmm in a, b:
+        vmm.wait_migration("completed", recovers=True)
+    b.full_pass()
+    b.sweep()
+    b.verdict()
+
+
+test_resume.cases = {"kind": ("X.509", "PSK")}
+
+
 def fails(world, source, destination, here, there, host="127.0.0.1"):
     """The migration fails with these words on the source and in the
     destination's log; the guest stays; after that it moves without TLS."""

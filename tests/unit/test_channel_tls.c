@@ -882,6 +882,62 @@ static void strangers_use_little_memory(void **state)
 	host_end(&x);
 }
 
+#define RECORDS		((1u << 24) + 5000)
+
+static void *many_records(void *arg)
+{
+	struct channel *c = arg;
+	struct error err = { 0 };
+	intptr_t rc = 0;
+
+	for (unsigned i = 0; i < RECORDS && !rc; i++) {
+		uint8_t byte = (uint8_t)(i * 7 + i / 256);
+
+		rc = channel_send(c, &byte, 1, &err);
+	}
+	return (void *)rc;
+}
+
+/*
+ * A key encrypts 2^24 records; GnuTLS then changes it (KeyUpdate). No function
+ * of GnuTLS lowers the number, so this takes a minute: only on request
+ */
+static void keys_are_changed(void **state)
+{
+	uint64_t start = channel_now_ns();
+	struct error err = { 0 };
+	unsigned heard = 0;
+	pthread_t thread;
+	struct talk *t;
+	void *rc;
+
+	if (!getenv("FERRY_TEST_EVERY")) {
+		print_message("# skip keys_are_changed: takes a minute: FERRY_TEST_EVERY=1 runs it\n");
+		skip();
+	}
+	t = talk_new(*state);
+	pthread_create(&thread, NULL, many_records, &t->c[0]);
+	while (heard < RECORDS) {
+		uint8_t in[64];
+		long n = channel_recv_some(&t->c[1], in, sizeof(in), true,
+					   &err);
+
+		if (n <= 0)
+			fail_msg("after %u records: %s", heard, err.text);
+		for (long i = 0; i < n; i++, heard++)
+			assert_int_equal(in[i], (uint8_t)(heard * 7 +
+							  heard / 256));
+	}
+	pthread_join(thread, &rc);
+	assert_null(rc);
+	/* The other direction has not changed its key */
+	assert_int_equal(channel_send(&t->c[1], "b", 1, &err), 0);
+	assert_int_equal(channel_recv(&t->c[0], &(uint8_t){ 0 }, 1, &err), 0);
+	print_message("# %u records in %.1f s\n", RECORDS,
+		      (double)(channel_now_ns() - start) / 1e9);
+	talk_free(t);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -911,6 +967,7 @@ int main(void)
 		CASE(a_plain_peer_is_told),
 		CASE(tls_can_be_required),
 		CASE(strangers_use_little_memory),
+		CASE(keys_are_changed),
 	};
 
 	return cmocka_run_group_tests_name("channel_tls", tests, NULL, NULL);

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""Two hosts, as two network namespaces: slow, lossy and broken networks."""
+
+import time
+
+from crossing import whole
+from ferry import MIB, PAGE, check, equal
+from loss import paused
+from netns import ADDRESS, Network
+
+BUSY = "work=verify mib=16 seed=14"
+DATA = 16 * MIB
+PORT = 4444
+HURRIED = {"ferry-dead-peer-timeout": 2000}
+
+# The queue of each end, and the delay that it must cause, both ways, in us
+SHAPES = {
+    "0.1 ms": (["netem", "delay", "100us"], 200),
+    "10 ms": (["netem", "delay", "10ms"], 20000),
+    "50 ms": (["netem", "delay", "50ms"], 100000),
+    "loss": (["netem", "delay", "1ms", "loss", "1%"], 2000),
+    "slow": (["netem", "delay", "5ms", "loss", "1%", "rate", "100mbit"],
+             10000),
+}
+
+
+def uri(address=ADDRESS["b"]):
+    return f"tcp:{address}:{PORT}"
+
+
+def hosts(world, *parameters):
+    """A guest on one host, a destination on the other. Return: both, and the
+    network between them."""
+    net = Network(world)
+    for p in parameters:
+        world.parameters.update(p)
+    a = world.run(BUSY, cpus=2, prefix=net.prefix("a")).ready()
+    b = world.receive(uri=uri(), prefix=net.prefix("b"))
+    return a, b, net
+
+
+def test_rate(world):
+    """100 Mbit/s: no deadline ends the migration, and the network's speed is
+    used."""
+    a, b, net = hosts(world)
+    net.shape("tbf", "rate", "100mbit", "burst", "64kb", "latency", "100ms")
+    _, there = a.migrate(b)
+    whole(b)
+    pages = there["ferry"]["pages"]
+    took = there["ferry"]["stage-ms"]["pages"] / 1e3
+    sent = (pages["push"] + pages["demand"]) * PAGE
+    check(sent > DATA / 2, "little was sent", pages)
+    check(took > (sent - MIB) * 8 / 100e6, "faster than the network", took)
+
+
+def test_netem(world, shape):
+    """Delay and loss: the guest waits for each page as long as the network
+    takes, and is whole."""
+    qdisc, delay = SHAPES[shape]
+    a, b, net = hosts(world)
+    net.shape(*qdisc)
+    a.migrate(b)
+    whole(b)
+    latency = b.migration()["ferry"]["demand-latency-us"]
+    check(latency["count"] > 0, "no page was requested")
+    check(latency["p50"] >= delay, "faster than the network", latency)
+
+
+test_netem.cases = {"shape": SHAPES}
+
+
+def slowly(a, b):
+    """Start a migration that takes some seconds."""
+    a.qmp.execute("migrate-set-parameters",
+                  **{"max-postcopy-bandwidth": 4 * MIB})
+    a.start_migration(b.uri)
+    for vmm in a, b:
+        vmm.wait_migration("postcopy-active")
+
+
+def quickly(a):
+    a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+
+
+def complete(*machines):
+    for vmm in machines:
+        vmm.wait_migration("completed", recovers=True)
+
+
+def test_short_outage(world):
+    """A link that is down for less than ferry-dead-peer-timeout: TCP sends
+    again, and neither side is paused."""
+    a, b, net = hosts(world)
+    slowly(a, b)
+    net.link("b", "down")
+    time.sleep(1)
+    net.link("b", "up")
+    complete(a, b)
+    for vmm in a, b:
+        equal(vmm.qmp.seen("MIGRATION", status="postcopy-paused"), [],
+              f"pauses of {vmm.name}")
+    whole(b)
+
+
+def test_long_outage(world, end):
+    """A link that is down for longer: both sides are paused, whichever end it
+    is, and go on by themselves when it is up."""
+    a, b, net = hosts(world, HURRIED)
+    for vmm in a, b:
+        vmm.recover_automatically(True)
+    slowly(a, b)
+    net.link(end, "down")
+    for vmm in a, b:
+        # A source that tries again is paused only now and then
+        vmm.qmp.wait_event("MIGRATION", status="postcopy-paused")
+    equal(b.migration()["status"], "postcopy-paused", "the destination")
+    quickly(a)
+    net.link(end, "up")
+    complete(a, b)
+    whole(b)
+
+
+test_long_outage.cases = {"end": ["a", "b"]}
+
+
+def test_other_address(world):
+    """The destination's host gets another address: an operator names it on
+    both sides."""
+    a, b, net = hosts(world, HURRIED)
+    slowly(a, b)
+    net.address("b", "del", ADDRESS["b"])
+    net.address("b", "add", "10.97.0.3")
+    paused(a, "source")
+    paused(b, "destination")
+    quickly(a)
+    world.ferry("recover", "b", uri("10.97.0.3"))
+    world.ferry("migrate", "--resume", "a", uri("10.97.0.3"))
+    complete(a, b)
+    whole(b)

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""Any migration test, with a fault somewhere in the middle of it.
+
+A FaultyWorld runs a test of tests/migrate/ as it is. Its machines are of the
+build with faults: their channels fail as FERRY_CHANNEL says
+(migration/link/channel_fault.h). Or there is a relay before each destination,
+which cuts all connections after a message. What a user would do then is done
+by the source itself (recovery is automatic) or by an operator, a thread: a
+migration that has failed is started again, one that is paused is resumed. So
+the test ends as if nothing had happened, or it fails.
+"""
+
+import importlib.util
+import os
+import re
+import signal
+import threading
+import time
+
+from errors import SLOW, WAIT, Failed, Skip, check
+from ferry import ROOT, Vmm, World
+from qmp import Qmp, QmpError
+from relay import SOURCE, TARGET, Relay
+
+BUILD = os.environ.get("FERRY_FAULTS_BUILD",
+                       os.path.join(ROOT, "build", "faults"))
+# With FERRY_TEST_EVERY=1 a fault is tried at every place, not at a selection
+EVERY = os.environ.get("FERRY_TEST_EVERY") == "1"
+FIRST = 40              # places at the beginning of which none is left out
+GROWTH = 1.25           # from each of the others to the next
+LOOK_S = 0.05           # the operator's
+RUN_SECONDS = 180       # for one run of the test
+
+
+def migrate_test(file, name, **args):
+    """A test of tests/migrate/ with its arguments, as function(world)."""
+    path = os.path.join(ROOT, "tests", "migrate", file + ".py")
+    spec = importlib.util.spec_from_file_location(file, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    test = getattr(module, "test_" + name)
+    return lambda world: test(world, **args)
+
+
+class FaultyVmm(Vmm):
+    """A machine whose migration may fail or pause before it completes."""
+
+    def __init__(self, *args, **kw):
+        self.leaves_to = None       # where its last migration went
+        super().__init__(*args, **kw)
+
+    def start_migration(self, uri):
+        super().start_migration(uri)
+        self.leaves_to = uri
+
+    def wait_migration(self, *wanted, recovers=False):
+        """Wait for one of these statuses, whatever comes before it."""
+        end = time.monotonic() + WAIT
+        while (m := self.migration())["status"] not in wanted:
+            check(time.monotonic() < end, f"{self.name}: migration is "
+                  f"{m['status']} ({m.get('error-desc')}), not {wanted}")
+            time.sleep(0.01)
+        return m
+
+    def faults(self):
+        """What its channels have done to it, as it reports it."""
+        return re.findall(r"fault: (operation \d+: \w+)", self.err.text())
+
+    def operations(self):
+        """How many operations its channels had when the last one closed."""
+        return max(map(int, re.findall(r"fault: (\d+) operations so far",
+                                       self.err.text())), default=0)
+
+
+class Operator(threading.Thread):
+    """Does what failure.md tells operators to do, for all machines."""
+
+    def __init__(self, world):
+        super().__init__(daemon=True)
+        self.world = world
+        self.over = threading.Event()
+        self.control = {}
+        self.start()
+
+    def run(self):
+        while not self.over.wait(LOOK_S):
+            for vmm in list(self.world.machines):
+                if vmm.leaves_to and vmm.alive():
+                    self._look(vmm)
+
+    def _look(self, vmm):
+        try:
+            if vmm not in self.control:
+                self.control[vmm] = Qmp(self.world.socket(vmm.name), vmm.alive)
+            qmp = self.control[vmm]
+            m = qmp.execute("query-migrate")
+            if m["status"] == "failed":
+                qmp.execute("migrate", uri=vmm.leaves_to)
+            elif m["status"] == "postcopy-paused" and \
+                    not self.world.automatic:
+                qmp.execute("migrate", uri=vmm.leaves_to, resume=True)
+        except (Failed, QmpError):
+            pass            # the moment was wrong, or the machine has ended
+
+    def end(self):
+        self.over.set()
+        self.join()
+        for qmp in self.control.values():
+            qmp.close()
+
+
+class FaultyWorld(World):
+    """A world in which the channels of some machines fail.
+
+    @faults: {name of a machine: FERRY_CHANNEL}. @message: (side, N): all
+    connections are cut after message N of this side. @automatic: the source
+    recovers by itself; else an operator resumes it. @operator: there is one. @mib:
+    size of the guest's data area, instead of the test's own.
+    """
+
+    def __init__(self, faults=None, message=None, automatic=True,
+                 operator=True, mib=None, **parameters):
+        super().__init__()
+        self.mib = mib
+        if not os.access(os.path.join(BUILD, "ferry"), os.X_OK):
+            raise Skip(f"no {BUILD}/ferry (make FAULTS=1 BUILD=build/faults)")
+        self.faults = faults or {}
+        self.message = message
+        self.relays = []
+        self.automatic = automatic
+        self.parameters.update(parameters)
+        if operator:
+            self.closers.append(Operator(self).end)
+
+    def run(self, append="", *args, **kw):
+        if self.mib:
+            append = re.sub(r"\bmib=\d+", f"mib={self.mib}", append)
+        return super().run(append, *args, **kw)
+
+    def start(self, name, args, env=None, **kw):
+        channel = self.faults.get(name, "delay=0")
+        return FaultyVmm(self, name, args, build=BUILD, env={
+            **(env or {}), "FERRY_CHANNEL": channel}, **kw)
+
+    def receive(self, *args, **kw):
+        vmm = super().receive(*args, **kw)
+        if self.message:
+            relay = Relay(self, vmm)
+            relay.cut_after = self.message
+            self.relays.append(relay)
+            vmm.uri = relay.uri
+        return vmm
+
+    def faults_made(self):
+        """How many faults have happened."""
+        return sum(len(vmm.faults()) for vmm in self.machines) + \
+            sum(relay.cut_after is None for relay in self.relays)
+
+
+def run_limit():
+    """One more run: it has the time limit of a test."""
+    signal.alarm(int(RUN_SECONDS * SLOW))
+
+
+def run_once(test, what, **world):
+    """Run a test in a faulty world. Return: how many faults happened."""
+    run_limit()
+    with FaultyWorld(**world) as w:
+        try:
+            test(w)
+            w.check_sanitizers()
+            return w.faults_made()
+        except (Failed, QmpError) as why:
+            raise Failed(f"{what}: {why}\n{w.log()}") from why
+
+
+def next_place(n, first=FIRST):
+    return n + 1 if EVERY or n < first else int(n * GROWTH) + 1
+
+
+def until_untouched(run, first=FIRST, wanted=1):
+    """Call run(N) for N = 1, 2, 3 … until it returns fewer faults than
+    @wanted: the place is after the end. After the first places only a
+    selection, unless FERRY_TEST_EVERY is set."""
+    n = 1
+    while run(n) >= wanted:
+        n = next_place(n, first)
+    check(n > 1, "no fault was made")
+    print(f"#   {n} places", flush=True)
+
+
+def operations(test, **world):
+    """{machine: operations of its channels in a run without a fault}."""
+    run_limit()
+    with FaultyWorld(**world) as w:
+        test(w)
+        end = time.monotonic() + WAIT
+        while not all(vmm.operations() for vmm in w.machines):
+            check(time.monotonic() < end, "operations are not reported")
+            time.sleep(0.01)
+        return {vmm.name: vmm.operations() for vmm in w.machines}
+
+
+SIDES = {"source": SOURCE, "destination": TARGET}
+__all__ = ["BUILD", "EVERY", "SIDES", "FaultyVmm", "FaultyWorld",
+           "migrate_test", "operations", "run_limit", "run_once", "until_untouched"]
