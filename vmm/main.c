@@ -239,15 +239,18 @@ static void free_event(struct event *e)
 		event_free(e);
 }
 
-/* Migration before machine: vCPUs may wait for pages that it receives */
+/*
+ * Migration before machine: vCPUs may wait for pages that it receives. Migration
+ * before the thread for commands: its threads call host_set_machine(), too.
+ */
 static void close_process(struct process *p)
 {
 	struct host *h = &p->host;
 
 	host_set_machine(h, NULL);
-	host_work_free(h->work);
 	host_dump_free(p->dumper);
 	migration_free(p->migration);
+	host_work_free(h->work);
 	machine_free(p->machine);
 	chardev_socket_close(h->terminals);
 	runtime_link_remove(&p->link);
