@@ -32,11 +32,10 @@ static json_t *machine_json(const struct web_machine *m)
 static void get_machines(struct web *w, struct evhttp_request *req)
 {
 	json_t *list = json_array();
-	const struct web_machine *m;
+	const struct web_machine *m = TAILQ_FIRST(&w->machines.list);
 
-	TAILQ_FOREACH(m, &w->machines.list, link) {
+	for (; m; m = TAILQ_NEXT(m, link))
 		json_array_append_new(list, machine_json(m));
-	}
 	web_http_json(req, list);
 }
 
