@@ -34,9 +34,18 @@ enum subcommand {
 	CMD_QUIT,
 	CMD_EVENTS,
 	CMD_CONSOLE,
+	CMD_WEB,
 	CMD_HELP,
 	CMD_VERSION,
 	CMDS
+};
+
+#define OPTION_PATHS	8
+
+/** struct option_paths - Values of an option that may be repeated */
+struct option_paths {
+	const char *at[OPTION_PATHS];
+	unsigned n;
 };
 
 /**
@@ -60,7 +69,9 @@ struct options {
 	uint64_t downtime_limit;
 	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;
 	bool json, detach, force, resume, run_here, give_up;
-	bool require_tls;
+	bool require_tls, read_only, allow_remote, demo;
+	const char *listen, *replay;
+	struct option_paths controls;
 };
 
 /**
@@ -80,6 +91,7 @@ enum value_type {
 	VALUE_NAME,	/* const char *: name of a machine */
 	VALUE_TEXT,	/* const char *: any text */
 	VALUE_PATH,	/* const char *: text, not empty */
+	VALUE_PATHS,	/* struct option_paths: the same, may be repeated */
 	VALUE_WORD,	/* const char *: one of @words */
 	VALUE_URI,	/* const char *: address to listen at */
 	VALUE_PEER,	/* const char *: address to connect to */
