@@ -4,8 +4,7 @@
 The tests are those of tests/migrate/, as they are, in a world whose
 connections are slow, or are cut once or twice (tests/lib/faulty.py). The guest
 must be whole at the end, wherever the cut was. Without FERRY_TEST_EVERY=1 the
-first places and a selection of the others are tried; the more, the longer the
-whole of it may take.
+first places, or none, and a selection of the others are tried.
 """
 
 from faulty import SIDES, migrate_test, operations, run_once, until_untouched
@@ -22,13 +21,15 @@ TESTS = {
                {"mib": 8, "multifd-channels": 8}),
     "tls": (migrate_test("tls", "moves", kind="PSK"), {"mib": 4}),
 }
+ALL = 1000000           # places
 CHAIN = migrate_test("poison", "chain", ram="anon")
 NAMES = {"source": "a", "destination": "b"}
 
 
 def places(what):
-    """How many places at the beginning none of which is left out."""
-    return 40 if what == "move" else 4
+    """How many places none of which is left out, and how far the others are
+    apart."""
+    return {"first": 40, "growth": 1.25} if what == "move" else {}
 
 
 def test_operation(world, what, side):
@@ -42,7 +43,7 @@ def test_operation(world, what, side):
         fault = {NAMES[side]: f"cut={n}" + ",all" * (n % 2)}
         return run_once(test, fault, faults=fault, automatic=n % 3 > 0,
                         **parameters)
-    until_untouched(run, places(what))
+    until_untouched(run, **places(what))
 
 
 test_operation.cases = {"what": TESTS, "side": SIDES}
@@ -59,21 +60,23 @@ def test_recovery(world, side):
         fault = {NAMES[side]: f"cut={n}+{more},all"}
         return run_once(test, fault, faults=fault, automatic=more % 3 > 0,
                         **parameters)
-    until_untouched(run, 8, wanted=2)
+    until_untouched(run, first=6, growth=1.6, wanted=2)
 
 
 test_recovery.cases = {"side": SIDES}
 
 
 def test_message(world, what, side):
-    """All connections are cut after message N of one side."""
+    """All connections are cut after message N of one side; of the smallest
+    guest after every message."""
     del world
     test, parameters = TESTS[what]
+    small = what == "move"
 
     def run(n):
         return run_once(test, f"{side} {n}", message=(SIDES[side], n),
-                        **parameters)
-    until_untouched(run, places(what))
+                        **parameters | ({"mib": 1} if small else {}))
+    until_untouched(run, first=ALL if small else 1)
 
 
 test_message.cases = {"what": ["move", "poison", "8 push"], "side": SIDES}
@@ -88,15 +91,14 @@ def test_chain(world):
         fault = {"a": f"cut={n}", "c": f"cut={n}"}
         return run_once(CHAIN, fault, faults=fault, automatic=n % 3 > 0,
                         mib=8)
-    until_untouched(run, 4)
+    until_untouched(run)
 
 
 def test_slow(world, what, how):
-    """Nothing is cut, but calls transfer few bytes, or take long."""
+    """Nothing is cut, but calls transfer few bytes, and take long."""
     del world
     test, parameters = TESTS[what]
     run_once(test, how, faults={"a": how, "b": how}, **parameters)
 
 
-test_slow.cases = {"what": TESTS,
-                   "how": ["short,delay=100", "rate=20000000"]}
+test_slow.cases = {"what": TESTS, "how": ["short,delay=100,rate=50000000"]}

@@ -26,8 +26,6 @@ BUILD = os.environ.get("FERRY_FAULTS_BUILD",
                        os.path.join(ROOT, "build", "faults"))
 # With FERRY_TEST_EVERY=1 a fault is tried at every place, not at a selection
 EVERY = os.environ.get("FERRY_TEST_EVERY") == "1"
-FIRST = 40              # places at the beginning of which none is left out
-GROWTH = 1.25           # from each of the others to the next
 LOOK_S = 0.05           # the operator's
 RUN_SECONDS = 180       # for one run of the test
 
@@ -174,19 +172,17 @@ def run_once(test, what, **world):
             raise Failed(f"{what}: {why}\n{w.log()}") from why
 
 
-def next_place(n, first=FIRST):
-    return n + 1 if EVERY or n < first else int(n * GROWTH) + 1
-
-
-def until_untouched(run, first=FIRST, wanted=1):
+def until_untouched(run, first=1, growth=2.0, wanted=1):
     """Call run(N) for N = 1, 2, 3 … until it returns fewer faults than
     @wanted: the place is after the end. After the first places only a
-    selection, unless FERRY_TEST_EVERY is set."""
-    n = 1
+    selection, each @growth times as far as the one before, unless
+    FERRY_TEST_EVERY is set."""
+    n, runs = 1, 0
     while run(n) >= wanted:
-        n = next_place(n, first)
-    check(n > 1, "no fault was made")
-    print(f"#   {n} places", flush=True)
+        runs += 1
+        n = n + 1 if EVERY or n < first else int(n * growth) + 1
+    check(runs, "no fault was made")
+    print(f"#   {runs} of {n} places, or fewer", flush=True)
 
 
 def operations(test, **world):
