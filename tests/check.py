@@ -49,7 +49,8 @@ LAB = "lab"                 # lock: one lab at a time, beside other tests
 
 # Started before the others, in this order
 LONG_FIRST = ["linux/lab", "linux/demo", "lab/lab", "lab/facts",
-              "failure/lost", "failure/impostors", "migrate/integrity",
+              "failure/cuts", "failure/lost", "failure/impostors",
+              "migrate/integrity",
               "migrate/poison_live", "migrate/poison", "migrate/hugetlb",
               "failure/strangers", "failure/handover", "bench", "lint"]
 LATE_BUILDS = ("address", "thread", "clang", "fuzzers")

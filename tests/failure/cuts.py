@@ -79,7 +79,7 @@ def test_message(world, what, side):
     until_untouched(run, first=ALL if small else 1)
 
 
-test_message.cases = {"what": ["move", "poison", "8 push"], "side": SIDES}
+test_message.cases = {"what": ["move", "8 push"], "side": SIDES}
 
 
 def test_chain(world):

@@ -172,7 +172,7 @@ def run_once(test, what, **world):
             raise Failed(f"{what}: {why}\n{w.log()}") from why
 
 
-def until_untouched(run, first=1, growth=2.0, wanted=1):
+def until_untouched(run, first=1, growth=3.0, wanted=1):
     """Call run(N) for N = 1, 2, 3 … until it returns fewer faults than
     @wanted: the place is after the end. After the first places only a
     selection, each @growth times as far as the one before, unless

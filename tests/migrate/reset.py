@@ -158,7 +158,7 @@ def test_while_pages_arrive(world, how):
         b.qmp.execute("system_reset")
     b.said("the reset waits")
     equal(b.qmp.seen("RESET"), [], "RESET events before all pages are present")
-    equal(b.migration()["status"], "postcopy-active", "migration")
+    b.wait_migration("postcopy-active")
     finish(a, b, relay)
     wait_boot(b, 1, GUEST if how == "guest" else HOST)
     check_fresh(b, busy=False)
