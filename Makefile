@@ -22,7 +22,7 @@ BUILD	?= build$(if $(SAN),/$(SAN))
 PREFIX	?= /usr/local
 
 comma	:= ,
-PKGS	:= libevent_core libevent_pthreads jansson gnutls
+PKGS	:= libevent_core libevent_extra libevent_pthreads jansson gnutls
 CFLAGS	?= -O2 -g
 override CFLAGS	+= -std=gnu17 -Wall -Wextra -pthread
 
@@ -85,6 +85,9 @@ $(BUILD)/syscall_names.h: Makefile
 
 $(BUILD)/vmm/base/sandbox.o: $(BUILD)/syscall_names.h
 $(BUILD)/vmm/base/sandbox.o: FERRY_CPPFLAGS += -include $(BUILD)/syscall_names.h
+
+# Its assembler reads the page's files
+$(BUILD)/vmm/web/web_page.o: $(wildcard vmm/web/page/*)
 
 $(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
 		$(BUILD)/tests/kernel/kguest.o $(BUILD)/tests/kernel/kuffd.o

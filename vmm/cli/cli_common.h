@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "cli.h"
-#include "qmp_client.h"
+#include "vmm/client/qmp_client.h"
 #include "render.h"
 #include "vmm/base/error.h"
 

@@ -11,8 +11,8 @@
 #define MACHINES (BIT(CMD_RUN) | BIT(CMD_RECEIVE))
 #define ALL (BIT(CMDS) - 1)
 #define CLIENTS                                                              \
-	(ALL & ~(MACHINES | BIT(CMD_LIST) | BIT(CMD_COMPLETION) |            \
-		 BIT(CMD_HELP) | BIT(CMD_VERSION)))
+	(ALL & ~(MACHINES | BIT(CMD_LIST) | BIT(CMD_WEB) |                   \
+		 BIT(CMD_COMPLETION) | BIT(CMD_HELP) | BIT(CMD_VERSION)))
 
 const struct command_def command_table[CMDS] = {
 	[CMD_RUN] = { "run", "--name NAME --kernel FILE [OPTIONS]",
@@ -45,6 +45,8 @@ const struct command_def command_table[CMDS] = {
 	[CMD_CONSOLE] = { "console", "[OPTIONS] NAME",
 		"attach this terminal to a guest's serial port; Ctrl-] "
 		"detaches" },
+	[CMD_WEB] = { "web", "[OPTIONS]",
+		"show this host's machines and migrations in a web page" },
 	[CMD_COMPLETION] = { "completion", "SHELL",
 		"print what completes ferry's commands in bash or zsh" },
 	[CMD_HELP] = { "help", "[OPTIONS] [COMMAND]", "explain a command" },
@@ -185,6 +187,20 @@ const struct option_def option_table[] = {
 	{ "control", "PATH", MACHINES | CLIENTS, VALUE_PATH, AT(control),
 	  .help = "control socket, instead of the one that belongs to\n"
 		  "the name; a command then needs no NAME argument" },
+	{ "control", "PATH", BIT(CMD_WEB), VALUE_PATHS, AT(controls),
+	  .help = "also show the machine with this control socket; may\n"
+		  "be repeated" },
+	{ "listen", "HOST:PORT", BIT(CMD_WEB), VALUE_TEXT, AT(listen),
+	  .help = "address of the page (default 127.0.0.1:8080)" },
+	{ "read-only", NULL, BIT(CMD_WEB), VALUE_FLAG, AT(read_only),
+	  .help = "the page shows, and can change nothing" },
+	{ "allow-remote", NULL, BIT(CMD_WEB), VALUE_FLAG, AT(allow_remote),
+	  .help = "permit an address that other hosts can reach; there is\n"
+		  "no encryption: prefer `ssh -L`" },
+	{ "demo", NULL, BIT(CMD_WEB), VALUE_FLAG, AT(demo),
+	  .help = "start a test guest and a waiting destination" },
+	{ "replay", "FILE", BIT(CMD_WEB), VALUE_PATH, AT(replay),
+	  .help = "show a recording that the page saved, not machines" },
 	{ "json", NULL, BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_DUMP) |
 			BIT(CMD_STATUS) | BIT(CMD_LIST) | BIT(CMD_EVENTS),
 	  VALUE_FLAG, AT(json),

@@ -152,6 +152,7 @@ static int check_text(const struct option_def *d, const char *text,
 	case VALUE_PEER:
 		return check_uri(d, text, err);
 	case VALUE_PATH:
+	case VALUE_PATHS:
 		return *text ? 0 : error_set(err, EINVAL, "the path is empty");
 	default:
 		return 0;
@@ -182,6 +183,17 @@ static int parse_command(const char *word, enum subcommand *cmd,
 			 "lists the commands", word);
 }
 
+/* One more value of an option that may be repeated */
+static int store_path(struct option_paths *paths, const char *text,
+		      struct error *err)
+{
+	if (paths->n == OPTION_PATHS)
+		return error_set(err, EINVAL, "given more than %d times",
+				 OPTION_PATHS);
+	paths->at[paths->n++] = text;
+	return 0;
+}
+
 /* Check the value of a row, and store it in its field */
 static int store_value(struct options *o, const struct option_def *d,
 		       const char *text, struct error *err)
@@ -190,13 +202,15 @@ static int store_value(struct options *o, const struct option_def *d,
 	uint64_t n = 0;
 	int rc = 0;
 
-	if (options_given(o, d))
+	if (options_given(o, d) && d->type != VALUE_PATHS)
 		return error_set(err, EINVAL, "--%s is given twice", d->name);
 	o->given |= 1ull << (d - option_table);
 	if (d->type == VALUE_FLAG || d->type == VALUE_CHOICE) {
 		*(bool *)field = true;
 	} else if (d->type == VALUE_COMMAND) {
 		rc = parse_command(text, field, err);
+	} else if (d->type == VALUE_PATHS) {
+		rc = check_text(d, text, err) ?: store_path(field, text, err);
 	} else if (d->max) {
 		rc = parse_number(d, text, &n, err) ?:
 		     check_number(d, text, n, err);
@@ -331,6 +345,7 @@ int options_parse(struct options *o, int argc, char **argv, struct error *err)
 	*o = (struct options){
 		.cmd = CMD_HELP, .topic = CMDS, .append = "",
 		.serial = "stdio", .memory = 128 * MIB, .cpus = 1,
+		.listen = "127.0.0.1:8080",
 		.method = "simulate", .cpu = "host", .cpu_vendor = "host",
 	};
 	if (argc < 2)

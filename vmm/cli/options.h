@@ -34,10 +34,19 @@ enum subcommand {
 	CMD_QUIT,
 	CMD_EVENTS,
 	CMD_CONSOLE,
+	CMD_WEB,
 	CMD_COMPLETION,
 	CMD_HELP,
 	CMD_VERSION,
 	CMDS
+};
+
+#define OPTION_PATHS	8
+
+/** struct option_paths - Values of an option that may be repeated */
+struct option_paths {
+	const char *at[OPTION_PATHS];
+	unsigned n;
 };
 
 /**
@@ -61,7 +70,9 @@ struct options {
 	uint64_t downtime_limit;
 	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;
 	bool json, watch, detach, force, resume, run_here, give_up;
-	bool require_tls, man;
+	bool require_tls, man, read_only, allow_remote, demo;
+	const char *listen, *replay;
+	struct option_paths controls;
 };
 
 /**
@@ -84,6 +95,7 @@ enum value_type {
 	VALUE_NAME,	/* const char *: name of a machine */
 	VALUE_TEXT,	/* const char *: any text */
 	VALUE_PATH,	/* const char *: text, not empty */
+	VALUE_PATHS,	/* struct option_paths: the same, may be repeated */
 	VALUE_WORD,	/* const char *: one of @words */
 	VALUE_YES,	/* const char *: yes or no; in QMP a boolean */
 	VALUE_COMMAND,	/* enum subcommand */

@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include "qmp_client.h"
-#include "render.h"
 #include "vmm/base/clock.h"
 #include "vmm/control/qmp.h"
 
@@ -89,6 +88,13 @@ static int not_qmp(const struct qmp_client *q, struct error *err)
 			 "this a ferry?", q->label);
 }
 
+static bool is_shutdown(const json_t *msg)
+{
+	const char *event = json_string_value(json_object_get(msg, "event"));
+
+	return event && !strcmp(event, "SHUTDOWN");
+}
+
 /* Called by stdio when its buffer is empty */
 static ssize_t on_read(void *cookie, char *to, size_t size)
 {
@@ -138,7 +144,7 @@ static int next_message(struct qmp_client *q, int watch, uint64_t until,
 		q->wait_watch = -1;
 		*msg = json_loadf(q->in, JSON_DISABLE_EOF_CHECK, NULL);
 	}
-	q->ended = q->ended || render_is(*msg, "event", "SHUTDOWN");
+	q->ended = q->ended || is_shutdown(*msg);
 	if (*msg || (c == EOF && q->rc != -ECONNRESET))
 		return q->rc;
 	if (q->rc == -ETIMEDOUT)
