@@ -279,6 +279,9 @@ static void *source_main(void *arg)
 
 	source_walk(s, stages);
 	source_recover(s);
+	/* Nothing is left to report once no thread sends */
+	close_link(s);
+	reporter_end(&s->reporter);
 	if (s->told && source_may_run(session_phase(&s->se)))
 		source_tell(s);
 	s->over = true;
