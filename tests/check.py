@@ -319,6 +319,11 @@ class Plan:
             self.add("bench", ["sh", "-c", "scripts/bench --quick --memory "
                                "64M && echo ok bench"], 600,
                      needs=[self.gcc()])
+            self.add("bench/peer", [
+                "sh", "-c", "scripts/bench --peer qemu --quick --memory 64M "
+                "--ram anon; case $? in 0) echo ok bench/peer ;; 77) echo "
+                "skip bench/peer: QEMU 10 cannot be had here ;; "
+                "*) exit 1 ;; esac"], 600, needs=[self.gcc()])
 
     def lab_group(self):
         """What this kernel may lack: real memory failure, SVM; Linux 6.1."""
