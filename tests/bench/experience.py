@@ -173,6 +173,11 @@ class Run:
         part = self.visits[self.ms(self.begin):self.ms(self.end) + 1]
         return len(part) - sum(part) / self.base()
 
+    def after(self):
+        """Speed right after the migration, in percent of that before"""
+        part = self.visits[self.ms(self.end) + 1:self.ms(self.end + AFTER_S)]
+        return 100 * sum(part) / len(part) / self.base()
+
     def figures(self):
         """All figures of this run"""
         blackout = self.blackout()
@@ -188,6 +193,7 @@ class Run:
             "total_ms": 1e3 * (self.end - self.begin),
             "stalled_ms": stalled, "lost_ms": self.lost(blackout, stalled),
             "tsc_lost_ms": self.tsc_lost, "base_per_ms": self.base(),
+            "after_percent": self.after(),
             **{f"pages_{k}": v for k, v in self.origins.items()}}
 
     def curve(self):
@@ -196,7 +202,7 @@ class Run:
         first = max(0, self.ms(self.begin) - 50)
         base = self.base()
         return {"first_ms": first - self.ms(self.source.qmp.when("STOP")),
-                "percent": [round(100 * v / base) for v in self.visits[
+                "percent": [round(100 * v / base, 2) for v in self.visits[
                     first:self.ms(self.end + AFTER_S)]]}
 
 
