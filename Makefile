@@ -12,6 +12,8 @@
 # make mutate		break the program in known ways: each time a test must fail
 # make model		check the model of hand-over and recovery (docs/model) with spin
 # make model-files	write what docs/ has of the phase tables again
+# make man, completion	man pages, in build/man; what completes commands in bash
+#			and zsh
 # make lint, install, clean
 
 CC	?= cc
@@ -50,6 +52,10 @@ FERRY_LIBS := $(shell pkg-config --libs $(PKGS)) -lfdt -pthread
 SRCS	:= $(wildcard vmm/*.c vmm/*/*.c migration/*.c migration/*/*.c)
 OBJS	:= $(SRCS:%.c=$(BUILD)/%.o)
 LIB	:= $(filter-out $(BUILD)/vmm/main.o,$(OBJS))
+
+MAN	:= $(patsubst docs/man/%.mdoc,$(BUILD)/man/ferry-%.1,\
+		$(filter-out %/ferry.mdoc,$(wildcard docs/man/*.mdoc))) \
+		$(BUILD)/man/ferry.1
 
 all: $(BUILD)/ferry $(BUILD)/guest.elf
 
@@ -92,6 +98,25 @@ $(BUILD)/bench-channel: tests/bench/channel/channel.c $(BUILD)/libferry.a
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FERRY_LIBS)
 
+# A man page: what `ferry help --man` has of it, and docs/man/COMMAND.mdoc, in
+# which the heading of the generated list stands alone
+$(BUILD)/man/ferry.1: docs/man/ferry.mdoc
+$(filter-out %/ferry.1,$(MAN)): $(BUILD)/man/ferry-%.1: docs/man/%.mdoc
+$(MAN): $(BUILD)/ferry
+	@mkdir -p $(@D)
+	$(BUILD)/ferry help --man $(patsubst ferry-%,%,$(filter ferry-%,$(basename $(@F)))) | \
+		awk 'FNR == NR && /^\.Sh (OPTIONS|COMMANDS)$$/ { list = 1 } \
+		     FNR == NR && list { text = text $$0 "\n"; next } \
+		     FNR != NR && /^\.Sh (OPTIONS|COMMANDS)$$/ { printf "%s", text; next } \
+		     { print }' - $(filter %.mdoc,$^) >$@
+
+$(BUILD)/completion.%: $(BUILD)/ferry
+	$(BUILD)/ferry completion $* >$@
+
+man: $(MAN)
+
+completion: $(BUILD)/completion.bash $(BUILD)/completion.zsh
+
 demo:
 	scripts/demo
 
@@ -110,10 +135,14 @@ lint:
 mutate:
 	scripts/mutate
 
-install: all
+install: all man completion
 	install -D -m 755 $(BUILD)/ferry $(DESTDIR)$(PREFIX)/bin/ferry
-	install -D -m 644 docs/ferry.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man1/ferry.1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -D -m 644 $(BUILD)/completion.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ferry
+	install -D -m 644 $(BUILD)/completion.zsh \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ferry
 	install -D -m 644 $(BUILD)/guest.elf \
 		$(DESTDIR)$(PREFIX)/share/ferry/guest.elf
 
@@ -122,4 +151,4 @@ clean:
 
 -include $(OBJS:.o=.d)
 
-.PHONY: all demo demo-linux check check-linux lint mutate install clean
+.PHONY: all man completion demo demo-linux check check-linux lint mutate install clean

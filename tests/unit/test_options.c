@@ -14,7 +14,7 @@
 
 #include "vmm/base/runtime.h"
 #include "vmm/base/units.h"
-#include "vmm/cli/options.h"
+#include "vmm/cli/usage.h"
 #include "vmm/memory/ram.h"
 
 #define WORDS_MAX 24
@@ -232,9 +232,9 @@ static void a_doubt_needs_one_decision(void **state)
 	o = good("resolve src --give-up");
 	assert_true(o.give_up && !o.run_here);
 
-	bad("resolve src", EINVAL, "one of --run-here and --give-up");
+	bad("resolve src", EINVAL, "exactly one must be chosen");
 	bad("resolve --run-here --give-up src", EINVAL,
-	    "one of --run-here and --give-up");
+	    "exactly one must be chosen; usage: ferry resolve --run-here|");
 	bad("resolve --run-here", EINVAL, "NAME is missing");
 	bad("resolve --run-here src tcp:h:1", EINVAL, "'tcp:h:1' is one");
 	bad("migrate --run-here src tcp:h:1", EINVAL, "'--run-here'");
@@ -369,7 +369,11 @@ static void help_is_found(void **state)
 {
 	(void)state;
 	assert_int_equal(good("help").cmd, CMD_HELP);
-	assert_int_equal(good("--help").topic, CMD_HELP);
+	assert_int_equal(good("--help").topic, CMDS);
+	assert_int_equal(good("help").topic, CMDS);
+	assert_int_equal(good("help --help").topic, CMD_HELP);
+	assert_int_equal(good("help help").topic, CMD_HELP);
+	assert_true(good("help --man run").man);
 	assert_int_equal(good("-h").cmd, CMD_HELP);
 	assert_int_equal(good("help run").topic, CMD_RUN);
 	assert_int_equal(good("migrate --help").topic, CMD_MIGRATE);
@@ -378,6 +382,9 @@ static void help_is_found(void **state)
 	assert_int_equal(good("version").cmd, CMD_VERSION);
 	assert_int_equal(good("--version").cmd, CMD_VERSION);
 	bad("help fly", EINVAL, "'fly'");
+	bad("help run stop", EINVAL, "'stop'");
+	assert_string_equal(good("completion zsh").shell, "zsh");
+	bad("completion fish", EINVAL, "bash or zsh");
 }
 
 static char *usage_of(enum subcommand cmd)
@@ -387,7 +394,7 @@ static char *usage_of(enum subcommand cmd)
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	options_usage(out, cmd);
+	usage_print(out, cmd);
 	fclose(out);
 	return text;
 }
@@ -402,7 +409,7 @@ static void usage_has_every_option(void **state)
 	(void)state;
 	for (cmd = 0; cmd < CMDS; cmd++) {
 		text = usage_of(cmd);
-		for (d = option_table; d->name && cmd != CMD_HELP; d++) {
+		for (d = option_table; d->name; d++) {
 			/* --control has two rows, for different commands */
 			cmds = 0;
 			for (e = option_table; e->name; e++)
@@ -411,7 +418,7 @@ static void usage_has_every_option(void **state)
 			assert_int_equal(strstr(text, option) != NULL,
 					 (cmds >> cmd & 1) != 0);
 		}
-		assert_true(d > option_table + 20 || cmd == CMD_HELP);
+		assert_true(d > option_table + 20);
 		free(text);
 	}
 }
@@ -432,7 +439,7 @@ static void ram_kinds_are_those_of_the_machine(void **state)
 
 static void usage_has_every_command(void **state)
 {
-	char *text = usage_of(CMD_HELP), word[20];
+	char *text = usage_of(CMDS), word[20];
 	int cmd;
 
 	(void)state;
