@@ -91,6 +91,19 @@ def read_record(world, vmm):
     return mark, visits, list(gaps)
 
 
+def blackout_gap(gaps, stop, resume):
+    """Length of the gap in which a guest was stopped and resumed
+
+    The guest's clock is known to CLOCK_US. If no gap covers the middle of that
+    time, it is the longest one near it. Return: 0 if there is none: a guest
+    that slept then has not missed anything.
+    """
+    middle = (stop + resume) / 2
+    near = [(not end - us <= middle <= end, -us) for end, us in gaps
+            if end > stop - CLOCK_US and end - us < resume + CLOCK_US]
+    return -min(near)[1] if near else 0
+
+
 def stalls_of(vmm):
     """Stalls since the mark as (us, number), the shortest first"""
     fine = vmm.ask("stalls", "stalls")["fine"].strip(",")
@@ -154,13 +167,11 @@ class Run:
         return sum(part) / len(part)
 
     def blackout(self):
-        """The longest gap at the time when the VMMs stopped the guest, ms"""
+        """The gap in which the VMMs stopped and resumed the guest, ms"""
         stop, resume = (1e6 * (at - self.mark) for at in (
             self.source.qmp.when("STOP"), self.target.qmp.when("RESUME")))
         lost = self.tsc_lost if self.tsc_lost > TSC_LOST_MS else 0
-        return lost + max((us for end, us in self.gaps
-                           if end > stop - CLOCK_US and
-                           end - us < resume + CLOCK_US), default=0) / 1e3
+        return lost + blackout_gap(self.gaps, stop, resume) / 1e3
 
     def lost(self, blackout, stalled):
         """Guest time lost, ms
