@@ -94,7 +94,7 @@ def cell_lines(cell):
         yield (f"Other programs kept {cell['busy_cpus']} CPUs busy before: "
                "expect worse figures.")
     yield f"{'':34}" + "".join(f"{p:>28}" for p in peers) + "".join(
-        f"{'of ' + p:>13}" for p in cell["ratios"])
+        f"{'of ' + p:>17}" for p in cell["ratios"])
 
     def value(f):
         return f"{number(f['median'])} " + (
@@ -113,7 +113,7 @@ def cell_lines(cell):
             continue
         yield f"{heading:34}" + "".join(
             f"{value(p['figures'][key]):>28}" for p in peers.values()
-        ) + "".join(f"{share(r.get(key)):>13}"
+        ) + "".join(f"{share(r.get(key)):>17}"
                     for r in cell["ratios"].values())
 
 
