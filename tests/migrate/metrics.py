@@ -124,6 +124,25 @@ def test_figures(world):
              action="inject")
 
 
+def test_recovery(world):
+    """A link that is lost, and replaced."""
+    web = Web(world)
+    a, b, relay = in_postcopy(world, "work=verify mib=16")
+    relay.cut()
+    for m in a, b:
+        web.wait(1, "ferry_migration_state", machine=m.name,
+                 state="postcopy-paused")
+        equal(web.value("ferry_migration_recoveries_total", machine=m.name),
+              0, "recoveries")
+        check(web.value("ferry_migration_pages", machine=m.name,
+                        state="missing") > 0, "nothing is missing")
+    for m in a, b:
+        m.recover_automatically(True)
+    for m in a, b:
+        m.wait_migration("completed", recovers=True)
+        web.wait(1, "ferry_migration_recoveries_total", machine=m.name)
+
+
 def test_promtool(world):
     """promtool accepts what a real run gives, and the example alerts; all
     metrics that those and the dashboard use exist."""
