@@ -59,7 +59,7 @@ print_note(const struct console *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	fputs(c->tty ? "\r\n[ferry: " : "[ferry: ", stderr);
 	vfprintf(stderr, fmt, ap);
-	fputs(c->tty ? "]\n\r" : "]\n", stderr);
+	fputs(c->tty ? "]\r\n" : "]\n", stderr);
 	va_end(ap);
 }
 
