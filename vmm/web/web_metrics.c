@@ -144,27 +144,29 @@ static void write_value(struct sink *s, json_t *value)
 /* An object of numbers: a sample for each member */
 static void write_members(struct sink *s, json_t *value)
 {
-	const char *name;
-	json_t *number;
+	void *at = json_object_iter(value);
 
-	json_object_foreach(value, name, number)
-		write_number(s, (const char *[]){ s->m->label, name }, NULL,
-			     number);
+	for (; at; at = json_object_iter_next(value, at))
+		write_number(s, (const char *[]){ s->m->label,
+						  json_object_iter_key(at) },
+			     NULL, json_object_iter_value(at));
 }
 
 /* The bytes of a migration; a destination sends control messages only */
 static void write_bytes(struct sink *s, json_t *value)
 {
-	const char *kind;
-	json_t *number;
+	void *at = json_object_iter(value);
 
-	json_object_foreach(value, kind, number)
+	for (; at; at = json_object_iter_next(value, at)) {
+		const char *kind = json_object_iter_key(at);
+		bool received = !strcmp(s->side, "destination") &&
+				strcmp(kind, "control");
+
 		write_number(s, (const char *[]){ "kind", kind },
-			     (const char *[]){ "direction",
-				     !strcmp(s->side, "destination") &&
-				     strcmp(kind, "control") ? "received"
-							     : "sent" },
-			     number);
+			     (const char *[]){ "direction", received ?
+				     "received" : "sent" },
+			     json_object_iter_value(at));
+	}
 }
 
 /* Memory failures: an array of objects */
