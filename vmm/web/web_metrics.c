@@ -368,15 +368,12 @@ static void write_machine(struct sink *s, json_t *machine)
 
 void metrics_write(FILE *out, json_t *machines, enum metrics_format format)
 {
-	json_t *machine;
-	size_t i;
-
 	for (const struct metric *m = metrics;
 	     m < metrics + sizeof(metrics) / sizeof(*metrics); m++) {
 		struct sink s = { .out = out, .format = format, .m = m };
 
-		json_array_foreach(machines, i, machine)
-			write_machine(&s, machine);
+		for (size_t i = 0; i < json_array_size(machines); i++)
+			write_machine(&s, json_array_get(machines, i));
 	}
 	if (format == METRICS_OPENMETRICS)
 		fputs("# EOF\n", out);
