@@ -235,6 +235,8 @@ def test_refused_changes_nothing(world):
     a.refused("'speed'", "migrate", uri=world.uri(), **{
         "ferry-parameters": {"speed": 1}})
     a.refused("udp:x", "migrate", uri="udp:x", **{"ferry-parameters": chosen})
+    a.refused("downtime-limit", "migrate-set-parameters",
+              **{"downtime-limit": 0})
     equal([settings(a), a.migration()["status"]], [before, "none"], "refused")
 
     b = world.receive()
