@@ -12,6 +12,8 @@
 # make mutate		break the program in known ways: each time a test must fail
 # make model		check the model of hand-over and recovery (docs/model) with spin
 # make model-files	write what docs/ has of the phase tables again
+# make man, completion	man pages, in build/man; what completes commands in bash
+#			and zsh
 # make lint, install, clean
 
 CC	?= cc
@@ -20,7 +22,7 @@ BUILD	?= build$(if $(SAN),/$(SAN))
 PREFIX	?= /usr/local
 
 comma	:= ,
-PKGS	:= libevent_core libevent_pthreads jansson gnutls
+PKGS	:= libevent_core libevent_extra libevent_pthreads jansson gnutls
 CFLAGS	?= -O2 -g
 override CFLAGS	+= -std=gnu17 -Wall -Wextra -pthread
 
@@ -51,6 +53,10 @@ SRCS	:= $(wildcard vmm/*.c vmm/*/*.c migration/*.c migration/*/*.c)
 OBJS	:= $(SRCS:%.c=$(BUILD)/%.o)
 LIB	:= $(filter-out $(BUILD)/vmm/main.o,$(OBJS))
 
+MAN	:= $(patsubst docs/man/%.mdoc,$(BUILD)/man/ferry-%.1,\
+		$(filter-out %/ferry.mdoc,$(wildcard docs/man/*.mdoc))) \
+		$(BUILD)/man/ferry.1
+
 all: $(BUILD)/ferry $(BUILD)/guest.elf
 
 include guest/Makefile.inc
@@ -80,6 +86,9 @@ $(BUILD)/syscall_names.h: Makefile
 $(BUILD)/vmm/base/sandbox.o: $(BUILD)/syscall_names.h
 $(BUILD)/vmm/base/sandbox.o: FERRY_CPPFLAGS += -include $(BUILD)/syscall_names.h
 
+# Its assembler reads the page's files
+$(BUILD)/vmm/web/web_page.o: $(wildcard vmm/web/page/*)
+
 $(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
 		$(BUILD)/tests/kernel/kguest.o $(BUILD)/tests/kernel/kuffd.o
 	@mkdir -p $(@D)
@@ -88,6 +97,25 @@ $(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
 $(BUILD)/bench-channel: tests/bench/channel/channel.c $(BUILD)/libferry.a
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FERRY_LIBS)
+
+# A man page: what `ferry help --man` has of it, and docs/man/COMMAND.mdoc, in
+# which the heading of the generated list stands alone
+$(BUILD)/man/ferry.1: docs/man/ferry.mdoc
+$(filter-out %/ferry.1,$(MAN)): $(BUILD)/man/ferry-%.1: docs/man/%.mdoc
+$(MAN): $(BUILD)/ferry
+	@mkdir -p $(@D)
+	$(BUILD)/ferry help --man $(patsubst ferry-%,%,$(filter ferry-%,$(basename $(@F)))) | \
+		awk 'FNR == NR && /^\.Sh (OPTIONS|COMMANDS)$$/ { list = 1 } \
+		     FNR == NR && list { text = text $$0 "\n"; next } \
+		     FNR != NR && /^\.Sh (OPTIONS|COMMANDS)$$/ { printf "%s", text; next } \
+		     { print }' - $(filter %.mdoc,$^) >$@
+
+$(BUILD)/completion.%: $(BUILD)/ferry
+	$(BUILD)/ferry completion $* >$@
+
+man: $(MAN)
+
+completion: $(BUILD)/completion.bash $(BUILD)/completion.zsh
 
 demo:
 	scripts/demo
@@ -107,10 +135,14 @@ lint:
 mutate:
 	scripts/mutate
 
-install: all
+install: all man completion
 	install -D -m 755 $(BUILD)/ferry $(DESTDIR)$(PREFIX)/bin/ferry
-	install -D -m 644 docs/ferry.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man1/ferry.1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -D -m 644 $(BUILD)/completion.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ferry
+	install -D -m 644 $(BUILD)/completion.zsh \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ferry
 	install -D -m 644 $(BUILD)/guest.elf \
 		$(DESTDIR)$(PREFIX)/share/ferry/guest.elf
 
@@ -119,4 +151,4 @@ clean:
 
 -include $(OBJS:.o=.d)
 
-.PHONY: all demo demo-linux check check-linux lint mutate install clean
+.PHONY: all man completion demo demo-linux check check-linux lint mutate install clean

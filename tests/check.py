@@ -226,8 +226,14 @@ class Plan:
 
     def lint(self):
         self.add("lint", ["scripts/lint"], 600)
+        self.checked_texts("lint/man", "man")
         self.add("lint/jobs", ["/usr/bin/python3", "-B",
                                "tests/lib/jobs_test.py"], 60)
+
+    def checked_texts(self, label, name):
+        """What the option table becomes: man pages, shell completion."""
+        self.add(label, ["/usr/bin/python3", "-B", f"tests/{name}.py"], 60,
+                 load=0.5, needs=[self.gcc()])
 
     def clang(self):
         build = self.build("clang", "CC=clang", "BUILD=build/clang")
@@ -248,6 +254,7 @@ class Plan:
     def unit(self):
         self.programs("unit", self.gcc())
         self.hardening("unit/hardening", "build", self.gcc())
+        self.checked_texts("unit/completion", "completion")
         self.add("unit/no_cmocka", ["tests/no_cmocka.sh"], 60, load=0.5)
         # Most of its time it waits for a new link
         self.add("unit/session", ["build/tests/session/test_recover"], 300,
@@ -324,6 +331,11 @@ class Plan:
             self.add("bench", ["sh", "-c", "scripts/bench --quick --memory "
                                "64M && echo ok bench"], 600,
                      needs=[self.gcc()])
+            self.add("bench/peer", [
+                "sh", "-c", "scripts/bench --peer qemu --quick --memory 64M "
+                "--ram anon; case $? in 0) echo ok bench/peer ;; 77) echo "
+                "skip bench/peer: QEMU 10 cannot be had here ;; "
+                "*) exit 1 ;; esac"], 600, needs=[self.gcc()])
 
     def lab_group(self):
         """What this kernel may lack: real memory failure, SVM; Linux 6.1."""

@@ -2,11 +2,12 @@
 /*
  * main.c - The ferry program
  *
- * "run" and "receive" start a machine: event loop, control server, console,
+ * "web" serves a page about the machines of this host (web.h). "run" and "receive" start a machine: event loop, control server, console,
  * machine, and migration, which only this file connects with the machine. Every
  * other subcommand is a client of a machine's control socket (cli.h).
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -36,6 +37,7 @@
 #include "vmm/machine/inject.h"
 #include "vmm/memory/sigbus.h"
 #include "vmm/memory/uffd.h"
+#include "vmm/web/web.h"
 
 #include "migration/migration.h"
 
@@ -237,15 +239,18 @@ static void free_event(struct event *e)
 		event_free(e);
 }
 
-/* Migration before machine: vCPUs may wait for pages that it receives */
+/*
+ * Migration before machine: vCPUs may wait for pages that it receives. Migration
+ * before the thread for commands: its threads call host_set_machine(), too.
+ */
 static void close_process(struct process *p)
 {
 	struct host *h = &p->host;
 
 	host_set_machine(h, NULL);
-	host_work_free(h->work);
 	host_dump_free(p->dumper);
 	migration_free(p->migration);
+	host_work_free(h->work);
 	machine_free(p->machine);
 	chardev_socket_close(h->terminals);
 	runtime_link_remove(&p->link);
@@ -349,6 +354,19 @@ static int run_process(const struct options *o)
 	return rc;
 }
 
+static int run_web(const struct options *o)
+{
+	struct web_config config = {
+		.listen = o->listen, .replay = o->replay,
+		.controls = o->controls.n, .read_only = o->read_only,
+		.allow_remote = o->allow_remote, .demo = o->demo,
+	};
+
+	static_assert(WEB_CONTROLS == OPTION_PATHS, "each path has its place");
+	memcpy(config.control, o->controls.at, sizeof(config.control));
+	return web_main(&config);
+}
+
 /*
  * Else the next file that is opened takes the number, and the program would
  * write messages into it. The mode is the wrong one: a read or a write fails, as
@@ -375,6 +393,8 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* write(2) fails with EFBIG */
+	if (o.cmd == CMD_WEB)
+		return run_web(&o);
 	return o.cmd == CMD_RUN || o.cmd == CMD_RECEIVE ? run_process(&o)
 							: cli_run(&o);
 }

@@ -9,6 +9,7 @@
 #include "gap.h"
 #include "input.h"
 #include "loop.h"
+#include "record.h"
 #include "report.h"
 #include "special.h"
 #include "stall.h"
@@ -82,6 +83,19 @@ static bool run_stalls(struct cpu *c, char *rest)
 	return !*rest;
 }
 
+/* The second line says when the first one was out: the host saw that moment */
+static bool run_record(struct cpu *c, char *rest)
+{
+	line_begin(&c->line, "record");
+	line_hex(&c->line, "gpa", (uint64_t)&record);
+	line_dec(&c->line, "size", sizeof(record));
+	console_print(&c->line);
+	line_begin(&c->line, "recorded");
+	line_dec(&c->line, "t_us", record_now_us());
+	console_print(&c->line);
+	return !*rest;
+}
+
 static bool run_exit(struct cpu *c, char *rest)
 {
 	(void)rest;
@@ -149,6 +163,7 @@ static const struct command commands[] = {
 	{ "verdict", run_verdict },
 	{ "report", run_report },
 	{ "stalls", run_stalls },
+	{ "record", run_record },
 	{ "sweep", run_sweep },
 	{ "exit", run_exit },
 	{ "hello", run_hello },

@@ -4,6 +4,7 @@
  */
 #include "clock.h"
 #include "gap.h"
+#include "record.h"
 
 static uint64_t gap_last;			/* TSC of the last progress */
 static uint64_t gap_max, gap_mark_max;		/* TSC ticks */
@@ -12,6 +13,7 @@ void gap_start(uint64_t now)
 {
 	gap_last = now;
 	gap_max = gap_mark_max = 0;
+	record_start(now);
 }
 
 void gap_skip(uint64_t now)
@@ -26,6 +28,7 @@ void gap_tick(uint64_t now)
 	if ((int64_t)gap < 0)
 		return;
 	gap_last = now;
+	record_gap(now, gap);
 	if (gap > gap_max)
 		gap_max = gap;
 	if (gap > gap_mark_max)

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "gap.h"
 #include "loop.h"
+#include "record.h"
 #include "report.h"
 #include "stall.h"
 #include "visit.h"
@@ -110,6 +111,7 @@ static void step_fill(struct cpu *c)
 
 static void step_ready(struct cpu *c)
 {
+	struct worker *w = worker_of(c);
 	static bool reported;
 
 	if (__atomic_load_n(&filled, __ATOMIC_ACQUIRE) < options.vcpus) {
@@ -124,9 +126,10 @@ static void step_ready(struct cpu *c)
 		worker_wait(c, tsc() + clock_ticks(WAIT_US));
 		return;
 	}
+	w->pages = (w->pages + options.part - 1) / options.part;
 	if (work->start)
 		work->start(c);
-	worker_of(c)->due = tsc();
+	w->due = tsc();
 	if (!c->index) {
 		report_start();
 		gap_start(tsc());
@@ -172,7 +175,10 @@ static void step_sweep(struct cpu *c)
 
 static void worker_step(struct cpu *c)
 {
-	switch ((enum phase)worker_of(c)->phase) {
+	struct worker *w = worker_of(c);
+	uint64_t before = w->touched;
+
+	switch ((enum phase)w->phase) {
 	case PHASE_FILL:
 		step_fill(c);
 		break;
@@ -190,6 +196,7 @@ static void worker_step(struct cpu *c)
 		worker_wait(c, tsc() + clock_ticks(PARKED_US));
 		break;
 	}
+	record_visits(w->touched - before);
 }
 
 void loop_run(struct cpu *c, void (*poll)(struct cpu *c))

@@ -9,7 +9,7 @@
 #define WORD_MAX	64
 
 struct options options = {
-	.stride = 16, .period_us = 10000, .cpus = 1,
+	.stride = 16, .period_us = 10000, .cpus = 1, .part = 1,
 };
 
 static const struct option_number {
@@ -28,6 +28,7 @@ static const struct option_number {
 	{ "passes", &options.passes, 0, ~0ULL },
 	{ "hold", &options.hold, 0, 1 },
 	{ "share", &options.share, 0, 1 },
+	{ "part", &options.part, 1, 1024 },
 };
 
 static bool order_choose(const char *value)

@@ -13,7 +13,7 @@ enum order_kind { ORDER_SEQ, ORDER_STRIDE, ORDER_RANDOM };
 struct options {
 	uint64_t order;		/* enum order_kind */
 	uint64_t mib, vcpus, cpus, seed, interval_ms, rate, stride;
-	uint64_t period_us, passes, hold, share;
+	uint64_t period_us, passes, hold, share, part;
 };
 
 extern struct options options;

@@ -281,6 +281,9 @@ static void *source_main(void *arg)
 	source_recover(s);
 	if (s->told && source_may_run(session_phase(&s->se)))
 		source_tell(s);
+	/* Nothing is left to report once no thread sends */
+	close_link(s);
+	reporter_end(&s->reporter);
 	return NULL;
 }
 

@@ -38,7 +38,7 @@ def command(world, *args, **kw):
 
 def watch(world, machine):
     """`ferry events`, connected."""
-    p = command(world, "events", machine.name)
+    p = command(world, "events", "--json", machine.name)
     end = time.monotonic() + WAIT
     while not select.select([p.stdout], [], [], 0.05)[0]:
         check(time.monotonic() < end, "no event")
@@ -87,6 +87,59 @@ def test_console_of_killed(world):
     _, err = p.communicate(timeout=WAIT)
     equal(p.returncode, 1, "exit status")
     check(b"a died" in err, err)
+
+
+def test_events_text(world):
+    """Without --json an event is a line: time, name, and what it says."""
+    a = world.run(IDLE).ready()
+    p = command(world, "events", "a")
+    end = time.monotonic() + WAIT
+    while not select.select([p.stdout], [], [], 0.05)[0]:
+        check(time.monotonic() < end, "no event")
+        a.qmp.execute("stop")
+        a.qmp.execute("cont")
+    a.poison(0x400000)
+    a.qmp.execute("quit")
+    out, err = p.communicate(timeout=WAIT)
+    lines = [re.sub(r"^\d\d:\d\d:\d\d\.\d{6} ", "", x)
+             for x in out.decode().splitlines()]
+    check("RESUME running (VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED)"
+          in lines, lines)
+    check("MEMORY_FAILURE 0x400000, 4 KiB: hypervisor ignore" in lines, lines)
+    equal([lines[-1], p.returncode, err],
+          ["SHUTDOWN host-qmp-quit", 0, b""], "end")
+
+
+def test_status_watch(world, form):
+    """ferry status --watch prints each new state, and ends with the machine,
+    or at Ctrl-C."""
+    a = world.run(IDLE).ready()
+    p = command(world, "status", "--watch", *form, "a")
+    text = ""
+    for act, word in ((None, "running"), ("stop", "paused"),
+                      ("cont", "running"), ("quit", "")):
+        if act:
+            a.qmp.execute(act)
+        while word:
+            text = p.stdout.readline().decode()
+            if form:
+                text = json.loads(text)["status"] + " "
+            if text.startswith(word) or text.startswith(f"a: {word} "):
+                break
+    out, err = p.communicate(timeout=WAIT)
+    equal([p.returncode, err], [0, b""], "end")
+    check(out.count(b"\n") < 20, "states that are no news", out)
+    b = world.run(IDLE, name="b").ready()
+    p = command(world, "status", "--watch", "b")
+    p.stdout.readline()
+    p.send_signal(signal.SIGINT)
+    equal([p.wait(WAIT), p.stderr.read()], [0, b""], "after Ctrl-C")
+    b.kill()
+    _, err = world.ferry("status", "--watch", "b", status=1)
+    check("not running any more" in err, err)
+
+
+test_status_watch.cases = {"form": [[], ["--json"]]}
 
 
 def test_burst(world):

@@ -116,6 +116,16 @@ class Qmp:
                     if e["event"] == event and
                     all(e["data"].get(k) == v for k, v in data.items())]
 
+    def when(self, event, **data):
+        """Time at which the first such event happened, s since the epoch."""
+        with self.changed:
+            for e in self.events:
+                if e["event"] == event and all(
+                        e.get("data", {}).get(k) == v for k, v in data.items()):
+                    t = e["timestamp"]
+                    return t["seconds"] + t["microseconds"] / 1e6
+        raise Failed(f"there was no event {event} {data}")
+
     def wait_event(self, event, timeout=WAIT, **data):
         """Wait for an event, unless it has arrived already. Return: its
         data."""

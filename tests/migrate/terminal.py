@@ -82,7 +82,7 @@ class Console:
         end = time.monotonic() + timeout
         while text not in self.text:
             if time.monotonic() > end:
-                raise Failed(f"'{text}' is not on the terminal: {self.text}")
+                raise Failed(f"'{text}' is not on the terminal: {self.text!r}")
             self.read(0.1)
 
     def type(self, data):

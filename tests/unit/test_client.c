@@ -18,7 +18,7 @@
 
 #include "server.h"
 #include "vmm/base/runtime.h"
-#include "vmm/cli/qmp_client.h"
+#include "vmm/client/qmp_client.h"
 
 static struct qmp_client *open_good(const char *path)
 {

@@ -14,7 +14,7 @@
 
 #include "vmm/base/runtime.h"
 #include "vmm/base/units.h"
-#include "vmm/cli/options.h"
+#include "vmm/cli/usage.h"
 #include "vmm/memory/ram.h"
 
 #define WORDS_MAX 24
@@ -232,9 +232,9 @@ static void a_doubt_needs_one_decision(void **state)
 	o = good("resolve src --give-up");
 	assert_true(o.give_up && !o.run_here);
 
-	bad("resolve src", EINVAL, "one of --run-here and --give-up");
+	bad("resolve src", EINVAL, "exactly one must be chosen");
 	bad("resolve --run-here --give-up src", EINVAL,
-	    "one of --run-here and --give-up");
+	    "exactly one must be chosen; usage: ferry resolve --run-here|");
 	bad("resolve --run-here", EINVAL, "NAME is missing");
 	bad("resolve --run-here src tcp:h:1", EINVAL, "'tcp:h:1' is one");
 	bad("migrate --run-here src tcp:h:1", EINVAL, "'--run-here'");
@@ -330,6 +330,27 @@ static void simple_commands_take_a_name(void **state)
 	bad("list src", EINVAL, "'src'");
 }
 
+static void web_takes_several_controls(void **state)
+{
+	struct options o = good("web --control a --control b --read-only");
+
+	(void)state;
+	assert_int_equal(o.cmd, CMD_WEB);
+	assert_int_equal(o.controls.n, 2);
+	assert_string_equal(o.controls.at[0], "a");
+	assert_string_equal(o.controls.at[1], "b");
+	assert_string_equal(o.listen, "127.0.0.1:8080");
+	assert_true(o.read_only);
+	assert_false(o.allow_remote);
+	assert_null(o.replay);
+	bad("web --control _", EINVAL, "empty");
+	bad("web --listen a:1 --listen b:1", EINVAL, "twice");
+	bad("web --control a --control b --control c --control d --control e "
+	    "--control f --control g --control h --control i", EINVAL,
+	    "more than 8");
+	bad("web x", EINVAL, "too many");
+}
+
 static void mistakes_are_named(void **state)
 {
 	(void)state;
@@ -348,7 +369,11 @@ static void help_is_found(void **state)
 {
 	(void)state;
 	assert_int_equal(good("help").cmd, CMD_HELP);
-	assert_int_equal(good("--help").topic, CMD_HELP);
+	assert_int_equal(good("--help").topic, CMDS);
+	assert_int_equal(good("help").topic, CMDS);
+	assert_int_equal(good("help --help").topic, CMD_HELP);
+	assert_int_equal(good("help help").topic, CMD_HELP);
+	assert_true(good("help --man run").man);
 	assert_int_equal(good("-h").cmd, CMD_HELP);
 	assert_int_equal(good("help run").topic, CMD_RUN);
 	assert_int_equal(good("migrate --help").topic, CMD_MIGRATE);
@@ -357,6 +382,9 @@ static void help_is_found(void **state)
 	assert_int_equal(good("version").cmd, CMD_VERSION);
 	assert_int_equal(good("--version").cmd, CMD_VERSION);
 	bad("help fly", EINVAL, "'fly'");
+	bad("help run stop", EINVAL, "'stop'");
+	assert_string_equal(good("completion zsh").shell, "zsh");
+	bad("completion fish", EINVAL, "bash or zsh");
 }
 
 static char *usage_of(enum subcommand cmd)
@@ -366,26 +394,31 @@ static char *usage_of(enum subcommand cmd)
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	options_usage(out, cmd);
+	usage_print(out, cmd);
 	fclose(out);
 	return text;
 }
 
 static void usage_has_every_option(void **state)
 {
-	const struct option_def *d;
+	const struct option_def *d, *e;
 	char *text, option[40];
+	uint32_t cmds;
 	int cmd;
 
 	(void)state;
 	for (cmd = 0; cmd < CMDS; cmd++) {
 		text = usage_of(cmd);
-		for (d = option_table; d->name && cmd != CMD_HELP; d++) {
+		for (d = option_table; d->name; d++) {
+			/* --control has two rows, for different commands */
+			cmds = 0;
+			for (e = option_table; e->name; e++)
+				cmds |= strcmp(e->name, d->name) ? 0 : e->cmds;
 			snprintf(option, sizeof(option), "  --%s ", d->name);
 			assert_int_equal(strstr(text, option) != NULL,
-					 (d->cmds >> cmd & 1) != 0);
+					 (cmds >> cmd & 1) != 0);
 		}
-		assert_true(d > option_table + 20 || cmd == CMD_HELP);
+		assert_true(d > option_table + 20);
 		free(text);
 	}
 }
@@ -406,7 +439,7 @@ static void ram_kinds_are_those_of_the_machine(void **state)
 
 static void usage_has_every_command(void **state)
 {
-	char *text = usage_of(CMD_HELP), word[20];
+	char *text = usage_of(CMDS), word[20];
 	int cmd;
 
 	(void)state;
@@ -523,6 +556,7 @@ int main(void)
 		cmocka_unit_test(poison_takes_pages),
 		cmocka_unit_test(dump_takes_a_file),
 		cmocka_unit_test(simple_commands_take_a_name),
+		cmocka_unit_test(web_takes_several_controls),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(help_is_found),
 		cmocka_unit_test(usage_has_every_option),

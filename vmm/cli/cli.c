@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli_common.h"
+#include "usage.h"
 #include "vmm/base/log.h"
 #include "vmm/base/runtime.h"
 #include "vmm/base/version.h"
@@ -14,8 +15,6 @@
 #define QUIT_TIMEOUT_MS 10000
 /* For each machine of `ferry list`: one that hangs delays the others, in ms */
 #define LIST_TIMEOUT_MS 2000
-/* Poisoned ranges that status lists; more are only counted, unless --json */
-#define POISON_SHOWN 16
 
 /* Templates: render.h */
 static const char version_text[] = "ferry " FERRY_VERSION "\n";
@@ -25,22 +24,6 @@ static const char dump_text[] =
 	"<lost:lost: {size} bytes at {address/x}\n>"
 	"[{lost-bytes} bytes are lost (memory failure), and are not in the "
 	"file\n]";
-static const char status_text[] =
-	"{name}: {status} ({libvirt.state}, {libvirt.reason})\n"
-	"[  memory:    {memory/M} MiB\n]"
-	"[  vCPUs:     {cpus!}\n]"
-	"  poisoned:  {lost/K} KiB\n"
-	"<poisoned:             {address/x}, {size/K} KiB"
-	"[{delivered!} (the guest received a machine check)]\n>"
-	"[             and {unlisted} more (--json lists all)\n]"
-	"[  migration: {migration.ferry.side}, {migration.status}"
-	"[, stage {migration.ferry.stage}]"
-	"[, {migration.libvirt.memory_processed/M} of "
-	"{migration.ram.total!/M} MiB]\n]"
-	"[             {migration.error-desc}\n]"
-	"[  waits for: {migration.ferry.waiting.for}, for "
-	"{migration.ferry.waiting.ms} ms\n]"
-	"[  remedy:    {migration.ferry.waiting.remedy}\n]";
 static const char list_header[] =
 	"NAME                 STATUS                MIB VCPUS  POISONED  "
 	"MIGRATION\n";
@@ -61,11 +44,10 @@ static int wait_for_end(const struct options *o, struct qmp_client *q,
 
 	do {
 		rc = qmp_next_event(q, QUIT_TIMEOUT_MS, &event, err);
-		accepted = accepted || render_is(event, "event", "SHUTDOWN");
 		json_decref(event);
 	} while (!rc);
 
-	if (rc == -ECONNRESET && accepted)
+	if (rc == -ESHUTDOWN || (rc == -ECONNRESET && accepted))
 		error_clear(err);
 	else
 		error_set(err, ETIMEDOUT, "'%s' accepted the command quit, but "
@@ -77,11 +59,11 @@ static int wait_for_end(const struct options *o, struct qmp_client *q,
 static int cli_quit(const struct options *o, struct qmp_client *q,
 		    struct error *err)
 {
-	json_t *args = o->force ? json_pack("{s:b}", "ferry-force", 1) : NULL;
 	/* The machine may end before its answer is sent */
-	int rc = qmp_execute(q, "quit", args, NULL, err);
+	int rc = qmp_execute(q, "quit", cli_members(o, CLI_QMP, err), NULL,
+			     err);
 
-	if (rc && rc != -ECONNRESET)
+	if (rc && rc != -ECONNRESET && rc != -ESHUTDOWN)
 		return CLI_FAILED;
 	error_clear(err);
 	return wait_for_end(o, q, !rc, err);
@@ -124,61 +106,6 @@ static int cli_dump(const struct options *o, struct qmp_client *q,
 		       "begin", from, "length", size), dump_text, err);
 }
 
-static int cli_recover(const struct options *o, struct qmp_client *q,
-		       struct error *err)
-{
-	json_t *uri = cli_uri(o, err);
-
-	return uri ? execute(o, q, "migrate-recover",
-			     json_pack("{s:o}", "uri", uri), NULL, err)
-		   : CLI_FAILED;
-}
-
-static int cli_resolve(const struct options *o, struct qmp_client *q,
-		       struct error *err)
-{
-	return execute(o, q, "ferry-resolve",
-		       json_pack("{s:s}", "action", o->run_here ? "run-here"
-								: "give-up"),
-		       NULL, err);
-}
-
-/* Sum up the poisoned ranges as "lost", and drop those that are not shown */
-static void sum_poisoned(json_t *st)
-{
-	json_t *list = render_find(st, "poisoned"), *range;
-	size_t n = json_array_size(list), i;
-	double lost = 0;
-
-	json_array_foreach(list, i, range)
-		lost += json_number_value(json_object_get(range, "size"));
-	json_object_set_new(st, "lost", json_real(lost));
-	if (n > POISON_SHOWN)
-		json_object_set_new(st, "unlisted",
-				    json_integer((int)n - POISON_SHOWN));
-	while (n > POISON_SHOWN)
-		json_array_remove(list, --n);
-}
-
-static int cli_status(const struct options *o, struct qmp_client *q,
-		      struct error *err)
-{
-	json_t *st;
-
-	if (cli_query(q, &st, err))
-		return CLI_FAILED;
-	if (o->json) {
-		cli_print_json(st);
-	} else {
-		sum_poisoned(st);
-		if (render_is(st, "migration.status", "none"))
-			json_object_del(st, "migration");
-		render(stdout, status_text, st);
-	}
-	json_decref(st);
-	return CLI_OK;
-}
-
 /*
  * Append the state of a machine, or the error. A socket whose machine was
  * killed is shown as not answering, and not removed: the next machine of that
@@ -210,7 +137,7 @@ static void print_list(json_t *list, const char *dir)
 	else
 		printf("no machine is running on this host (in %s)\n", dir);
 	json_array_foreach(list, i, st) {
-		sum_poisoned(st);
+		cli_sum_poisoned(st);
 		render(stdout, json_object_get(st, "error") ? no_answer_text
 							    : list_text, st);
 	}
@@ -234,39 +161,21 @@ static int cli_list(const struct options *o, struct qmp_client *q,
 	return err->code ? CLI_FAILED : CLI_OK;
 }
 
-/* Ends with the machine, with --count, at Ctrl-C, or with the output */
-static int cli_events(const struct options *o, struct qmp_client *q,
-		      struct error *err)
-{
-	bool ended = false;
-	json_t *event;
-	int rc;
-
-	qmp_watch(q, cli_signals());
-	for (uint64_t n = 0; !o->count || n < o->count; n++) {
-		rc = qmp_next_event(q, -1, &event, err);
-		/* A connection that ends without SHUTDOWN is lost: events may
-		 * be missing
-		 */
-		if (rc == -ECONNRESET && ended && !o->count)
-			error_clear(err);
-		if (rc)
-			return err->code ? CLI_FAILED : CLI_OK;
-		cli_print_json(event);
-		ended = render_is(event, "event", "SHUTDOWN");
-		json_decref(event);
-		if (cli_flush())
-			return CLI_FAILED;
-	}
-	return CLI_OK;
-}
-
 static int cli_help(const struct options *o, struct qmp_client *q,
 		    struct error *err)
 {
 	(void)q;
 	(void)err;
-	options_usage(stdout, o->topic);
+	(o->man ? usage_man : usage_print)(stdout, o->topic);
+	return CLI_OK;
+}
+
+static int cli_completion(const struct options *o, struct qmp_client *q,
+			  struct error *err)
+{
+	(void)q;
+	(void)err;
+	usage_completion(stdout, o->shell);
 	return CLI_OK;
 }
 
@@ -281,8 +190,8 @@ static const struct {
 	bool local;
 } table[CMDS] = {
 	[CMD_MIGRATE] = { .run = cli_migrate },
-	[CMD_RECOVER] = { .run = cli_recover },
-	[CMD_RESOLVE] = { .run = cli_resolve },
+	[CMD_RECOVER] = { .qmp = "migrate-recover" },
+	[CMD_RESOLVE] = { .qmp = "ferry-resolve" },
 	[CMD_POISON] = { .qmp = "ferry-poison", .text = poison_text },
 	[CMD_DUMP] = { .run = cli_dump },
 	[CMD_STATUS] = { .run = cli_status },
@@ -294,6 +203,7 @@ static const struct {
 	[CMD_QUIT] = { .run = cli_quit },
 	[CMD_EVENTS] = { .run = cli_events },
 	[CMD_CONSOLE] = { .run = cli_console, .local = true },
+	[CMD_COMPLETION] = { .run = cli_completion, .local = true },
 	[CMD_HELP] = { .run = cli_help, .local = true },
 	[CMD_VERSION] = { .text = version_text, .local = true },
 };
@@ -303,13 +213,15 @@ int cli_run(const struct options *o)
 	const char *qmp = table[o->cmd].qmp, *text = table[o->cmd].text;
 	struct error err = { 0 };
 	struct qmp_client *q = NULL;
+	json_t *args = NULL;
 	int rc = CLI_OK;
 
 	if (!table[o->cmd].local)
 		q = cli_open(o->name, o->control, QMP_TIMEOUT_MS, &err);
 	if (q && qmp)
-		rc = execute(o, q, qmp, cli_members(o, offsetof(struct option_def,
-						     qmp)), text, &err);
+		args = cli_members(o, CLI_QMP, &err);
+	if (args)
+		rc = execute(o, q, qmp, args, text, &err);
 	else if (!err.code && text)
 		render(stdout, text, NULL);
 	else if (!err.code)

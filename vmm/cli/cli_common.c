@@ -37,26 +37,6 @@ int cli_query(struct qmp_client *q, json_t **status, struct error *err)
 	return rc;
 }
 
-json_t *cli_members(const struct options *o, size_t column)
-{
-	json_t *to = json_object();
-
-	for (const struct option_def *d = option_table; d->name; d++) {
-		const char *name = *(char *const *)((const char *)d + column);
-		const void *field = (const char *)o + d->field;
-
-		if (!name || !options_given(o, d))
-			continue;
-		json_object_set_new(to, name, d->type == VALUE_FLAG ?
-			json_true() : d->max ?
-			json_integer(*(const json_int_t *)field) :
-			d->type == VALUE_PATH ?
-			cli_path("", *(const char *const *)field, NULL) :
-			json_string(*(const char *const *)field));
-	}
-	return to;
-}
-
 json_t *cli_path(const char *prefix, const char *path, struct error *err)
 {
 	char *here = *path == '/' ? strdup("") : get_current_dir_name();
@@ -74,17 +54,64 @@ json_t *cli_path(const char *prefix, const char *path, struct error *err)
 	return text;
 }
 
-json_t *cli_uri(const struct options *o, struct error *err)
+/* The value of an option that was given, for a member called @name */
+static json_t *value_json(const struct options *o, const struct option_def *d,
+			  const char *name, struct error *err)
 {
-	json_t *text;
+	const void *field = (const char *)o + d->field;
+	const char *const *text = field;
 
-	if (!strncmp(o->uri, "unix:", 5))
-		return cli_path("unix:", o->uri + 5, err);
-	text = json_string(o->uri);
-	if (!text)
-		error_set(err, EILSEQ, "QMP can't represent the URI: it is not "
-			  "UTF-8");
-	return text;
+	switch (d->type) {
+	case VALUE_FLAG:
+		return json_boolean(*name != '!');
+	case VALUE_CHOICE:
+		return json_string(d->name);
+	case VALUE_YES:
+		return json_boolean(!strcmp(*text, "yes"));
+	case VALUE_PATH:
+		return cli_path("", *text, err);
+	case VALUE_URI:
+	case VALUE_PEER:
+		return strncmp(*text, "unix:", 5) ? json_string(*text) :
+		       cli_path("unix:", *text + 5, err);
+	default:
+		return d->max ? json_integer(*(const json_int_t *)field) :
+				json_string(*text);
+	}
+}
+
+json_t *cli_members(const struct options *o, size_t column, struct error *err)
+{
+	json_t *to = json_object();
+
+	for (const struct option_def *d = option_table; d->name || d->arg;
+	     d++) {
+		const char *name = *(char *const *)((const char *)d + column);
+
+		if (!name || !options_given(o, d) ||
+		    !json_object_set_new(to, name + (*name == '!'),
+					 value_json(o, d, name, err)))
+			continue;
+		if (!err->code)
+			error_set(err, EILSEQ, "QMP can't represent %s: it is "
+				  "not UTF-8", d->name ? d->name : d->arg);
+		json_decref(to);
+		return NULL;
+	}
+	return to;
+}
+
+char *cli_render(const char *template, json_t *value)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out) {
+		render(out, template, value);
+		fclose(out);
+	}
+	return text ? text : strdup("");
 }
 
 const char *cli_label(const struct options *o)
@@ -107,10 +134,23 @@ int cli_flush(void)
 	return -EIO;
 }
 
+char *cli_json(const json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	char *line;
+
+	if (asprintf(&line, "%s\n", text ? text : "") < 0)
+		line = strdup("");
+	free(text);
+	return line;
+}
+
 void cli_print_json(const json_t *value)
 {
-	json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
-	putchar('\n');
+	char *text = cli_json(value);
+
+	fputs(text, stdout);
+	free(text);
 }
 
 int cli_signals(void)

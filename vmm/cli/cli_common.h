@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "cli.h"
-#include "qmp_client.h"
+#include "vmm/client/qmp_client.h"
 #include "render.h"
 #include "vmm/base/error.h"
 
@@ -23,7 +23,16 @@
 typedef int cli_command_fn(const struct options *o, struct qmp_client *q,
 			   struct error *err);
 
-cli_command_fn cli_console, cli_migrate;
+cli_command_fn cli_console, cli_events, cli_migrate, cli_status;
+
+/**
+ * cli_render() - Text made of a JSON value
+ * @template:	as render() has it
+ * @value:	the value
+ *
+ * Return: text for free(), never NULL
+ */
+char *cli_render(const char *template, json_t *value);
 
 /**
  * cli_open() - Connect to a machine
@@ -49,13 +58,25 @@ struct qmp_client *cli_open(const char *name, const char *control,
 int cli_query(struct qmp_client *q, json_t **status, struct error *err);
 
 /**
+ * cli_sum_poisoned() - Shorten the list of poisoned ranges of a status
+ * @status:	what query-status returned; receives their bytes as "lost", and
+ *		as "unlisted" the number of ranges that were removed
+ */
+void cli_sum_poisoned(json_t *status);
+
+/* For cli_members() */
+#define CLI_QMP		offsetof(struct option_def, qmp)
+#define CLI_PARAMETER	offsetof(struct option_def, parameter)
+
+/**
  * cli_members() - Members of a QMP command's arguments, from the options
  * @o:		the options
- * @column:	offset in struct option_def of their names: qmp, parameter
+ * @column:	which have a name there: CLI_QMP, CLI_PARAMETER
+ * @err:	the cause of a failure: a text that is not UTF-8
  *
- * Return: object with those that were given
+ * Return: object with those that were given, or NULL
  */
-json_t *cli_members(const struct options *o, size_t column);
+json_t *cli_members(const struct options *o, size_t column, struct error *err);
 
 /**
  * cli_path() - A path for a machine, whose current directory is another
@@ -66,17 +87,6 @@ json_t *cli_members(const struct options *o, size_t column);
  * Return: string, or NULL
  */
 json_t *cli_path(const char *prefix, const char *path, struct error *err);
-
-/**
- * cli_uri() - The URI of the command line, for a machine
- * @o:		the options
- * @err:	the cause of a failure
- *
- * A relative path in it becomes absolute, as with cli_path().
- *
- * Return: string, or NULL
- */
-json_t *cli_uri(const struct options *o, struct error *err);
 
 /**
  * cli_label() - The machine's name for messages
@@ -96,9 +106,14 @@ const char *cli_label(const struct options *o);
 int cli_flush(void);
 
 /**
- * cli_print_json() - Print a value as one line
+ * cli_json() - A value as one line
  * @value:	the value
+ *
+ * Return: text for free()
  */
+char *cli_json(const json_t *value);
+
+/** cli_print_json() - Print a value as one line */
 void cli_print_json(const json_t *value);
 
 /**

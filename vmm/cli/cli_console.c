@@ -59,7 +59,7 @@ print_note(const struct console *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	fputs(c->tty ? "\r\n[ferry: " : "[ferry: ", stderr);
 	vfprintf(stderr, fmt, ap);
-	fputs(c->tty ? "]\n\r" : "]\n", stderr);
+	fputs(c->tty ? "]\r\n" : "]\n", stderr);
 	va_end(ap);
 }
 
@@ -254,20 +254,21 @@ static enum ending follow(struct console *c)
 		if (q)
 			cli_query(q, &st, &err);
 		qmp_close(q);
-		if (err.code != ECONNREFUSED && err.code != ECONNRESET)
+		if (err.code != ECONNREFUSED && err.code != ECONNRESET &&
+		    err.code != ESHUTDOWN)
 			break;
 		usleep(END_WAIT_US);
 	}
 	if (!err.code)
 		end = explain_closed(c, st);
-	else if (err.code == ENOENT)
+	else if (err.code == ENOENT || err.code == ESHUTDOWN)
 		print_note(c, "%s ended", c->label);
 	else if (err.code == ECONNREFUSED || err.code == ECONNRESET)
 		print_note(c, "%s died: its process was killed", c->label);
 	else
 		print_note(c, "%s", err.text);
 	json_decref(st);
-	return err.code == ENOENT ? DETACHED_END : end;
+	return err.code == ENOENT || err.code == ESHUTDOWN ? DETACHED_END : end;
 }
 
 int cli_console(const struct options *o, struct qmp_client *q,

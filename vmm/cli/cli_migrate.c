@@ -127,9 +127,7 @@ static char *info_text(const struct follow *f, const char *template)
 	double total = json_number_value(render_find(f->info, "ram.total"));
 	double left = json_number_value(render_find(f->info, "ram.remaining"));
 	json_t *copy = json_deep_copy(f->info);
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char *text;
 
 	json_object_set_new(copy, "name", json_string(cli_label(f->o)));
 	json_object_set_new(copy, "uri", json_string(f->o->uri));
@@ -139,12 +137,9 @@ static char *info_text(const struct follow *f, const char *template)
 	/* A single vCPU has the same figures as all together */
 	if (json_array_size(render_find(copy, "ferry.vcpus")) < 2)
 		json_object_del(json_object_get(copy, "ferry"), "vcpus");
-	if (out) {
-		render(out, template, copy);
-		fclose(out);
-	}
+	text = cli_render(template, copy);
 	json_decref(copy);
-	return text ? text : strdup("");
+	return text;
 }
 
 static void show_progress(struct follow *f)
@@ -223,7 +218,7 @@ static int interrupted(struct follow *f)
 	return 0;
 }
 
-/* Return: 0, -EINTR to end the program, -ECONNRESET, -EPROTO */
+/* Return: 0, -EINTR to end the program, -ECONNRESET, -ESHUTDOWN, -EPROTO */
 static int wait_for_change(struct follow *f, struct error *err)
 {
 	json_t *event, *status = NULL;
@@ -262,36 +257,26 @@ static int follow_to_end(struct follow *f, struct error *err)
 		rc = wait_for_change(f, err);
 	} while (!rc);
 
-	if (rc != -ECONNRESET || !f->status->final)
+	if ((rc != -ECONNRESET && rc != -ESHUTDOWN) || !f->status->final)
 		return rc;
 	error_clear(err);
 	return 0;
 }
 
-/* What the options choose, for this migration only: others keep their values */
-static json_t *chosen_parameters(const struct options *o)
-{
-	json_t *p = cli_members(o, offsetof(struct option_def, parameter));
-
-	if (o->no_poison)
-		json_object_set_new(p, "ferry-poison", json_false());
-	if (o->recover_automatically)
-		json_object_set_new(p, "ferry-recover-automatically",
-			json_boolean(!strcmp(o->recover_automatically, "yes")));
-	return p;
-}
-
-/* One command, so that one that is refused changes nothing */
+/*
+ * One command, so that one that is refused changes nothing. The parameters are
+ * for this migration only: others keep their values.
+ */
 static int send_migrate(struct follow *f, struct error *err)
 {
-	json_t *args = cli_members(f->o, offsetof(struct option_def, qmp));
+	json_t *args = cli_members(f->o, CLI_QMP, err);
 
-	json_object_set_new(args, "ferry-parameters",
-			    chosen_parameters(f->o));
-	if (!json_object_set_new(args, "uri", cli_uri(f->o, err)))
-		return qmp_execute(f->q, "migrate", args, NULL, err);
-	json_decref(args);
-	return -err->code;
+	if (json_object_set_new(args, "ferry-parameters",
+				cli_members(f->o, CLI_PARAMETER, err))) {
+		json_decref(args);
+		return -err->code;
+	}
+	return qmp_execute(f->q, "migrate", args, NULL, err);
 }
 
 /* Return: 0 with the result in f->info, -EINTR after Ctrl-C, -errno */

@@ -11,7 +11,8 @@
 #define MACHINES (BIT(CMD_RUN) | BIT(CMD_RECEIVE))
 #define ALL (BIT(CMDS) - 1)
 #define CLIENTS                                                              \
-	(ALL & ~(MACHINES | BIT(CMD_LIST) | BIT(CMD_HELP) | BIT(CMD_VERSION)))
+	(ALL & ~(MACHINES | BIT(CMD_LIST) | BIT(CMD_WEB) |                   \
+		 BIT(CMD_COMPLETION) | BIT(CMD_HELP) | BIT(CMD_VERSION)))
 
 const struct command_def command_table[CMDS] = {
 	[CMD_RUN] = { "run", "--name NAME --kernel FILE [OPTIONS]",
@@ -30,7 +31,7 @@ const struct command_def command_table[CMDS] = {
 		"write the memory of a guest to a file" },
 	[CMD_STATUS] = { "status", "[OPTIONS] NAME",
 		"show the state of a machine and its migration" },
-	[CMD_LIST] = { "list", "[--json]",
+	[CMD_LIST] = { "list", "[OPTIONS]",
 		"list your machines on this host" },
 	[CMD_STOP] = { "stop", "[OPTIONS] NAME", "pause a guest" },
 	[CMD_CONT] = { "cont", "[OPTIONS] NAME", "resume a paused guest" },
@@ -40,11 +41,15 @@ const struct command_def command_table[CMDS] = {
 		"ask a guest to shut down, by its power button" },
 	[CMD_QUIT] = { "quit", "[OPTIONS] NAME", "end a machine" },
 	[CMD_EVENTS] = { "events", "[OPTIONS] NAME",
-		"print the events of a machine, one JSON object a line" },
+		"print the events of a machine, one a line" },
 	[CMD_CONSOLE] = { "console", "[OPTIONS] NAME",
 		"attach this terminal to a guest's serial port; Ctrl-] "
 		"detaches" },
-	[CMD_HELP] = { "help", "[COMMAND]", "explain a command" },
+	[CMD_WEB] = { "web", "[OPTIONS]",
+		"show this host's machines and migrations in a web page" },
+	[CMD_COMPLETION] = { "completion", "SHELL",
+		"print what completes ferry's commands in bash or zsh" },
+	[CMD_HELP] = { "help", "[OPTIONS] [COMMAND]", "explain a command" },
 	[CMD_VERSION] = { "version", "", "print the version of ferry" },
 };
 static_assert(CMDS < 32, "every subcommand needs its bit");
@@ -131,7 +136,8 @@ const struct option_def option_table[] = {
 	{ "no-poison", NULL, BIT(CMD_MIGRATE), VALUE_FLAG, AT(no_poison),
 	  .help = "allow a guest without lost memory to move to a kernel\n"
 		  "without UFFDIO_POISON (before Linux 6.6): it ends if\n"
-		  "it needs a page that is lost during the migration" },
+		  "it needs a page that is lost during the migration",
+	  .parameter = "!ferry-poison" },
 	{ "connections", "N", BIT(CMD_MIGRATE), VALUE_COUNT, AT(connections),
 	  .help = "connections that push pages, 1 to 8 (default 2)",
 	  .min = 1, .max = CONNECTIONS_MAX, .parameter = "multifd-channels" },
@@ -160,32 +166,59 @@ const struct option_def option_table[] = {
 	  .help = "continue a migration that has lost its connection\n"
 		  "(postcopy-paused); URI may be another address",
 	  .qmp = "resume" },
-	{ "recover-automatically", "WORD", BIT(CMD_MIGRATE), VALUE_WORD,
+	{ "recover-automatically", "WORD", BIT(CMD_MIGRATE), VALUE_YES,
 	  AT(recover_automatically),
 	  .help = "yes: reconnect after a lost connection; no: wait for\n"
 		  "--resume (default: as set by QMP, at first yes)",
-	  .words = "yes or no" },
-	{ "run-here", NULL, BIT(CMD_RESOLVE), VALUE_FLAG, AT(run_here),
-	  .help = "run the guest here. DANGER: if the other machine has\n"
-		  "not ended for good, two copies of the guest run" },
-	{ "give-up", NULL, BIT(CMD_RESOLVE), VALUE_FLAG, AT(give_up),
-	  .help = "discard what is here of the guest" },
+	  .words = "yes or no", .parameter = "ferry-recover-automatically" },
+	{ "run-here", NULL, BIT(CMD_RESOLVE), VALUE_CHOICE, AT(run_here),
+	  .help = "run the guest here; DANGER: if the other machine has\n"
+		  "not ended for good, two copies of the guest run",
+	  .qmp = "action" },
+	{ "give-up", NULL, BIT(CMD_RESOLVE), VALUE_CHOICE, AT(give_up),
+	  .help = "discard what is here of the guest", .qmp = "action" },
 	{ "force", NULL, BIT(CMD_QUIT), VALUE_FLAG, AT(force),
 	  .help = "also if the machine has pages that a guest which it\n"
-		  "handed over still needs: that ends the guest" },
+		  "handed over still needs: that ends the guest",
+	  .qmp = "ferry-force" },
+	{ "watch", NULL, BIT(CMD_STATUS), VALUE_FLAG, AT(watch),
+	  .help = "print the state again whenever it changes, until the\n"
+		  "machine ends; on a terminal in the same place" },
 	{ "control", "PATH", MACHINES | CLIENTS, VALUE_PATH, AT(control),
 	  .help = "control socket, instead of the one that belongs to\n"
 		  "the name; a command then needs no NAME argument" },
+	{ "control", "PATH", BIT(CMD_WEB), VALUE_PATHS, AT(controls),
+	  .help = "also show the machine with this control socket; may\n"
+		  "be repeated" },
+	{ "listen", "HOST:PORT", BIT(CMD_WEB), VALUE_TEXT, AT(listen),
+	  .help = "address of the page (default 127.0.0.1:8080)" },
+	{ "read-only", NULL, BIT(CMD_WEB), VALUE_FLAG, AT(read_only),
+	  .help = "the page shows, and can change nothing" },
+	{ "allow-remote", NULL, BIT(CMD_WEB), VALUE_FLAG, AT(allow_remote),
+	  .help = "permit an address that other hosts can reach; there is\n"
+		  "no encryption: prefer `ssh -L`" },
+	{ "demo", NULL, BIT(CMD_WEB), VALUE_FLAG, AT(demo),
+	  .help = "start a test guest and a waiting destination" },
+	{ "replay", "FILE", BIT(CMD_WEB), VALUE_PATH, AT(replay),
+	  .help = "show a recording that the page saved, not machines" },
 	{ "json", NULL, BIT(CMD_MIGRATE) | BIT(CMD_POISON) | BIT(CMD_DUMP) |
-			BIT(CMD_STATUS) | BIT(CMD_LIST), VALUE_FLAG, AT(json),
-	  .help = "print one JSON value instead of text" },
+			BIT(CMD_STATUS) | BIT(CMD_LIST) | BIT(CMD_EVENTS),
+	  VALUE_FLAG, AT(json),
+	  .help = "print one JSON value instead of text; with --watch, and\n"
+		  "for events, one a line" },
+	{ "man", NULL, BIT(CMD_HELP), VALUE_FLAG, AT(man),
+	  .help = "print what the man page has of it, as mdoc(7) source" },
 	{ "help", NULL, ALL, VALUE_HELP, .help = "print this text" },
 	/* With --control the argument NAME may be left out */
 	{ NULL, "NAME", CLIENTS, VALUE_NAME, AT(name), .required = ~0u },
 	{ NULL, "FILE", BIT(CMD_DUMP), VALUE_PATH, AT(file), .required = ~0u },
 	{ NULL, "URI", BIT(CMD_RECEIVE) | BIT(CMD_RECOVER), VALUE_URI, AT(uri),
-	  .required = ~0u },
-	{ NULL, "URI", BIT(CMD_MIGRATE), VALUE_PEER, AT(uri), .required = ~0u },
+	  .required = ~0u, .qmp = "uri" },
+	{ NULL, "URI", BIT(CMD_MIGRATE), VALUE_PEER, AT(uri),
+	  .required = ~0u, .qmp = "uri" },
+	{ NULL, "SHELL", BIT(CMD_COMPLETION), VALUE_WORD, AT(shell),
+	  .required = ~0u, .words = "bash or zsh" },
+	{ NULL, "COMMAND", BIT(CMD_HELP), VALUE_COMMAND, .field = AT(topic) },
 	{ 0 }
 };
 static_assert(ARRAY_SIZE(option_table) <= 64, "every option needs its bit");

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -145,41 +146,17 @@ static int check_text(const struct option_def *d, const char *text,
 	case VALUE_NAME:
 		return runtime_check_name(text, err);
 	case VALUE_WORD:
+	case VALUE_YES:
 		return check_word(d, text, err);
 	case VALUE_URI:
 	case VALUE_PEER:
 		return check_uri(d, text, err);
 	case VALUE_PATH:
+	case VALUE_PATHS:
 		return *text ? 0 : error_set(err, EINVAL, "the path is empty");
 	default:
 		return 0;
 	}
-}
-
-/* Check the value of a row, and store it in its field */
-static int store_value(struct options *o, const struct option_def *d,
-		       const char *text, struct error *err)
-{
-	void *field = (char *)o + d->field;
-	uint64_t n = 0;
-	int rc = 0;
-
-	if (options_given(o, d))
-		return error_set(err, EINVAL, "--%s is given twice", d->name);
-	o->given |= 1ull << (d - option_table);
-	if (d->type == VALUE_FLAG) {
-		*(bool *)field = true;
-	} else if (d->max) {
-		rc = parse_number(d, text, &n, err) ?:
-		     check_number(d, text, n, err);
-		*(uint64_t *)field = n;
-	} else {
-		rc = check_text(d, text, err);
-		*(const char **)field = text;
-	}
-	if (rc && d->name)
-		error_prefix(err, "--%s", d->name);
-	return rc;
 }
 
 /* Return: CMDS if there is no such subcommand */
@@ -196,10 +173,55 @@ static enum subcommand find_command(const char *word)
 	return i;
 }
 
-static int unknown_command(const char *word, struct error *err)
+static int parse_command(const char *word, enum subcommand *cmd,
+			 struct error *err)
 {
+	*cmd = find_command(word);
+	if (*cmd < CMDS)
+		return 0;
 	return error_set(err, EINVAL, "unknown command '%.64s'; `ferry help` "
 			 "lists the commands", word);
+}
+
+/* One more value of an option that may be repeated */
+static int store_path(struct option_paths *paths, const char *text,
+		      struct error *err)
+{
+	if (paths->n == OPTION_PATHS)
+		return error_set(err, EINVAL, "given more than %d times",
+				 OPTION_PATHS);
+	paths->at[paths->n++] = text;
+	return 0;
+}
+
+/* Check the value of a row, and store it in its field */
+static int store_value(struct options *o, const struct option_def *d,
+		       const char *text, struct error *err)
+{
+	void *field = (char *)o + d->field;
+	uint64_t n = 0;
+	int rc = 0;
+
+	if (options_given(o, d) && d->type != VALUE_PATHS)
+		return error_set(err, EINVAL, "--%s is given twice", d->name);
+	o->given |= 1ull << (d - option_table);
+	if (d->type == VALUE_FLAG || d->type == VALUE_CHOICE) {
+		*(bool *)field = true;
+	} else if (d->type == VALUE_COMMAND) {
+		rc = parse_command(text, field, err);
+	} else if (d->type == VALUE_PATHS) {
+		rc = check_text(d, text, err) ?: store_path(field, text, err);
+	} else if (d->max) {
+		rc = parse_number(d, text, &n, err) ?:
+		     check_number(d, text, n, err);
+		*(uint64_t *)field = n;
+	} else {
+		rc = check_text(d, text, err);
+		*(const char **)field = text;
+	}
+	if (rc && d->name)
+		error_prefix(err, "--%s", d->name);
+	return rc;
 }
 
 /* Explain what getopt_long(3) rejected: @code is what it returned */
@@ -293,13 +315,21 @@ static int parse_arguments(struct options *o, int n, char **words,
 			 "ferry %s %s", words[i], c->name, c->synopsis);
 }
 
-/* Two decisions that exclude each other, and no default */
-static int check_decision(const struct options *o, struct error *err)
+/* Options that exclude each other, and no default */
+static int check_choice(const struct options *o, struct error *err)
 {
-	if (o->cmd != CMD_RESOLVE || o->run_here != o->give_up)
+	const struct command_def *c = &command_table[o->cmd];
+	unsigned choices = 0, given = 0;
+
+	for (const struct option_def *d = option_table; d->name; d++)
+		if (d->type == VALUE_CHOICE && d->cmds & BIT(o->cmd)) {
+			choices++;
+			given += options_given(o, d);
+		}
+	if (!choices || given == 1)
 		return 0;
-	return error_set(err, EINVAL, "resolve needs one of --run-here and "
-			 "--give-up; see `ferry resolve --help`");
+	return error_set(err, EINVAL, "exactly one must be chosen; usage: "
+			 "ferry %s %s", c->name, c->synopsis);
 }
 
 bool options_given(const struct options *o, const struct option_def *d)
@@ -309,63 +339,29 @@ bool options_given(const struct options *o, const struct option_def *d)
 
 int options_parse(struct options *o, int argc, char **argv, struct error *err)
 {
+	enum subcommand cmd;
 	int rc;
 
 	*o = (struct options){
-		.cmd = CMD_HELP, .topic = CMD_HELP, .append = "",
+		.cmd = CMD_HELP, .topic = CMDS, .append = "",
 		.serial = "stdio", .memory = 128 * MIB, .cpus = 1,
+		.listen = "127.0.0.1:8080",
 		.method = "simulate", .cpu = "host", .cpu_vendor = "host",
 	};
 	if (argc < 2)
 		return error_set(err, EINVAL, "no command is given; `ferry "
 				 "help` lists the commands");
 
-	o->cmd = find_command(argv[1]);
-	if (o->cmd == CMDS)
-		return unknown_command(argv[1], err);
-	if (o->cmd == CMD_HELP) {
-		o->topic = argc > 2 ? find_command(argv[2]) : CMD_HELP;
-		return o->topic < CMDS ? 0 : unknown_command(argv[2], err);
-	}
+	rc = parse_command(argv[1], &o->cmd, err);
+	if (rc)
+		return rc;
 	o->ram = o->cmd == CMD_RUN ? "anon" : NULL;
 	o->count = o->cmd == CMD_POISON;
 
+	cmd = o->cmd;
 	rc = parse_options(o, argc - 1, argv + 1, err);
-	if (rc || o->cmd == CMD_HELP)
+	if (rc || o->cmd != cmd)	/* --help */
 		return rc;
 	rc = parse_arguments(o, argc - 1 - optind, argv + 1 + optind, err);
-	return rc ? rc : check_decision(o, err);
-}
-
-static void usage_option(FILE *out, const struct option_def *d)
-{
-	int n = fprintf(out, "  --%s%s%s", d->name, d->arg ? " " : "",
-			d->arg ? d->arg : "");
-
-	/* A long option has a line of its own */
-	fprintf(out, "%s%*s", n < 22 ? "" : "\n", n < 22 ? 22 - n : 22, "");
-	for (const char *c = d->help; *c; c++)
-		fprintf(out, "%c%*s", *c, *c == '\n' ? 22 : 0, "");
-	fputc('\n', out);
-}
-
-void options_usage(FILE *out, enum subcommand topic)
-{
-	const struct command_def *c = &command_table[topic];
-
-	if (topic != CMD_HELP) {
-		fprintf(out, "usage: ferry %s%s%s\n\n  %s\n\n", c->name,
-			*c->synopsis ? " " : "", c->synopsis, c->summary);
-		for (const struct option_def *d = option_table; d->name; d++)
-			if (d->cmds & BIT(topic))
-				usage_option(out, d);
-		return;
-	}
-	fputs("usage: ferry COMMAND [ARGUMENTS]\n\n"
-	      "Moves a running KVM guest from one host to another.\n\n", out);
-	for (c = command_table; c < command_table + CMDS; c++)
-		fprintf(out, "  %-10s%s\n", c->name, c->summary);
-	fputs("\nURI is tcp:HOST:PORT or unix:PATH.\n"
-	      "`ferry COMMAND --help` explains a command, `man ferry` all.\n",
-	      out);
+	return rc ? rc : check_choice(o, err);
 }

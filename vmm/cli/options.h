@@ -4,8 +4,9 @@
  *
  * Pure: turns argv into a checked struct options, or into the reason why not.
  * Nothing is printed, opened or looked up. Two tables say all: the subcommands,
- * and their options and arguments. The parser, the help text and the arguments
- * of QMP commands follow from them.
+ * and their options and arguments. The parser, the help texts, man pages and
+ * shell completions (usage.h) and the arguments of QMP commands follow from
+ * them.
  */
 #ifndef FERRY_OPTIONS_H
 #define FERRY_OPTIONS_H
@@ -13,7 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "vmm/base/error.h"
 
@@ -34,15 +34,25 @@ enum subcommand {
 	CMD_QUIT,
 	CMD_EVENTS,
 	CMD_CONSOLE,
+	CMD_WEB,
+	CMD_COMPLETION,
 	CMD_HELP,
 	CMD_VERSION,
 	CMDS
 };
 
+#define OPTION_PATHS	8
+
+/** struct option_paths - Values of an option that may be repeated */
+struct option_paths {
+	const char *at[OPTION_PATHS];
+	unsigned n;
+};
+
 /**
  * struct options - A parsed command line
  * @cmd:	the subcommand; CMD_HELP also for its --help
- * @topic:	with CMD_HELP: the subcommand to explain; CMD_HELP for all
+ * @topic:	with CMD_HELP: the subcommand to explain; CMDS for all
  * @given:	bit i: row i of option_table was given
  * @name:	machine's name; NULL if only @control is given
  *
@@ -55,12 +65,14 @@ struct options {
 	const char *name, *uri, *file;
 	const char *kernel, *initrd, *append, *control, *serial, *log;
 	const char *ram, *cpu, *cpu_vendor, *method;
-	const char *recover_automatically, *tls_dir, *tls_hostname;
+	const char *recover_automatically, *tls_dir, *tls_hostname, *shell;
 	uint64_t memory, cpus, size, address, count, bandwidth, connections;
 	uint64_t downtime_limit;
 	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;
-	bool json, detach, force, resume, run_here, give_up;
-	bool require_tls;
+	bool json, watch, detach, force, resume, run_here, give_up;
+	bool require_tls, man, read_only, allow_remote, demo;
+	const char *listen, *replay;
+	struct option_paths controls;
 };
 
 /**
@@ -77,10 +89,16 @@ struct command_def {
 enum value_type {
 	VALUE_HELP,	/* not stored: --help */
 	VALUE_FLAG,	/* bool; the option takes no value */
+	VALUE_CHOICE,	/* bool: exactly one of them must be given; in QMP its
+			 * own name
+			 */
 	VALUE_NAME,	/* const char *: name of a machine */
 	VALUE_TEXT,	/* const char *: any text */
 	VALUE_PATH,	/* const char *: text, not empty */
+	VALUE_PATHS,	/* struct option_paths: the same, may be repeated */
 	VALUE_WORD,	/* const char *: one of @words */
+	VALUE_YES,	/* const char *: yes or no; in QMP a boolean */
+	VALUE_COMMAND,	/* enum subcommand */
 	VALUE_URI,	/* const char *: address to listen at */
 	VALUE_PEER,	/* const char *: address to connect to */
 	VALUE_MIB,	/* uint64_t, bytes: 1.5G, 2MiB, 4kb; plain: MiB */
@@ -104,7 +122,8 @@ enum value_type {
  * @max:	largest number, at most INT64_MAX; not 0 if it is a number
  * @step:	the number is a multiple of this, if it is set
  * @qmp:	member of this name in the arguments of the QMP command
- * @parameter:	migration parameter of this name
+ * @parameter:	migration parameter of this name; "!NAME" for a flag that sets
+ *		it to false
  */
 struct option_def {
 	const char *name, *arg;
@@ -146,11 +165,5 @@ bool options_given(const struct options *o, const struct option_def *d);
  */
 int options_parse(struct options *o, int argc, char **argv, struct error *err);
 
-/**
- * options_usage() - Print the help text
- * @out:	receives the text
- * @topic:	subcommand, or CMD_HELP for the list of all
- */
-void options_usage(FILE *out, enum subcommand topic);
 
 #endif /* FERRY_OPTIONS_H */

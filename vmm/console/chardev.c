@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -22,6 +23,8 @@
 
 #define RING_SIZE	MIB
 #define FLUSH_MS	2000
+#define LINE_MS		2	/* that the rest of a line is waited for */
+#define PIECE		4096	/* bytes that are written without waiting */
 #define CHARDEV_ESCAPE	0x1d	/* Ctrl-] */
 
 struct chardev {
@@ -46,6 +49,32 @@ struct chardev {
 	size_t typed_n;
 };
 
+static bool ends_line(const struct chardev *c)
+{
+	return c->ring[(c->head - 1) % RING_SIZE] == '\n' ||
+	       c->head - c->tail >= PIECE;
+}
+
+/*
+ * A vCPU brings each byte alone. Waking this thread for each costs the vCPU a
+ * system call, and this thread a write(2), per byte.
+ */
+static void await_line(struct chardev *c)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += LINE_MS * 1000000;
+	if (end.tv_nsec >= 1000000000) {
+		end.tv_sec++;
+		end.tv_nsec -= 1000000000;
+	}
+	while (!c->stop && !ends_line(c) &&
+	       !pthread_cond_clockwait(&c->filled, &c->lock, CLOCK_MONOTONIC,
+				       &end))
+		;
+}
+
 /* Wait for output. Return: bytes that one write(2) can take, 0 to end */
 static size_t next_piece(struct chardev *c, const uint8_t **data)
 {
@@ -54,6 +83,8 @@ static size_t next_piece(struct chardev *c, const uint8_t **data)
 	pthread_mutex_lock(&c->lock);
 	while (c->head == c->tail && !c->stop)
 		pthread_cond_wait(&c->filled, &c->lock);
+	if (c->head != c->tail)
+		await_line(c);
 	at = c->tail % RING_SIZE;
 	n = c->head - c->tail;
 	if (n > RING_SIZE - at)
@@ -104,14 +135,18 @@ static void *writer_main(void *arg)
 
 void chardev_write(struct chardev *c, const uint8_t *data, size_t n)
 {
+	bool first;
+
 	pthread_mutex_lock(&c->lock);
+	first = c->head == c->tail;
 	for (; n && c->out >= 0; n--, data++) {
 		if (c->head - c->tail == RING_SIZE)
 			c->dropped++;
 		else
 			c->ring[c->head++ % RING_SIZE] = *data;
 	}
-	pthread_cond_signal(&c->filled);
+	if (first || (c->head != c->tail && ends_line(c)))
+		pthread_cond_signal(&c->filled);
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -37,6 +37,7 @@
  * @label:	"machine 'x'" or "the machine at PATH"
  * @until:	for the next reads: when they end, ns of now_ns(), or UINT64_MAX
  * @wait_watch:	descriptor that ends them, or -1
+ * @ended:	the event SHUTDOWN was received: the machine ends
  * @size:	bytes received since the message began
  * @rc:		why the last read failed
  */
@@ -47,6 +48,7 @@ struct qmp_client {
 	json_t *events;
 	char label[160];
 	int wait_watch, rc;
+	bool ended;
 	uint64_t until;
 	size_t size;
 };
@@ -75,13 +77,22 @@ static int no_answer(const char *label, int timeout_ms, struct error *err)
 
 static int connection_ended(const struct qmp_client *q, struct error *err)
 {
-	return error_set(err, ECONNRESET, "%s ended the connection", q->label);
+	return q->ended ? error_set(err, ESHUTDOWN, "%s has ended", q->label) :
+			  error_set(err, ECONNRESET, "%s ended the connection",
+				    q->label);
 }
 
 static int not_qmp(const struct qmp_client *q, struct error *err)
 {
 	return error_set(err, EPROTO, "%s sent a message that is not QMP: is "
 			 "this a ferry?", q->label);
+}
+
+static bool is_shutdown(const json_t *msg)
+{
+	const char *event = json_string_value(json_object_get(msg, "event"));
+
+	return event && !strcmp(event, "SHUTDOWN");
 }
 
 /* Called by stdio when its buffer is empty */
@@ -111,7 +122,7 @@ static ssize_t on_read(void *cookie, char *to, size_t size)
 /*
  * @until, @watch: end the wait (@err is not set then), but only before a
  * message begins: its rest must come within the time of an answer.
- * Return: 0, -ETIMEDOUT, -EINTR, -ECONNRESET, -EPROTO
+ * Return: 0, -ETIMEDOUT, -EINTR, -ECONNRESET, -ESHUTDOWN, -EPROTO
  */
 static int next_message(struct qmp_client *q, int watch, uint64_t until,
 			json_t **msg, struct error *err)
@@ -133,6 +144,7 @@ static int next_message(struct qmp_client *q, int watch, uint64_t until,
 		q->wait_watch = -1;
 		*msg = json_loadf(q->in, JSON_DISABLE_EOF_CHECK, NULL);
 	}
+	q->ended = q->ended || is_shutdown(*msg);
 	if (*msg || (c == EOF && q->rc != -ECONNRESET))
 		return q->rc;
 	if (q->rc == -ETIMEDOUT)

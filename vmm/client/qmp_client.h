@@ -71,7 +71,8 @@ void qmp_watch(struct qmp_client *q, int fd);
  * @err:	the cause of a failure: the machine's own text if it refused
  *
  * Return: 0, -EREMOTEIO (the machine refused), -ENOSYS (it does not know the
- *	   command), -ETIMEDOUT, -ECONNRESET (the connection ended), -EPROTO
+ *	   command), -ETIMEDOUT, -ECONNRESET (the connection ended), -ESHUTDOWN
+ *	   (it ended after the event SHUTDOWN), -EPROTO
  */
 int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
 		json_t **ret, struct error *err);
@@ -85,7 +86,8 @@ int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
  *
  * Return: 0, -ETIMEDOUT (no event; @err is not set), -EINTR (the watched
  *	   descriptor is readable; @err is not set), -ECONNRESET (the
- *	   connection ended), -EPROTO
+ *	   connection ended, and events may be missing), -ESHUTDOWN (it ended
+ *	   after the event SHUTDOWN), -EPROTO
  */
 int qmp_next_event(struct qmp_client *q, int timeout_ms, json_t **event,
 		   struct error *err);

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Which guests scripts/bench --peer measures: loads, sizes, kinds of RAM"""
+
+import itertools
+
+LOADS = {
+    "saturating": "work=dirty",
+    "paced": "work=dirty rate=5000",
+    "quarter": "work=dirty part=4",
+    "sequential": "work=walk order=seq",
+    "strided": "work=walk order=stride stride=16",
+}
+SMALL = {"load": "saturating,paced", "memory": "256M,1G",
+         "ram": "anon,memfd", "cpus": "1", "thp": "off",
+         "peer": "ferry,qemu"}
+FULL = {"load": ",".join(LOADS), "memory": "256M,1G", "ram": "anon,memfd",
+        "cpus": "1,4", "thp": "off,on",
+        "peer": "ferry,qemu,qemu-plain,qemu-hybrid"}
+
+
+def append_of(load, cpus):
+    """Boot arguments of a load; paced-N has N visits per second in all"""
+    name, _, rate = load.partition("-")
+    if name == "paced" and rate.isdigit() and int(rate) >= cpus:
+        return f"work=dirty rate={int(rate) // cpus}"
+    if load == "paced":
+        return f"work=dirty rate={5000 // cpus}"
+    return LOADS[load]
+
+
+def mib_of(memory):
+    """A size like 256M or 1G in MiB"""
+    return int(memory[:-1]) << {"M": 0, "G": 10}[memory[-1]]
+
+
+def cells_of(options):
+    """All combinations that were chosen"""
+    for thp, memory, ram, cpus, load in itertools.product(
+            options.thp, options.memory, options.ram, options.cpus,
+            options.load):
+        yield {"load": load, "memory": memory, "ram": ram, "cpus": cpus,
+               "thp": thp, "append": append_of(load, cpus),
+               "name": f"{load}, {memory} {ram}, {cpus} vCPU"
+                       + ("s" if cpus > 1 else "")
+                       + (", huge pages" if thp == "on" else "")}
+
+
+def choose(options, parser):
+    """The matrix: what was named, else the small or the full one"""
+    defaults = FULL if options.full else SMALL
+    for key, default in defaults.items():
+        text = getattr(options, key) or default
+        if key == "peer" and text and "ferry" not in text.split(","):
+            text = "ferry," + text
+        setattr(options, key, text.split(","))
+    for load in options.load:
+        if load.partition("-")[0] != "paced" and load not in LOADS:
+            parser.error(f"--load: '{load}' is none of " + ", ".join(LOADS)
+                         + ", paced-N")
+    for thp in set(options.thp) - {"off", "on"}:
+        parser.error(f"--thp: '{thp}' is neither off nor on")
+    try:
+        options.cpus = [int(n) for n in options.cpus]
+    except ValueError:
+        parser.error("--cpus wants numbers")

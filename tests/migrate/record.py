@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""The guest's record of what it experienced, and how scripts/bench reads it."""
+
+import os
+import sys
+import time
+
+from ferry import MIB, PAGE, ROOT, check, equal
+
+sys.path.insert(1, os.path.join(ROOT, "tests", "bench"))
+import experience  # noqa: E402
+
+PAUSE_S = 0.1
+
+
+def test_visits(world):
+    """Across a migration, the visits in the record are those of the reports,
+    and its times are the host's."""
+    a = world.run("work=dirty", cpus=2).ready()
+    before = a.report()["pages"]
+    began = time.time()
+    a.send("mark")
+    first = a.report()["pages"]
+    b = world.receive()
+    a.migrate(b)
+    last = b.report()["pages"]
+    mark, visits, _ = experience.read_record(world, b)
+    after = b.report()["pages"]
+    check(last - first <= sum(visits) <= after - before, "visits:",
+          before, first, sum(visits), last, after)
+    check(began - .01 < mark < time.time(), "mark at", mark, "not", began)
+
+
+def test_gap(world):
+    """A pause is a gap of at least that length in the record."""
+    a = world.run("work=dirty").ready()
+    a.send("mark")
+    a.report()
+    a.qmp.execute("stop")
+    a.qmp.wait_event("STOP")
+    time.sleep(PAUSE_S)
+    a.qmp.execute("cont")
+    a.qmp.wait_event("RESUME")
+    mark, _, gaps = experience.read_record(world, a)
+    now = 1e6 * (time.time() - mark)
+    check(any(us >= 1e6 * PAUSE_S and us < end < now for end, us in gaps),
+          "no such gap before", now, gaps)
+
+
+def test_part(world):
+    """part=4: a pass visits a quarter of the pages."""
+    mib = 32
+    a = world.run(f"work=walk part=4 passes=2 mib={mib}").ready()
+    equal(a.wait_line("report")["pages"], 2 * mib * MIB // PAGE // 4,
+          "pages visited")
+    a.wait_line("verdict", clean=1)
+
+
+def test_figures(_):
+    """Percentiles of pairs of value and number."""
+    pairs = [(100, 90), (1000, 9), (5000, 1)]
+    equal([experience.percentile(pairs, p) for p in (.5, .95, .99, 1)],
+          [100, 1000, 1000, 5000], "percentiles")
+    equal(experience.percentile([], .5), 0, "percentile of nothing")

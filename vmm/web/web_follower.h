@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * web_follower.h - A thread that follows one machine over QMP
+ *
+ * It queries the machine's state several times a second, hands changes and
+ * events to the main thread, and runs commands in between. It is the only user
+ * of its connection. A machine that hangs delays its own follower only.
+ */
+#ifndef FERRY_WEB_FOLLOWER_H
+#define FERRY_WEB_FOLLOWER_H
+
+#include <jansson.h>
+
+#include "vmm/base/error.h"
+
+struct loop;
+struct web_follower;
+
+/**
+ * struct follower_events - What a follower reports, in the main thread
+ * @ctx:	handed to each
+ * @changed:	@what is "machine" (query-status), "migration" (query-migrate),
+ *		"pages" (query-ferry-pages), "event" or "console"; @value is a
+ *		new reference, which the callee takes over. "console" is the
+ *		path of the console socket
+ * @ended:	the last call: the machine ended or is lost, @why says which
+ */
+struct follower_events {
+	void *ctx;
+	void (*changed)(void *ctx, const char *what, json_t *value);
+	void (*ended)(void *ctx, const struct error *why);
+};
+
+/**
+ * follower_done - The answer to a command, in the main thread
+ * @ctx:	of follower_execute()
+ * @ret:	what it returned, NULL if it failed; borrowed
+ * @err:	why it failed
+ */
+typedef void follower_done(void *ctx, json_t *ret, const struct error *err);
+
+/**
+ * follower_new() - Start to follow a machine
+ * @loop:	main thread's loop, where all reports arrive
+ * @control:	path of its control socket
+ * @events:	copied
+ * @err:	why not
+ *
+ * Return: the follower, or NULL
+ */
+struct web_follower *follower_new(struct loop *loop, const char *control,
+				  const struct follower_events *events,
+				  struct error *err);
+
+/**
+ * follower_execute() - Run a command on the machine
+ * @f:		the follower
+ * @command:	a literal
+ * @args:	its arguments, taken over, or NULL
+ * @done:	receives the answer, exactly once, unless the follower is freed
+ *		before: then it is called by follower_free()
+ * @ctx:	for @done
+ */
+void follower_execute(struct web_follower *f, const char *command,
+		      json_t *args, follower_done *done, void *ctx);
+
+/**
+ * follower_watch() - Does someone look?
+ * @f:		the follower
+ * @viewed:	true: query several times a second; else once a second
+ * @whole:	report all state once more, changed or not
+ */
+void follower_watch(struct web_follower *f, bool viewed, bool whole);
+
+/**
+ * follower_free() - End the thread; no report follows
+ * @f:		the follower, or NULL
+ *
+ * Waits for the answer that the thread waits for, at most FOLLOWER_TIMEOUT_MS.
+ */
+void follower_free(struct web_follower *f);
+
+#define FOLLOWER_TIMEOUT_MS	5000
+
+#endif /* FERRY_WEB_FOLLOWER_H */

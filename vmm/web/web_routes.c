@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/* web_routes.c - The paths of the server */
+
+#include <sys/queue.h>
+
+#include <event2/http.h>
+
+#include "web_http.h"
+#include "web_page.h"
+#include "web_private.h"
+#include "web_stream.h"
+
+#define JSON	"application/json"
+
+static void get_page(struct web *w, struct evhttp_request *req)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
+	const struct web_page_file *f = web_page_find(evhttp_uri_get_path(uri));
+
+	(void)w;
+	web_http_text(req, HTTP_OK, f->data, (size_t)(f->end - f->data));
+}
+
+static json_t *machine_json(const struct web_machine *m)
+{
+	return json_pack("{s:s, s:b, s:O?, s:O?}", "id", m->id, "followed",
+			 m->follower != NULL, "machine", m->state,
+			 "migration", m->migration);
+}
+
+/* All machines, as they were when they were last queried */
+static void get_machines(struct web *w, struct evhttp_request *req)
+{
+	json_t *list = json_array();
+	const struct web_machine *m = TAILQ_FIRST(&w->machines.list);
+
+	for (; m; m = TAILQ_NEXT(m, link))
+		json_array_append_new(list, machine_json(m));
+	web_http_json(req, list);
+}
+
+static const struct web_route routes[] = {
+	{ "/", 0, "text/html; charset=utf-8", get_page },
+	{ "/style.css", 0, "text/css; charset=utf-8", get_page },
+	{ "/page.js", 0, "text/javascript; charset=utf-8", get_page },
+	{ "/api/machines", WEB_TOKEN_NEEDED, JSON, get_machines },
+	{ "/api/stream", WEB_TOKEN_NEEDED, "text/event-stream",
+	  web_stream_open },
+	{ 0 }
+};
+
+const struct web_route *web_routes(void)
+{
+	return routes;
+}
