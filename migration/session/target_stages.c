@@ -442,10 +442,6 @@ static int wait_last_pages(struct target *t, struct error *err)
 		if (now_ns() > end ||
 		    session_phase(&t->se) != TARGET_POSTCOPY)
 			return explain_missing(t, err);
-		/* Huge pages for which there was no memory before */
-		rc = page_store_settle(&t->store, err);
-		if (rc)
-			return rc;
 		rc = beat_turn(&b, LAST_LOOK_MS, &m, "nothing", err);
 	}
 	/* Only DONE can have come, once more */

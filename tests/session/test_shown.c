@@ -21,6 +21,7 @@
 #define DOCUMENT	"docs/failure.md"
 #define LINE_MAX_LEN	1024
 #define COLUMNS		4
+#define RAM_BYTES	(16 * MIB)
 #define AFTER		", after REPORT "
 
 static struct progress progress;
@@ -55,7 +56,7 @@ static struct machine *new_machine(void)
 	struct error err = { 0 };
 	struct machine *m;
 
-	fake_config(&cfg, 16 * WIRE_PAGE, 1, RAM_ANON);
+	fake_config(&cfg, RAM_BYTES, 1, RAM_ANON);
 	m = machine_new(&cfg, &none, &err);
 	if (!m)
 		fail_msg("%s", err.text);

@@ -649,7 +649,8 @@ static short poll_connected(struct sock *s, uint64_t *next)
 		return POLLIN | POLLOUT | POLLRDHUP | POLLERR | POLLHUP;
 	if (bytes_here(c, in, next))
 		ready |= POLLIN;
-	else if (has_ended(c, in, next))
+	/* As TCP: also while there are bytes to read */
+	if (has_ended(c, in, next))
 		ready |= POLLIN | POLLRDHUP;
 	if (s->in_shut)
 		ready |= POLLIN | POLLRDHUP;

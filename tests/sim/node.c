@@ -192,6 +192,7 @@ static void migrate(struct node *n)
 	struct error err = { 0 };
 
 	source_free(n->source);
+	n->source = NULL;
 	set_limits(n);
 	n->source = source_new(n->m, &uri, &n->env, &n->limits, &n->progress,
 			       &err);
@@ -321,8 +322,8 @@ static void execute_command(struct node *n, enum command command)
 static void end_node(struct node *n)
 {
 	source_free(n->source);
-	target_free(n->target);
 	n->source = NULL;
+	target_free(n->target);
 	n->target = NULL;
 	if (n->m)
 		machine_halt(n->m);

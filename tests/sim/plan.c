@@ -323,6 +323,22 @@ static void use_forced(void)
 	plan.chain = false;
 	plan.automatic = true;
 	plan.rounds = 0;
+	if (forced_n > 1)
+		sched_switch_often();
+}
+
+/* Other push connections carry on */
+static bool is_one_push(const struct fault *f)
+{
+	return plan.connections > 1 && f->kind == FAULT_CUT &&
+	       f->cut.kind <= CUT_ONE_WAY && f->trigger == AT_MESSAGE &&
+	       f->role == WIRE_PUSH && f->from_source && f->index > 1;
+}
+
+static bool is_harmless(const struct fault *f)
+{
+	return is_one_push(f) || (f->kind == FAULT_STRANGER &&
+				  stranger_is_harmless(f->stranger));
 }
 
 /* Waits are long and the network is fast enough for them */
@@ -332,9 +348,10 @@ bool plan_is_harmless(void)
 			plan.backing == RAM_ANON &&
 			plan.shape.latency + plan.shape.jitter < 2 * MS;
 
+	/* Two cuts may be of both push connections */
 	for (unsigned i = 0; i < plan.faults; i++)
-		harmless &= plan.fault[i].kind == FAULT_STRANGER &&
-			    stranger_is_harmless(plan.fault[i].stranger);
+		harmless &= is_harmless(&plan.fault[i]) &&
+			    (!i || !is_one_push(&plan.fault[i]));
 	return harmless;
 }
 

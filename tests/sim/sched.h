@@ -99,6 +99,9 @@ void sched_relabel(enum side from, enum side to);
  */
 void sched_delay(uint64_t ns);
 
+/** sched_switch_often() - In this run others may run at each sched_point() */
+void sched_switch_often(void);
+
 /** sched_yield_now() - Others may run */
 void sched_yield_now(void);
 

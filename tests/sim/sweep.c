@@ -11,6 +11,7 @@
 
 #define NAME_MAX_LEN	31
 #define LATE_NS		(20 * MS)
+#define PAUSES		60	/* by how many orders of the threads */
 #define EACH_MAX	120	/* of one kind and side: more are thinned out */
 
 static unsigned runs;
@@ -82,28 +83,23 @@ static bool run_late(uint64_t seed, enum side side, unsigned phase,
 }
 
 /* A destination loses its link, and an operator pauses it as it gets another */
-static bool run_paused(uint64_t seed, unsigned phase)
+static bool be_paused(uint64_t seed)
 {
 	const struct fault f[] = {
 		{ .kind = FAULT_CUT, .cut.kind = CUT_ONE_WAY,
 		  .trigger = AT_MESSAGE, .role = WIRE_DEMAND, .index = 2,
 		  .byte = SIZE_MAX },
 		{ .kind = FAULT_COMMAND, .command = COMMAND_PAUSE,
-		  .trigger = AT_PHASE, .side = SIDE_TARGET, .phase = phase },
-		{ .kind = FAULT_LATE, .trigger = AT_PHASE, .phase = phase,
-		  .side = SIDE_TARGET, .time = LATE_NS },
+		  .trigger = AT_PHASE, .side = SIDE_TARGET,
+		  .phase = TARGET_REJOIN },
 	};
 
-	runs++;
-	plan_force(f, 3);
-	return run_seed(seed);
-}
-
-static bool be_paused(uint64_t seed)
-{
-	for (unsigned i = 0; i < TARGET_PHASES; i++)
-		if (!run_paused(seed, i))
+	plan_force(f, 2);
+	for (unsigned i = 0; i < PAUSES; i++) {
+		runs++;
+		if (!run_seed(seed * PAUSES + i))
 			return false;
+	}
 	return true;
 }
 
