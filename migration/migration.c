@@ -14,6 +14,7 @@
 #include "migration.h"
 #include "migration/session/source.h"
 #include "migration/session/target.h"
+#include "page_query.h"
 #include "parameters.h"
 #include "query.h"
 #include "vmm/base/uri.h"
@@ -21,6 +22,7 @@
 #include "vmm/control/control_dispatch.h"
 #include "vmm/control/words.h"
 #include "vmm/host/host.h"
+#include "vmm/host/host_work.h"
 
 /**
  * struct migration - Of a process, one at a time
@@ -32,6 +34,9 @@
  * @parameters:	of sessions
  * @job:	of the outgoing session: the same, with what its `migrate` chose
  * @no_poison:	a guest without lost memory may go where poison can't
+ * @pages:	answers query-ferry-pages, in the thread "commands"
+ * @show_lock:	the sessions that @pages looks at stay; only the main thread
+ *		changes @source and @target, and holds it only for that
  */
 struct migration {
 	struct host *host;
@@ -41,6 +46,8 @@ struct migration {
 	struct target *target;
 	struct parameters parameters, job;
 	bool no_poison;
+	struct page_query *pages;
+	pthread_mutex_t show_lock;
 };
 
 static void notify_status(void *ctx, enum progress_status status)
@@ -113,6 +120,29 @@ static int choose_parameters(struct parameters *job, json_t *chosen,
 	return rc;
 }
 
+/* Free the last source, and have another one, or none */
+static void set_source(struct migration *mig, struct source *s)
+{
+	struct source *last;
+
+	pthread_mutex_lock(&mig->show_lock);
+	last = mig->source;
+	mig->source = s;
+	pthread_mutex_unlock(&mig->show_lock);
+	source_free(last);
+}
+
+static void set_target(struct migration *mig, struct target *t)
+{
+	struct target *last;
+
+	pthread_mutex_lock(&mig->show_lock);
+	last = mig->target;
+	mig->target = t;
+	pthread_mutex_unlock(&mig->show_lock);
+	target_free(last);
+}
+
 static int start_leaving(struct migration *mig, const struct uri *uri,
 			 json_t *chosen, struct error *err)
 {
@@ -124,10 +154,10 @@ static int start_leaving(struct migration *mig, const struct uri *uri,
 		rc = choose_parameters(&job, chosen, err);
 	if (rc)
 		return rc;
-	source_free(mig->source);
+	set_source(mig, NULL);
 	mig->job = job;
-	mig->source = source_new(mig->host->machine, uri, &mig->env,
-				 &mig->job.limits, &mig->progress, err);
+	set_source(mig, source_new(mig->host->machine, uri, &mig->env,
+				   &mig->job.limits, &mig->progress, err));
 	if (!mig->source)
 		return -err->code;
 	mig->source->se.link.tls = mig->job.tls;
@@ -241,8 +271,8 @@ static int listen_for_guest(struct migration *mig, const struct uri *uri,
 		return error_set(err, EBUSY,
 			"this machine has a guest, or waits for one already");
 	mig->env.backing = mig->host->ram;
-	mig->target = target_new(uri, &mig->env, &mig->parameters.limits,
-				 &mig->progress, err);
+	set_target(mig, target_new(uri, &mig->env, &mig->parameters.limits,
+				   &mig->progress, err));
 	return mig->target ? 0 : -err->code;
 }
 
@@ -265,6 +295,47 @@ static int cmd_query(void *ctx, json_t *args, json_t **ret,
 	(void)err;
 	*ret = query_migrate(&mig->progress);
 	return 0;
+}
+
+/* The guest has not left after all */
+static bool is_back(enum progress_status s)
+{
+	return s == PROGRESS_FAILED || s == PROGRESS_CANCELLED;
+}
+
+/* A guest that leaves shows what was sent; else one that came, how it arrived */
+static bool show_pages(void *ctx, size_t page, size_t n, uint8_t *to)
+{
+	struct migration *mig = ctx;
+	bool known = false;
+
+	pthread_mutex_lock(&mig->show_lock);
+	if (mig->source && !is_back(progress_get(&mig->progress)))
+		known = page_source_show(&mig->source->pages, page, n, to);
+	else if (mig->target)
+		known = page_store_show(&mig->target->store, page, n, to);
+	pthread_mutex_unlock(&mig->show_lock);
+	return known;
+}
+
+static int work_pages(void *ctx, struct machine *m, json_t *args,
+		      json_t **ret, struct error *err)
+{
+	struct migration *mig = ctx;
+
+	if (!m)
+		return error_set(err, ENODEV,
+			"no guest has arrived at this machine yet");
+	return page_query_run(mig->pages, m, args, ret, err);
+}
+
+static int start_pages(void *ctx, json_t *args, struct control_later *later,
+		       struct error *err)
+{
+	struct migration *mig = ctx;
+
+	return host_work_add(mig->host->work, work_pages, mig, args, later,
+			     err);
 }
 
 /* Where it is paused, no new link is opened any more without an operator */
@@ -433,6 +504,7 @@ static const struct control_command commands[] = {
 	  .fn = cmd_set_parameters },
 	{ "query-migrate-parameters", "", .fn = cmd_query_parameters },
 	{ "query-migrate", "", .fn = cmd_query },
+	{ "query-ferry-pages", PAGE_QUERY_ARGS, .start = start_pages },
 	{ 0 }
 };
 
@@ -440,11 +512,15 @@ struct migration *migration_new(struct host *h, struct error *err)
 {
 	struct migration *mig = calloc(1, sizeof(*mig));
 
-	if (!mig) {
+	if (mig)
+		mig->pages = page_query_new(show_pages, mig);
+	if (!mig || !mig->pages) {
+		free(mig);
 		error_set(err, ENOMEM, "out of memory for migration");
 		return NULL;
 	}
 	mig->host = h;
+	pthread_mutex_init(&mig->show_lock, NULL);
 	mig->env = (struct session_env){
 		.ctx = h, .observer = host_observer(h), .backing = h->ram,
 		.adopt = adopt_machine, .set_side = set_side,
@@ -488,7 +564,9 @@ void migration_free(struct migration *mig)
 {
 	if (!mig)
 		return;
-	source_free(mig->source);
-	target_free(mig->target);
+	set_source(mig, NULL);
+	set_target(mig, NULL);
+	page_query_free(mig->pages);
+	pthread_mutex_destroy(&mig->show_lock);
 	free(mig);
 }

@@ -17,18 +17,34 @@ int ledger_init(struct ledger *l, size_t n)
 {
 	*l = (struct ledger){ .n = n, .left = n };
 	l->word = calloc(n / BITS + 1, sizeof(*l->word));
-	return l->word ? 0 : -ENOMEM;
+	l->demanded = calloc(n / BITS + 1, sizeof(*l->demanded));
+	if (l->word && l->demanded)
+		return 0;
+	ledger_fini(l);
+	return -ENOMEM;
 }
 
 void ledger_fini(struct ledger *l)
 {
 	free(l->word);
-	l->word = NULL;
+	free(l->demanded);
+	l->word = l->demanded = NULL;
 }
 
 bool ledger_test(const struct ledger *l, size_t i)
 {
 	return l->word[i / BITS] >> i % BITS & 1;
+}
+
+void ledger_show(const struct ledger *l, size_t i, size_t n, uint8_t *to)
+{
+	for (const size_t end = i + n; i < end; i++, to++) {
+		const uint64_t bit = 1ull << i % BITS;
+
+		*to = !(l->word[i / BITS] & bit) ? SHOW_HERE
+		      : l->demanded[i / BITS] & bit ? SHOW_DEMANDED
+						    : SHOW_MOVED;
+	}
 }
 
 size_t ledger_left(const struct ledger *l)
@@ -118,8 +134,10 @@ bool ledger_take_demanded(struct ledger *l, size_t i)
 		uint64_t hold = l->hold;
 
 		RACE_POINT(ledger_demanded);
-		if (ledger_take(l, i, 1))
+		if (ledger_take(l, i, 1)) {
+			l->demanded[i / BITS] |= 1ull << i % BITS;
 			return true;
+		}
 		RACE_POINT(ledger_refused);
 		if ((hold & HOLD_PAGE) == i + 1)
 			usleep(HOLD_WAIT_US);

@@ -20,17 +20,19 @@
 #include <stdint.h>
 
 #include "page_run.h"
+#include "page_show.h"
 
 /**
  * struct ledger - The pages
  * @word:	bits: the page was taken
+ * @demanded:	bits: it was taken by ledger_take_demanded(), for ledger_show()
  * @n:		pages
  * @left:	pages that are not taken, or held
  * @hold:	the page held (plus 1, 0 for none) in the low 34 bits; above it
  *		a number that each change of @hold increments
  */
 struct ledger {
-	_Atomic uint64_t *word;
+	_Atomic uint64_t *word, *demanded;
 	size_t n;
 	_Atomic size_t left;
 	_Atomic uint64_t hold;
@@ -50,6 +52,15 @@ void ledger_fini(struct ledger *l);
 
 /** ledger_test() - Was a page taken? */
 bool ledger_test(const struct ledger *l, size_t i);
+
+/**
+ * ledger_show() - What query-ferry-pages says about pages
+ * @l:		the ledger; other threads may change it meanwhile
+ * @i:		first page
+ * @n:		pages
+ * @to:		filled in: enum page_show of each
+ */
+void ledger_show(const struct ledger *l, size_t i, size_t n, uint8_t *to);
 
 /** ledger_left() - Pages that were not sent; 0: every page was taken */
 size_t ledger_left(const struct ledger *l);

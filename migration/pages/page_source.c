@@ -22,6 +22,15 @@ void page_source_fini(struct page_source *p)
 	ledger_fini(&p->ledger);
 }
 
+bool page_source_show(const struct page_source *p, size_t page, size_t n,
+		      uint8_t *to)
+{
+	if (page + n > p->ledger.n)
+		return false;
+	ledger_show(&p->ledger, page, n, to);
+	return true;
+}
+
 int page_source_batch(const struct page_source *p, struct batch *b)
 {
 	return batch_init(b, p->ram, p->lost, p->ctx);

@@ -55,6 +55,20 @@ int page_source_init(struct page_source *p, const struct ram *ram,
 /** page_source_fini() - Free it; fine on one that is all zeroes */
 void page_source_fini(struct page_source *p);
 
+/**
+ * page_source_show() - What query-ferry-pages says about pages
+ * @p:		the pages
+ * @page:	first page
+ * @n:		pages
+ * @to:		filled in: enum page_show of each
+ *
+ * Any thread; takes no lock.
+ *
+ * Return: false if there are not so many pages: @to is unchanged
+ */
+bool page_source_show(const struct page_source *p, size_t page, size_t n,
+		      uint8_t *to);
+
 /** page_source_batch() - batch_init() for these pages */
 int page_source_batch(const struct page_source *p, struct batch *b);
 

@@ -23,6 +23,7 @@ void page_store_init(struct page_store *s, struct page_stats *stats,
 
 void page_store_fini(struct page_store *s)
 {
+	pages_fini(&s->arrived);
 	pthread_mutex_destroy(&s->close_lock);
 }
 
@@ -39,6 +40,17 @@ static int forbid_huge_pages(const struct ram *ram, struct error *err)
 		return 0;
 	return error_set(err, errno, "MADV_NOHUGEPAGE: %s",
 			 strerrordesc_np(errno));
+}
+
+static int init_table(struct page_store *s, size_t n)
+{
+	int rc;
+
+	pthread_mutex_lock(&s->close_lock);
+	pages_fini(&s->arrived);
+	rc = pages_init(&s->table, n);
+	pthread_mutex_unlock(&s->close_lock);
+	return rc;
 }
 
 int page_store_open(struct page_store *s, struct ram *ram, struct error *err)
@@ -60,7 +72,7 @@ int page_store_open(struct page_store *s, struct ram *ram, struct error *err)
 				    s->events.ctx, err);
 	if (rc)
 		return rc;
-	if (pages_init(&s->table, ram->size / WIRE_PAGE) || s->ops->init(s))
+	if (init_table(s, ram->size / WIRE_PAGE) || s->ops->init(s))
 		return error_set(err, ENOMEM,
 				 "out of memory for the page table");
 	return uffd_register(s->uffd, ram->base, ram->size, UFFD_MISSING,
@@ -92,8 +104,29 @@ void page_store_close(struct page_store *s)
 	}
 	if (s->ops)
 		s->ops->fini(s);
-	pages_fini(&s->table);
+	if (s->table.word) {
+		s->arrived.word = s->table.word;
+		s->arrived.chunk = s->table.chunk;
+		s->arrived.n = s->table.n;
+		s->table.word = NULL;
+		s->table.chunk = NULL;
+	}
 	pthread_mutex_unlock(&s->close_lock);
+}
+
+bool page_store_show(struct page_store *s, size_t page, size_t n,
+		     uint8_t *to)
+{
+	const struct pages *t;
+	bool known;
+
+	pthread_mutex_lock(&s->close_lock);
+	t = s->table.word ? &s->table : &s->arrived;
+	known = t->word && page + n <= t->n;
+	if (known)
+		pages_show(t, page, n, to);
+	pthread_mutex_unlock(&s->close_lock);
+	return known;
 }
 
 static int find_pages(const struct page_store *s, uint64_t gpa, size_t n,

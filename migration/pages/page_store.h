@@ -78,6 +78,8 @@ struct staging;
  * @accepted:	the session has promised to run the guest: poison that can't
  *		be placed no longer refuses the guest, but walls off the page
  * @table:	state of each page
+ * @arrived:	@table as it was when the store was closed, for
+ *		page_store_show(); changed under @close_lock
  * @waiters:	vCPUs that wait
  * @stats:	the session's
  * @events:	the session's
@@ -85,15 +87,15 @@ struct staging;
  * @ops:	the placement
  * @staging:	partially received huge pages, or NULL
  * @call:	system calls
- * @close_lock:	@uffd stays open while a page is poisoned on purpose; not on
- *		the fault path
+ * @close_lock:	@uffd stays open while a page is poisoned on purpose, and
+ *		@table stays while it is shown; not on the fault path
  */
 struct page_store {
 	struct ram *ram;
 	_Atomic int uffd;
 	bool can_poison;
 	_Atomic bool accepted;
-	struct pages table;
+	struct pages table, arrived;
 	struct waiters waiters;
 	struct page_stats *stats;
 	struct page_store_events events;
@@ -143,7 +145,7 @@ void page_store_abandon(struct page_store *s);
  *
  * Missing pages and those known to be zeroes become untouched memory, which
  * reads as zeroes. Poison stays (tests/kernel/poison-survives.c). The counters
- * of @s->table stay.
+ * of @s->table stay, and how each page arrived, until the store is opened again.
  */
 void page_store_close(struct page_store *s);
 
@@ -299,6 +301,21 @@ size_t page_store_report(const struct page_store *s, size_t *from,
  */
 bool page_store_is_demanded(const struct page_store *s,
 			    const struct wire_msg *msg);
+
+/**
+ * page_store_show() - What query-ferry-pages says about pages
+ * @s:		the store, open or closed
+ * @page:	first page
+ * @n:		pages
+ * @to:		filled in: enum page_show of each
+ *
+ * Of a closed store: as they arrived. Any thread; waits only for the threads
+ * that open or close the store.
+ *
+ * Return: false if the store was never open, or is too small: @to is unchanged
+ */
+bool page_store_show(struct page_store *s, size_t page, size_t n,
+		     uint8_t *to);
 
 /** page_store_requests_max() - REQUEST messages that one fault may cause */
 size_t page_store_requests_max(const struct page_store *s);

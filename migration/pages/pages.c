@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pages.h"
 #include "race_point.h"
@@ -89,7 +90,9 @@ static bool step_placed(uint8_t *b)
 {
 	if ((*b & BASE) == BASE_POISONED)
 		return false;
-	*b = (uint8_t)(BASE_PRESENT | ((*b & WORK) - WORK_COPY));
+	/* ASKED stays, for pages_show(): a vCPU waited for the page */
+	*b = (uint8_t)(BASE_PRESENT | (*b & ASKED) |
+		       ((*b & WORK) - WORK_COPY));
 	return true;
 }
 
@@ -145,7 +148,7 @@ static bool step_missing(uint8_t *b)
 
 static bool step_lose(uint8_t *b)
 {
-	if (*b != BASE_PRESENT)
+	if ((*b & ~ASKED) != BASE_PRESENT)
 		return false;
 	*b = BASE_POISONED;
 	return true;
@@ -513,6 +516,37 @@ bool pages_is_copied_zero(const struct pages *t, size_t i)
 {
 	return lane_get(t->word[i / LANES], i % LANES) ==
 	       (BASE_ZERO | WORK_COPY);
+}
+
+static enum page_show byte_show(const struct pages *t, size_t i, uint8_t b)
+{
+	static const enum page_show show[BASES] = {
+		SHOW_MISSING, SHOW_ZERO, SHOW_MOVED, SHOW_POISONED,
+	};
+
+	if (!b)
+		return t->chunk[i / CHUNK_PAGES] == CHUNK_ZERO ? SHOW_ZERO
+							       : SHOW_MISSING;
+	if (!(b & ASKED) || (b & BASE) == BASE_POISONED)
+		return show[b & BASE];
+	return is_here(b) ? SHOW_DEMANDED : SHOW_REQUESTED;
+}
+
+void pages_show(const struct pages *t, size_t i, size_t n, uint8_t *to)
+{
+	const size_t end = i + n;
+
+	while (i < end) {
+		uint64_t word = t->word[i / LANES];
+		uint8_t b = lane_get(word, i % LANES);
+		size_t same = 1;
+
+		if (!(i % LANES) && end - i >= LANES && word == b * ALL_LANES)
+			same = LANES;
+		memset(to, (int)byte_show(t, i, b), same);
+		to += same;
+		i += same;
+	}
 }
 
 uint64_t pages_zero_bits(const struct pages *t, size_t i)

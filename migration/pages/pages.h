@@ -47,6 +47,7 @@
 #include <stdint.h>
 
 #include "page_run.h"
+#include "page_show.h"
 
 /* Pages to a chunk: 2 MiB */
 #define CHUNK_PAGES	512u
@@ -235,6 +236,15 @@ size_t pages_next_requested(const struct pages *t, size_t i, size_t end);
  */
 size_t pages_run(const struct pages *t, size_t i, size_t end,
 		 enum page_have *have);
+
+/**
+ * pages_show() - What query-ferry-pages says about pages
+ * @t:		the table; other threads may change it meanwhile
+ * @i:		first page
+ * @n:		pages
+ * @to:		filled in: enum page_show of each
+ */
+void pages_show(const struct pages *t, size_t i, size_t n, uint8_t *to);
 
 /** pages_is_copied_zero() - Does a thread copy a page known to be zeroes? */
 bool pages_is_copied_zero(const struct pages *t, size_t i);

@@ -259,12 +259,12 @@ static int need_own_guest(struct machine *m, struct error *err)
 }
 
 /* Waits for the vCPUs, up to GATE_DEADLINE_MS if one waits for a page */
-static int work_stop(struct host *h, struct machine *m, json_t *args,
+static int work_stop(void *ctx, struct machine *m, json_t *args,
 		     json_t **ret, struct error *err)
 {
 	int rc = need_own_guest(m, err);
 
-	(void)h;
+	(void)ctx;
 	(void)args;
 	(void)ret;
 	if (rc || machine_status(m).state != RUN_RUNNING)
@@ -273,12 +273,12 @@ static int work_stop(struct host *h, struct machine *m, json_t *args,
 }
 
 /* In the same thread as work_stop(), so that they keep their order */
-static int work_cont(struct host *h, struct machine *m, json_t *args,
+static int work_cont(void *ctx, struct machine *m, json_t *args,
 		     json_t **ret, struct error *err)
 {
 	int rc = need_own_guest(m, err);
 
-	(void)h;
+	(void)ctx;
 	(void)args;
 	(void)ret;
 	if (!rc && machine_status(m).state != RUN_RUNNING)
@@ -349,7 +349,7 @@ static int poison_pages(struct host *h, struct machine *m, json_t *args,
 	return rc;
 }
 
-static int work_poison(struct host *h, struct machine *m, json_t *args,
+static int work_poison(void *ctx, struct machine *m, json_t *args,
 		       json_t **ret, struct error *err)
 {
 	json_t *count = json_object_get(args, "count");
@@ -362,7 +362,7 @@ static int work_poison(struct host *h, struct machine *m, json_t *args,
 					     : "simulate", &method,
 				       err);
 	if (!rc)
-		rc = poison_pages(h, m, args, &method, err);
+		rc = poison_pages(ctx, m, args, &method, err);
 	if (!rc)
 		*ret = json_pack("{s:I, s:I, s:s}", "poisoned",
 			count ? json_integer_value(count) : 1, "address",
@@ -447,7 +447,7 @@ static int start_##fn(void *ctx, json_t *args, struct control_later *later, \
 { \
 	struct host *h = ctx; \
 	\
-	return host_work_add(h->work, fn, args, later, err); \
+	return host_work_add(h->work, fn, h, args, later, err); \
 }
 
 WORK(work_stop)

@@ -25,6 +25,7 @@
 struct job {
 	STAILQ_ENTRY(job) link;
 	host_work_fn *fn;
+	void *ctx;
 	json_t *args;
 	struct control_later *later;
 };
@@ -59,7 +60,7 @@ static int run_job(struct host_work *w, struct job *j, json_t **ret,
 	pthread_mutex_lock(&h->lock);
 	m = h->machine;
 	pthread_mutex_unlock(&h->lock);
-	return j->fn(h, m, j->args, ret, err);
+	return j->fn(j->ctx, m, j->args, ret, err);
 }
 
 static void finish_job(struct host_work *w, struct job *j)
@@ -133,15 +134,15 @@ struct host_work *host_work_new(struct host *h, struct error *err)
 	return NULL;
 }
 
-int host_work_add(struct host_work *w, host_work_fn *fn, json_t *args,
-		  struct control_later *later, struct error *err)
+int host_work_add(struct host_work *w, host_work_fn *fn, void *ctx,
+		  json_t *args, struct control_later *later, struct error *err)
 {
 	struct job *j = malloc(sizeof(*j));
 
 	if (!j)
 		return error_set(err, ENOMEM, "out of memory for the command");
 	/* A copy: another thread must not share a reference with the message */
-	*j = (struct job){ .fn = fn, .args = json_deep_copy(args),
+	*j = (struct job){ .fn = fn, .ctx = ctx, .args = json_deep_copy(args),
 			   .later = later };
 	pthread_mutex_lock(&w->lock);
 	STAILQ_INSERT_TAIL(&w->jobs, j, link);

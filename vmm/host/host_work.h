@@ -21,7 +21,7 @@ struct machine;
 
 /**
  * host_work_fn - Runs a command, in the thread "commands"
- * @h:		the host
+ * @ctx:	of host_work_add()
  * @m:		its machine, which is not freed meanwhile; NULL if there is none
  * @args:	"arguments" object, a copy
  * @ret:	receives the answer, as for control_fn
@@ -29,7 +29,7 @@ struct machine;
  *
  * Return: 0, or -errno with @err set
  */
-typedef int host_work_fn(struct host *h, struct machine *m, json_t *args,
+typedef int host_work_fn(void *ctx, struct machine *m, json_t *args,
 			 json_t **ret, struct error *err);
 
 /**
@@ -45,14 +45,15 @@ struct host_work *host_work_new(struct host *h, struct error *err);
  * host_work_add() - Run a command after those that were added before
  * @w:		the work
  * @fn:		the command
+ * @ctx:	for @fn
  * @args:	its arguments; copied
  * @later:	receives the answer
  * @err:	the cause of a failure
  *
  * Return: 0, -ENOMEM
  */
-int host_work_add(struct host_work *w, host_work_fn *fn, json_t *args,
-		  struct control_later *later, struct error *err);
+int host_work_add(struct host_work *w, host_work_fn *fn, void *ctx,
+		  json_t *args, struct control_later *later, struct error *err);
 
 /** host_work_busy() - Is a command being run? */
 bool host_work_busy(struct host_work *w);

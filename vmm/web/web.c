@@ -15,6 +15,8 @@
 #include "vmm/base/loop.h"
 #include "vmm/base/units.h"
 #include "web.h"
+#include "web_action.h"
+#include "web_demo.h"
 #include "web_http.h"
 #include "web_private.h"
 #include "web_stream.h"
@@ -93,6 +95,38 @@ static void print_address(const struct web *w)
 	fflush(stdout);
 }
 
+static int read_replay(struct web *w, struct error *err)
+{
+	const char *path = w->config->replay;
+	FILE *in = fopen(path, "re");
+	char *text = malloc(RECORDING_MAX + 1);
+	size_t n = in && text ? fread(text, 1, RECORDING_MAX + 1, in) : 0;
+
+	if (!text)
+		error_set(err, ENOMEM, "out of memory for %s", path);
+	else if (!in || ferror(in))
+		error_set(err, errno ? errno : EIO, "cannot read %s: %m", path);
+	else if (n > RECORDING_MAX)
+		error_set(err, EFBIG, "%s is longer than a recording may be "
+			  "(8 MiB)", path);
+	else if (web_recording_read(&w->recording, text, n, err))
+		error_prefix(err, "%s", path);
+	if (in)
+		fclose(in);
+	free(text);
+	return err->code ? -err->code : 0;
+}
+
+static int start_demo(struct web *w, struct error *err)
+{
+	json_t *body = json_pack("{s:s}", "action", "demo");
+	struct web_action a;
+	int rc = web_action_parse(body, &a, err);
+
+	json_decref(body);
+	return rc ? rc : web_demo_start(w, &a, err);
+}
+
 static int web_open(struct web *w, struct error *err)
 {
 	int rc = check_address(w, err);
@@ -101,11 +135,17 @@ static int web_open(struct web *w, struct error *err)
 		rc = make_token(w, err);
 	if (rc)
 		return rc;
+	if (w->config->replay)
+		rc = read_replay(w, err);
+	if (rc)
+		return rc;
 	limit_files();
 	w->loop = loop_new(err);
 	if (!w->loop)
 		return -err->code;
 	rc = web_http_open(w, err);
+	if (!rc && w->config->demo)
+		rc = start_demo(w, err);
 	if (!rc)
 		rc = web_machines_open(w, err);
 	return rc;
@@ -118,6 +158,7 @@ static void web_close(struct web *w)
 		web_machines_close(w);
 	if (w->loop)
 		loop_drain(w->loop);
+	web_demo_end(w);
 	web_stream_close(w);
 	web_http_close(w);
 	web_recording_clear(&w->recording);

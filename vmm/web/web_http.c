@@ -86,22 +86,14 @@ json_t *web_http_body(struct evhttp_request *req, struct error *err)
 	return NULL;
 }
 
-static const struct web_route *find_route(const char *path)
-{
-	const struct web_route *r = web_routes();
-
-	while (path && r->path && strcmp(r->path, path))
-		r++;
-	return path && r->path ? r : NULL;
-}
-
 static void on_request(struct evhttp_request *req, void *ctx)
 {
 	struct web *w = ctx;
 	struct evkeyvalq *in = evhttp_request_get_input_headers(req);
 	struct evkeyvalq *out = evhttp_request_get_output_headers(req);
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
-	const struct web_route *r = find_route(evhttp_uri_get_path(uri));
+	const char *path = evhttp_uri_get_path(uri);
+	const struct web_route *r = path ? web_route_find(path) : NULL;
 	const struct web_headers h = {
 		.post = evhttp_request_get_command(req) == EVHTTP_REQ_POST,
 		.host = evhttp_find_header(in, "Host"),
@@ -120,7 +112,8 @@ static void on_request(struct evhttp_request *req, void *ctx)
 	} else if (!r) {
 		web_http_error(req, HTTP_NOTFOUND, "there is no such page");
 	} else {
-		evhttp_add_header(out, "Content-Type", r->type);
+		if (r->type)
+			evhttp_add_header(out, "Content-Type", r->type);
 		r->handle(w, req);
 	}
 }

@@ -12,26 +12,40 @@
 
 #define PAGE_FILE(symbol, name)						\
 	__asm__(".section .rodata\n"					\
-		"page_" #symbol ":\n"					\
+		"file_" #symbol ":\n"					\
 		".incbin \"vmm/web/page/" name "\"\n"			\
-		"page_" #symbol "_end:\n"				\
+		"file_" #symbol "_end:\n"				\
 		".byte 0\n"						\
 		".previous\n");						\
-	extern const char page_##symbol[] __attribute__((visibility("hidden"))); \
-	extern const char page_##symbol##_end[] __attribute__((visibility("hidden")))
+	extern const char file_##symbol[] __attribute__((visibility("hidden"))); \
+	extern const char file_##symbol##_end[] __attribute__((visibility("hidden")))
 
 PAGE_FILE(index, "index.html");
 PAGE_FILE(style, "style.css");
-PAGE_FILE(script, "page.js");
+PAGE_FILE(chart, "chart.js");
+PAGE_FILE(map, "map.js");
+PAGE_FILE(model, "model.js");
+PAGE_FILE(net, "net.js");
+PAGE_FILE(page, "page.js");
+PAGE_FILE(panels, "panels.js");
+PAGE_FILE(player, "player.js");
+PAGE_FILE(side, "side.js");
 
 #define HTML	"text/html; charset=utf-8"
 #define CSS	"text/css; charset=utf-8"
 #define SCRIPT	"text/javascript; charset=utf-8"
 
 static const struct web_page_file files[] = {
-	{ "/", HTML, page_index, page_index_end },
-	{ "/style.css", CSS, page_style, page_style_end },
-	{ "/page.js", SCRIPT, page_script, page_script_end },
+	{ "/", HTML, file_index, file_index_end },
+	{ "/style.css", CSS, file_style, file_style_end },
+	{ "/chart.js", SCRIPT, file_chart, file_chart_end },
+	{ "/map.js", SCRIPT, file_map, file_map_end },
+	{ "/model.js", SCRIPT, file_model, file_model_end },
+	{ "/net.js", SCRIPT, file_net, file_net_end },
+	{ "/page.js", SCRIPT, file_page, file_page_end },
+	{ "/panels.js", SCRIPT, file_panels, file_panels_end },
+	{ "/player.js", SCRIPT, file_player, file_player_end },
+	{ "/side.js", SCRIPT, file_side, file_side_end },
 };
 
 const struct web_page_file *web_page_find(const char *path)

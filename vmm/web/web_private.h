@@ -68,7 +68,7 @@ typedef void web_handler(struct web *w, struct evhttp_request *req);
  * struct web_route - A path of the server
  * @path:	e.g. "/api/stream"
  * @needs:	bits of enum web_needs
- * @type:	Content-Type of the answer
+ * @type:	Content-Type of the answer; NULL: @handle adds it
  * @handle:	answers it
  */
 struct web_route {
@@ -78,7 +78,7 @@ struct web_route {
 	web_handler *handle;
 };
 
-/** web_routes() - All paths; the last has no path */
-const struct web_route *web_routes(void);
+/** web_route_find() - The route of a path, or NULL */
+const struct web_route *web_route_find(const char *path);
 
 #endif /* FERRY_WEB_PRIVATE_H */

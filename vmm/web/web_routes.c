@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* web_routes.c - The paths of the server */
 
+#include <string.h>
 #include <sys/queue.h>
 
 #include <event2/http.h>
 
+#include "web_act.h"
 #include "web_http.h"
 #include "web_page.h"
 #include "web_private.h"
@@ -18,6 +20,8 @@ static void get_page(struct web *w, struct evhttp_request *req)
 	const struct web_page_file *f = web_page_find(evhttp_uri_get_path(uri));
 
 	(void)w;
+	evhttp_add_header(evhttp_request_get_output_headers(req),
+			  "Content-Type", f->type);
 	web_http_text(req, HTTP_OK, f->data, (size_t)(f->end - f->data));
 }
 
@@ -39,17 +43,31 @@ static void get_machines(struct web *w, struct evhttp_request *req)
 	web_http_json(req, list);
 }
 
+static void get_recording(struct web *w, struct evhttp_request *req)
+{
+	const struct web_recording *r = &w->recording;
+
+	web_http_text(req, HTTP_OK, r->len ? r->text : "", r->len);
+}
+
 static const struct web_route routes[] = {
-	{ "/", 0, "text/html; charset=utf-8", get_page },
-	{ "/style.css", 0, "text/css; charset=utf-8", get_page },
-	{ "/page.js", 0, "text/javascript; charset=utf-8", get_page },
 	{ "/api/machines", WEB_TOKEN_NEEDED, JSON, get_machines },
 	{ "/api/stream", WEB_TOKEN_NEEDED, "text/event-stream",
 	  web_stream_open },
+	{ "/api/pages", WEB_TOKEN_NEEDED, JSON, web_act_pages },
+	{ "/api/recording", WEB_TOKEN_NEEDED, "application/x-ndjson",
+	  get_recording },
+	{ "/api/act", WEB_TOKEN_NEEDED | WEB_ACTION | WEB_WRITES, JSON,
+	  web_act },
 	{ 0 }
 };
 
-const struct web_route *web_routes(void)
+static const struct web_route page_route = { .path = "", .handle = get_page };
+
+const struct web_route *web_route_find(const char *path)
 {
-	return routes;
+	for (const struct web_route *r = routes; r->path; r++)
+		if (!strcmp(r->path, path))
+			return r;
+	return web_page_find(path) ? &page_route : NULL;
 }
