@@ -259,6 +259,8 @@ class Plan:
         # Most of its time it waits for a new link
         self.add("unit/session", ["build/tests/session/test_recover"], 300,
                  load=0.5, needs=[self.gcc()])
+        self.add("unit/shown", ["build/tests/session/test_shown"], 60,
+                 load=0.5, needs=[self.gcc()])
 
     def sim(self):
         """Whole migrations on a virtual clock and network (tests/sim): as
@@ -266,6 +268,9 @@ class Plan:
         seeds = "1-1000" if self.quick else "1-10000"
         self.add("sim/seeds", ["build/tests/sim/sim", "--seeds", seeds],
                  PROGRAM_LIMIT["sim"], needs=[self.gcc()])
+        self.add("sim/sweep", ["build/tests/sim/sim", "--sweep", "--seeds",
+                               "1-2"], PROGRAM_LIMIT["sim"],
+                 needs=[self.gcc()])
         self.add("sim/same", ["build/tests/sim/sim", "--twice", "--seeds",
                               "20001-20200"], PROGRAM_LIMIT["sim"],
                  needs=[self.gcc()])
@@ -375,6 +380,9 @@ class Plan:
         build = self.build("address", "SAN=address+undefined")
         for group in "unit", "fuzz":
             self.programs(group, build, folder, "address/")
+        self.add("address/sim", [f"{folder}/tests/sim/sim", "--seeds",
+                                 "1-400"],
+                 PROGRAM_LIMIT["sim"] * SANITIZER_SLOW, needs=[build])
         if self.kvm:
             self.programs("machine", build, folder, "address/")
             self.files("migrate", build, folder, "address")

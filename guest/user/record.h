@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define RECORD_MS	16384
-#define RECORD_GAPS	4096
+#define RECORD_GAPS	8192
 
 /**
  * struct record - Read by tests/bench/experience.py

@@ -168,8 +168,10 @@ static void pusher_leave(struct pusher *me, int rc, const struct error *why)
 	struct push_group *g = me->group;
 	unsigned others;
 
-	if (rc)
+	if (rc) {
+		channel_shut(me->c);
 		page_source_lost(g->pages, &me->unacked);
+	}
 	others = atomic_fetch_sub(&g->running, 1) - 1;
 	if (rc)
 		g->lost(g->ctx, !others && ledger_left(&g->pages->ledger), why);

@@ -113,6 +113,9 @@ static void *receiver_main(void *arg)
 	/* Not before: a thread with a long slice is the last to be woken */
 	priority_bulk();
 	rc = receive_pages(me, &err);
+	/* The source must not wait for acknowledgements until its deadline */
+	if (rc)
+		channel_shut(me->c);
 	receiver_leave(me->group, rc, &err);
 	return NULL;
 }

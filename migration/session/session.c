@@ -104,8 +104,10 @@ int session_event(struct session *se, unsigned event, const struct error *why)
 
 	pthread_mutex_lock(&se->lock);
 	s = se->ops->step(se->phase, event);
-	if (s.next != se->phase)
+	if (s.next != se->phase) {
+		se->changes++;
 		pthread_cond_broadcast(&se->changed);
+	}
 	se->phase = s.next;
 	if (s.actions & PHASE_MANUAL)
 		se->manual = true;
@@ -130,6 +132,16 @@ unsigned session_wait(struct session *se, session_phase_fn *parked)
 	phase = se->phase;
 	pthread_mutex_unlock(&se->lock);
 	return phase;
+}
+
+unsigned session_changes(struct session *se)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&se->lock);
+	n = se->changes;
+	pthread_mutex_unlock(&se->lock);
+	return n;
 }
 
 void session_sleep(struct session *se, uint64_t end)

@@ -105,6 +105,7 @@ struct session_ops {
  *		-1 if there is none
  * @manual:	only an operator lets the session have a new link
  * @phase:	enum source_phase or enum target_phase
+ * @changes:	how often @phase has changed; under @lock
  * @show_lock:	phases are shown one at a time
  */
 struct session {
@@ -120,6 +121,7 @@ struct session {
 	int wake;
 	_Atomic bool manual;
 	_Atomic unsigned phase;
+	unsigned changes;
 	pthread_mutex_t show_lock;
 };
 
@@ -169,6 +171,9 @@ void session_divert(struct session *se, struct progress *p);
  * Return: the phase that ended the wait
  */
 unsigned session_wait(struct session *se, session_phase_fn *parked);
+
+/** session_changes() - How often the phase has changed */
+unsigned session_changes(struct session *se);
 
 /**
  * session_wait_until() - As session_wait(), with a limit

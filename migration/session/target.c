@@ -374,16 +374,43 @@ static unsigned await_question(struct target *t)
 	return session_phase(&t->se);
 }
 
+/*
+ * Wait for a source, also for one whose link is lost again before this thread
+ * has seen it (migrate-pause): that link is to be closed. @changes: of the phase
+ * before the last link was left
+ */
+static unsigned await_source(struct target *t, unsigned changes)
+{
+	struct session *se = &t->se;
+	unsigned phase;
+
+	pthread_mutex_lock(&se->lock);
+	while (is_waiting(se->phase) &&
+	       (se->changes == changes || t->parked))
+		session_sleep(se, 0);
+	phase = se->phase;
+	pthread_mutex_unlock(&se->lock);
+	return phase;
+}
+
 /* Wait for the first connection of a link. Return: the phase that ended it */
 static unsigned await_link(struct target *t)
 {
+	const unsigned changes = session_changes(&t->se);
 	unsigned phase = session_phase(&t->se);
 
 	if (!target_is_parked(phase))
 		return session_wait(&t->se, is_waiting);
 	target_leave_link(t);
 	return session_phase(&t->se) == TARGET_UNCONFIRMED
-		? await_question(t) : session_wait(&t->se, is_waiting);
+		? await_question(t) : await_source(t, changes);
+}
+
+/* No further link begins before this one has been left */
+static void walk_again(struct target *t)
+{
+	t->parked = false;
+	walk(t, resume_stages);
 }
 
 static void *target_main(void *arg)
@@ -396,13 +423,16 @@ static void *target_main(void *arg)
 		if (phase == TARGET_SETUP)
 			walk(t, stages);
 		else if (target_is_rejoining(phase) || phase == TARGET_WHOLE)
-			walk(t, resume_stages);
-		else	/* An operator's decision, or the process ends */
+			walk_again(t);
+		else if (!target_is_parked(phase))
+			/* An operator's decision, or the process ends */
 			session_event(&t->se, EVENT_LEFT, NULL);
 		/* Only a session that failed before PREPARED makes room */
 		if (session_phase(&t->se) == TARGET_FAILING)
 			session_event(&t->se, EVENT_DISCARDED, NULL);
-		if (!is_waiting(session_phase(&t->se)))
+		phase = session_phase(&t->se);
+		/* SETUP: a source has come the moment there was room */
+		if (!is_waiting(phase) && phase != TARGET_SETUP)
 			break;
 	}
 	if (session_phase(&t->se) == TARGET_QUITTING)

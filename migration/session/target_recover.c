@@ -175,8 +175,9 @@ int target_reattach(struct target *t, struct error *err)
 	if (rc)
 		return rc;
 	fault_attach(&t->faults, &t->se.link.demand, t->se.limits->answer_ms);
+	/* A vCPU may wait for a huge page that is complete: see place_huge.c */
 	if (!session_event(&t->se, EVENT_RECOVERED, NULL))
-		return 0;
+		return page_store_settle(&t->store, err);
 	/* A loss that came before fault_attach() was not seen by the thread */
 	fault_cut(&t->faults);
 	return error_set(err, EPIPE, "a connection was lost");

@@ -21,6 +21,7 @@ FIGURES = (
     ("lost_ms", "guest time lost, ms", {"saturating": .30, "paced": .25}),
     ("stopped_ms", "stopped by the VMM's clock, ms", {}),
     ("tsc_lost_ms", "the guest's TSC stood still, ms", {}),
+    ("after_percent", "speed just after the end, %", {}),
     ("pages_demand", "pages that the guest asked for", {}),
     ("pages_push", "pages pushed", {}),
     ("pages_zero", "pages of zeroes", {}),
@@ -34,9 +35,8 @@ def goal_of(cell, key, goals):
         cell["load"] == "saturating" else goals.get(cell["load"])
 
 
-def measure_cell(peers, cell, runs, warm, tell):
-    """Runs of all peers in turn. Return: the runs by peer's name"""
-    result = {peer.name: [] for peer in peers}
+def measure_cell(result, peers, cell, runs, warm, tell):
+    """Runs of all peers in turn, added to their lists in result"""
     for n in range(runs):
         for peer in peers:
             if warm:
@@ -48,7 +48,6 @@ def measure_cell(peers, cell, runs, warm, tell):
                  f"{f['blackout_ms']:.2f} ms, p50 {f['stall_p50_us']} us, p99 "
                  f"{f['stall_p99_us']} us, total {f['total_ms']:.0f} ms, lost "
                  f"{f['lost_ms']:.0f} ms")
-    return result
 
 
 def summarize(cell, found):
@@ -67,7 +66,8 @@ def summarize(cell, found):
                             "runs": [r["figures"][k] for r in runs]}
                         for k in keys},
             "curve": middle["curve"], "stalls": sorted(stalls.items())}
-    return {**cell, "peers": peers, "ratios": ratios(cell, peers)}
+    return {**cell, "runs": min(map(len, found.values())), "peers": peers,
+            "ratios": ratios(cell, peers)}
 
 
 def ratios(cell, peers):
@@ -89,12 +89,12 @@ def ratios(cell, peers):
 def cell_lines(cell):
     """One cell as a table"""
     peers = cell["peers"]
-    yield f"\n{cell['name']}"
+    yield f"\n{cell['name']}: {cell['runs']} run" + "s"[cell["runs"] == 1:]
     if cell["busy_cpus"] > .3:
         yield (f"Other programs kept {cell['busy_cpus']} CPUs busy before: "
                "expect worse figures.")
     yield f"{'':34}" + "".join(f"{p:>28}" for p in peers) + "".join(
-        f"{'of ' + p:>13}" for p in cell["ratios"])
+        f"{'of ' + p:>17}" for p in cell["ratios"])
 
     def value(f):
         return f"{number(f['median'])} " + (
@@ -113,7 +113,7 @@ def cell_lines(cell):
             continue
         yield f"{heading:34}" + "".join(
             f"{value(p['figures'][key]):>28}" for p in peers.values()
-        ) + "".join(f"{share(r.get(key)):>13}"
+        ) + "".join(f"{share(r.get(key)):>17}"
                     for r in cell["ratios"].values())
 
 
@@ -121,8 +121,7 @@ def show(results, out):
     """All tables"""
     m = results["machine"]
     print(f"{m['model']}, {m['cpus']} CPUs, {m['kvm']}, Linux {m['kernel']}, "
-          f"QEMU {results['qemu']}\nMedians (ranges) of {results['runs']} "
-          "runs in turn; a ratio with 'ok' has reached its goal, after '>' "
+          f"QEMU {results['qemu']}\nMedians (ranges) of runs in turn; a ratio with 'ok' has reached its goal, after '>' "
           "stands a goal that was missed.", file=out)
     for cell in results["cells"]:
         for line in cell_lines(cell):
@@ -131,19 +130,21 @@ def show(results, out):
 
 
 def measure(options, peers, warm, busy, tell):
-    """All cells, or, after Ctrl-C, those that were complete by then"""
-    cells = []
+    """All cells, or, after Ctrl-C, those with a run of each peer by then"""
+    found = []
     try:
         for cell in cells_of(options):
             thp, cell["busy_cpus"] = cell["thp"] == "on", busy()
             experience.allow_huge_pages(thp)
-            cells.append(summarize(cell, measure_cell(
-                peers, cell, options.runs, warm if thp else None, tell)))
+            found.append((cell, {peer.name: [] for peer in peers}))
+            measure_cell(found[-1][1], peers, cell, options.runs,
+                         warm if thp else None, tell)
     except KeyboardInterrupt:
-        if not cells:
+        found = [(c, runs) for c, runs in found if all(runs.values())]
+        if not found:
             raise
         tell("interrupted")
-    return cells
+    return [summarize(*cell) for cell in found]
 
 
 def compare(options, machine, warm, busy, tell):
@@ -163,6 +164,5 @@ def compare(options, machine, warm, busy, tell):
     finally:
         if warmth:
             warmth.close()
-    return {"machine": machine, "qemu": version, "runs": options.runs,
-            "peers": options.peer, "cells": cells,
+    return {"machine": machine, "qemu": version, "peers": options.peer, "cells": cells,
             "seconds": round(time.monotonic() - began, 1)}

@@ -16,6 +16,7 @@ from ferry import BUILD, ROOT, Vmm
 # postcopy begins
 QEMU_MODES = {"qemu": (True, 0), "qemu-plain": (False, 0),
               "qemu-hybrid": (True, 1)}
+NO_LIMIT = 10 ** 11     # bytes per second
 
 
 class PeerError(Exception):
@@ -102,7 +103,7 @@ class Qemu:
                 ("events", True), ("postcopy-ram", True),
                 ("postcopy-preempt", self.preempt))])
         vmm.qmp.execute("migrate-set-parameters", **{
-            "max-bandwidth": 0, "max-postcopy-bandwidth": 0})
+            "max-bandwidth": NO_LIMIT, "max-postcopy-bandwidth": 0})
         return vmm
 
     def pair(self, world, cell, append):

@@ -14,9 +14,12 @@ set output '{path}'
 set title '{title}'
 set key outside below
 set grid
+set format y '%g'
 set style fill solid 0.8 noborder
 """
-SPEED_MS = 50           # before the hand-over, and after the end
+SPEED_MS = 50           # shown before the hand-over
+BIN_MS = 5              # of the guest's speed
+SPEED_MIN = .01         # %, the lowest shown
 SCALES = (("total_ms", "total time, ms"), ("lost_ms", "guest time lost, ms"),
           ("blackout_ms", "blackout, ms"))
 
@@ -54,13 +57,16 @@ class Plots:
         """Speed of the guest around the hand-over"""
         series, last = [], 0
         for peer, found in cell["peers"].items():
-            curve = found["curve"]
-            rows = list(enumerate(curve["percent"], curve["first_ms"]))
+            first, speed = found["curve"]["first_ms"], found["curve"]["percent"]
+            rows = [(first + i, max(SPEED_MIN, sum(speed[i:i + BIN_MS]) /
+                                    len(speed[i:i + BIN_MS])))
+                    for i in range(0, len(speed), BIN_MS)]
             series.append((peer, rows))
             last = max(last, rows[-1][0])
         self.lines(f"speed {cell['name']}", "Guest speed, " + cell["name"],
                    "set xlabel 'ms since the guest was stopped'\n"
-                   "set ylabel '% of its speed before'\nset yrange [0:130]\n"
+                   "set ylabel '% of its speed before'\nset logscale y\n"
+                   f"set yrange [{SPEED_MIN}:200]\n"
                    f"set xrange [{-SPEED_MS}:{last}]", series, "lines lw 1.5")
 
     def stalls(self, cell):
@@ -85,8 +91,9 @@ class Plots:
                 + [found["figures"][k]["median"] for k in kinds]
                 for cell in cells for peer, found in cell["peers"].items()]
         self.plot("origins", "Origin of each page",
-                  "set style data histograms\nset boxwidth 0.8\n"
-                  "set style histogram rowstacked\nset ylabel 'pages'\n"
+                  "set style data histograms\nset logscale y\n"
+                  "set style histogram clustered\nset ylabel 'pages'\n"
+                  "set yrange [1:*]\n"
                   "set xtics rotate by -60 font ',9'", [rows], [
                       f"$d0 using {i}:xtic(1) title '{kind[6:]}'"
                       for i, kind in enumerate(kinds, 2)])

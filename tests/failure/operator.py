@@ -160,6 +160,33 @@ def test_burst(world):
     equal(p.poll(), None, "ferry events")
 
 
+def test_slow_poison(world):
+    """ferry poison waits longer for many pages than for another command's
+    answer (10 s): they are poisoned one by one."""
+    path = world.path("slow")
+
+    def serve(listener):
+        c, _ = listener.accept()
+        with c, c.makefile("r") as lines:
+            c.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\n')
+            for line in lines:
+                m = json.loads(line)
+                if m["execute"] == "ferry-poison":
+                    time.sleep(11)
+                answer = {"return": {"poisoned": 2000, "address": 0,
+                                     "method": "simulate"}}
+                c.sendall(json.dumps({**answer, **(
+                    {"id": m["id"]} if "id" in m else {})}).encode() + b"\n")
+
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(path)
+        s.listen()
+        threading.Thread(target=serve, args=(s,), daemon=True).start()
+        out, _ = world.ferry("poison", "--control", path, "--address", "0",
+                             "--count", "2000")
+    check("poisoned 2000 pages" in out, out)
+
+
 def test_not_utf8(world):
     """An address that JSON can't represent is refused for that reason."""
     a = world.run(IDLE).ready()
@@ -288,6 +315,8 @@ def test_refused_changes_nothing(world):
     a.refused("'speed'", "migrate", uri=world.uri(), **{
         "ferry-parameters": {"speed": 1}})
     a.refused("udp:x", "migrate", uri="udp:x", **{"ferry-parameters": chosen})
+    a.refused("downtime-limit", "migrate-set-parameters",
+              **{"downtime-limit": 0})
     equal([settings(a), a.migration()["status"]], [before, "none"], "refused")
 
     b = world.receive()

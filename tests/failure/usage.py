@@ -19,6 +19,8 @@ OPTIONS = {
     "no name": (["run", "--kernel", KERNEL], "--name"),
     "no kernel": (["run", "--name", "x"], "--kernel"),
     "bad name": (["run", "--name", "a/b", "--kernel", KERNEL], "a/b"),
+    "dash in a name": (["run", "--name", "-x", "--kernel", KERNEL],
+                       "'-' in front"),
     "long name": (["run", "--name", "n" * 65, "--kernel", KERNEL], "64"),
     "small memory": ([*RUN, "--memory", "8M"], "16"),
     "huge memory": ([*RUN, "--memory", "17T"], "16"),

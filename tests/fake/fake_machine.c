@@ -16,9 +16,12 @@
 #include "vmm/machine/inject.h"
 #include "vmm/machine/machine_images.h"
 
-#define GATE_DEADLINE_S	5	/* as vmm/machine/gate.h */
+#define GATE_DEADLINE_MS	5000	/* as vmm/machine/gate.h */
+#define GATE_END_MS	1000	/* likewise */
 #define FIRST_TID	100
 #define STATE_TAG	0xfa4e	/* first bytes of a saved state */
+#define STATE_PANICKED	1	/* bits of its last byte */
+#define STATE_RESET	2
 
 enum gate { GATE_CLOSED, GATE_OPEN, GATE_END };
 
@@ -33,7 +36,7 @@ struct fake_vcpu {
 
 /**
  * struct machine - The fake
- * @lock:	protects @gate to @loaded, @hook
+ * @lock:	protects @gate to @reset_asked, @hook
  * @changed:	broadcast when @gate or @inside changes
  * @inject_lock: one poisoning on purpose at a time
  * @inside:	vCPUs that are inside the gate
@@ -52,7 +55,7 @@ struct machine {
 	pthread_cond_t changed;
 	enum gate gate;
 	unsigned inside;
-	bool held, panicked, loaded, ended;
+	bool held, panicked, loaded, ended, reset_asked;
 	struct run_status status;
 	struct ram_hook hook;
 	uint8_t state[FAKE_STATE];
@@ -68,7 +71,7 @@ const char *fake_call_name(enum fake_call call)
 	static const char *const name[FAKE_CALLS] = {
 		"machine_new", "machine_hold", "machine_save", "machine_load",
 		"ram_create", "ram_copy_out", "ram_holes", "ram_split",
-		"ram_wall", "uffd_open", "uffd_register", "uffd_unregister",
+		"ram_wall", "ram_renew", "uffd_open", "uffd_register", "uffd_unregister",
 		"uffd_copy", "uffd_zero", "uffd_poison", "uffd_read",
 		"madvise",
 	};
@@ -155,12 +158,17 @@ static void *vcpu_main(void *arg)
 }
 
 /* The caller holds @m->lock. Return: true if no vCPU is inside in time */
-static bool wait_outside(struct machine *m, unsigned seconds)
+static bool wait_outside(struct machine *m, unsigned ms)
 {
 	struct timespec end;
 
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += seconds;
+	end.tv_sec += ms / 1000;
+	end.tv_nsec += ms % 1000 * 1000000;
+	if (end.tv_nsec >= 1000000000) {
+		end.tv_nsec -= 1000000000;
+		end.tv_sec++;
+	}
 	while (m->inside)
 		if (pthread_cond_timedwait(&m->changed, &m->lock, &end))
 			return !m->inside;
@@ -320,13 +328,15 @@ int machine_save(struct machine *m, struct writer *w, struct error *err)
 				 strerrordesc_np(rc));
 	put_u16(w, STATE_TAG);
 	put_bytes(w, m->state, sizeof(m->state));
-	put_u8(w, m->panicked);
+	put_u8(w, (m->panicked ? STATE_PANICKED : 0) |
+		  (m->reset_asked ? STATE_RESET : 0));
 	return 0;
 }
 
 int machine_load(struct machine *m, struct reader *r, struct error *err)
 {
 	const uint8_t *state;
+	uint8_t flags;
 	int rc = fake_fails(FAKE_MACHINE_LOAD);
 
 	if (rc)
@@ -335,7 +345,9 @@ int machine_load(struct machine *m, struct reader *r, struct error *err)
 	if (get_u16(r) != STATE_TAG)
 		return error_set(err, EBADMSG, "state: wrong tag");
 	state = get_bytes(r, sizeof(m->state));
-	m->panicked = get_u8(r);
+	flags = get_u8(r);
+	m->panicked = flags & STATE_PANICKED;
+	m->reset_asked = flags & STATE_RESET;
 	if (!reader_done(r))
 		return error_set(err, EBADMSG, "state: wrong length");
 	memcpy(m->state, state, sizeof(m->state));
@@ -351,6 +363,19 @@ static void notify_status(struct machine *m, struct run_status s)
 {
 	if (m->observer.status)
 		m->observer.status(m->observer.ctx, s);
+}
+
+/* As gate_reopen(): with @m->lock held */
+static void reopen_gate(struct machine *m)
+{
+	if (m->status.state == RUN_RUNNING && !m->reset_asked)
+		set_gate(m, GATE_OPEN);
+}
+
+static void notify_reset(struct machine *m)
+{
+	if (m->reset_asked && fake_host.reset)
+		fake_host.reset(fake_host.ctx, m);
 }
 
 static int check_may_run(const struct machine *m, struct error *err)
@@ -370,7 +395,7 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err)
 	rc = check_may_run(m, err);
 	if (!rc) {
 		m->status = s;
-		set_gate(m, GATE_OPEN);
+		reopen_gate(m);
 	}
 	pthread_mutex_unlock(&m->lock);
 	if (!rc)
@@ -382,12 +407,12 @@ int machine_run(struct machine *m, enum run_reason why, struct error *err)
 static int park_vcpus(struct machine *m, bool was_open, struct error *err)
 {
 	set_gate(m, GATE_CLOSED);
-	if (wait_outside(m, GATE_DEADLINE_S))
+	if (wait_outside(m, GATE_DEADLINE_MS))
 		return 0;
-	if (was_open)
+	if (was_open && !m->reset_asked)
 		set_gate(m, GATE_OPEN);
 	return error_set(err, ETIMEDOUT, "a vCPU did not stop within %d s",
-			 GATE_DEADLINE_S);
+			 GATE_DEADLINE_MS / 1000);
 }
 
 int machine_pause(struct machine *m, enum run_state state,
@@ -415,7 +440,7 @@ void machine_halt(struct machine *m)
 {
 	pthread_mutex_lock(&m->lock);
 	set_gate(m, GATE_END);
-	wait_outside(m, 1);
+	wait_outside(m, fake_host.end_ms ? fake_host.end_ms : GATE_END_MS);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -449,10 +474,10 @@ void machine_thaw(struct machine *m, const struct run_status *before)
 	pthread_mutex_lock(&m->lock);
 	m->held = false;
 	m->status = *before;
-	if (before->state == RUN_RUNNING)
-		set_gate(m, GATE_OPEN);
+	reopen_gate(m);
 	pthread_mutex_unlock(&m->lock);
 	notify_status(m, *before);
+	notify_reset(m);
 }
 
 bool machine_held(struct machine *m)
@@ -536,6 +561,8 @@ void machine_set_ram_hook(struct machine *m, const struct ram_hook *hook)
 	pthread_mutex_lock(&m->lock);
 	m->hook = hook ? *hook : (struct ram_hook){ 0 };
 	pthread_mutex_unlock(&m->lock);
+	if (!hook)
+		notify_reset(m);
 }
 
 struct ram_hook machine_ram_hook(struct machine *m)
@@ -546,6 +573,53 @@ struct ram_hook machine_ram_hook(struct machine *m)
 	hook = m->hook;
 	pthread_mutex_unlock(&m->lock);
 	return hook;
+}
+
+/* ---- Reset ---- */
+
+void fake_machine_ask_reset(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->reset_asked = true;
+	if (m->gate == GATE_OPEN)
+		set_gate(m, GATE_CLOSED);
+	pthread_mutex_unlock(&m->lock);
+	notify_reset(m);
+}
+
+/* The caller holds @m->lock. Return: as fake_machine_reset() */
+static int reset_locked(struct machine *m)
+{
+	if (!m->reset_asked || m->ended)
+		return 0;
+	if (m->held || m->hook.missing)
+		return -EBUSY;
+	if (!wait_outside(m, GATE_DEADLINE_MS))
+		return -ETIMEDOUT;
+	/* A holder came meanwhile */
+	if (m->held || m->hook.missing)
+		return -EBUSY;
+	if (ram_renew(&m->ram, NULL))
+		return -ENOMEM;
+	poison_clear(&m->poison);
+	memset(m->state, 0, sizeof(m->state));
+	if (fake_host.was_reset)
+		fake_host.was_reset(fake_host.ctx, m);
+	m->reset_asked = m->panicked = false;
+	reopen_gate(m);
+	return 0;
+}
+
+int fake_machine_reset(struct machine *m)
+{
+	int rc;
+
+	pthread_mutex_lock(&m->inject_lock);
+	pthread_mutex_lock(&m->lock);
+	rc = reset_locked(m);
+	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->inject_lock);
+	return rc;
 }
 
 size_t hot_pages(struct machine *m, uint64_t *gpa, size_t max)

@@ -30,14 +30,17 @@
 enum fake_call {
 	FAKE_MACHINE_NEW, FAKE_MACHINE_HOLD, FAKE_MACHINE_SAVE,
 	FAKE_MACHINE_LOAD, FAKE_RAM_CREATE, FAKE_RAM_READ, FAKE_RAM_HOLES,
-	FAKE_RAM_SPLIT, FAKE_RAM_WALL, FAKE_UFFD_OPEN, FAKE_UFFD_REGISTER,
-	FAKE_UFFD_UNREGISTER, FAKE_UFFD_COPY, FAKE_UFFD_ZERO,
-	FAKE_UFFD_POISON, FAKE_UFFD_READ, FAKE_MADVISE, FAKE_CALLS
+	FAKE_RAM_SPLIT, FAKE_RAM_WALL, FAKE_RAM_RENEW, FAKE_UFFD_OPEN,
+	FAKE_UFFD_REGISTER, FAKE_UFFD_UNREGISTER, FAKE_UFFD_COPY,
+	FAKE_UFFD_ZERO, FAKE_UFFD_POISON, FAKE_UFFD_READ, FAKE_MADVISE,
+	FAKE_CALLS
 };
 
 /**
  * struct fake_host - What the fakes ask of the test
  * @ctx:	passed to each function
+ * @end_ms:	how long machine_halt() waits for vCPUs that wait for a page;
+ *		0: as long as vmm/machine/ does
  * @fail:	asked before each call; 0: it succeeds; else a positive errno.
  *		NULL: none fails
  * @step:	one turn of a vCPU, which is inside the gate; returns when the
@@ -46,6 +49,9 @@ enum fake_call {
  * @load:	called by machine_load(): may access RAM, as KVM may. 0, -errno
  * @hot:	hot_pages(): fill in @gpa. NULL: none
  * @lose:	make a page unreadable, for fake_machine_poison(). 0, -errno
+ * @reset:	a reset is asked for, and may be possible now: the test calls
+ *		fake_machine_reset() soon, from another place. NULL: nobody does
+ * @was_reset:	RAM has been dropped, and no vCPU runs yet
  * @placed:	a page was placed by an ioctl: its bytes, or NULL for zeroes.
  *		Called with the RAM's lock held; NULL: not wanted
  * @copied:	ram_copy_out() has read a page; likewise
@@ -53,6 +59,7 @@ enum fake_call {
  */
 struct fake_host {
 	void *ctx;
+	unsigned end_ms;
 	int (*fail)(void *ctx, enum fake_call call);
 	void (*step)(void *ctx, struct machine *m, unsigned vcpu);
 	void (*gate)(void *ctx, struct machine *m, bool open);
@@ -60,6 +67,8 @@ struct fake_host {
 	size_t (*hot)(void *ctx, struct machine *m, uint64_t *gpa,
 		      size_t max);
 	int (*lose)(void *ctx, struct machine *m, uint64_t offset);
+	void (*reset)(void *ctx, struct machine *m);
+	void (*was_reset)(void *ctx, struct machine *m);
 	void (*placed)(void *ctx, size_t page, const uint8_t *bytes);
 	void (*copied)(void *ctx, size_t page);
 	void (*fault)(void *ctx, const char *text);
@@ -100,6 +109,17 @@ bool fake_machine_is_open(struct machine *m);
 
 /** fake_machine_is_loaded() - Has machine_load() succeeded? */
 bool fake_machine_is_loaded(struct machine *m);
+
+/** fake_machine_ask_reset() - As machine_ask_reset(): the vCPUs stop */
+void fake_machine_ask_reset(struct machine *m);
+
+/**
+ * fake_machine_reset() - As machine_reset()
+ *
+ * Return: 0, also if none is asked for; -EBUSY while the machine is held or
+ *	   pages are missing; -ETIMEDOUT, -ENOMEM
+ */
+int fake_machine_reset(struct machine *m);
 
 /** fake_machine_block() - A vCPU begins or ends to wait for a page */
 void fake_machine_block(struct machine *m, unsigned vcpu, bool blocked);

@@ -17,6 +17,7 @@ int __wrap_ram_create(struct ram *ram, uint64_t size, enum ram_backing backing,
 		      struct error *err);
 int __wrap_ram_wall(struct ram *ram, uint64_t offset, size_t len);
 void __wrap_ram_destroy(struct ram *ram);
+int __wrap_ram_renew(struct ram *ram, struct error *err);
 int __wrap_ram_copy_out(const struct ram *ram, uint64_t offset, void *to,
 			size_t len, size_t *done);
 int __wrap_ram_holes(const struct ram *ram, uint64_t from, uint64_t to,
@@ -299,6 +300,28 @@ void fake_ram_lose(struct ram *ram, size_t page)
 	f->page[page] = FAKE_LOST;
 	fake_ram_wake(f, page, 1);
 	pthread_mutex_unlock(&f->lock);
+}
+
+int __wrap_ram_renew(struct ram *ram, struct error *err)
+{
+	struct fake_ram *f = fake_ram_find(ram);
+	int rc = fake_fails(FAKE_RAM_RENEW);
+
+	if (rc)
+		return error_set(err, rc, "cannot drop RAM: %s",
+				 strerrordesc_np(rc));
+	pthread_mutex_lock(&f->lock);
+	for (size_t i = 0; i < f->n; i++) {
+		if (f->registered[i])
+			fake_fault("RAM is dropped while page %zu may be missing",
+				   i);
+		f->page[i] = FAKE_MISSING;
+	}
+	if (ram->small)
+		memset(ram->small, 0, ram->size / RAM_HUGE);
+	ram->walled = false;
+	pthread_mutex_unlock(&f->lock);
+	return 0;
 }
 
 int __wrap_ram_wall(struct ram *ram, uint64_t offset, size_t len)

@@ -61,16 +61,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/* Of libFuzzer */
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
-			       unsigned seed);
-
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
-			       unsigned seed)
-{
-	return script_mutate(data, size, max, seed);
-}
-
 /* ---- Seeds ---- */
 
 static void say(struct writer *w, unsigned connection, enum wire_type type,

@@ -116,16 +116,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/* Of libFuzzer */
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
-			       unsigned seed);
-
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
-			       unsigned seed)
-{
-	return script_mutate(data, size, max, seed);
-}
-
 /* ---- Seeds ---- */
 
 static void say_nothing(struct writer *w, enum wire_type type)

@@ -17,7 +17,7 @@
 #include "script.h"
 #include "vmm/base/clock.h"
 
-#define SLICE_MS	2	/* between two looks at the threads */
+#define SLICE_MS	1	/* between two looks at the threads */
 #define WAIT_MS		1000	/* of a wait, at most */
 #define IN_VAIN_MAX	3	/* waits */
 #define FILL_MAX	(64 * 4096)

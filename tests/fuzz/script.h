@@ -88,7 +88,7 @@ bool script_heard(const struct script *s, enum wire_type type);
 void script_fini(struct script *s);
 
 /**
- * script_mutate() - Change a script by records, for LLVMFuzzerCustomMutator()
+ * LLVMFuzzerCustomMutator() - Change a script by records; called by libFuzzer
  * @data:	the script, changed in place
  * @size:	bytes
  * @max:	room
@@ -96,7 +96,8 @@ void script_fini(struct script *s);
  *
  * Return: the new size
  */
-size_t script_mutate(uint8_t *data, size_t size, size_t max, unsigned seed);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+			       unsigned seed);
 
 /**
  * script_record() - The length of the first record

@@ -135,7 +135,8 @@ static void change_record(struct cut *c, size_t i, unsigned seed)
 	free(copy);
 }
 
-size_t script_mutate(uint8_t *data, size_t size, size_t max, unsigned seed)
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+			       unsigned seed)
 {
 	struct cut c = { .data = data, .size = size, .max = max };
 	unsigned what = seed % 10, more = seed / 10;

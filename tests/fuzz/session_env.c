@@ -15,7 +15,8 @@
 
 #define SETTLE_STEPS	20
 #define SETTLE_US	250
-#define VCPU_US		1000	/* between two accesses */
+#define VCPU_US		200	/* between two accesses */
+#define END_MS		1	/* for a vCPU that waits for a page */
 
 /* Of the linker's --wrap */
 void __wrap_log_line(const char *fmt, ...);
@@ -125,6 +126,7 @@ void session_fuzz_init(struct session_fuzz *f)
 	fake_reset();
 	fake_host.ctx = f;
 	fake_host.gate = note_gate;
+	fake_host.end_ms = END_MS;
 }
 
 void session_fuzz_settle(struct session_fuzz *f)

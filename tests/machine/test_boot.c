@@ -295,6 +295,27 @@ static void the_guest_cut_off(void **state)
 	assert_int_equal(load(*state, data, n, &err), 0);
 }
 
+/* A Linux kernel with nothing but its header: offsets of boot protocol 2.12 */
+static void a_linux_kernel_cut_off(void **state)
+{
+	enum { SETUP_SECTORS = 0x1f1, MAGIC = 0x202, VERSION = 0x206,
+	       XLOADFLAGS = 0x236, CMDLINE_MAX = 0x238, SECTOR = 512 };
+	uint8_t image[4 * SECTOR] = { 0 };
+	struct error err;
+
+	memcpy(image + MAGIC, "HdrS", 4);
+	image[SETUP_SECTORS] = 3;
+	image[VERSION + 1] = 2;
+	image[VERSION] = 0xf;
+	image[XLOADFLAGS] = 1;
+	image[CMDLINE_MAX] = 200;
+	for (size_t n = sizeof(image) - SECTOR; n <= sizeof(image); n++) {
+		assert_int_equal(load(*state, image, n, &err), -ENOEXEC);
+		if (!strstr(err.text, "cut off"))
+			fail_msg("%zu bytes: %s", n, err.text);
+	}
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -310,6 +331,7 @@ int main(int argc, char **argv)
 		CASE(no_pvh_entry),
 		CASE(notes_that_lie),
 		CASE(the_guest_cut_off),
+		CASE(a_linux_kernel_cut_off),
 	};
 
 	(void)argc;

@@ -274,17 +274,24 @@ static void check_stood(struct rig *r, const struct pause_times *t)
 	assert_in_range(passed, 0, now_ns() - t->begin - paused + CLOCKS_NS);
 }
 
+static struct rig *boot_idle(unsigned cpus)
+{
+	struct rig *r = rig_new(32, cpus, RAM_ANON, "host", "work=idle mib=4");
+
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	return r;
+}
+
 /* kvmclock is for pauses by clients and dumps what it is in QEMU */
 static void the_clock_stands_still(void **state)
 {
-	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=idle mib=4");
+	struct rig *r = boot_idle(2);
 	struct run_status before;
 	struct pause_times t;
 	struct error err = { 0 };
 
 	(void)state;
-	rig_boot(r, rig_guest());
-	rig_wait(r, 0, "ready ");
 	t = begin_pause(r);
 	assert_true(rig_pause(r));
 	assert_true(rig_pause(r));
@@ -314,14 +321,12 @@ static void the_clock_stands_still(void **state)
 /* A hand-over is no pause: the guest's clock goes on if it fails, too */
 static void the_clock_goes_on_in_a_hand_over(void **state)
 {
-	struct rig *r = rig_new(32, 1, RAM_ANON, "host", "work=idle mib=4");
+	struct rig *r = boot_idle(1);
 	struct run_status before;
 	struct pause_times t;
 	struct error err = { 0 };
 
 	(void)state;
-	rig_boot(r, rig_guest());
-	rig_wait(r, 0, "ready ");
 	t = begin_pause(r);
 	assert_int_equal(machine_hold(r->m, &before, &err), 0);
 	stay_paused(&t);

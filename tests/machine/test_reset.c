@@ -438,6 +438,50 @@ static void started_again_and_again(void **state)
 	rig_free(r);
 }
 
+#define BESIDE_US	100000	/* for the pause to reach the notify lock */
+
+static pthread_t pauser;
+
+static void *pause_machine(void *arg)
+{
+	struct error err = { 0 };
+
+	assert_int_equal(machine_pause(arg, RUN_PAUSED, WHY_USER, &err), 0);
+	return NULL;
+}
+
+/* The reset is nearly over: the machine is about to run, and a client stops it */
+static void pause_beside(void *ctx, enum reset_cause cause)
+{
+	struct rig *r = ctx;
+
+	(void)cause;
+	assert_int_equal(pthread_create(&pauser, NULL, pause_machine, r->m),
+			 0);
+	usleep(BESIDE_US);
+}
+
+/* A pause that saw the reset under way, and sets its status after the reset */
+static void a_pause_at_its_end_stops_the_guest(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "host", "work=verify");
+	struct error err = { 0 };
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "\nready ");
+	r->m->observer.was_reset = pause_beside;
+	machine_ask_reset(r->m, RESET_HOST);
+	assert_int_equal(machine_reset(r->m, &err), 0);
+	assert_int_equal(pthread_join(pauser, NULL), 0);
+	assert_int_equal(machine_status(r->m).state, RUN_PAUSED);
+	assert_int_equal(r->m->gate, GATE_PARK);
+	assert_int_equal(r->m->parked, 2);
+	rig_run(r);
+	rig_wait(r, r->len, "report ");
+	rig_free(r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,6 +498,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_wish_moves_along),
 		cmocka_unit_test(a_late_vcpu_is_no_crash),
 		cmocka_unit_test(started_again_and_again),
+		cmocka_unit_test(a_pause_at_its_end_stops_the_guest),
 	};
 
 	(void)argc;

@@ -57,8 +57,18 @@ def test_part(world):
 
 
 def test_figures(_):
-    """Percentiles of pairs of value and number."""
+    """Percentiles of pairs (value, number)."""
     pairs = [(100, 90), (1000, 9), (5000, 1)]
     equal([experience.percentile(pairs, p) for p in (.5, .95, .99, 1)],
           [100, 1000, 1000, 5000], "percentiles")
     equal(experience.percentile([], .5), 0, "percentile of nothing")
+
+
+def test_blackout(_):
+    """Of all gaps, the blackout is that which covers the hand-over; else the
+    longest near it; else there is none."""
+    gaps = [(1000, 900), (12000, 2000), (15000, 3000), (30000, 9000)]
+    for stop, resume, wanted in (11000, 11600, 2000), (9300, 9700, 2000), \
+            (12200, 12600, 3000), (18000, 19000, 0):
+        equal(experience.blackout_gap(gaps, stop, resume), wanted,
+              f"blackout between {stop} and {resume}")

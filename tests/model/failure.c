@@ -34,6 +34,7 @@ struct moment {
 #define AWAITS	"is here, and does not run"
 #define NOTHING	"nothing"
 #define RECOVERS	"postcopy-recover-setup, after REPORT postcopy-recover"
+#define REJOINS		"postcopy-recover"
 
 static const struct moment source_moments[] = {
 	[SOURCE_SETUP] = PASSING("the destination is prepared", HERE, "setup"),
@@ -112,11 +113,11 @@ static const struct moment target_moments[] = {
 		"repairs the network, or listens elsewhere: `ferry recover N URI`. If the source is gone for good, the missing pages are, too: `ferry quit N`" },
 	[TARGET_REJOIN_DOUBT] = PASSING(
 		"the source has opened a new link, from `doubt`",
-		AWAITS, RECOVERS),
+		AWAITS, REJOINS),
 	[TARGET_REJOIN] = PASSING(
 		"the source has opened a new link, from `lost`",
 		"runs here until it touches a missing page",
-		RECOVERS),
+		REJOINS),
 	[TARGET_UNCONFIRMED] = {
 		"every page is here, and the link was lost before CONFIRMED arrived",
 		HERE, "completed",

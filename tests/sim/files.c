@@ -68,6 +68,16 @@ void files_close_all(enum side side)
 			file_close(&files[i]);
 }
 
+void files_relabel(enum side from, enum side to)
+{
+	for (int i = 0; i < FILES_MAX; i++)
+		if (files[i].used && files[i].side == from) {
+			files[i].side = to;
+			if (files[i].sock)
+				sock_relabel(files[i].sock, to);
+		}
+}
+
 void files_forget(void)
 {
 	memset(files, 0, sizeof(files));
@@ -228,12 +238,4 @@ int __wrap_fcntl(int fd, int command, ...)
 }
 
 int __wrap_fcntl64(int fd, int command, ...)
-{
-	va_list ap;
-	int flags;
-
-	va_start(ap, command);
-	flags = command == F_SETFL ? va_arg(ap, int) : 0;
-	va_end(ap);
-	return set_flags(fd, command, flags);
-}
+	__attribute__((alias("__wrap_fcntl")));

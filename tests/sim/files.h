@@ -47,6 +47,9 @@ unsigned files_count(enum side side);
 /** files_close_all() - Close those of a side that has crashed */
 void files_close_all(enum side side);
 
+/** files_relabel() - Descriptors of a side are the other side's from now on */
+void files_relabel(enum side from, enum side to);
+
 /** files_forget() - Forget all of them, after a run */
 void files_forget(void);
 

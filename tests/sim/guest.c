@@ -142,6 +142,27 @@ static int note_lose(void *ctx, struct machine *m, uint64_t offset)
 	return 0;
 }
 
+static void note_reset(void *ctx, struct machine *m)
+{
+	(void)ctx;
+	(void)m;
+	node_reset_asked(sched_side());
+}
+
+/* Its memory is as before the guest's first instruction: zeroes here */
+static void note_was_reset(void *ctx, struct machine *m)
+{
+	(void)ctx;
+	(void)m;
+	sim_trace("the guest is reset");
+	for (size_t i = 0; i < G.n; i++) {
+		struct truth *t = &G.page[i];
+
+		*t = (struct truth){ .version = t->version + 1, .zero = true };
+	}
+	G.steps = 0;
+}
+
 /* ---- vCPUs ---- */
 
 struct visit {
@@ -276,7 +297,8 @@ void guest_begin(size_t pages)
 		.fail = note_fails, .step = step_vcpu, .gate = note_gate,
 		.load = load_state, .hot = list_hot, .lose = note_lose,
 		.placed = note_placed, .copied = note_copied,
-		.fault = note_fault,
+		.fault = note_fault, .reset = note_reset,
+		.was_reset = note_was_reset,
 	};
 }
 
@@ -324,6 +346,14 @@ void guest_committed(void)
 	G.committed = true;
 }
 
+void guest_moved(void)
+{
+	G.open[SIDE_SOURCE] = G.open[SIDE_TARGET];
+	G.open[SIDE_TARGET] = false;
+	G.committed = G.ran = false;
+	guest_resumed();
+}
+
 void guest_resumed(void)
 {
 	for (size_t i = 0; i < G.n; i++)
@@ -367,8 +397,9 @@ void guest_lose_page(struct machine *m)
 		return;
 	sim_trace("the hardware loses page %zu", page);
 	t->lost_once = true;
-	t->dead |= !t->copied || sched_side() == SIDE_TARGET;
 	fake_ram_lose(machine_ram(m), page);
+	/* Not before: it could still be read until now */
+	t->dead |= !t->copied || sched_side() == SIDE_TARGET;
 }
 
 /* ---- Comparison ---- */

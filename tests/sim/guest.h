@@ -35,6 +35,9 @@ void guest_committed(void);
 /** guest_resumed() - The guest goes on at the source, to be moved again */
 void guest_resumed(void);
 
+/** guest_moved() - The process of the destination is the source from now on */
+void guest_moved(void);
+
 /** guest_ran() - Has it run on the destination? */
 bool guest_ran(void);
 

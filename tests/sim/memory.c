@@ -24,16 +24,15 @@ struct block {
 	struct block *prev, *next;
 	void *raw;
 	size_t size;
-	uint32_t side, magic;
-	uint64_t unused;
+	uint64_t magic, unused;
 };
 
 _Static_assert(sizeof(struct block) % 16 == 0, "alignment of blocks");
 
 static struct block lists[SIDES] = {
-	{ &lists[0], &lists[0], NULL, 0, 0, 0, 0 },
-	{ &lists[1], &lists[1], NULL, 0, 0, 0, 0 },
-	{ &lists[2], &lists[2], NULL, 0, 0, 0, 0 },
+	{ &lists[0], &lists[0], NULL, 0, 0, 0 },
+	{ &lists[1], &lists[1], NULL, 0, 0, 0 },
+	{ &lists[2], &lists[2], NULL, 0, 0, 0 },
 };
 
 void memory_setup(void)
@@ -67,7 +66,7 @@ static void *block_new(size_t align, size_t size)
 	b = (struct block *)(at - sizeof(*b));
 	*b = (struct block){
 		.prev = &lists[side], .next = lists[side].next, .raw = raw,
-		.size = size, .side = side, .magic = MAGIC,
+		.size = size, .magic = MAGIC,
 	};
 	b->next->prev = b;
 	lists[side].next = b;
@@ -192,6 +191,19 @@ size_t memory_bytes(enum side side)
 	     b = b->next)
 		n += b->size;
 	return n;
+}
+
+void memory_relabel(enum side from, enum side to)
+{
+	struct block *a = &lists[from], *b = &lists[to];
+
+	if (a->next == a)
+		return;
+	a->next->prev = b;
+	a->prev->next = b->next;
+	b->next->prev = a->prev;
+	b->next = a->next;
+	a->next = a->prev = a;
 }
 
 void memory_free_all(enum side side)

@@ -22,6 +22,9 @@ size_t memory_blocks(enum side side);
 /** memory_bytes() - Their bytes */
 size_t memory_bytes(enum side side);
 
+/** memory_relabel() - Blocks of a side are the other side's from now on */
+void memory_relabel(enum side from, enum side to);
+
 /** memory_free_all() - Free the blocks of a side; SIDE_NONE: of both */
 void memory_free_all(enum side side);
 

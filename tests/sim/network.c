@@ -20,6 +20,7 @@
 #define SEGMENTS	64
 #define BUFFER_MAX	(256u << 10)
 #define BACKLOG_MAX	32
+#define HEARD_MAX	8
 #define SOCKS_MAX	FILES_MAX
 
 /* Bytes that arrive together */
@@ -89,12 +90,14 @@ static struct sock socks[SOCKS_MAX];
 static struct network_shape shape;
 static uint64_t stopped_until, sent_last;
 static unsigned numbers;
+static struct wire_hello heard[HEARD_MAX];
+static unsigned heard_n;
 
 void network_begin(const struct network_shape *s)
 {
 	shape = *s;
 	stopped_until = sent_last = 0;
-	numbers = 0;
+	numbers = heard_n = 0;
 	for (unsigned i = 0; i < CONNS_MAX; i++)
 		conns[i].used = false;
 	memset(socks, 0, sizeof(socks));
@@ -127,11 +130,17 @@ void network_stop(uint64_t until)
 	sched_wake(&files_changed, true);
 }
 
+void network_reshape(const struct network_shape *s)
+{
+	shape = *s;
+	network_stop(0);
+}
+
 void network_calm(void)
 {
-	shape = (struct network_shape){ .latency = 20 * US, .jitter = 20 * US,
-					.buffer = 64u << 10 };
-	network_stop(0);
+	network_reshape(&(struct network_shape){
+		.latency = 20 * US, .jitter = 20 * US, .buffer = 64u << 10,
+	});
 }
 
 void network_stall_side(enum side side)
@@ -315,13 +324,25 @@ static uint32_t read_length(const uint8_t *head)
 	       (uint32_t)head[3] << 24;
 }
 
-static void learn_role(struct conn *c, const struct pipe *p)
+static void learn_role(struct conn *c, unsigned end, const struct pipe *p)
 {
 	struct wire_hello h;
 
-	if (p->index == 1 && p->done == WIRE_HEADER + WIRE_HELLO &&
-	    !wire_get_hello(p->head + WIRE_HEADER, WIRE_HELLO, &h, NULL))
-		c->role = h.role;
+	if (p->index != 1 || p->done != WIRE_HEADER + WIRE_HELLO ||
+	    wire_get_hello(p->head + WIRE_HEADER, WIRE_HELLO, &h, NULL))
+		return;
+	c->role = h.role;
+	if (!end)
+		heard[heard_n++ % HEARD_MAX] = h;
+}
+
+bool network_heard(struct wire_hello *hello)
+{
+	const unsigned n = heard_n < HEARD_MAX ? heard_n : HEARD_MAX;
+
+	if (n)
+		*hello = heard[sim_below(n)];
+	return n;
 }
 
 /*
@@ -354,7 +375,7 @@ static size_t pass_piece(struct conn *c, unsigned end, const uint8_t *from,
 		p->length = WIRE_HEADER + read_length(p->head);
 		trace_message(c, end, p);
 	}
-	learn_role(c, p);
+	learn_role(c, end, p);
 	if (p->done >= WIRE_HEADER && p->done == p->length)
 		p->done = 0;
 	return n;
@@ -470,6 +491,9 @@ int __wrap_bind(int fd, const struct sockaddr *a, socklen_t len)
 	(void)len;
 	if (!s)
 		return -1;
+	errno = plan_fails(CALL_BIND);
+	if (errno)
+		return -1;
 	if (listener_at(port_of(a))) {
 		errno = EADDRINUSE;
 		return -1;
@@ -484,6 +508,9 @@ int __wrap_listen(int fd, int backlog)
 
 	(void)backlog;
 	if (!s)
+		return -1;
+	errno = plan_fails(CALL_LISTEN);
+	if (errno)
 		return -1;
 	s->state = SOCK_LISTENING;
 	return 0;
@@ -622,7 +649,8 @@ static short poll_connected(struct sock *s, uint64_t *next)
 		return POLLIN | POLLOUT | POLLRDHUP | POLLERR | POLLHUP;
 	if (bytes_here(c, in, next))
 		ready |= POLLIN;
-	else if (has_ended(c, in, next))
+	/* As TCP: also while there are bytes to read */
+	if (has_ended(c, in, next))
 		ready |= POLLIN | POLLRDHUP;
 	if (s->in_shut)
 		ready |= POLLIN | POLLRDHUP;
@@ -697,35 +725,46 @@ static ssize_t recv_now(struct sock *s, void *to, size_t max, uint64_t *next)
 	return -1;
 }
 
-static bool may_wait(const struct file *f, int flags)
+/* Return: the socket of a call that may begin; NULL with errno */
+static struct sock *begin_call(int fd, enum sim_call call)
 {
-	return !f->nonblock && !(flags & MSG_DONTWAIT);
+	struct sock *s = sock_of(fd);
+
+	sched_point();
+	errno = !s || s->state != SOCK_CONNECTED ? ENOTCONN : plan_fails(call);
+	return errno ? NULL : s;
+}
+
+/* A call has returned @n. Return: true: it waited, and is to be repeated */
+static bool wait_in_call(int fd, int flags, ssize_t n, uint64_t end,
+			 uint64_t next)
+{
+	if (n >= 0 || errno != EAGAIN || file_of(fd)->nonblock ||
+	    flags & MSG_DONTWAIT || sched_now() >= end || sim_failed())
+		return false;
+	sched_wait(&files_changed, "a socket", next);
+	return true;
+}
+
+static uint64_t call_end(uint64_t limit)
+{
+	return limit ? sched_now() + limit : NEVER;
 }
 
 ssize_t __wrap_recv(int fd, void *to, size_t max, int flags)
 {
-	struct sock *s = sock_of(fd);
-	uint64_t end;
+	struct sock *s = begin_call(fd, CALL_RECV);
+	uint64_t end, next;
+	ssize_t n;
 
-	sched_point();
-	if (!s || s->state != SOCK_CONNECTED) {
-		errno = ENOTCONN;
+	if (!s)
 		return -1;
-	}
-	errno = plan_fails(CALL_RECV);
-	if (errno)
-		return -1;
-	end = s->recv_ns ? sched_now() + s->recv_ns : NEVER;
-	for (;;) {
-		uint64_t next = end;
-		ssize_t n = recv_now(s, to, max, &next);
-
-		if (n >= 0 || errno != EAGAIN ||
-		    !may_wait(file_of(fd), flags) || sched_now() >= end ||
-		    sim_failed())
-			return n;
-		sched_wait(&files_changed, "bytes", next);
-	}
+	end = call_end(s->recv_ns);
+	do {
+		next = end;
+		n = recv_now(s, to, max, &next);
+	} while (wait_in_call(fd, flags, n, end, next));
+	return n;
 }
 
 ssize_t __wrap___recv_chk(int fd, void *to, size_t max, size_t size,
@@ -772,28 +811,18 @@ static ssize_t send_now(struct sock *s, const struct msghdr *m,
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 {
-	struct sock *s = sock_of(fd);
-	uint64_t end;
+	struct sock *s = begin_call(fd, CALL_SEND);
+	uint64_t end, next;
+	ssize_t n;
 
-	sched_point();
-	if (!s || s->state != SOCK_CONNECTED) {
-		errno = ENOTCONN;
+	if (!s)
 		return -1;
-	}
-	errno = plan_fails(CALL_SEND);
-	if (errno)
-		return -1;
-	end = s->send_ns ? sched_now() + s->send_ns : NEVER;
-	for (;;) {
-		uint64_t next = end;
-		ssize_t n = send_now(s, m, &next);
-
-		if (n >= 0 || errno != EAGAIN ||
-		    !may_wait(file_of(fd), flags) || sched_now() >= end ||
-		    sim_failed())
-			return n;
-		sched_wait(&files_changed, "room to send", next);
-	}
+	end = call_end(s->send_ns);
+	do {
+		next = end;
+		n = send_now(s, m, &next);
+	} while (wait_in_call(fd, flags, n, end, next));
+	return n;
 }
 
 ssize_t __wrap_send(int fd, const void *from, size_t n, int flags)
@@ -842,6 +871,11 @@ static void close_end(struct conn *c, unsigned end)
 					sched_now() + delay())));
 	if (!c->open[!end])
 		c->used = false;
+}
+
+void sock_relabel(struct sock *s, enum side side)
+{
+	s->side = side;
 }
 
 void sock_close(struct sock *s)

@@ -35,6 +35,9 @@ struct network_shape {
 /** network_begin() - No connections; the shape of those to come */
 void network_begin(const struct network_shape *shape);
 
+/** network_reshape() - The shape of connections, from now on */
+void network_reshape(const struct network_shape *shape);
+
 /** network_calm() - A fast network, on which everything passes, from now on */
 void network_calm(void);
 
@@ -53,6 +56,14 @@ const char *network_role_name(enum wire_role role);
 /** network_stall_side() - A host vanishes: its connections stall for ever */
 void network_stall_side(enum side side);
 
+/**
+ * network_heard() - A HELLO that has passed, for one that listened to it
+ * @hello:	filled in: a random one of the last few
+ *
+ * Return: false: there was none
+ */
+bool network_heard(struct wire_hello *hello);
+
 /** network_last() - When bytes were sent last, ns */
 uint64_t network_last(void);
 
@@ -67,6 +78,9 @@ unsigned network_connections(void);
  * Return: POLLIN and so on
  */
 short sock_poll(struct sock *s, uint64_t *next);
+
+/** sock_relabel() - Its process is that of the other side from now on */
+void sock_relabel(struct sock *s, enum side side);
 
 /** sock_close() - Its descriptor was closed */
 void sock_close(struct sock *s);

@@ -57,7 +57,8 @@ struct node {
 	uint64_t entered;
 };
 
-static struct node nodes[SIDES];
+static struct node pool[SIDES];
+static struct node *nodes[SIDES];	/* who has which side now */
 static unsigned port;
 
 void __wrap_log_line(const char *fmt, ...)
@@ -105,11 +106,13 @@ static void shorten(struct session_limits *l)
 
 void nodes_begin(void)
 {
-	memset(nodes, 0, sizeof(nodes));
+	memset(pool, 0, sizeof(pool));
 	port = FIRST_PORT;
+	strangers_port(port);
 	for (unsigned i = 0; i < SIDES; i++) {
-		nodes[i].side = (enum side)i;
-		nodes[i].seen = NO_PHASE;
+		nodes[i] = &pool[i];
+		nodes[i]->side = (enum side)i;
+		nodes[i]->seen = NO_PHASE;
 	}
 }
 
@@ -189,6 +192,7 @@ static void migrate(struct node *n)
 	struct error err = { 0 };
 
 	source_free(n->source);
+	n->source = NULL;
 	set_limits(n);
 	n->source = source_new(n->m, &uri, &n->env, &n->limits, &n->progress,
 			       &err);
@@ -246,6 +250,27 @@ static void resolve(struct node *n, bool run_here)
 	trace_result("resolve", rc, &err);
 }
 
+/* As host_system_reset() */
+static void ask_reset(struct node *n)
+{
+	if (!n->m || machine_held(n->m) || machine_ended(n->m) ||
+	    machine_status(n->m).state == RUN_FINISH_MIGRATE ||
+	    machine_status(n->m).state == RUN_POSTMIGRATE)
+		return;
+	fake_machine_ask_reset(n->m);
+}
+
+/* As the machine's thread for a reset, which tries again */
+static void reset(struct node *n)
+{
+	int rc;
+
+	do
+		rc = n->m ? fake_machine_reset(n->m) : 0;
+	while ((rc == -ETIMEDOUT || rc == -ENOMEM) && !sim_failed());
+	sim_trace("reset: %s", rc ? strerrorname_np(-rc) : "done");
+}
+
 static void execute_command(struct node *n, enum command command)
 {
 	sim_trace("command %s", command_name(command));
@@ -277,6 +302,12 @@ static void execute_command(struct node *n, enum command command)
 	case COMMAND_RECONNECT:
 		reconnect(n);
 		break;
+	case COMMAND_RESET:
+		ask_reset(n);
+		break;
+	case COMMAND_RESET_NOW:
+		reset(n);
+		break;
 	case COMMAND_RUN_HERE:
 	case COMMAND_GIVE_UP:
 		resolve(n, command == COMMAND_RUN_HERE);
@@ -291,8 +322,8 @@ static void execute_command(struct node *n, enum command command)
 static void end_node(struct node *n)
 {
 	source_free(n->source);
-	target_free(n->target);
 	n->source = NULL;
+	target_free(n->target);
 	n->target = NULL;
 	if (n->m)
 		machine_halt(n->m);
@@ -351,9 +382,30 @@ static void add_work(struct node *n, enum work work, enum command command)
 
 /* ---- Interface ---- */
 
+void node_reset_asked(enum side side)
+{
+	if (node_is_alive(side))
+		add_work(nodes[side], WORK_COMMAND, COMMAND_RESET_NOW);
+}
+
+void node_take_source(void)
+{
+	struct node *n = nodes[SIDE_TARGET];
+
+	nodes[SIDE_TARGET] = nodes[SIDE_SOURCE];
+	nodes[SIDE_SOURCE] = n;
+	*nodes[SIDE_TARGET] = (struct node){ .side = SIDE_TARGET,
+					     .seen = NO_PHASE };
+	n->side = SIDE_SOURCE;
+	n->seen = NO_PHASE;
+	sched_relabel(SIDE_TARGET, SIDE_SOURCE);
+	memory_relabel(SIDE_TARGET, SIDE_SOURCE);
+	files_relabel(SIDE_TARGET, SIDE_SOURCE);
+}
+
 void node_start(enum side side)
 {
-	struct node *n = &nodes[side];
+	struct node *n = nodes[side];
 
 	*n = (struct node){ .side = side, .seen = NO_PHASE };
 	n->thread = sched_spawn(node_main, n, side, "main");
@@ -363,7 +415,7 @@ void node_start(enum side side)
 
 void node_migrate(void)
 {
-	add_work(&nodes[SIDE_SOURCE], WORK_MIGRATE, COMMANDS);
+	add_work(nodes[SIDE_SOURCE], WORK_MIGRATE, COMMANDS);
 }
 
 /* Only by a thread of no side */
@@ -387,7 +439,7 @@ static void kill_node(struct node *n, bool vanish)
 
 void node_command(enum side side, enum command command)
 {
-	struct node *n = &nodes[side];
+	struct node *n = nodes[side];
 
 	if (!node_is_alive(side))
 		return;
@@ -399,36 +451,37 @@ void node_command(enum side side, enum command command)
 
 bool node_is_alive(enum side side)
 {
-	return nodes[side].thread && !nodes[side].ending;
+	return nodes[side]->thread && !nodes[side]->ending;
 }
 
 bool node_has_ended(enum side side)
 {
-	return !nodes[side].thread;
+	return !nodes[side]->thread;
 }
 
 bool node_was_killed(enum side side)
 {
-	return nodes[side].killed;
+	return nodes[side]->killed;
 }
 
 bool node_is_idle(enum side side)
 {
-	return nodes[side].idle;
+	return nodes[side]->idle;
 }
 
 unsigned node_phase(enum side side)
 {
-	const struct node *n = &nodes[side];
+	const struct node *n = nodes[side];
 
-	if (n->source)
-		return session_phase(&n->source->se);
+	/* A process that has received its guest may send it on */
+	if (side == SIDE_SOURCE)
+		return n->source ? session_phase(&n->source->se) : NO_PHASE;
 	return n->target ? session_phase(&n->target->se) : NO_PHASE;
 }
 
 bool node_asks_operator(enum side side)
 {
-	const struct node *n = &nodes[side];
+	const struct node *n = nodes[side];
 
 	return n->source && (!n->limits.automatic || n->source->se.manual);
 }
@@ -438,27 +491,27 @@ const char *node_phase_name(enum side side)
 	const unsigned phase = node_phase(side);
 
 	if (phase == NO_PHASE)
-		return nodes[side].killed ? "(killed)" : "(none)";
+		return nodes[side]->killed ? "(killed)" : "(none)";
 	return side == SIDE_SOURCE ? source_phase_name(phase)
 				   : target_phase_name(phase);
 }
 
 bool node_may_run(enum side side)
 {
-	const struct node *n = &nodes[side];
+	const struct node *n = nodes[side];
 
 	/* Quitting in any phase: until the machine is halted */
 	if (n->ending)
 		return true;
-	if (n->source)
-		return source_may_run(session_phase(&n->source->se));
-	return n->target ? target_may_run(session_phase(&n->target->se))
-			 : side == SIDE_SOURCE;
+	if (side == SIDE_SOURCE)
+		return !n->source ||
+		       source_may_run(session_phase(&n->source->se));
+	return n->target && target_may_run(session_phase(&n->target->se));
 }
 
 struct machine *node_machine(enum side side)
 {
-	return nodes[side].m;
+	return nodes[side]->m;
 }
 
 static void look_at_phase(struct node *n)
@@ -480,9 +533,9 @@ static void look_at_phase(struct node *n)
 
 void node_check(void)
 {
-	look_at_phase(&nodes[SIDE_SOURCE]);
-	look_at_phase(&nodes[SIDE_TARGET]);
-	if (nodes[SIDE_SOURCE].source && nodes[SIDE_TARGET].target &&
+	look_at_phase(nodes[SIDE_SOURCE]);
+	look_at_phase(nodes[SIDE_TARGET]);
+	if (nodes[SIDE_SOURCE]->source && nodes[SIDE_TARGET]->target &&
 	    node_is_alive(SIDE_SOURCE) && node_is_alive(SIDE_TARGET) &&
 	    node_may_run(SIDE_SOURCE) && node_may_run(SIDE_TARGET))
 		sim_fail("both phases allow the guest to run: %s, %s",
@@ -492,7 +545,7 @@ void node_check(void)
 
 void node_check_counters(void)
 {
-	const struct target *t = nodes[SIDE_TARGET].target;
+	const struct target *t = nodes[SIDE_TARGET]->target;
 	const struct pages *p;
 
 	if (!t || !t->store.ram)

@@ -28,6 +28,16 @@ void node_migrate(void);
 /** node_command() - An operator's command, or the end of the process */
 void node_command(enum side side, enum command command);
 
+/** node_reset_asked() - A machine of this side may be reset now */
+void node_reset_asked(enum side side);
+
+/**
+ * node_take_source() - The destination's process becomes the source
+ *
+ * The former source has ended; the next destination is a new process.
+ */
+void node_take_source(void);
+
 /** node_is_alive() - Is there a process, which is not about to end? */
 bool node_is_alive(enum side side);
 

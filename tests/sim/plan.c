@@ -38,17 +38,18 @@ const char *command_name(enum command command)
 	static const char *const name[COMMANDS] = {
 		"cancel", "pause", "stop", "cont", "poison", "hwpoison",
 		"lose a page", "quit", "kill", "vanish", "reconnect",
-		"run here", "give up",
+		"reset", "run here", "give up", "reset now",
 	};
 
 	return name[command];
 }
 
-static const char *call_name(unsigned call)
+const char *plan_call_name(unsigned call)
 {
 	static const char *const name[CALL_FAKE] = {
 		"malloc", "pthread_create", "eventfd", "socket", "connect",
-		"accept", "recv", "send", "poll", "getaddrinfo",
+		"accept", "recv", "send", "poll", "getaddrinfo", "bind",
+		"listen", "getrandom",
 	};
 
 	return call < CALL_FAKE ? name[call]
@@ -62,42 +63,61 @@ static uint64_t some_duration(void)
 	return sim_chance(3) ? NEVER : US + sim_log(60 * SECOND);
 }
 
-static int error_of(unsigned call)
-{
-	static const int place[] = { ENOMEM, ENOMEM, EFAULT, ESRCH, ENOENT };
-	static const int sockets[] = { EMFILE, ENFILE, ENOMEM };
+#define ERRORS(...) do { \
+		static const int list[] = { __VA_ARGS__ }; \
+		*error = list; \
+		return sizeof(list) / sizeof(*list); \
+	} while (0)
 
+unsigned plan_errors(unsigned call, const int **error)
+{
 	switch (call) {
+	case CALL_ALLOC:
+		ERRORS(ENOMEM);
 	case CALL_THREAD:
-		return EAGAIN;
+		ERRORS(EAGAIN);
 	case CALL_EVENTFD:
 	case CALL_SOCKET:
-		return sockets[sim_below(3)];
+		ERRORS(EMFILE, ENFILE, ENOMEM);
 	case CALL_CONNECT:
-		return sim_chance(2) ? ENETUNREACH : ECONNREFUSED;
+		ERRORS(ENETUNREACH, ECONNREFUSED);
 	case CALL_ACCEPT:
-		return sim_chance(2) ? EMFILE : ECONNABORTED;
+		ERRORS(EMFILE, ECONNABORTED);
+	case CALL_BIND:
+	case CALL_LISTEN:
+		ERRORS(EADDRINUSE);
+	case CALL_RANDOM:
+		ERRORS(EAGAIN, ENOSYS);
 	case CALL_RECV:
 	case CALL_SEND:
-		return sim_chance(2) ? EINTR : ECONNRESET;
+		ERRORS(EINTR, ECONNRESET);
 	case CALL_POLL:
-		return sim_chance(2) ? EINTR : ENOMEM;
+		ERRORS(EINTR, ENOMEM);
 	case CALL_FAKE + FAKE_UFFD_COPY:
 	case CALL_FAKE + FAKE_UFFD_ZERO:
 	case CALL_FAKE + FAKE_UFFD_POISON:
-		return place[sim_below(5)];
+		ERRORS(ENOMEM, EFAULT, ESRCH, ENOENT);
 	case CALL_FAKE + FAKE_RAM_READ:
-		return sim_chance(2) ? ENOMEM : EFAULT;
+		ERRORS(ENOMEM, EFAULT);
 	default:
-		return sim_chance(4) ? EIO : ENOMEM;
+		ERRORS(ENOMEM, EIO);
 	}
+}
+
+static int error_of(unsigned call)
+{
+	const int *error;
+	unsigned n = plan_errors(call, &error);
+
+	return error[sim_below(n)];
 }
 
 static void plan_call(struct fault *f)
 {
 	static const unsigned rare[] = {
 		CALL_ALLOC, CALL_THREAD, CALL_EVENTFD, CALL_SOCKET,
-		CALL_CONNECT, CALL_ACCEPT, CALL_RESOLVE,
+		CALL_CONNECT, CALL_ACCEPT, CALL_RESOLVE, CALL_BIND,
+		CALL_LISTEN, CALL_RANDOM,
 	};
 
 	f->kind = FAULT_CALL;
@@ -144,6 +164,7 @@ static void some_message(struct fault *f)
 
 static void some_phase(struct fault *f)
 {
+	f->nth = sim_chance(4) ? 2 : 1;
 	f->phase = (unsigned)sim_below(f->side == SIDE_SOURCE
 				? SOURCE_PHASES : TARGET_PHASES);
 }
@@ -162,10 +183,9 @@ static void plan_cut(struct fault *f)
 	some_phase(f);
 }
 
-static void plan_command(struct fault *f)
+/* At some moment, not in one call or at one byte */
+static void some_moment(struct fault *f)
 {
-	f->kind = FAULT_COMMAND;
-	f->command = (enum command)sim_below(COMMANDS_BY_CHANCE);
 	f->time = sim_log(20 * MS);
 	switch (sim_below(3)) {
 	case 0:
@@ -182,20 +202,49 @@ static void plan_command(struct fault *f)
 	}
 }
 
+static void plan_command(struct fault *f)
+{
+	f->kind = FAULT_COMMAND;
+	f->command = (enum command)sim_below(COMMANDS_BY_CHANCE);
+	some_moment(f);
+}
+
+static void plan_stranger(struct fault *f)
+{
+	f->kind = FAULT_STRANGER;
+	f->stranger = (enum stranger)sim_below(STRANGERS);
+	some_moment(f);
+}
+
+static void plan_late(struct fault *f)
+{
+	f->kind = FAULT_LATE;
+	f->trigger = AT_PHASE;
+	f->time = US + sim_log(10 * MS);
+	some_phase(f);
+}
+
 static void plan_fault(struct fault *f)
 {
 	*f = (struct fault){ .side = sim_chance(2) ? SIDE_SOURCE
 						   : SIDE_TARGET };
-	switch (sim_below(4)) {
+	switch (sim_below(10)) {
 	case 0:
+	case 1:
 		plan_call(f);
 		break;
-	case 1:
 	case 2:
-		plan_cut(f);
+		plan_stranger(f);
+		break;
+	case 9:
+		plan_late(f);
+		break;
+	case 3:
+	case 4:
+		plan_command(f);
 		break;
 	default:
-		plan_command(f);
+		plan_cut(f);
 		break;
 	}
 }
@@ -224,17 +273,94 @@ static void plan_network(void)
 	n->piece = sim_chance(2) ? 0 : 1 + sim_log(65536);
 }
 
+static void add_fault(unsigned i, const struct fault *f)
+{
+	plan.fault[i] = *f;
+	due[i] = f->trigger == AT_TIME ? sched_now() + f->time : NEVER;
+}
+
 static void plan_faults(unsigned n)
 {
 	memset(calls, 0, sizeof(calls));
 	cuts_n = 0;
 	plan.faults = n;
 	for (unsigned i = 0; i < plan.faults; i++) {
-		struct fault *f = &plan.fault[i];
+		struct fault f;
 
-		plan_fault(f);
-		due[i] = f->trigger == AT_TIME ? sched_now() + f->time : NEVER;
+		plan_fault(&f);
+		add_fault(i, &f);
 	}
+}
+
+/* Of plan_force() */
+static struct fault forced[FAULTS_MAX];
+static bool is_forced;
+static unsigned forced_n;
+
+void plan_force(const struct fault *fault, unsigned n)
+{
+	is_forced = true;
+	forced_n = n;
+	for (unsigned i = 0; i < n; i++)
+		forced[i] = fault[i];
+}
+
+void plan_allow(void)
+{
+	is_forced = false;
+}
+
+unsigned plan_calls(enum side side, unsigned call)
+{
+	return calls[side][call];
+}
+
+static void use_forced(void)
+{
+	plan.faults = forced_n;
+	for (unsigned i = 0; i < forced_n; i++)
+		add_fault(i, &forced[i]);
+	plan.chain = false;
+	plan.automatic = true;
+	plan.rounds = 0;
+	if (forced_n > 1)
+		sched_switch_often();
+}
+
+/* Other push connections carry on */
+static bool is_one_push(const struct fault *f)
+{
+	return plan.connections > 1 && f->kind == FAULT_CUT &&
+	       f->cut.kind <= CUT_ONE_WAY && f->trigger == AT_MESSAGE &&
+	       f->role == WIRE_PUSH && f->from_source && f->index > 1;
+}
+
+static bool is_harmless(const struct fault *f)
+{
+	return is_one_push(f) || (f->kind == FAULT_STRANGER &&
+				  stranger_is_harmless(f->stranger));
+}
+
+/* Waits are long and the network is fast enough for them */
+bool plan_is_harmless(void)
+{
+	bool harmless = !plan.short_waits && !plan.bandwidth &&
+			plan.backing == RAM_ANON &&
+			plan.shape.latency + plan.shape.jitter < 2 * MS;
+
+	/* Two cuts may be of both push connections */
+	for (unsigned i = 0; i < plan.faults; i++)
+		harmless &= is_harmless(&plan.fault[i]) &&
+			    (!i || !is_one_push(&plan.fault[i]));
+	return harmless;
+}
+
+void plan_second_leg(void)
+{
+	network_reshape(&plan.shape);
+	plan.armed = true;
+	plan_faults((unsigned)sim_below(3));
+	sched_wake(&plan_changed, true);
 }
 
 void plan_more_faults(void)
@@ -254,8 +380,11 @@ void plan_begin(void)
 	plan.short_waits = sim_chance(2);
 	plan.again = sim_chance(2);
 	plan.automatic = sim_chance(2);
+	plan.chain = sim_chance(3);
 	plan.rounds = sim_chance(2) ? 0 : (unsigned)sim_below(3);
 	plan_faults(sim_chance(6) ? 0 : 1 + (unsigned)sim_log(FAULTS_MAX - 1));
+	if (is_forced)
+		use_forced();
 }
 
 void plan_end_faults(void)
@@ -282,10 +411,11 @@ static void print_trigger(const struct fault *f)
 		       network_role_name(f->role), (ssize_t)f->byte);
 		break;
 	case AT_PHASE:
-		printf("%.3f us after the %s is in phase %s",
+		printf("%.3f us after the %s is in phase %s%s",
 		       (double)f->time / 1000, who,
 		       f->side == SIDE_SOURCE ? source_phase_name(f->phase)
-					      : target_phase_name(f->phase));
+					      : target_phase_name(f->phase),
+		       f->nth > 1 ? ", the second time" : "");
 		break;
 	case AT_TIME:
 		printf("at %.3f us", (double)f->time / 1000);
@@ -297,7 +427,7 @@ static void print_fault(const struct fault *f)
 {
 	switch (f->kind) {
 	case FAULT_CALL:
-		printf("  %s fails with %s: ", call_name(f->call),
+		printf("  %s fails with %s: ", plan_call_name(f->call),
 		       strerrorname_np(f->error));
 		break;
 	case FAULT_CUT:
@@ -310,6 +440,12 @@ static void print_fault(const struct fault *f)
 		printf("  %s on the %s: ", command_name(f->command),
 		       f->side == SIDE_SOURCE ? "source" : "destination");
 		break;
+	case FAULT_STRANGER:
+		printf("  a stranger %s: ", stranger_name(f->stranger));
+		break;
+	case FAULT_LATE:
+		printf("  the thread that enters the phase is late: ");
+		break;
 	}
 	print_trigger(f);
 	printf("%s\n", f->fired ? "" : " (has not happened)");
@@ -321,14 +457,15 @@ void plan_print(void)
 	       plan.pages, ram_backing_name(plan.backing), plan.cpus,
 	       plan.runs ? "running" : "paused", plan.written, plan.lost,
 	       plan.image);
-	printf("  latency %.3f us + %.3f us, buffers of %zu bytes, pieces of %zu, %u push connections, %llu bytes/s%s%s%s, %u rounds\n",
+	printf("  latency %.3f us + %.3f us, buffers of %zu bytes, pieces of %zu, %u push connections, %llu bytes/s%s%s%s%s, %u rounds\n",
 	       (double)plan.shape.latency / 1000,
 	       (double)plan.shape.jitter / 1000, plan.shape.buffer,
 	       plan.shape.piece, plan.connections,
 	       (unsigned long long)plan.bandwidth,
 	       plan.short_waits ? ", short waits" : "",
 	       plan.again ? ", again after a failure" : "",
-	       plan.automatic ? ", automatic" : "", plan.rounds);
+	       plan.automatic ? ", automatic" : "",
+	       plan.chain ? ", moved twice" : "", plan.rounds);
 	for (unsigned i = 0; i < plan.faults; i++)
 		print_fault(&plan.fault[i]);
 }
@@ -351,7 +488,7 @@ int plan_fails(unsigned call)
 		    n >= f->nth + f->times)
 			continue;
 		if (!f->fired)
-			sim_trace("%s fails: %s", call_name(call),
+			sim_trace("%s fails: %s", plan_call_name(call),
 				  strerrorname_np(f->error));
 		f->fired = true;
 		return f->error;
@@ -413,10 +550,13 @@ void plan_phase(enum side side, unsigned phase)
 		struct fault *f = &plan.fault[i];
 
 		if (f->fired || f->trigger != AT_PHASE || f->side != side ||
-		    f->phase != phase)
+		    f->phase != phase || (f->nth && --f->nth))
 			continue;
 		f->fired = true;
-		set_due(i);
+		if (f->kind == FAULT_LATE)
+			sched_delay(f->time);
+		else
+			set_due(i);
 	}
 }
 
@@ -425,6 +565,8 @@ static void carry_out(struct fault *f)
 	f->fired = true;
 	if (f->kind == FAULT_CUT)
 		network_cut(f->role, &f->cut);
+	else if (f->kind == FAULT_STRANGER)
+		stranger_come(f->stranger);
 	else
 		node_command(f->side, f->command);
 }

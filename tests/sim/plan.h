@@ -15,13 +15,14 @@
 #include "migration/wire/wire.h"
 #include "network.h"
 #include "sched.h"
+#include "stranger.h"
 #include "tests/fake/fake_machine.h"
 
 /* Calls that a plan may have fail; behind them enum fake_call */
 enum sim_call {
 	CALL_ALLOC, CALL_THREAD, CALL_EVENTFD, CALL_SOCKET, CALL_CONNECT,
 	CALL_ACCEPT, CALL_RECV, CALL_SEND, CALL_POLL, CALL_RESOLVE,
-	CALL_FAKE, CALLS = CALL_FAKE + FAKE_CALLS
+	CALL_BIND, CALL_LISTEN, CALL_RANDOM, CALL_FAKE, CALLS = CALL_FAKE + FAKE_CALLS
 };
 
 /**
@@ -42,12 +43,16 @@ enum cut_kind { CUT_RESET, CUT_ONE_WAY, CUT_STALL, CUT_NETWORK,
 enum command {
 	COMMAND_CANCEL, COMMAND_PAUSE, COMMAND_STOP, COMMAND_CONT,
 	COMMAND_POISON, COMMAND_HWPOISON, COMMAND_LOSE, COMMAND_QUIT,
-	COMMAND_KILL, COMMAND_VANISH, COMMAND_RECONNECT,
+	COMMAND_KILL, COMMAND_VANISH, COMMAND_RECONNECT, COMMAND_RESET,
 	COMMANDS_BY_CHANCE,	/* the others only where they are right */
-	COMMAND_RUN_HERE = COMMANDS_BY_CHANCE, COMMAND_GIVE_UP, COMMANDS
+	COMMAND_RUN_HERE = COMMANDS_BY_CHANCE, COMMAND_GIVE_UP,
+	COMMAND_RESET_NOW,	/* what a request of a reset causes */
+	COMMANDS
 };
 
-enum fault_kind { FAULT_CALL, FAULT_CUT, FAULT_COMMAND };
+/* FAULT_LATE: the thread that enters a phase does not run for a while */
+enum fault_kind { FAULT_CALL, FAULT_CUT, FAULT_COMMAND, FAULT_STRANGER,
+		  FAULT_LATE };
 
 enum trigger { AT_CALL, AT_MESSAGE, AT_PHASE, AT_TIME };
 
@@ -63,18 +68,20 @@ struct plan_cut {
 
 /**
  * struct fault - One of them
- * @kind:	which of the next three
+ * @kind:	which of the next four, or FAULT_LATE
  * @call:	fails with @error
  * @cut:	of the connection of the message that triggers it
  * @command:	is executed on @side
+ * @stranger:	connects to the destination
  * @trigger:	which of the rest
  * @side:	whose calls, phase or command
  * @nth, @times: AT_CALL: the first such call that fails, from 1, and how many
  * @role, @from_source, @index, @byte: AT_MESSAGE: on which connection, in
  *		which direction, which message, before which byte of it;
  *		SIZE_MAX: after its last
- * @phase:	AT_PHASE: when this phase is entered
- * @time:	AT_TIME: then; AT_PHASE and AT_MESSAGE: so much later; ns
+ * @phase:	AT_PHASE: when this phase is entered, the @nth time
+ * @time:	AT_TIME: then; AT_PHASE and AT_MESSAGE: so much later; ns.
+ *		FAULT_LATE: for so long
  * @fired:	it has happened
  */
 struct fault {
@@ -83,6 +90,7 @@ struct fault {
 	int error;
 	struct plan_cut cut;
 	enum command command;
+	enum stranger stranger;
 
 	enum trigger trigger;
 	enum side side;
@@ -111,6 +119,7 @@ struct fault {
  * @short_waits: limits of waits are a tenth of the defaults
  * @again:	after a failure, the guest is migrated once more
  * @automatic:	a lost link is replaced without an operator
+ * @chain:	a guest that has arrived is moved once more, to a third process
  * @rounds:	how many times recovery meets new faults before it meets none
  * @shape:	of the network
  * @fault, @faults: what goes wrong
@@ -120,7 +129,7 @@ struct plan {
 	size_t pages;
 	unsigned cpus, connections;
 	enum ram_backing backing;
-	bool runs, short_waits, again, automatic;
+	bool runs, short_waits, again, automatic, chain;
 	unsigned rounds;
 	unsigned written, lost;
 	size_t image;
@@ -135,6 +144,34 @@ extern struct plan plan;
 
 /** plan_begin() - Make the plan of a seed, by the seed's random numbers */
 void plan_begin(void);
+
+/**
+ * plan_force() - Runs from now on have these faults and no others
+ * @fault:	the faults
+ * @n:		how many, up to FAULTS_MAX
+ *
+ * plan_begin() takes the same random numbers as without: the run is the same up
+ * to the fault.
+ */
+void plan_force(const struct fault *fault, unsigned n);
+
+/** plan_allow() - Undo plan_force() */
+void plan_allow(void);
+
+/** plan_calls() - How often a side has made a call in this run, armed */
+unsigned plan_calls(enum side side, unsigned call);
+
+/** plan_errors() - The errors that a call may give. Return: how many */
+unsigned plan_errors(unsigned call, const int **error);
+
+/** plan_call_name() - For messages */
+const char *plan_call_name(unsigned call);
+
+/** plan_is_harmless() - Nothing goes wrong in this run that may be noticed */
+bool plan_is_harmless(void);
+
+/** plan_second_leg() - New faults, for a migration from the second process */
+void plan_second_leg(void);
 
 /** plan_more_faults() - Other faults from now on, with the network back */
 void plan_more_faults(void);

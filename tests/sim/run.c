@@ -198,6 +198,18 @@ static void check_pair(void)
 			 node_phase_name(SIDE_TARGET));
 }
 
+/* Where nothing goes wrong, or only strangers come, the guest arrives */
+static void check_harmless(void)
+{
+	if (!plan_is_harmless() || sim_failed())
+		return;
+	if (node_phase(SIDE_SOURCE) != SOURCE_COMPLETED ||
+	    node_phase(SIDE_TARGET) != TARGET_COMPLETED)
+		sim_fail("nothing has gone wrong, and yet: source %s, destination %s",
+			 node_phase_name(SIDE_SOURCE),
+			 node_phase_name(SIDE_TARGET));
+}
+
 static void check_end(void)
 {
 	if (sim_failed())
@@ -407,6 +419,53 @@ static void *operate(void *arg)
 	return NULL;
 }
 
+/* One move, with all that it may need until nothing is to be done any more */
+static void move_guest(void)
+{
+	node_migrate();
+	wait_until_idle(SIDE_SOURCE);
+	wait_until_both_last();
+	snprintf(summary, sizeof(summary), "source %s, destination %s",
+		 node_phase_name(SIDE_SOURCE), node_phase_name(SIDE_TARGET));
+	check_end();
+	check_harmless();
+	if (!sim_failed())
+		recover();
+	if (!sim_failed() && is_paused())
+		resolve();
+}
+
+/* ---- A second move, from where the guest has arrived ---- */
+
+static bool may_move_on(void)
+{
+	struct machine *m = node_machine(SIDE_TARGET);
+
+	return node_is_alive(SIDE_TARGET) && m && !machine_ended(m) &&
+	       node_phase(SIDE_TARGET) == TARGET_COMPLETED &&
+	       (node_phase(SIDE_SOURCE) == SOURCE_COMPLETED ||
+		!node_is_alive(SIDE_SOURCE));
+}
+
+static void move_on(void)
+{
+	node_command(SIDE_SOURCE, COMMAND_QUIT);
+	while (!sim_failed() && !node_has_ended(SIDE_SOURCE))
+		nap(LOOK_NS);
+	/* The resolver's thread is abandoned, and ends by itself */
+	nap(SECOND);
+	if (sim_failed())
+		return;
+	check_empty(SIDE_SOURCE);
+	node_take_source();
+	guest_moved();
+	confirm_expired = false;
+	plan_second_leg();
+	node_start(SIDE_TARGET);
+	wait_until_idle(SIDE_TARGET);
+	move_guest();
+}
+
 static void *direct(void *arg)
 {
 	node_start(SIDE_SOURCE);
@@ -415,18 +474,11 @@ static void *direct(void *arg)
 	node_start(SIDE_TARGET);
 	wait_until_idle(SIDE_TARGET);
 	sched_detach(sched_spawn(operate, NULL, SIDE_NONE, "operator"));
-	node_migrate();
-	wait_until_idle(SIDE_SOURCE);
-	wait_until_both_last();
-	snprintf(summary, sizeof(summary), "source %s, destination %s",
-		 node_phase_name(SIDE_SOURCE), node_phase_name(SIDE_TARGET));
-	check_end();
-	if (!sim_failed())
-		recover();
-	if (!sim_failed() && is_paused())
-		resolve();
+	move_guest();
 	if (plan.again && !sim_failed() && may_go_again())
 		migrate_again();
+	if (plan.chain && !sim_failed() && may_move_on())
+		move_on();
 	plan_end_faults();
 	quit_both();
 	*(bool *)arg = true;

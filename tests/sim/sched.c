@@ -42,7 +42,7 @@ enum policy { POLICY_RANDOM, POLICY_RANKED, POLICIES };
 static struct {
 	struct co co[CO_MAX];
 	unsigned used, ids;
-	struct co *self;
+	struct co *self, *last;
 	struct context main;
 	uint64_t now, random, turns;
 	enum policy policy;
@@ -159,7 +159,7 @@ const char *sim_failure(void)
 void sched_begin(uint64_t seed)
 {
 	S.used = S.ids = 0;
-	S.self = NULL;
+	S.self = S.last = NULL;
 	S.now = 0;
 	S.turns = 0;
 	S.random = seed * 0x2545f4914f6cdd1dull + 1;
@@ -279,6 +279,30 @@ void sched_kill(enum side side)
 	for (unsigned i = 0; i < S.used; i++)
 		if (&S.co[i] != S.self && S.co[i].side == side)
 			S.co[i].state = CO_FREE;
+}
+
+void sched_delay(uint64_t ns)
+{
+	struct co *c = S.last;
+
+	if (!c || c->state != CO_READY)
+		return;
+	c->state = CO_WAITS;
+	c->on = NULL;
+	c->what = "its turn";
+	c->deadline = S.now + ns;
+}
+
+void sched_switch_often(void)
+{
+	S.point_odds = 1;
+}
+
+void sched_relabel(enum side from, enum side to)
+{
+	for (unsigned i = 0; i < S.used; i++)
+		if (S.co[i].state != CO_FREE && S.co[i].side == from)
+			S.co[i].side = to;
 }
 
 unsigned sched_live(enum side side)
@@ -439,6 +463,7 @@ void sched_run(void (*check)(void), const bool *done, uint64_t limit)
 		S.self = c;
 		context_switch(&S.main, &c->at);
 		S.self = NULL;
+		S.last = c;
 		S.turns++;
 		S.now += sim_below(TURN_NS);
 		check();

@@ -88,6 +88,20 @@ void sched_detach(struct co *c);
 /** sched_kill() - Drop all coroutines of a side: its process has crashed */
 void sched_kill(enum side side);
 
+/** sched_relabel() - The process of a side is the other side's from now on */
+void sched_relabel(enum side from, enum side to);
+
+/**
+ * sched_delay() - The coroutine that ran last does not run for a while
+ * @ns:		virtual time
+ *
+ * Called by sched_run()'s @check. A coroutine that waits already is not late.
+ */
+void sched_delay(uint64_t ns);
+
+/** sched_switch_often() - In this run others may run at each sched_point() */
+void sched_switch_often(void);
+
 /** sched_yield_now() - Others may run */
 void sched_yield_now(void);
 

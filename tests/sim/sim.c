@@ -6,6 +6,8 @@
  *	sim --seeds A-B [--jobs J]	all of them, J processes at a time
  *	    --twice		each seed twice: both runs must be the same
  *	    --events N		events that are printed
+ *	    --sweep		of each seed, each call fails once (sweep.h)
+ *	    --fail SIDE:CALL:NTH:ERRNO	this call fails, and nothing else
  *
  * Both sides' sessions, links and page stores are the real ones. Threads are
  * coroutines (sched.h), the network and the clock are virtual (network.h), the
@@ -32,12 +34,14 @@
 #include "plan.h"
 #include "run.h"
 #include "sched.h"
+#include "sweep.h"
 
 #define TRACE_SHOWN	80
 #define FAILURES_MAX	5	/* seeds that are printed */
 #define JOBS_MAX	256
 #define CHUNK		100	/* seeds that a process takes at a time */
 #define SEED_SECONDS	20	/* of CPU: a thread that never yields */
+#define SWEEP_SECONDS	900	/* of all runs of a sweep */
 
 void *__real_mmap(void *at, size_t len, int prot, int flags, int fd,
 		  off_t offset);
@@ -47,13 +51,14 @@ struct board {
 	_Atomic uint64_t next;
 	uint64_t last;
 	_Atomic unsigned failures;
+	_Atomic uint64_t runs;
 	_Atomic uint64_t doing[JOBS_MAX];
 };
 
 static struct board *board;
 static unsigned shown = TRACE_SHOWN;
 static uint64_t current;
-static bool twice;
+static bool twice, sweeps;
 
 static void show_failure(uint64_t seed)
 {
@@ -94,13 +99,16 @@ static void catch_crashes(void)
 /* Return: true if the seed keeps all rules */
 static bool try_seed(uint64_t seed)
 {
-	const struct itimerval limit = { .it_value.tv_sec = SEED_SECONDS };
+	const struct itimerval limit = {
+		.it_value.tv_sec = sweeps ? SWEEP_SECONDS : SEED_SECONDS,
+	};
 	uint64_t digest;
 	bool good;
 
 	current = seed;
 	setitimer(ITIMER_VIRTUAL, &limit, NULL);
-	good = run_seed(seed);
+	good = sweeps ? sweep_seed(seed) : run_seed(seed);
+	board->runs += sweeps ? sweep_runs() : 1;
 	if (!good || !twice)
 		return good;
 	digest = sched_digest();
@@ -215,9 +223,9 @@ static int run_many(uint64_t first, uint64_t last, unsigned jobs)
 	else
 		run_jobs(jobs);
 	getrusage(n == 1 ? RUSAGE_SELF : RUSAGE_CHILDREN, &u);
-	printf("%s %llu seeds, %u failed, %ld.%02ld s of CPU\n",
+	printf("%s %llu seeds, %llu runs, %u failed, %ld.%02ld s of CPU\n",
 	       board->failures ? "not ok" : "ok", (unsigned long long)n,
-	       board->failures, u.ru_utime.tv_sec + u.ru_stime.tv_sec,
+	       (unsigned long long)board->runs, board->failures, u.ru_utime.tv_sec + u.ru_stime.tv_sec,
 	       (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 10000 % 100);
 	return board->failures != 0;
 }
@@ -245,7 +253,7 @@ static int run_one(uint64_t seed, bool trace)
 
 static int usage(const char *name)
 {
-	fprintf(stderr, "usage: %s [--seed N [--trace] | --seeds A-B [--jobs J]] [--twice] [--events N]\n",
+	fprintf(stderr, "usage: %s [--seed N [--trace] | --seeds A-B [--jobs J]] [--twice] [--sweep] [--fail SIDE:CALL:NTH:ERRNO] [--events N]\n",
 		name);
 	return 2;
 }
@@ -259,6 +267,8 @@ int main(int argc, char **argv)
 		{ "events", required_argument, NULL, 'e' },
 		{ "trace", no_argument, NULL, 't' },
 		{ "twice", no_argument, NULL, '2' },
+		{ "sweep", no_argument, NULL, 'w' },
+		{ "fail", required_argument, NULL, 'f' },
 		{ 0 }
 	};
 	unsigned long long first = 1, last = 1000;
@@ -280,6 +290,10 @@ int main(int argc, char **argv)
 			trace = true;
 		else if (c == '2')
 			twice = true;
+		else if (c == 'w')
+			sweeps = true;
+		else if (c == 'f' && sweep_choose(optarg))
+			continue;
 		else
 			return usage(argv[0]);
 	}

@@ -13,6 +13,9 @@
 
 /* Time that a machine may take to end after it answered quit, in ms */
 #define QUIT_TIMEOUT_MS 10000
+/* For `poison`: so much for each page, and a limit */
+#define POISON_PAGE_MS 10
+#define POISON_TIMEOUT_MS 3600000
 /* For each machine of `ferry list`: one that hangs delays the others, in ms */
 #define LIST_TIMEOUT_MS 2000
 
@@ -208,6 +211,16 @@ static const struct {
 	[CMD_VERSION] = { .text = version_text, .local = true },
 };
 
+/* Pages are poisoned one by one: many take longer than any other command */
+static int answer_ms(const struct options *o)
+{
+	const uint64_t ms = QMP_TIMEOUT_MS + o->count * POISON_PAGE_MS;
+
+	if (o->cmd != CMD_POISON)
+		return QMP_TIMEOUT_MS;
+	return ms < POISON_TIMEOUT_MS ? (int)ms : POISON_TIMEOUT_MS;
+}
+
 int cli_run(const struct options *o)
 {
 	const char *qmp = table[o->cmd].qmp, *text = table[o->cmd].text;
@@ -217,7 +230,7 @@ int cli_run(const struct options *o)
 	int rc = CLI_OK;
 
 	if (!table[o->cmd].local)
-		q = cli_open(o->name, o->control, QMP_TIMEOUT_MS, &err);
+		q = cli_open(o->name, o->control, answer_ms(o), &err);
 	if (q && qmp)
 		args = cli_members(o, CLI_QMP, &err);
 	if (args)

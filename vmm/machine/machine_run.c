@@ -141,7 +141,10 @@ static int park_all(struct machine *m, bool was_open, enum pauser by,
 		GATE_DEADLINE_MS / 1000);
 }
 
-/* Set the status of a pause, unless the guest ended or was held meanwhile */
+/*
+ * Set the status of a pause, unless the guest ended or was held meanwhile.
+ * Return: also -EAGAIN for a client: a reset that has ended has opened the gate
+ */
 static int set_paused(struct machine *m, struct run_status s, enum pauser by,
 		      struct error *err)
 {
@@ -153,6 +156,8 @@ static int set_paused(struct machine *m, struct run_status s, enum pauser by,
 	rc = holder && m->held ? 0 : check_may_run(m, err);
 	if (holder && has_ended(m))
 		rc = error_set(err, ECANCELED, "the guest has ended");
+	if (!rc && !holder && m->gate == GATE_RUN)
+		rc = -EAGAIN;
 	/* A guest that panicked during the pause keeps that status */
 	if (!holder && m->panicked)
 		s = m->status;
@@ -169,8 +174,8 @@ static int set_paused(struct machine *m, struct run_status s, enum pauser by,
 	return rc;
 }
 
-int machine_pause(struct machine *m, enum run_state state,
-		  enum run_reason why, struct error *err)
+static int pause_once(struct machine *m, struct run_status s,
+		      struct error *err)
 {
 	bool resetting;
 	int rc;
@@ -182,8 +187,19 @@ int machine_pause(struct machine *m, enum run_state state,
 	/* A reset keeps the vCPUs parked, and starts them only if they ran */
 	if (!rc && !resetting)
 		rc = park_all(m, true, PAUSER_CLIENT, err);
-	return rc ? rc : set_paused(m, (struct run_status){ state, why },
-				    PAUSER_CLIENT, err);
+	return rc ? rc : set_paused(m, s, PAUSER_CLIENT, err);
+}
+
+int machine_pause(struct machine *m, enum run_state state,
+		  enum run_reason why, struct error *err)
+{
+	const struct run_status s = { state, why };
+	int rc;
+
+	do
+		rc = pause_once(m, s, err);
+	while (rc == -EAGAIN);
+	return rc;
 }
 
 /* End a hold that failed; the machine stays paused */
