@@ -51,6 +51,35 @@ static json_t *latency_json(struct latency l)
 			 "max", (double)l.max / 1e3);
 }
 
+/* The same with its distribution by powers of two */
+static json_t *histogram_json(struct latency l)
+{
+	json_t *o = latency_json(l), *buckets = json_array();
+
+	json_object_set_new(o, "sum", json_real((double)l.sum / 1e3));
+	for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+		json_array_append_new(buckets, json_pack("{s:f, s:I}",
+			"below", i + 1 < LATENCY_BUCKETS ?
+			(double)(1ull << (LATENCY_FIRST + i)) / 1e3 : 0.0,
+			"count", (json_int_t)l.bucket[i]));
+	json_object_del(json_array_get(buckets, LATENCY_BUCKETS - 1), "below");
+	json_object_set_new(o, "buckets", buckets);
+	return o;
+}
+
+/* Bytes of the stream by what they are for */
+static json_t *bytes_json(const struct progress *p)
+{
+	json_int_t demand = (json_int_t)p->stats.bytes_of[COUNT_DEMAND];
+	json_int_t push = (json_int_t)p->stats.bytes_of[COUNT_PUSH];
+	json_int_t all = (json_int_t)p->stats.bytes;
+
+	/* Counters change meanwhile */
+	return json_pack("{s:I, s:I, s:I}", "demand", demand, "push", push,
+			 "control", all > demand + push ? all - demand - push
+							: 0);
+}
+
 static json_t *vcpus_json(const struct progress *p)
 {
 	json_t *list = json_array();
@@ -106,7 +135,7 @@ static json_t *stages_json(const struct progress *p, uint64_t to)
 
 static json_t *ferry_json(const struct progress *p, uint64_t to)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:o, s:I, s:I, s:i, s:o, s:o, s:o, s:o}",
 		"side", p->outgoing ? "source" : "destination",
 		"id", p->id, "arrived-as", p->arrived, "uri", qmp_string(p->uri),
 		"stage", p->stage, "pages",
@@ -115,9 +144,11 @@ static json_t *ferry_json(const struct progress *p, uint64_t to)
 		"zero", (json_int_t)p->stats.pages[COUNT_ZERO],
 		"poison", (json_int_t)p->stats.pages[COUNT_POISON],
 		"bytes", (json_int_t)p->stats.bytes,
+		"bytes-by-kind", bytes_json(p),
 		"duplicates", (json_int_t)p->stats.duplicates,
 		"poison-refused", (json_int_t)p->stats.refused,
-		"demand-latency-us", latency_json(latency_of(p, PROGRESS_ALL_VCPUS)),
+		"recoveries", (int)p->recoveries,
+		"demand-latency-us", histogram_json(latency_of(p, PROGRESS_ALL_VCPUS)),
 		"vcpus", vcpus_json(p),
 		"asynchronous", latency_json(latency_of(p, PAGE_STATS_OTHER)),
 		"stage-ms", stages_json(p, to));

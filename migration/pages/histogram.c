@@ -31,6 +31,7 @@ void histogram_add(struct histogram *h, uint64_t ns)
 
 	atomic_fetch_add(&h->bucket[bucket_of(ns)], 1);
 	atomic_fetch_add(&h->count, 1);
+	atomic_fetch_add(&h->sum, ns);
 	while (ns > max &&
 	       !atomic_compare_exchange_weak(&h->max, &max, ns))
 		;
@@ -52,12 +53,22 @@ static uint64_t percentile(const struct histogram *h, uint64_t count,
 struct latency histogram_read(const struct histogram *h)
 {
 	uint64_t n = h->count;
+	struct latency l = { 0 };
 
 	if (!n)
-		return (struct latency){ 0 };
-	return (struct latency){
-		.count = n, .max = h->max,
+		return l;
+	l = (struct latency){
+		.count = n, .max = h->max, .sum = h->sum,
 		.p50 = percentile(h, n, 50), .p90 = percentile(h, n, 90),
 		.p99 = percentile(h, n, 99),
 	};
+	for (unsigned b = 0; b < HISTOGRAM_BUCKETS; b++) {
+		unsigned octave = b < 8 ? 0 : b / 8 + 2;
+		unsigned i = octave < LATENCY_FIRST ? 0 :
+			     octave - LATENCY_FIRST + 1;
+
+		l.bucket[i < LATENCY_BUCKETS ? i : LATENCY_BUCKETS - 1] +=
+			h->bucket[b];
+	}
+	return l;
 }

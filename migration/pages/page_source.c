@@ -42,6 +42,8 @@ void page_source_sent(struct page_source *p, const struct batch *b,
 	struct page_stats *st = p->stats;
 
 	st->bytes += b->bytes;
+	st->bytes_of[kind == COUNT_PUSH ? COUNT_PUSH : COUNT_DEMAND] +=
+		b->bytes;
 	if (kind == PAGE_COUNTS)
 		return;
 	st->pages[kind] += b->data_pages;

@@ -26,6 +26,7 @@ enum page_count {
  * struct page_stats - Counters, written by several threads
  * @pages:	by enum page_count: sent by a source, placed by a destination
  * @bytes:	sent or received, with headers
+ * @bytes_of:	of them those of pages, by COUNT_DEMAND and COUNT_PUSH
  * @requests:	pages requested
  * @duplicates:	pages received that were in place already
  * @again:	pages that a source has counted as sent, and will send again: a
@@ -37,6 +38,7 @@ enum page_count {
  */
 struct page_stats {
 	_Atomic uint64_t pages[PAGE_COUNTS];
+	_Atomic uint64_t bytes_of[COUNT_PUSH + 1];
 	_Atomic uint64_t bytes, requests, duplicates, again, refused;
 	struct histogram demand, vcpu[PAGE_STATS_VCPUS + 1];
 };

@@ -177,6 +177,8 @@ int page_store_message(struct page_store *s, const struct wire_msg *msg,
 	int rc;
 
 	s->stats->bytes += WIRE_HEADER + msg->length;
+	s->stats->bytes_of[demanded ? COUNT_DEMAND : COUNT_PUSH] +=
+		WIRE_HEADER + msg->length;
 	switch (msg->type) {
 	case WIRE_MSG_PAGES:
 		rc = find_pages(s, msg->a, msg->b, &page, err);

@@ -26,6 +26,7 @@ void progress_begin(struct progress *p, bool outgoing)
 	p->start = now_ns();
 	p->pause = p->run = p->resumed = p->end = 0;
 	p->pages_total = 0;
+	p->recoveries = 0;
 	p->stages_n = 0;
 	p->waits_for = p->remedy = NULL;
 	p->waits_since = 0;
@@ -62,6 +63,8 @@ void progress_set(struct progress *p, enum progress_status status)
 
 	pthread_mutex_lock(&p->lock);
 	changed = p->status != status;
+	if (changed && status == PROGRESS_RECOVER)
+		p->recoveries++;
 	p->status = status;
 	if (status == PROGRESS_COMPLETED)
 		error_clear(&p->why);
@@ -146,6 +149,15 @@ static void put_histogram(struct writer *w, const struct histogram *h)
 	put_u64(w, l.max);
 }
 
+static void put_buckets(struct writer *w, const struct histogram *h)
+{
+	struct latency l = histogram_read(h);
+
+	put_u64(w, l.sum);
+	for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+		put_u64(w, l.bucket[i]);
+}
+
 /* All vCPUs together first, then each, then those without a name */
 void progress_put_latency(const struct progress *p, struct writer *w)
 {
@@ -156,6 +168,7 @@ void progress_put_latency(const struct progress *p, struct writer *w)
 	for (unsigned i = 0; i < p->vcpus; i++)
 		put_histogram(w, &s->vcpu[i]);
 	put_histogram(w, &s->vcpu[PAGE_STATS_OTHER]);
+	put_buckets(w, &s->demand);
 }
 
 static void get_latency(struct reader *r, struct latency *l)
@@ -165,6 +178,13 @@ static void get_latency(struct reader *r, struct latency *l)
 	l->p90 = get_u64(r);
 	l->p99 = get_u64(r);
 	l->max = get_u64(r);
+}
+
+static void get_buckets(struct reader *r, struct latency *l)
+{
+	l->sum = get_u64(r);
+	for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+		l->bucket[i] = get_u64(r);
 }
 
 int progress_get_latency(struct progress *p, struct reader *r)
@@ -177,6 +197,7 @@ int progress_get_latency(struct progress *p, struct reader *r)
 		for (unsigned i = 0; i < p->vcpus; i++)
 			get_latency(r, &p->peer[i]);
 		get_latency(r, &p->peer[PAGE_STATS_OTHER]);
+		get_buckets(r, &p->peer[PROGRESS_ALL_VCPUS]);
 	}
 	p->has_peer = reader_done(r);
 	rc = p->has_peer ? 0 : -EBADMSG;

@@ -63,6 +63,7 @@ typedef void progress_fn(void *ctx, enum progress_status status);
  * @waits_since: when that wait began, ns
  * @start, @pause, @run, @end: monotonic times, ns; 0 if not yet. A destination
  *		does not know when the guest was paused
+ * @recoveries:	how often a new link replaced a lost one
  * @resumed:	when it resumed on the source after a failure, ns; else 0
  * @pages_total: of RAM
  * @page_size:	bytes
@@ -88,6 +89,7 @@ struct progress {
 	uint64_t waits_since;
 	_Atomic uint64_t start, pause, run, resumed, end;
 	uint64_t pages_total;
+	unsigned recoveries;
 	uint32_t page_size;
 	unsigned vcpus;
 

@@ -229,7 +229,8 @@ static void report_run(struct source *s, const struct poison *run)
 {
 	const bool few = run->size <= WIRE_RUN_PAGES * WIRE_PAGE;
 	struct memory_failure f = { .size = few ? WIRE_PAGE : run->size,
-				    .action = MF_NOTED };
+				    .action = MF_NOTED,
+				    .origin = MF_BY_READ };
 
 	for (uint64_t at = 0; at < run->size; at += f.size) {
 		f.gpa = run->gpa + at;

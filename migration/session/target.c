@@ -303,7 +303,7 @@ void target_report_poison(void *ctx)
 	for (int i = 0; i < n; i++) {
 		const struct memory_failure f = {
 			.gpa = run[i].gpa, .size = run[i].size,
-			.action = MF_NOTED,
+			.action = MF_NOTED, .origin = MF_BY_PEER,
 		};
 
 		machine_failure(t->m, &f);

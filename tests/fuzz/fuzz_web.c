@@ -132,8 +132,8 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 		"\"memory\":64,\"cpus\":2,\"work\":\"idle\"}",
 		"0localhost:1\nhttp://localhost:1\n" TOKEN "\n"
 		"{\"action\":\"type\",\"id\":\"a\",\"text\":\"report\\n\"}",
-		"1{\"t\":1,\"kind\":\"console\",\"id\":\"a\",\"text\":\"x\"}\n"
-		"{\"t\":2,\"kind\":\"ended\",\"id\":\"a\",\"why\":\"y\"}\n",
+		("1{\"t\":1,\"kind\":\"console\",\"id\":\"a\",\"text\":\"x\"}\n"
+		 "{\"t\":2,\"kind\":\"ended\",\"id\":\"a\",\"why\":\"y\"}\n"),
 		"2report t_us=1 pages=2\r\n\033[1mb\x80\xff\n",
 	};
 	size_t n;

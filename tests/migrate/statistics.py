@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The figures of a migration agree with each other, and on both sides."""
 
+import os
+import re
+import subprocess
 import time
 
 import wire
 from crossing import begin, finish, in_postcopy
-from ferry import MIB, PAGE, check, equal, one_json, page
+from errors import WAIT
+from ferry import BUILD, MIB, PAGE, check, equal, one_json, page
 from relay import TARGET, Relay
 
 SANITIZERS = {"thread"}
@@ -157,6 +161,48 @@ def test_text(world):
     out, _ = world.ferry("status", "b")
     check("VIR_DOMAIN_RUNNING_MIGRATED" in out, out)
     check("completed" in out, out)
+
+
+TERMINALS = {
+    "UTF-8": ({"TERM": "xterm", "LC_ALL": "C.UTF-8"}, True),
+    "ASCII": ({"TERM": "xterm", "LC_ALL": "C"}, False),
+    "dumb": ({"TERM": "dumb", "LC_ALL": "C.UTF-8"}, False),
+    "file": ({"TERM": "xterm", "LC_ALL": "C.UTF-8"}, False)}
+
+
+def test_table(world, terminal):
+    """ferry migrate ends with a table of the faults, and a histogram of their
+    latency on a terminal that can show it."""
+    env, shown = TERMINALS[terminal]
+    a, b, relay = begin(world, "work=walk order=random mib=32")
+    relay.hold()
+    ours, theirs = os.pipe() if terminal == "file" else os.openpty()
+    with open(ours, "rb", 0) as output:
+        p = subprocess.Popen(
+            [os.path.join(BUILD, "ferry"), "migrate", "a", relay.uri],
+            env={**world.env, **env}, stdin=subprocess.DEVNULL, stdout=theirs,
+            stderr=subprocess.DEVNULL)
+        os.close(theirs)
+        world.closers.append(lambda: (p.kill(), p.wait()))
+        relay.wait(wire.RUNNING)
+        b.working(200)
+        finish(a, b, relay)
+        equal(p.wait(WAIT), 0, "exit status")
+        text = output.read(65536).decode()
+    rows = [x.split() for x in text.splitlines()]
+    start = rows.index("vCPU faults p50 us p90 us p99 us max us".split())
+    d = a.migration()["ferry"]["demand-latency-us"]
+    equal([r[0] for r in rows[start + 1:start + 4]], ["all", "0", "1"], "rows")
+    equal(rows[start + 1][1:3], [str(d["count"]), f"{d['p50']:.0f}"], "all")
+    line = [x for x in text.splitlines() if x.startswith("  stalls: ")]
+    equal(len(line), int(shown), text)
+    if shown:
+        filled = [i for i, x in enumerate(d["buckets"]) if x["count"]]
+        bars = re.search("[\u2580-\u2590 ]*\u2588[\u2580-\u2590 ]*", line[0])
+        equal(len(bars[0].strip()), filled[-1] - filled[0] + 1, line[0])
+
+
+test_table.cases = {"terminal": TERMINALS}
 
 
 def test_libvirt_words(world):

@@ -49,6 +49,30 @@ static void one_value_is_all(void **state)
 	}
 }
 
+static void buckets_are_powers_of_two(void **state)
+{
+	static const struct { uint64_t ns; unsigned bucket; } values[] = {
+		{ 0, 0 }, { 7, 0 }, { 8, 0 }, { 16383, 0 }, { 16384, 1 },
+		{ 32767, 1 }, { 32768, 2 }, { 65535, 2 }, { 65536, 3 },
+		{ (1ull << 33) - 1, 19 }, { 1ull << 33, 20 },
+		{ 1ull << 40, 20 }, { UINT64_MAX / 2, 20 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		struct histogram h = { 0 };
+		struct latency l;
+
+		histogram_add(&h, values[i].ns);
+		histogram_add(&h, values[i].ns);
+		l = histogram_read(&h);
+		assert_true(l.sum == 2 * values[i].ns);
+		for (unsigned b = 0; b < LATENCY_BUCKETS; b++)
+			assert_int_equal(l.bucket[b],
+					 b == values[i].bucket ? 2 : 0);
+	}
+}
+
 static void small_values_are_exact(void **state)
 {
 	(void)state;
@@ -144,6 +168,7 @@ int main(void)
 		cmocka_unit_test(empty_is_zero),
 		cmocka_unit_test(one_value_is_all),
 		cmocka_unit_test(small_values_are_exact),
+		cmocka_unit_test(buckets_are_powers_of_two),
 		cmocka_unit_test(percentiles_of_many),
 		cmocka_unit_test(the_rare_slow_one_is_seen),
 		cmocka_unit_test(beyond_the_last_bucket),

@@ -11,6 +11,8 @@
  */
 
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #include "cli_common.h"
+#include "stalls.h"
 #include "vmm/base/log.h"
 
 #define POLL_MS 100
@@ -41,13 +44,13 @@ static const char summary_text[] =
 	"{ram.mbps/B} MB/s\n]"
 	"[  pages:    {ferry.pages.demand} on demand, {ferry.pages.push} pushed, "
 	"{ferry.pages.zero} zero, {ferry.pages.poison} poisoned\n]"
-	"[  demand:   {ferry.demand-latency-us.count!} faults, "
-	"p50 {ferry.demand-latency-us.p50} us, "
-	"p90 {ferry.demand-latency-us.p90} us, "
-	"p99 {ferry.demand-latency-us.p99} us, "
-	"max {ferry.demand-latency-us.max} us\n]"
-	"<ferry.vcpus:[  vCPU {index,-4/:} {count!} faults, p50 {p50} us, "
-	"p90 {p90} us, p99 {p99} us, max {max} us\n]>";
+	"[  vCPU    faults   p50 us   p90 us   p99 us   max us\n"
+	"  all   {ferry.demand-latency-us.count!,8} "
+	"{ferry.demand-latency-us.p50,8} {ferry.demand-latency-us.p90,8} "
+	"{ferry.demand-latency-us.p99,8} {ferry.demand-latency-us.max,8}\n]"
+	"<ferry.vcpus:[  {index,-5} {count!,8} {p50,8} {p90,8} {p99,8} {max,8}"
+	"\n]>"
+	"[  stalls:   {stalls}\n]";
 
 /**
  * struct status - What a status of query-migrate means here
@@ -121,6 +124,19 @@ static int query(struct follow *f, struct error *err)
 	return 0;
 }
 
+/* For a terminal that can show its characters */
+static void add_stalls(json_t *info)
+{
+	const char *term = getenv("TERM");
+	char *text = stalls_line(render_find(info,
+					"ferry.demand-latency-us.buckets"));
+
+	if (text && isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") &&
+	    setlocale(LC_CTYPE, "") && !strcmp(nl_langinfo(CODESET), "UTF-8"))
+		json_object_set_new(info, "stalls", json_string(text));
+	free(text);
+}
+
 /* Return: text for free() */
 static char *info_text(const struct follow *f, const char *template)
 {
@@ -137,6 +153,7 @@ static char *info_text(const struct follow *f, const char *template)
 	/* A single vCPU has the same figures as all together */
 	if (json_array_size(render_find(copy, "ferry.vcpus")) < 2)
 		json_object_del(json_object_get(copy, "ferry"), "vcpus");
+	add_stalls(copy);
 	text = cli_render(template, copy);
 	json_decref(copy);
 	return text;

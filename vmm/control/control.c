@@ -54,6 +54,7 @@ struct control {
 	struct event_queue events;
 	unsigned count;		/* of @events */
 	unsigned lost;		/* dropped since the last of @events */
+	uint64_t lost_total;
 	bool posted;		/* a call is posted to the loop */
 };
 
@@ -184,6 +185,16 @@ static void on_posted(void *arg)
 		control_unref(c);
 }
 
+uint64_t control_events_lost(struct control *c)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&c->lock);
+	n = c->lost_total;
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
 void control_event(struct control *c, const char *name, json_t *data)
 {
 	struct event_text *e;
@@ -208,6 +219,7 @@ void control_event(struct control *c, const char *name, json_t *data)
 	full = c->count == CONTROL_EVENTS_MAX;
 	if (full) {
 		c->lost++;
+		c->lost_total++;
 	} else {
 		e->lost = c->lost;
 		c->lost = 0;

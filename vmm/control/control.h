@@ -9,6 +9,8 @@
 #ifndef FERRY_CONTROL_H
 #define FERRY_CONTROL_H
 
+#include <stdint.h>
+
 #include <jansson.h>
 
 #include "vmm/base/error.h"
@@ -112,6 +114,9 @@ void control_answer(struct control_later *later, json_t *ret,
  * place.
  */
 void control_event(struct control *c, const char *name, json_t *data);
+
+/** control_events_lost() - How many events were dropped so far, in all */
+uint64_t control_events_lost(struct control *c);
 
 /**
  * control_close() - Disconnect all clients, and remove the socket

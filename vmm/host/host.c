@@ -75,6 +75,7 @@ static void on_failure(void *ctx, const struct memory_failure *f)
 
 	r = words_mf_recipient(f->action == MF_NOTED ? MF_RECIPIENT_HYPERVISOR
 						     : MF_RECIPIENT_GUEST);
+	h->failures[f->origin][f->action] += 1 + f->repeats;
 	log_line("memory failure at 0x%llx, %llu bytes: %s",
 		 (unsigned long long)f->gpa, (unsigned long long)f->size,
 		 failure_text(f));
@@ -207,6 +208,30 @@ static json_t *poison_json(struct machine *m)
 	return list;
 }
 
+/* Memory failures so far, by origin and QEMU's action */
+static json_t *failures_json(const struct host *h)
+{
+	static const char *const origins[MEMORY_FAILURE_ORIGINS] = {
+		[MF_BY_ACCESS] = "access", [MF_BY_COMMAND] = "command",
+		[MF_BY_HOST] = "host", [MF_BY_READ] = "read",
+		[MF_BY_PEER] = "peer",
+	};
+	json_t *list = json_array();
+
+	for (unsigned o = 0; o < MEMORY_FAILURE_ORIGINS; o++)
+		for (unsigned a = 0; a < MEMORY_FAILURE_ACTIONS; a++) {
+			struct memory_failure f = { .action = a };
+			const char *action = words_mf_action(mf_action(&f)).qemu;
+
+			if (h->failures[o][a])
+				json_array_append_new(list, json_pack(
+					"{s:s, s:s, s:I}", "origin", origins[o],
+					"action", action, "count",
+					(json_int_t)h->failures[o][a]));
+		}
+	return list;
+}
+
 static int cmd_status(struct host *h, json_t *args, json_t **ret,
 		      struct error *err)
 {
@@ -219,9 +244,11 @@ static int cmd_status(struct host *h, json_t *args, json_t **ret,
 	if (m)
 		s = machine_status(m);
 	w = words_domain(s);
-	*ret = json_pack("{s:s, s:b, s:s, s:s, s:{s:s, s:i, s:s, s:i}}",
+	*ret = json_pack("{s:s, s:b, s:s, s:s, s:o, s:I, s:{s:s, s:i, s:s, s:i}}",
 		"status", w.qemu, "running", w.running, "name", h->name,
-		"side", h->side, "libvirt",
+		"side", h->side, "memory-failures", failures_json(h),
+		"events-lost", (json_int_t)control_events_lost(h->control),
+		"libvirt",
 		"state", w.state, "state-value", w.state_value,
 		"reason", w.reason, "reason-value", w.reason_value);
 	if (m) {

@@ -39,6 +39,7 @@ struct loop;
  * @ending:	host_end() was called
  * @refused_ms:	when host_ask_end() last refused, monotonic; 0: never
  * @shown:	1 if the last status event was RESUME, 0 if STOP, -1 if none
+ * @failures:	memory failures so far, by origin and action
  * @lock:	while it is held, @machine is not freed; does not protect the
  *		machine's own state
  * @machine:	the machine, or NULL
@@ -56,6 +57,7 @@ struct host {
 	_Atomic bool ending;
 	uint64_t refused_ms;
 	_Atomic int shown;
+	_Atomic uint64_t failures[MEMORY_FAILURE_ORIGINS][MEMORY_FAILURE_ACTIONS];
 	pthread_mutex_t lock;
 	struct machine *machine;
 };

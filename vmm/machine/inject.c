@@ -212,7 +212,8 @@ static int try_methods(struct machine *m, uint64_t offset,
 static int poison_page(struct machine *m, uint64_t gpa,
 		       enum inject_method *method, struct error *err)
 {
-	struct memory_failure f = { .action = MF_NOTED };
+	struct memory_failure f = { .action = MF_NOTED,
+				    .origin = MF_BY_COMMAND };
 	struct poison p = { 0 };
 	uint64_t offset;
 	int rc;
@@ -265,7 +266,8 @@ void inject_drain(struct machine *m)
 
 void inject_found(struct machine *m, const struct sigbus *s)
 {
-	struct memory_failure f = { .action = MF_NOTED };
+	struct memory_failure f = { .action = MF_NOTED,
+				    .origin = MF_BY_HOST };
 	struct poison p = { .report = true };
 	uint64_t offset;
 

@@ -322,7 +322,8 @@ int machine_load_initial(struct machine *m, struct error *err)
 void machine_lost(struct machine *m, uint64_t gpa, uint64_t size)
 {
 	struct memory_failure f = { .gpa = gpa, .size = size,
-				    .action = MF_NOTED };
+				    .action = MF_NOTED,
+				    .origin = MF_BY_READ };
 	struct poison p = { .gpa = gpa, .size = size };
 	uint8_t byte;
 	int rc = 0;

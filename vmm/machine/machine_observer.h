@@ -15,6 +15,17 @@ enum memory_failure_action {
 	MF_NOTED,	/* the page is lost; no vCPU has touched it yet */
 	MF_INJECTED,	/* the guest received a machine check */
 	MF_FATAL,	/* the guest could not take a machine check */
+	MEMORY_FAILURE_ACTIONS
+};
+
+/* By what a lost page was found */
+enum memory_failure_origin {
+	MF_BY_ACCESS,	/* a vCPU accessed it */
+	MF_BY_COMMAND,	/* ferry-poison */
+	MF_BY_HOST,	/* the host's kernel, before any access */
+	MF_BY_READ,	/* a read of this process: the sender's, a dump's */
+	MF_BY_PEER,	/* the other side of a migration */
+	MEMORY_FAILURE_ORIGINS
 };
 
 /**
@@ -22,6 +33,7 @@ enum memory_failure_action {
  * @gpa:	guest-physical address
  * @size:	bytes
  * @action:	what the machine did about it
+ * @origin:	by what it was found
  * @required:	a vCPU consumed the error
  * @recursive:	the guest was already handling a machine check
  * @repeats:	how many more accesses to lost pages that were reported before
@@ -30,6 +42,7 @@ enum memory_failure_action {
 struct memory_failure {
 	uint64_t gpa, size;
 	enum memory_failure_action action;
+	enum memory_failure_origin origin;
 	bool required, recursive;
 	uint64_t repeats;
 };

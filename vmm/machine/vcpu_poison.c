@@ -117,7 +117,8 @@ void vcpu_walled(struct vcpu *v)
 static void deliver_found(struct vcpu *v)
 {
 	struct machine *m = v->m;
-	struct memory_failure f = { .action = MF_INJECTED };
+	struct memory_failure f = { .action = MF_INJECTED,
+				    .origin = MF_BY_HOST };
 	bool others = false;
 	struct poison p;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* web_routes.c - The paths of the server */
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
@@ -8,6 +10,7 @@
 
 #include "web_act.h"
 #include "web_http.h"
+#include "web_metrics.h"
 #include "web_page.h"
 #include "web_private.h"
 #include "web_stream.h"
@@ -33,14 +36,40 @@ static json_t *machine_json(const struct web_machine *m)
 }
 
 /* All machines, as they were when they were last queried */
-static void get_machines(struct web *w, struct evhttp_request *req)
+static json_t *machines_json(struct web *w)
 {
 	json_t *list = json_array();
 	const struct web_machine *m = TAILQ_FIRST(&w->machines.list);
 
 	for (; m; m = TAILQ_NEXT(m, link))
 		json_array_append_new(list, machine_json(m));
-	web_http_json(req, list);
+	return list;
+}
+
+static void get_machines(struct web *w, struct evhttp_request *req)
+{
+	web_http_json(req, machines_json(w));
+}
+
+static void get_metrics(struct web *w, struct evhttp_request *req)
+{
+	struct evkeyvalq *in = evhttp_request_get_input_headers(req);
+	struct evkeyvalq *out = evhttp_request_get_output_headers(req);
+	enum metrics_format format =
+		metrics_format_for(evhttp_find_header(in, "Accept"));
+	json_t *list = machines_json(w);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&text, &size);
+
+	if (to) {
+		metrics_write(to, list, format);
+		fclose(to);
+	}
+	json_decref(list);
+	evhttp_add_header(out, "Content-Type", metrics_type(format));
+	web_http_text(req, HTTP_OK, text ? text : "", size);
+	free(text);
 }
 
 static void get_recording(struct web *w, struct evhttp_request *req)
@@ -51,6 +80,7 @@ static void get_recording(struct web *w, struct evhttp_request *req)
 }
 
 static const struct web_route routes[] = {
+	{ "/metrics", 0, NULL, get_metrics },
 	{ "/api/machines", WEB_TOKEN_NEEDED, JSON, get_machines },
 	{ "/api/stream", WEB_TOKEN_NEEDED, "text/event-stream",
 	  web_stream_open },
