@@ -145,10 +145,21 @@ export class Model {
 
   onConsole(m, msg) {
     const text = String(msg.text);
+    if (!m.console) this.continueLine(m);
     m.console = (m.console + text).slice(-CONSOLE_MAX);
     const lines = (m.partial + text).split("\n");
     m.partial = lines.pop().slice(-4096);
     for (const line of lines) this.onLine(m, ...parseLine(line), msg.t);
+  }
+
+  // A guest may be handed over in the midst of a line: its rest comes first
+  continueLine(m) {
+    if (m.migration?.ferry?.side !== "destination") return;
+    for (const other of this.machines.values())
+      if (other !== m && other.migration?.ferry?.id === m.migration.ferry.id) {
+        m.partial = other.partial;
+        other.partial = "";
+      }
   }
 
   onLine(m, kind, line, t) {
