@@ -31,8 +31,8 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 from jobs import Job, Queue, build_result  # noqa: E402
 
 GROUPS = ["lint", "clang", "kernel", "unit", "model", "sim", "machine",
-          "fuzz", "migrate", "failure", "demo", "bench", "lab", "linux",
-          "address", "thread"]
+          "fuzz", "migrate", "failure", "web", "demo", "bench", "lab",
+          "linux", "address", "thread"]
 SLOW_GROUPS = {"clang", "bench", "lab", "linux", "address", "thread"}
 KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
 
@@ -321,6 +321,11 @@ class Plan:
     def failure(self):
         self.end_to_end("failure", LAB_FAILURE)
 
+    def web(self):
+        """The page in a browser. Its live tests skip without KVM: the lab has
+        no browser."""
+        self.files("web", self.gcc())
+
     def demo(self):
         if self.kvm:
             self.add("demo", ["scripts/demo", "--test"], 300,
@@ -440,6 +445,9 @@ def main():
     lab = groups & {"lab", "linux"} or not plan.kvm
     if lab and subprocess.run(["scripts/install-deps", "lab"],
                               check=False).returncode:
+        return 1
+    if "web" in groups and subprocess.run(
+            ["scripts/install-deps", "browser"], check=False).returncode:
         return 1
     queue = Queue(plan.make(), "build/check", plan.cpus)
     passed, failed, skipped = queue.run()

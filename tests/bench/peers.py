@@ -9,6 +9,7 @@ is started, and in what their statistics say about the origin of pages.
 import os
 import subprocess
 
+from browser import Web
 from ferry import BUILD, ROOT, Vmm
 
 # QEMU's modes: postcopy-preempt, and the number of precopy passes before
@@ -65,6 +66,15 @@ class Ferry:
         return {"demand": pages["demand"], "push": pages["push"],
                 "zero": pages["zero"],
                 "requests": source.migration()["ram"]["postcopy-requests"]}
+
+
+class Watched(Ferry):
+    """Ferry while an open page of `ferry web` shows both sides"""
+
+    def pair(self, world, cell, append):
+        pair = super().pair(world, cell, append)
+        Web(world, build=self.build).watch(world)
+        return pair
 
 
 class Qemu:
@@ -139,10 +149,12 @@ def make_peers(names):
             peers.append(Qemu(name, program))
         elif name == "ferry":
             peers.append(Ferry(name))
+        elif name == "web":
+            peers.append(Watched(name))
         elif build:
             peers.append(Ferry(label, os.path.abspath(build)))
         else:
-            raise PeerError(f"'{name}' is no peer: ferry, NAME=BUILD-FOLDER, "
+            raise PeerError(f"'{name}' is no peer: ferry, web, NAME=BUILD-FOLDER, "
                             + ", ".join(QEMU_MODES))
     return peers, version
 

@@ -15,10 +15,15 @@
 #include "web_text.h"
 
 #define OUTPUT_AT_ONCE	4096	/* bytes of one message */
+#define OUTPUT_MAX	65536	/* that waits to be shown */
 #define INPUT_MAX	65536	/* that the guest has not read */
+
+/* A guest prints byte by byte: what it prints within this time is one message */
+static const struct timeval moment = { .tv_usec = 50000 };
 
 struct web_console {
 	struct bufferevent *bev;
+	struct event *later;
 	web_console_fn *fn;
 	void *ctx;
 };
@@ -26,10 +31,21 @@ struct web_console {
 static void on_output(struct bufferevent *bev, void *ctx)
 {
 	struct web_console *c = ctx;
+
+	(void)bev;
+	if (!event_pending(c->later, EV_TIMEOUT, NULL))
+		event_add(c->later, &moment);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *ctx)
+{
+	struct web_console *c = ctx;
 	char bytes[OUTPUT_AT_ONCE], text[WEB_TEXT_SIZE(OUTPUT_AT_ONCE)];
 	size_t n;
 
-	while ((n = bufferevent_read(bev, bytes, sizeof(bytes)))) {
+	(void)fd;
+	(void)what;
+	while ((n = bufferevent_read(c->bev, bytes, sizeof(bytes)))) {
 		web_text(text, bytes, n);
 		c->fn(c->ctx, text);
 	}
@@ -58,7 +74,9 @@ struct web_console *web_console_open(struct event_base *base,
 	c->fn = fn;
 	c->ctx = ctx;
 	c->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-	if (c->bev) {
+	c->later = event_new(base, -1, 0, on_later, c);
+	if (c->bev && c->later) {
+		bufferevent_setwatermark(c->bev, EV_READ, 0, OUTPUT_MAX);
 		bufferevent_setcb(c->bev, on_output, NULL, on_end, c);
 		bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 		if (!bufferevent_socket_connect(c->bev, (struct sockaddr *)&sa,
@@ -83,5 +101,7 @@ void web_console_close(struct web_console *c)
 {
 	if (c && c->bev)
 		bufferevent_free(c->bev);
+	if (c && c->later)
+		event_free(c->later);
 	free(c);
 }

@@ -34,7 +34,7 @@ struct web_follower;
  * @state:	what query-status has returned, or NULL
  * @migration:	what query-migrate has returned, or NULL. Both with what
  *		web_follower.c leaves in them
- * @pages:	the last answer of query-ferry-pages, without its runs, or NULL
+ * @pages:	the last answer of query-ferry-pages, or NULL; its runs are changes
  * @answered:	it has been reached
  * @failed:	and then or before lost: when, ns; 0: it is followed
  */

@@ -23,9 +23,9 @@ export function short(n) {
   return `${+n.toPrecision(3)}`;
 }
 
-const LEFT = 40, FOOT = 16, HEAD = 6;
+const LEFT = 40, FOOT = 16, HEAD = 6, ROW = 13;
 
-function frame(p, colours, from, to, marks) {
+function frame(p, colours, from, to, marks, head) {
   const { g, width, height } = p;
   const x = (t) => LEFT + (t - from) / (to - from) * (width - LEFT - 4);
   g.strokeStyle = colours.line;
@@ -38,18 +38,18 @@ function frame(p, colours, from, to, marks) {
   g.textAlign = "right";
   g.fillText("now", width, height - 3);
   g.textAlign = "left";
-  for (const m of marks) {
+  for (const [i, m] of marks.entries()) {
     if (m.t < from || m.t > to) continue;
     g.strokeStyle = colours.soft;
     g.setLineDash([3, 3]);
     g.beginPath();
-    g.moveTo(x(m.t), HEAD);
+    g.moveTo(x(m.t), head);
     g.lineTo(x(m.t), height - FOOT);
     g.stroke();
     g.setLineDash([]);
     const left = x(m.t) > width - 80;
     g.textAlign = left ? "right" : "left";
-    g.fillText(m.text, x(m.t) + (left ? -4 : 4), HEAD + 8);
+    g.fillText(m.text, x(m.t) + (left ? -4 : 4), head + 8 + i % 2 * ROW);
     g.textAlign = "left";
   }
   return x;
@@ -60,11 +60,12 @@ export function lines(canvas, colours, { series, from, to, marks, log }) {
   const p = prepare(canvas, colours), { g, width, height } = p;
   const values = series.flatMap((s) => s.points.map((q) => q[1]));
   const top = Math.max(1, ...values);
-  const foot = height - FOOT, room = foot - HEAD - 10;
+  const foot = height - FOOT, head = series.length > 1 ? HEAD + 16 : HEAD;
+  const room = foot - head - 10;
   const scale = log ? (v) => Math.log(Math.max(v, 1)) / Math.log(top * 1.3)
                     : (v) => v / top;
   const y = (v) => foot - scale(v) * room;
-  const x = frame(p, colours, from, to, marks);
+  const x = frame(p, colours, from, to, marks, head);
   g.fillText(short(top), 0, y(top) + 4);
   g.fillText(log ? "1" : "0", 0, foot);
   for (const s of series) {

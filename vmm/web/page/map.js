@@ -57,7 +57,7 @@ export function drawCell(g, x, y, w, h, letter, mark, retired) {
   }
   if (letter === "d" || mark) {
     g.fillStyle = letter === "d" ? colours.mark : colours.demanded;
-    const r = Math.max(1, Math.min(w, h) * .22);
+    const r = Math.max(.8, Math.min(w, h) * (letter === "d" ? .22 : .16));
     g.beginPath();
     g.arc(x + w / 2, y + h / 2, r, 0, 7);
     g.fill();

@@ -38,11 +38,11 @@ export function applyPages(old, answer, t) {
   return map;
 }
 
-// "kind key=value …" as an object
+// "kind key=value …": [kind, {key: value}]
 function parseLine(line) {
-  const values = { kind: line.split(" ", 1)[0] };
-  for (const m of line.matchAll(/(\w+)=(\S*)/g)) values[m[1]] = m[2];
-  return values;
+  return [line.split(" ", 1)[0],
+          Object.fromEntries([...line.matchAll(/(\w+)=(\S*)/g)]
+            .map((m) => [m[1], m[2]]))];
 }
 
 function bounded(list, item, max) {
@@ -93,8 +93,12 @@ export class Model {
   }
 
   onMachine(m, msg) {
+    // Another machine of the same name
+    if (m.ended) {
+      this.machines.delete(m.id);
+      m = this.machine(m.id);
+    }
     m.state = msg.machine;
-    m.ended = null;
   }
 
   onMigration(m, msg) {
@@ -141,25 +145,35 @@ export class Model {
 
   onConsole(m, msg) {
     const text = String(msg.text);
+    if (!m.console) this.continueLine(m);
     m.console = (m.console + text).slice(-CONSOLE_MAX);
     const lines = (m.partial + text).split("\n");
     m.partial = lines.pop().slice(-4096);
-    for (const line of lines) this.onLine(m, parseLine(line), msg.t);
+    for (const line of lines) this.onLine(m, ...parseLine(line), msg.t);
   }
 
-  onLine(m, line, t) {
-    if (line.kind === "boot") {
+  // A guest may be handed over in the midst of a line: its rest comes first
+  continueLine(m) {
+    if (m.migration?.ferry?.side !== "destination") return;
+    for (const other of this.machines.values())
+      if (other !== m && other.migration?.ferry?.id === m.migration.ferry.id) {
+        m.partial = other.partial;
+        other.partial = "";
+      }
+  }
+
+  onLine(m, kind, line, t) {
+    if (kind === "boot") {
       this.retired.clear();
       m.last = this.report = this.histogram = this.verdict = null;
       this.checks = [];
-    } else if (line.kind === "report") {
+    } else if (kind === "report") {
       this.onReport(m, line, t);
-    } else if (line.kind === "mce") {
-      this.checks.push({ t, id: m.id, gpa: Number(line.addr),
-                         kind: line.kind });
-    } else if (line.kind === "retired") {
+    } else if (kind === "mce") {
+      this.checks.push({ t, id: m.id, gpa: Number(line.addr) });
+    } else if (kind === "retired") {
       this.retired.set(Number(line.addr), t);
-    } else if (line.kind === "verdict") {
+    } else if (kind === "verdict") {
       this.verdict = line;
     }
   }
@@ -186,7 +200,7 @@ export class Model {
     const key = (m) => (m.migration?.ferry?.id || "");
     const source = all.filter((m) => m.migration?.ferry?.side === "source")
       .sort((a, b) => alive(b) - alive(a) || b.touched - a.touched)[0];
-    if (source) {
+    if (source && (alive(source) || !all.some(alive))) {
       const there = all.find((m) => m !== source && key(m) === key(source));
       if (there) return [source, there];
     }

@@ -53,7 +53,8 @@ function options(select, ids, value) {
     const before = select.value;
     select.replaceChildren(...ids.map((id) => new Option(id)));
     select.dataset.key = key;
-    select.value = ids.includes(before) ? before : value || ids[0] || "";
+    select.value = [before, value].find((v) => ids.includes(v)) || ids[0] ||
+      "";
   }
 }
 
@@ -70,7 +71,10 @@ function controls(shown) {
   options(form.from, guests.map((m) => m.id), shown[0]?.id);
   const list = byId("destinations");
   options(list, waiting.map((m) => m.id));
-  if (!form.to.value && waiting.length) form.to.value = waiting[0].id;
+  const stale = model.machines.has(form.to.value) &&
+    !waiting.some((m) => m.id === form.to.value);
+  if ((!form.to.value || stale) && document.activeElement !== form.to)
+    form.to.value = waiting[0]?.id || "";
   const source = shown.find((m) => m?.migration?.ferry?.side === "source");
   const status = source?.migration.status;
   byId("migrate").disabled = !guests.length || !form.to.value;

@@ -148,11 +148,12 @@ function eventText(e) {
   if (d === undefined || d === null) return "";
   if (typeof d === "string") return d;
   if (e.name === "MEMORY_FAILURE")
-    return `${d.action} ${hex(d.address)}, ${sizeText(d.size)}, ` +
-      `to the ${d.recipient}` +
+    return `${hex(d.address)}, ${sizeText(d.size)}: ${d.action}, ` +
+      d.recipient +
       (d.flags?.["action-required"] ? ", action required" : "");
   return [d.status, d.reason, d.libvirt?.reason, d.action]
-    .filter((x) => typeof x === "string").join(", ");
+    .filter((x) => typeof x === "string").join(", ")
+    .replaceAll("VIR_DOMAIN_", "");
 }
 
 export function eventsPanel(model) {

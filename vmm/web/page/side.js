@@ -28,11 +28,10 @@ export class Side {
 
   async type(e) {
     e.preventDefault();
-    const input = e.target.elements.text;
+    const input = e.target.elements.text, text = input.value + "\n";
+    input.value = "";
     try {
-      await act({ action: "type", id: this.machine.id,
-                  text: input.value + "\n" });
-      input.value = "";
+      await act({ action: "type", id: this.machine.id, text });
     } catch (why) {
       this.hooks.problem(why.message);
     }

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""The page in a real browser: a migration by clicks, poison by a click,
+recovery, a replay, widths, schemes, the keyboard."""
+
+import os
+
+from browser import Browser, Web, need_kvm
+from ferry import ROOT, check, equal
+
+RECORDING = os.path.join(ROOT, "tests", "web", "recording.jsonl")
+
+
+def source(what):
+    """An expression about the machine that a guest leaves."""
+    return ("[...ferry.model.machines.values()].some(m => m.migration?.ferry"
+            f"?.side === 'source' && {what})")
+
+
+def status(name):
+    return source(f"m.migration.status === '{name}'")
+
+
+def demo(world, bandwidth):
+    """A demonstration whose guest has filled its memory. Return: browser."""
+    need_kvm()
+    b = Browser(world, Web(world).url)
+    b.wait("!document.getElementById('demo').hidden", "the buttons")
+    b.log_is_empty()
+    b.choose("#demo [name=memory]", "64")
+    b.click("#start-demo")
+    b.wait("ferry.model.report && ferry.sides[0].machine?.map && "
+           "ferry.sides[1].machine", "the guest's first report", 60)
+    b.choose("#move [name=bandwidth]", str(bandwidth))
+    return b
+
+
+def poison(b, side, cell):
+    """Poison the first page of a cell. Return: its address."""
+    b.click("#poison")
+    b.click_cell(side, cell)
+    b.wait(f"ferry.sides[{side}].machine.map.letter[{cell}] === 'p'",
+           "the mark of the poisoned page")
+    b.click("#poison")
+    return b.js("return ferry.sides[arguments[0]].map.gpa(arguments[1])", side,
+                cell)
+
+
+def finished(b, cells):
+    """The migration ends: no cell is missing on the destination, its marks are
+    where the guest reports them."""
+    b.wait(status("completed"), "the end of the migration", 60)
+    b.wait("!ferry.sides[1].machine.map.letter.some(c => 'mr'.includes(c))",
+           "the last missing cell")
+    for cell, gpa in cells.items():
+        equal(b.letters(1)[cell], "p", f"cell {cell}")
+        b.wait(f"ferry.model.retired.has({gpa})", f"the guest to retire {gpa}")
+        b.wait(f"ferry.model.checks.some(c => c.gpa === {gpa})",
+               f"a machine check at {gpa:#x}")
+        check(b.js(f"return ferry.sides[1].map.retired.has({cell})"),
+              "no mark where the guest has retired a page")
+
+
+def test_migration_by_clicks(world):
+    b = demo(world, 20000000)
+    cells = {800: poison(b, 0, 800)}
+    b.click("#migrate")
+    b.wait(status("postcopy-active"), "postcopy")
+    check(b.js("return ferry.sides[1].machine.map.letter.includes('m')"),
+          "no missing cell on the destination during the migration")
+    finished(b, cells)
+    equal(b.letters(0)[800], "p", "the source's mark")
+    cells[1200] = poison(b, 1, 1200)
+    finished(b, cells)
+    for gpa in cells.values():
+        b.find(".type input", 1).send_keys(f"expect {gpa} 1\n")
+    b.find(".type input", 1).send_keys("verdict\n")
+    verdict = b.wait("ferry.model.verdict", "the guest's verdict")
+    equal(verdict["clean"], "1", f"clean in {verdict}")
+    check("completed" in b.find("#sentence").text, "the sentence")
+    check("ms" in b.find("#figures").text, "no blackout")
+    b.log_is_empty()
+
+
+def test_cut_and_recover(world):
+    b = demo(world, 2000000)
+    b.click("#migrate")
+    b.wait(status("postcopy-active"), "postcopy")
+    b.wait("!document.getElementById('cut').disabled", "the button")
+    b.click("#cut")
+    b.wait(status("postcopy-paused"), "the pause")
+    check("postcopy-paused" in b.find("#sentence").text, "the sentence")
+    b.wait("!document.getElementById('recover').disabled", "the button")
+    b.click("#recover")
+    b.wait(status("postcopy-active"), "the recovery")
+    b.choose("#move [name=bandwidth]", "0")
+    finished(b, {})
+    b.log_is_empty()
+
+
+def test_replay(world):
+    """A recording, from its file, without a machine."""
+    web = Web(world, "--replay", RECORDING)
+    b = Browser(world, web.url)
+    b.wait("!document.getElementById('player').hidden", "the player")
+    check(b.js("return document.getElementById('demo').hidden"),
+          "a replay offers an action")
+    b.js("const s = document.getElementById('seek'); s.value = 1000; "
+         "s.dispatchEvent(new Event('input'))")
+    b.wait(status("completed"), "the end of the recording")
+    for side in 0, 1:
+        letters = b.letters(side)
+        check(not {"m", "r"} & set(letters), "a cell is missing at the end")
+        check("p" in letters, "no poisoned cell")
+    equal(sorted(b.js("return [...ferry.sides[1].map.retired]")),
+          sorted(i for i, c in enumerate(b.letters(1)) if c == "p"),
+          "cells that the guest has retired, and poisoned ones")
+    b.js("const s = document.getElementById('seek'); s.value = 0; "
+         "s.dispatchEvent(new Event('input'))")
+    b.wait("!" + status("completed"), "the beginning again")
+    b.log_is_empty()
+
+
+def test_widths_and_schemes(world):
+    """From a phone to a wall display nothing is cut off, and the dark scheme
+    is dark."""
+    b = Browser(world, Web(world, "--replay", RECORDING).url)
+    b.wait("ferry.sides[0].machine?.map", "a map")
+    back = {}
+    for scheme in "light", "dark":
+        b.scheme(scheme)
+        for width, height in (360, 740), (1280, 900), (3840, 2160):
+            b.resize(width, height)
+            b.wait(f"innerWidth === {width}", "the width")
+            wide = b.js("return document.documentElement.scrollWidth")
+            check(wide <= width, f"{wide} pixels wide on {width}")
+        back[scheme] = b.js(
+            "return getComputedStyle(document.body).backgroundColor")
+    check(back["light"] != back["dark"], f"both schemes have {back}")
+    b.log_is_empty()
+
+
+def test_keyboard(world):
+    """The map by keys: choose a cell, zoom in, out; the details follow."""
+    need_kvm()
+    b = demo(world, 0)
+    from selenium.webdriver.common.keys import Keys
+    b.js("document.querySelector('.map').focus()")
+    b.press(Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
+    details = b.find(".details").text
+    check(details.startswith("0x"), f"details: {details}")
+    b.press(Keys.ENTER)
+    b.wait("ferry.sides[0].zoom?.map", "single pages")
+    equal(b.js("return ferry.sides[0].map.map.grain"), 4096, "grain")
+    b.press(Keys.ESCAPE)
+    b.wait("!ferry.sides[0].zoom", "the whole map")
+    b.press("p")
+    equal(b.find("#poison").get_attribute("aria-pressed"), "true", "key P")
+    b.log_is_empty()
