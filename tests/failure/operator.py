@@ -17,7 +17,7 @@ import time
 
 import wire
 from errors import WAIT, soon
-from ferry import BUILD, PAGE, check, equal
+from ferry import BUILD, PAGE, check, equal, page
 from qmp import Qmp
 from relay import SOURCE, Relay
 
@@ -140,6 +140,20 @@ def test_status_watch(world, form):
 
 
 test_status_watch.cases = {"form": [[], ["--json"]]}
+
+
+def test_many_ranges(world):
+    """query-status is bounded: what it does not list, it counts."""
+    a = world.run("work=idle mib=8", memory="64M").ready()
+    for i in range(4100):
+        a.poison(page(4096 + 2 * i))
+    st = a.status()
+    equal(len(st["poisoned"]), 4096, "ranges listed")
+    equal(st["poisoned-unlisted"], 4, "ranges that are not listed")
+    equal(st["poisoned-bytes"], 4100 * PAGE, "bytes")
+    out, _ = world.ferry("status", "a")
+    check(f"poisoned:  {4100 * PAGE // 1024} KiB" in out, out)
+    check("and 4084 more ranges" in out, out)
 
 
 def test_burst(world):

@@ -22,7 +22,7 @@ static const char status_text[] =
 	"  poisoned:  {lost/K} KiB\n"
 	"<poisoned:             {address/x}, {size/K} KiB"
 	"[{delivered!} (the guest received a machine check)]\n>"
-	"[             and {unlisted} more (--json lists all)\n]"
+	"[             and {unlisted} more ranges\n]"
 	"[  migration: {migration.ferry.side}, {migration.status}"
 	"[, stage {migration.ferry.stage}]"
 	"[, {migration.libvirt.memory_processed/M} of "
@@ -41,16 +41,17 @@ static const char event_text[] =
 
 void cli_sum_poisoned(json_t *st)
 {
-	json_t *list = render_find(st, "poisoned"), *range;
-	size_t n = json_array_size(list), i;
-	double lost = 0;
+	json_t *list = render_find(st, "poisoned");
+	json_t *rest = render_find(st, "poisoned-unlisted");
+	json_t *bytes = render_find(st, "poisoned-bytes");
+	size_t n = json_array_size(list);
 
-	json_array_foreach(list, i, range)
-		lost += json_number_value(json_object_get(range, "size"));
-	json_object_set_new(st, "lost", json_real(lost));
-	if (n > POISON_SHOWN)
-		json_object_set_new(st, "unlisted",
-				    json_integer((int)n - POISON_SHOWN));
+	json_object_set_new(st, "lost",
+			    json_integer(json_integer_value(bytes)));
+	if (n <= POISON_SHOWN)
+		return;
+	json_object_set_new(st, "unlisted", json_integer((json_int_t)n -
+		POISON_SHOWN + json_integer_value(rest)));
 	while (n > POISON_SHOWN)
 		json_array_remove(list, --n);
 }

@@ -23,6 +23,8 @@
 #include "vmm/machine/inject.h"
 #include "vmm/machine/machine_reset.h"
 
+#define POISON_LISTED	4096	/* ranges in the answer to query-status */
+
 static void on_status(void *ctx, struct run_status s)
 {
 	struct domain_words w = words_domain(s);
@@ -192,20 +194,31 @@ void host_set_machine(struct host *h, struct machine *m)
 	host_work_wait(h->work);
 }
 
-static json_t *poison_json(struct machine *m)
+/* Bounded: it is made by the thread that serves all clients */
+static void add_poison(json_t *status, struct machine *m)
 {
 	json_t *list = json_array();
+	uint64_t bytes = 0;
 	struct poison *p;
 	int n = poison_copy(machine_poison(m), &p);
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		bytes += p[i].size;
+		if (i >= POISON_LISTED)
+			continue;
 		json_array_append_new(list, json_pack("{s:I, s:I, s:b}",
 			"address", (json_int_t)p[i].gpa,
 			"size", (json_int_t)p[i].size,
 			"delivered", p[i].delivered));
+	}
 	if (n > 0)
 		free(p);
-	return list;
+	json_object_set_new(status, "poisoned", list);
+	json_object_set_new(status, "poisoned-bytes",
+			    json_integer((json_int_t)bytes));
+	if (n > POISON_LISTED)
+		json_object_set_new(status, "poisoned-unlisted",
+				    json_integer(n - POISON_LISTED));
 }
 
 /* Memory failures so far, by origin and QEMU's action */
@@ -256,7 +269,7 @@ static int cmd_status(struct host *h, json_t *args, json_t **ret,
 				    json_integer((json_int_t)machine_ram(m)->size));
 		json_object_set_new(*ret, "cpus",
 				    json_integer(machine_config(m)->cpus));
-		json_object_set_new(*ret, "poisoned", poison_json(m));
+		add_poison(*ret, m);
 	}
 	return 0;
 }

@@ -123,7 +123,7 @@ export class Side {
     const m = this.machine, s = m.state;
     if (m.ended) return m.ended;
     if (!s) return "…";
-    const lost = (s.poisoned || []).reduce((sum, p) => sum + p.size, 0);
+    const lost = s["poisoned-bytes"] || 0;
     return `${s.status} (${s.libvirt.state}, ${s.libvirt.reason})` +
       (s.memory ? ` · ${sizeText(s.memory)}, ${s.cpus} vCPUs` : "") +
       (lost ? ` · ${lost / 4096} pages poisoned` : "") +
