@@ -341,13 +341,15 @@ int fault_start(struct fault_thread *f, struct page_store *store,
 		struct channel *c, const struct fault_session *session,
 		struct error *err)
 {
+	const bool again = f->store && f->wake >= 0;
 	int rc;
 
 	*f = (struct fault_thread){
 		.store = store, .c = c, .session = *session,
 		.answer_ms = f->answer_ms ? f->answer_ms : FAULT_ANSWER_MS,
 		.buffers = calloc(1, sizeof(*f->buffers)),
-		.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.wake = again ? f->wake
+			      : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 	};
 	if (!f->buffers || f->wake < 0) {
 		fault_end(f);
@@ -400,9 +402,14 @@ void fault_end(struct fault_thread *f)
 		pthread_join(f->thread, NULL);
 		f->started = false;
 	}
+	free(f->buffers);
+	f->buffers = NULL;
+}
+
+void fault_fini(struct fault_thread *f)
+{
+	fault_end(f);
 	if (f->store && f->wake >= 0)
 		close(f->wake);
 	f->wake = -1;
-	free(f->buffers);
-	f->buffers = NULL;
 }

@@ -72,7 +72,7 @@ struct fault_thread {
 	bool asking;
 	uint64_t linked_at;
 	pthread_t thread;
-	bool started;
+	_Atomic bool started;
 };
 
 /**
@@ -109,7 +109,14 @@ void fault_detach(struct fault_thread *f);
 void fault_attach(struct fault_thread *f, struct channel *c,
 		  unsigned answer_ms);
 
-/** fault_end() - End the thread and free all; fine if it is all zeroes */
+/**
+ * fault_end() - End the thread and free its buffers; fine if it is all zeroes
+ * @f:		the thread. Another thread may be in fault_cut(), which uses the
+ *		eventfd: that stays until fault_fini()
+ */
 void fault_end(struct fault_thread *f);
+
+/** fault_fini() - Free all; no other thread may use it any more */
+void fault_fini(struct fault_thread *f);
 
 #endif /* FERRY_FAULT_H */

@@ -613,6 +613,7 @@ void target_free(struct target *t)
 	session_event(&t->se, EVENT_LEFT, NULL);
 	session_fini(&t->se);
 	pthread_mutex_destroy(&t->listen_lock);
+	fault_fini(&t->faults);
 	receive_fini(&t->receive);
 	page_store_fini(&t->store);
 	free(t);

@@ -205,7 +205,7 @@ static void tear_down(struct world *w)
 	push_end(&w->s.push);
 	receive_end(&w->t.receive);
 	demand_end(&w->s.answers);
-	fault_end(&w->t.faults);
+	fault_fini(&w->t.faults);
 	for (unsigned i = 0; i < PUSHERS; i++) {
 		close(w->s.c[i].fd);
 		close(w->t.c[i].fd);
@@ -301,7 +301,7 @@ static void move_all(bool huge)
 		placed += w->t.stats.pages[i];
 	assert_int_equal(placed, PAGES);
 	assert_true(w->t.stats.demand.count > 0);
-	fault_end(&w->t.faults);
+	fault_fini(&w->t.faults);
 	page_store_close(&w->t.store);
 	assert_same_ram(w);
 	tear_down(w);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* test_web_metrics.c - The state of machines as metrics for Prometheus */
 
+#include <stdlib.h>
+
 #include "unit.h"
 
 #include "vmm/web/web_metrics.h"
@@ -37,6 +39,8 @@ static char *written(const char *json, enum metrics_format format)
 	metrics_write(out, machines, format);
 	fclose(out);
 	json_decref(machines);
+	if (!text)
+		abort();
 	return text;
 }
 
