@@ -108,6 +108,14 @@ static void what_is_lacking_is_named(void **state)
 	assert_string_equal(lacks(&have, &want), "");
 }
 
+/* AMD's extended leaf has it too, and an Intel host has it in leaf 1 only */
+static bool is_repeated(const struct cpuid_word *w, unsigned bit)
+{
+	return w->leaf == 0x80000001 && w->reg == CPUID_EDX &&
+	       (bit <= 9 || (bit >= 12 && bit <= 17) || bit == 23 ||
+		bit == 24);
+}
+
 /* Each bit of each word, alone: by its leaf, register and number */
 static void each_bit_counts(void **state)
 {
@@ -123,6 +131,10 @@ static void each_bit_counts(void **state)
 			char text[64];
 
 			*(&e->eax + w->reg) &= ~(1u << bit);
+			if (is_repeated(w, bit)) {
+				assert_string_equal(lacks(&want, &have), "");
+				continue;
+			}
 			snprintf(text, sizeof(text), "CPUID 0x%x%s E%cX: ",
 				 w->leaf, w->index == 1 ? ".1" :
 				 w->index == 2 ? ".2" : "", reg[w->reg]);

@@ -78,12 +78,28 @@ static void lack_head(const struct lack_list *l, const struct cpuid_word *w,
 		 w->leaf, index, reg[w->reg]);
 }
 
+/*
+ * AMD's leaf 0x80000001 repeats these features of leaf 1 in EDX (APM vol. 3).
+ * Intel's has them clear, whatever the processor has
+ */
+#define REPEATED	0x0183f3ffu
+
+static uint32_t offered(const struct cpuid_word *w,
+			struct kvm_cpuid_table *have)
+{
+	uint32_t v = value(leaf(have, w->leaf, w->index), w->reg);
+
+	if (w->leaf == 0x80000001 && w->reg == CPUID_EDX)
+		v |= leaf(have, 1, 0)->edx & REPEATED;
+	return v;
+}
+
 static void check_word(struct lack_list *l, const struct cpuid_word *w,
 		       struct kvm_cpuid_table *want,
 		       struct kvm_cpuid_table *have)
 {
 	uint32_t lack = value(leaf(want, w->leaf, w->index), w->reg) &
-			~value(leaf(have, w->leaf, w->index), w->reg);
+			~offered(w, have);
 	char before[48];
 
 	lack_head(l, w, before, sizeof(before));
