@@ -409,7 +409,8 @@ def test_command(world):
                            cwd=world.dir, env=world.env, check=False,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         equal(p.returncode, status, f"status of {args}: {p.stderr}")
-        return p.stdout.decode(), p.stderr.decode()
+        # An error names the path as it was typed
+        return p.stdout.decode(), p.stderr.decode(errors="replace")
 
     out, _ = run("a", "core")
     check(f"4096 bytes at {page(1):#x}" in out, out)
