@@ -52,7 +52,7 @@ class Warmth:
                                 BLOCK - mmap.PAGESIZE)
 
     def close(self):
-        """Let the memory go"""
+        """Free the memory"""
         self.memory.close()
 
 

@@ -37,8 +37,8 @@ def lost_target(b):
 
 
 def ended(a, how):
-    """The source was told that the guest has ended at the destination: no
-    page is needed any more, so `quit` needs no force."""
+    """The source received ENDED: the guest has ended at the destination and
+    needs no page any more, so `quit` needs no force."""
     a.wait_migration("completed", recovers=True)
     a.said(f"the guest has ended at the destination: {how}")
     silent(a)
@@ -155,7 +155,7 @@ def test_terminated(world):
 
 
 def test_guest_ends_in_postcopy(world):
-    """A guest that ends on the destination ends it; the source is told."""
+    """A guest that ends ends the destination, which sends ENDED to the source."""
     a, b, _ = in_postcopy(world, BUSY)
     b.send("exit")
     equal(b.wait_end(), 0, "exit status")

@@ -56,7 +56,7 @@ def test_a_machine_that_stays(world):
     equal(cells(then, cells(first))[page(100) // PAGE], "p", "the page")
     check(len(then["runs"]) < 200, f"changes: {then['runs']}")
     again = query(a, grain=PAGE, cursor=then["cursor"])
-    equal(again["runs"].count("p"), 0, "a change is told once")
+    equal(again["runs"].count("p"), 0, "a change is reported once")
     part = query(a, begin=page(96), size=8 * PAGE, grain=PAGE)
     equal(cells(part)[4], "p", "the page in a part")
     equal(part["pages"]["poisoned"], 1, "poisoned pages of the part")
