@@ -142,9 +142,9 @@ static void set_source(struct migration *mig, struct source *s)
 }
 
 /*
- * The guest is about to leave again. The last attempt has failed, and its
- * destination may be in doubt until it is told: it would refuse the guest, and
- * any other one. The newest TELLERS_MAX of such sessions stay.
+ * Another migration of the guest begins. The last attempt has failed, and its
+ * destination may be in doubt until it receives REFUSE: in doubt it refuses every
+ * guest. The newest TELLERS_MAX of such sessions stay, and deliver REFUSE.
  */
 static void keep_teller(struct migration *mig)
 {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A cut at every operation and after every message of a migration.
 
-The tests are those of tests/migrate/, as they are, in a world whose
-connections are slow, or are cut once or twice (tests/lib/faulty.py). The guest
+This file runs tests of tests/migrate/ unchanged, over connections that are slow,
+or that are cut once or twice (tests/lib/faulty.py). The guest
 must be whole at the end, wherever the cut was. Without FERRY_TEST_EVERY=1 the
 first places, or none, and a selection of the others are tried.
 """

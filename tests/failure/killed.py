@@ -3,9 +3,9 @@
 
 The points are operations of the process's channels, chosen by a seed, half of
 them evenly and half with more at the beginning. FERRY_TEST_POINTS says how many
-(`make killed`: 200), FERRY_TEST_SEED another seed. The process that is left
-says what has happened, does what an operator then asks of it, and ends when it
-is told to.
+for each signal and side (`make killed`: 100), FERRY_TEST_SEED another seed. The
+surviving process reports what has happened, carries out the operator's next
+commands, and ends on `quit`.
 """
 
 import os
