@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A cut at every operation and after every message of a migration.
 
-This file runs tests of tests/migrate/ unchanged, over connections that are slow,
+These are tests of tests/migrate/, unchanged, over connections that are slow,
 or that are cut once or twice (tests/lib/faulty.py). The guest
 must be whole at the end, wherever the cut was. Without FERRY_TEST_EVERY=1 the
 first places, or none, and a selection of the others are tried.
