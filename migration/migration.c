@@ -27,27 +27,39 @@
 #define TELLERS_MAX	4
 
 /**
+ * struct outgoing - One migration of the guest from here
+ * @source:	the session
+ * @job:	its parameters: the process's, with what its `migrate` chose. The
+ *		session reads the limits of waits: change them one by one
+ * @older:	another one, that failed and tells its destination still
+ */
+struct outgoing {
+	struct source *source;
+	struct parameters job;
+	struct outgoing *older;
+};
+
+/**
  * struct migration - Of a process, one at a time
  * @host:	the process
  * @env:	the same, as a session sees it
  * @progress:	how the current or last session goes
- * @source:	the guest leaves, or has left, or tried to
+ * @out:	the guest leaves, or has left, or tried to
  * @tellers:	earlier ones that failed, and tell their destinations still
  * @target:	a guest arrives, or has arrived
  * @parameters:	of sessions
- * @job:	of the outgoing session: the same, with what its `migrate` chose
  * @no_poison:	a guest without lost memory may go where poison can't
  * @pages:	answers query-ferry-pages, in the thread "commands"
  * @show_lock:	the sessions that @pages looks at stay; only the main thread
- *		changes @source and @target, and holds it only for that
+ *		changes @out and @target, and holds it only for that
  */
 struct migration {
 	struct host *host;
 	struct session_env env;
 	struct progress progress;
-	struct source *source, *tellers;
+	struct outgoing *out, *tellers;
 	struct target *target;
-	struct parameters parameters, job;
+	struct parameters parameters;
 	bool no_poison;
 	struct page_query *pages;
 	pthread_mutex_t show_lock;
@@ -123,22 +135,23 @@ static int choose_parameters(struct parameters *job, json_t *chosen,
 	return rc;
 }
 
-/* Have another source, or none. Return: the last one */
-static struct source *exchange_source(struct migration *mig, struct source *s)
+static void free_outgoing(struct outgoing *o)
 {
-	struct source *last;
-
-	pthread_mutex_lock(&mig->show_lock);
-	last = mig->source;
-	mig->source = s;
-	pthread_mutex_unlock(&mig->show_lock);
-	return last;
+	if (o)
+		source_free(o->source);
+	free(o);
 }
 
-/* Free the last source, and have another one, or none */
-static void set_source(struct migration *mig, struct source *s)
+/* Have another one, or none. Return: the last one */
+static struct outgoing *exchange_out(struct migration *mig, struct outgoing *o)
 {
-	source_free(exchange_source(mig, s));
+	struct outgoing *last;
+
+	pthread_mutex_lock(&mig->show_lock);
+	last = mig->out;
+	mig->out = o;
+	pthread_mutex_unlock(&mig->show_lock);
+	return last;
 }
 
 /*
@@ -148,8 +161,8 @@ static void set_source(struct migration *mig, struct source *s)
  */
 static void keep_teller(struct migration *mig)
 {
-	struct source *last = exchange_source(mig, NULL);
-	struct source **at = &mig->tellers;
+	struct outgoing *last = exchange_out(mig, NULL);
+	struct outgoing **at = &mig->tellers;
 	unsigned n = 0;
 
 	if (last) {
@@ -157,14 +170,14 @@ static void keep_teller(struct migration *mig)
 		mig->tellers = last;
 	}
 	while (*at) {
-		struct source *s = *at;
+		struct outgoing *o = *at;
 
-		if (n < TELLERS_MAX && source_is_telling(s)) {
-			at = &s->older;
+		if (n < TELLERS_MAX && source_is_telling(o->source)) {
+			at = &o->older;
 			n++;
 		} else {
-			*at = s->older;
-			source_free(s);
+			*at = o->older;
+			free_outgoing(o);
 		}
 	}
 }
@@ -180,11 +193,36 @@ static void set_target(struct migration *mig, struct target *t)
 	target_free(last);
 }
 
+static struct outgoing *new_outgoing(struct migration *mig,
+				     const struct uri *uri,
+				     const struct parameters *job,
+				     struct error *err)
+{
+	struct outgoing *o = calloc(1, sizeof(*o));
+
+	if (!o) {
+		error_set(err, ENOMEM, "out of memory for a migration");
+		return NULL;
+	}
+	o->job = *job;
+	o->source = source_new(mig->host->machine, uri, &mig->env,
+			       &o->job.limits, &mig->progress, err);
+	if (!o->source) {
+		free(o);
+		return NULL;
+	}
+	o->source->se.link.tls = o->job.tls;
+	o->source->connections = o->job.connections;
+	pacer_set_limit(&o->source->pages.pacer, o->job.bandwidth);
+	return o;
+}
+
 static int start_leaving(struct migration *mig, const struct uri *uri,
 			 json_t *chosen, struct error *err)
 {
 	json_t *poison = json_object_get(chosen, POISON);
 	struct parameters job = mig->parameters;
+	struct outgoing *o;
 	int rc = may_leave(mig, err);
 
 	if (!rc)
@@ -192,36 +230,32 @@ static int start_leaving(struct migration *mig, const struct uri *uri,
 	if (rc)
 		return rc;
 	keep_teller(mig);
-	mig->job = job;
-	set_source(mig, source_new(mig->host->machine, uri, &mig->env,
-				   &mig->job.limits, &mig->progress, err));
-	if (!mig->source)
+	o = new_outgoing(mig, uri, &job, err);
+	if (!o)
 		return -err->code;
-	mig->source->se.link.tls = mig->job.tls;
-	pacer_set_limit(&mig->source->pages.pacer, mig->job.bandwidth);
-	mig->source->no_poison = poison ? json_is_false(poison)
-					: mig->no_poison;
-	mig->source->connections = mig->job.connections;
-	return source_start(mig->source, err);
+	o->source->no_poison = poison ? json_is_false(poison) : mig->no_poison;
+	exchange_out(mig, o);
+	return source_start(o->source, err);
 }
 
-/* The session reads mig->job meanwhile: change only the chosen members of it */
 static int resume_leaving(struct migration *mig, const struct uri *uri,
 			  json_t *chosen, struct error *err)
 {
-	struct parameters job = mig->job;
-	int rc = choose_parameters(&job, chosen, err);
+	struct outgoing *o = mig->out;
+	struct parameters job;
+	int rc;
 
-	if (rc)
-		return rc;
-	if (!mig->source || !mig->progress.outgoing)
+	if (!o || !mig->progress.outgoing)
 		return error_set(err, EINVAL,
 			"no migration of this machine's guest is paused: migrate without resume starts one");
-	rc = source_resume(mig->source, uri, err);
+	job = o->job;
+	rc = choose_parameters(&job, chosen, err);
+	if (!rc)
+		rc = source_resume(o->source, uri, err);
 	if (rc)
 		return rc;
-	choose_parameters(&mig->job, chosen, NULL);
-	pacer_set_limit(&mig->source->pages.pacer, mig->job.bandwidth);
+	choose_parameters(&o->job, chosen, NULL);
+	pacer_set_limit(&o->source->pages.pacer, o->job.bandwidth);
 	return 0;
 }
 
@@ -247,7 +281,7 @@ static int cmd_migrate(void *ctx, json_t *args, json_t **ret,
 
 static bool is_leaving(struct migration *mig)
 {
-	return mig->source && mig->progress.outgoing &&
+	return mig->out && mig->progress.outgoing &&
 	       !progress_ended(progress_get(&mig->progress));
 }
 
@@ -280,8 +314,8 @@ static int cmd_resolve(void *ctx, json_t *args, json_t **ret,
 	if (!run_here && strcmp(action, "give-up"))
 		return error_set(err, EINVAL,
 			"'action' must be 'run-here' or 'give-up'");
-	if (mig->source && mig->progress.outgoing)
-		return source_resolve(mig->source, run_here, err);
+	if (mig->out && mig->progress.outgoing)
+		return source_resolve(mig->out->source, run_here, err);
 	if (mig->target && !mig->progress.outgoing)
 		return target_resolve(mig->target, run_here, err);
 	return error_set(err, EPERM,
@@ -296,9 +330,9 @@ static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
 	(void)args;
 	(void)ret;
 	/* As QEMU: nothing to cancel is no error */
-	if (!mig->source || progress_ended(progress_get(&mig->progress)))
+	if (!mig->out || progress_ended(progress_get(&mig->progress)))
 		return 0;
-	return source_cancel(mig->source, err);
+	return source_cancel(mig->out->source, err);
 }
 
 static int listen_for_guest(struct migration *mig, const struct uri *uri,
@@ -347,8 +381,9 @@ static bool show_pages(void *ctx, size_t page, size_t n, uint8_t *to)
 	bool known = false;
 
 	pthread_mutex_lock(&mig->show_lock);
-	if (mig->source && !is_back(progress_get(&mig->progress)))
-		known = page_source_show(&mig->source->pages, page, n, to);
+	if (mig->out && !is_back(progress_get(&mig->progress)))
+		known = page_source_show(&mig->out->source->pages, page, n,
+					 to);
 	else if (mig->target)
 		known = page_store_show(&mig->target->store, page, n, to);
 	pthread_mutex_unlock(&mig->show_lock);
@@ -393,7 +428,7 @@ static int cmd_pause(void *ctx, json_t *args, json_t **ret,
 	if (!may_pause(progress_get(&mig->progress)))
 		return error_set(err, EINVAL,
 			"only a migration in postcopy can be paused");
-	return mig->progress.outgoing ? source_pause(mig->source, err)
+	return mig->progress.outgoing ? source_pause(mig->out->source, err)
 				      : target_pause(mig->target, err);
 }
 
@@ -405,7 +440,7 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 	(void)args;
 	(void)ret;
 	/* Every migration here is postcopy from the start */
-	if (mig->source && !progress_ended(progress_get(&mig->progress)))
+	if (mig->out && !progress_ended(progress_get(&mig->progress)))
 		return 0;
 	return error_set(err, EINVAL,
 		"no migration is under way: 'migrate' starts one, which is postcopy from the start");
@@ -454,8 +489,9 @@ static void set_capability(struct migration *mig, json_t *c)
 	if (!strcmp(name, POISON))
 		mig->no_poison = !on;
 	if (!strcmp(name, AUTOMATIC))
-		mig->parameters.limits.automatic =
-			mig->job.limits.automatic = on;
+		mig->parameters.limits.automatic = on;
+	if (!strcmp(name, AUTOMATIC) && mig->out)
+		mig->out->job.limits.automatic = on;
 }
 
 static int cmd_set_capabilities(void *ctx, json_t *args, json_t **ret,
@@ -507,9 +543,9 @@ static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 
 	(void)ret;
 	/* It was accepted, so this does not fail */
-	if (!rc && mig->source && !parameters_set(&mig->job, args, err))
-		pacer_set_limit(&mig->source->pages.pacer,
-				mig->job.bandwidth);
+	if (!rc && mig->out && !parameters_set(&mig->out->job, args, err))
+		pacer_set_limit(&mig->out->source->pages.pacer,
+				mig->out->job.bandwidth);
 	return rc;
 }
 
@@ -520,7 +556,7 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)err;
-	*ret = parameters_json(is_leaving(mig) ? &mig->job
+	*ret = parameters_json(is_leaving(mig) ? &mig->out->job
 					       : &mig->parameters);
 	return 0;
 }
@@ -602,12 +638,12 @@ void migration_free(struct migration *mig)
 	if (!mig)
 		return;
 	while (mig->tellers) {
-		struct source *s = mig->tellers;
+		struct outgoing *o = mig->tellers;
 
-		mig->tellers = s->older;
-		source_free(s);
+		mig->tellers = o->older;
+		free_outgoing(o);
 	}
-	set_source(mig, NULL);
+	free_outgoing(exchange_out(mig, NULL));
 	set_target(mig, NULL);
 	page_query_free(mig->pages);
 	pthread_mutex_destroy(&mig->show_lock);

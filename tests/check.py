@@ -451,7 +451,7 @@ def main():
         return 1
     queue = Queue(plan.make(), "build/check", plan.cpus)
     passed, failed, skipped = queue.run()
-    print("\n" + "\n".join(queue.times()))
+    print("\n" + "\n".join([*queue.times(), *queue.failures()]))
     print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 

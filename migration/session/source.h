@@ -56,7 +56,6 @@ struct extents {
  * @quit:	source_free() was called
  * @gone:	ENDED was received
  * @over:	the session thread has nothing left to do
- * @older:	the caller's: another one that tells its destination still
  */
 struct source {
 	struct session se;
@@ -83,7 +82,6 @@ struct source {
 	_Atomic bool asked;
 	bool started;
 	pthread_t thread;
-	struct source *older;
 };
 
 /**

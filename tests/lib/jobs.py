@@ -19,6 +19,7 @@ import time
 
 TERM_SECONDS = 5        # between SIGTERM and SIGKILL, for a program to clean up
 SHOWN_LINES = 60        # of a job's failures
+LINE_MAX = 200          # of a failure that is named once more, characters
 RUNS_MAX = 3            # of a job that is run again
 
 OK = re.compile(r"ok ")
@@ -226,6 +227,15 @@ class Queue:
         while self.running:
             self.running = [j for j in self.running if not j.poll()]
             time.sleep(0.02)
+
+    def failures(self):
+        """Lines that name each failure once more: a log that is read from its
+        end, or that is cut in the middle, then tells them all."""
+        for job in self.ended:
+            if job.result.reason:
+                yield f"not ok {job.label}: {job.result.reason}"
+            for i in job.result.bad:
+                yield f"{job.label}: {job.result.lines[i]}"[:LINE_MAX]
 
     def times(self):
         """Lines with the time of each group and of the slowest jobs."""

@@ -114,9 +114,24 @@ def again():
     return None
 
 
+def failures():
+    """Each failure is named once more at the end, and nothing else."""
+    jobs = [Job(name, ["sh", "-c", PROGRAMS[name][0]], 9)
+            for name in ("passes", "fails", "fails quietly")]
+    with tempfile.TemporaryDirectory() as logs, \
+            contextlib.redirect_stdout(io.StringIO()):
+        queue = Queue(jobs, logs, 4)
+        queue.run()
+    got = sorted(queue.failures())
+    return None if got == ["fails: not ok b: why",
+                           "not ok fails quietly: ended with status 3"] \
+        else str(got)
+
+
 def main():
     results = [*programs(), ("a failed build", failed_build()),
-               ("loads", loads()), ("locks", locks()), ("again", again())]
+               ("loads", loads()), ("locks", locks()), ("again", again()),
+               ("failures", failures())]
     for name, error in results:
         print(f"not ok jobs.{name}: {error}" if error else f"ok jobs.{name}")
     return 1 if any(error for _, error in results) else 0
