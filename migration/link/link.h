@@ -40,7 +40,8 @@ enum link_state { LINK_OPEN, LINK_HUNG_UP, LINK_SHUT };
  * @credentials: on a source with a tls: URI, from link_resolve() on
  * @main:	control messages: the stages of the session
  * @demand:	requests, and their answers
- * @push:	@pushes of them: pages that were not requested
+ * @push:	@pushes of them: pages that were not requested. A destination's
+ *		listener reads @pushes while the session thread ends a link
  */
 struct link {
 	pthread_mutex_t lock;
@@ -52,7 +53,7 @@ struct link {
 	struct tls *credentials;
 	struct channel main, demand;
 	struct channel push[WIRE_PUSH_MAX];
-	unsigned pushes;
+	_Atomic unsigned pushes;
 };
 
 /** link_init() - A link without connections, in no epoch */

@@ -36,7 +36,7 @@ struct fake_vcpu {
 
 /**
  * struct machine - The fake
- * @lock:	protects @gate to @reset_asked, @hook
+ * @lock:	protects changes of @gate, and all to @reset_asked, and @hook
  * @changed:	broadcast when @gate or @inside changes
  * @inject_lock: one poisoning on purpose at a time
  * @inside:	vCPUs that are inside the gate
@@ -53,7 +53,7 @@ struct machine {
 
 	pthread_mutex_t lock, inject_lock;
 	pthread_cond_t changed;
-	enum gate gate;
+	_Atomic enum gate gate;
 	unsigned inside;
 	bool held, panicked, loaded, ended, reset_asked;
 	struct run_status status;
