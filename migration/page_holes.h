@@ -38,7 +38,7 @@ void page_holes_look(struct page_holes *h, const struct ram *ram);
 /**
  * page_holes_show() - Mark the holes of a part of RAM
  * @h:		what was found
- * @page:	first page, a multiple of 64
+ * @page:	first page
  * @n:		pages
  * @to:		those that are SHOW_HERE and holes become SHOW_NEVER
  */
