@@ -2,9 +2,8 @@
 /*
  * page_holes.h - Which pages of RAM were never written, looked up seldom
  *
- * Looking costs time in proportion to the populated page-table entries, so it is
- * done at most once a second, and so seldom that it takes at most a fiftieth of
- * the time.
+ * A look costs time in proportion to the populated page-table entries. So there
+ * is at most one a second, and looks take at most a fiftieth of the time.
  */
 #ifndef FERRY_PAGE_HOLES_H
 #define FERRY_PAGE_HOLES_H

@@ -30,7 +30,7 @@ struct view {
 
 /**
  * struct page_query - See above
- * @fn, @ctx:	what a migration says
+ * @fn, @ctx:	what a session knows of the pages
  * @view:	the maps
  * @ids, @queries: how many so far
  * @holes:	pages that were never written
@@ -49,7 +49,7 @@ struct page_query {
 	uint8_t part[PART];
 };
 
-/* What a query asks for */
+/* The arguments of a query, checked */
 struct wish {
 	uint64_t begin, size, grain, cursor;
 };
@@ -154,7 +154,7 @@ static struct view *view_get(struct page_query *q, const struct wish *w,
 	return old;
 }
 
-/* The list of lost pages is right whatever a migration says */
+/* The list of lost pages overrides what a session knows */
 static void show_poison(struct page_query *q, uint64_t gpa, size_t n)
 {
 	const uint64_t end = gpa + n * GUEST_PAGE_SIZE;

@@ -357,10 +357,10 @@ static void ignore_status(void *ctx, enum progress_status status)
 }
 
 /*
- * Wait for a source, also for one whose link is lost again before this thread
- * has seen it (migrate-pause, or a second HELLO): that link is to be closed.
- * @changes: of the phase before the last link was left; @end: when to stop, ns,
- * or 0
+ * Wait until a source has begun a link, even if that link is lost again before
+ * this thread runs (migrate-pause, or a second HELLO): the caller must close it.
+ * @changes: session_changes() before the last link was left; @end: when the wait
+ * ends, ns, or 0
  */
 static unsigned await_source(struct target *t, unsigned changes, uint64_t end)
 {
@@ -377,7 +377,7 @@ static unsigned await_source(struct target *t, unsigned changes, uint64_t end)
 	return phase;
 }
 
-/* A source that does not ask for so long never will */
+/* Without a question for confirm_ms, the source is taken to be gone */
 static unsigned await_question(struct target *t, unsigned changes)
 {
 	const uint64_t end = now_ns() + t->se.limits->confirm_ms * 1000000ull;
