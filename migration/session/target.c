@@ -357,10 +357,10 @@ static void ignore_status(void *ctx, enum progress_status status)
 }
 
 /*
- * Wait until a source has begun a link, even if that link is lost again before
- * this thread runs (migrate-pause, or a second HELLO): the caller must close it.
- * @changes: session_changes() before the last link was left; @end: when the wait
- * ends, ns, or 0
+ * Wait until a source has begun a link, even if that link is lost again
+ * before this thread runs (migrate-pause, or a second HELLO): the caller must
+ * close it. @changes: session_changes() before the last link was left; @end:
+ * when the wait ends, ns, or 0
  */
 static unsigned await_source(struct target *t, unsigned changes, uint64_t end)
 {

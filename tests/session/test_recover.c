@@ -736,7 +736,8 @@ static void await_parked(struct world *w, const char *what)
 
 /*
  * A source asks an unconfirmed destination, and connects again before the
- * session thread has seen that it did: the destination must accept the next link
+ * session thread has seen that it did: the destination must accept the next
+ * link
  */
 static void a_question_that_is_lost_at_once(void **state)
 {

@@ -57,8 +57,8 @@ static bool ends_line(const struct chardev *c)
 
 /*
  * Wait for the rest of a line. A vCPU writes each byte separately: waking this
- * thread for each would cost the vCPU a system call, and this thread a write(2),
- * per byte.
+ * thread for each would cost the vCPU a system call, and this thread a
+ * write(2), per byte.
  */
 static void await_line(struct chardev *c)
 {

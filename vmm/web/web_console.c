@@ -75,7 +75,7 @@ struct web_console *web_console_open(struct event_base *base,
 	strcpy(sa.sun_path, path);
 	c->fn = fn;
 	c->ctx = ctx;
-	/* One that libevent creates stays open in a program that web_demo.c starts */
+	/* web_demo.c's programs would inherit one that libevent creates */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		c->bev = bufferevent_socket_new(base, fd,
