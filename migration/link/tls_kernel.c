@@ -138,8 +138,9 @@ static ssize_t other_record(uint8_t type, const uint8_t *data, size_t n,
 {
 	if (type != TYPE_ALERT)
 		return -EKEYEXPIRED;
-	/* Of an alert that does not fit the first byte is all that is known */
-	*alert = n > 1 ? data[1] : GNUTLS_A_INTERNAL_ERROR;
+	/* Where only its first byte fits: the one warning is close_notify */
+	*alert = n > 1 ? data[1] : *data == ALERT_WARNING
+		? ALERT_CLOSE_NOTIFY : GNUTLS_A_INTERNAL_ERROR;
 	return *alert == ALERT_CLOSE_NOTIFY ? -EPIPE : -EACCES;
 }
 

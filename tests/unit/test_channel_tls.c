@@ -27,6 +27,10 @@
 #define BIG		(3u << 20)
 #define SAFE_MS		20000		/* so that a broken test ends */
 
+#ifndef SOL_TLS
+#define SOL_TLS		282
+#endif
+
 struct talk {
 	struct tls *tls[2];
 	struct channel c[2];	/* source, destination */
@@ -121,6 +125,15 @@ static struct talk *talk_between(const char *source, const char *dest,
 	return t;
 }
 
+/* The socket's protocol has "tls" also where the kernel has taken no keys */
+static bool is_by_kernel(const struct channel *c)
+{
+	struct tls_crypto_info info;
+	socklen_t n = sizeof(info);
+
+	return !getsockopt(c->fd, SOL_TLS, TLS_TX, &info, &n);
+}
+
 static struct talk *talk_new(const struct pki *p)
 {
 	struct talk *t = talk_between(p->dir, p->dir, HOST);
@@ -128,6 +141,8 @@ static struct talk *talk_new(const struct pki *p)
 	if (t->rc[0] || t->rc[1])
 		fail_msg("source: %s, destination: %s", t->err[0].text,
 			 t->err[1].text);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(is_by_kernel(&t->c[i]), tcp);
 	return t;
 }
 
@@ -988,45 +1003,45 @@ static bool kernel_has_tls(void)
 	return !rc;
 }
 
-static bool is_by_kernel(const struct channel *c)
-{
-	char name[16] = "";
-	socklen_t n = sizeof(name);
-
-	return !getsockopt(c->fd, IPPROTO_TCP, TCP_ULP, name, &n) &&
-	       !strcmp(name, "tls");
-}
-
 /* A network between two sockets. It may change what it carries */
 struct carrier {
 	int fd[2];
-	pthread_t thread;
+	pthread_t thread[2];	/* one for each direction */
 	_Atomic bool damages;
 };
 
-static bool carry(struct carrier *w, unsigned from)
+static void carry(struct carrier *w, unsigned from)
 {
 	uint8_t data[4096];
-	ssize_t n = recv(w->fd[from], data, sizeof(data), MSG_DONTWAIT);
+	ssize_t n;
 
-	if (n > 0 && w->damages)
-		data[n - 1] ^= 1;
-	return n < 0 || (n > 0 && send(w->fd[!from], data, (size_t)n,
-				       MSG_NOSIGNAL) == n);
+	while ((n = recv(w->fd[from], data, sizeof(data), 0)) > 0) {
+		if (w->damages)
+			data[n - 1] ^= 1;
+		for (ssize_t k, done = 0; done < n; done += k) {
+			k = send(w->fd[!from], data + done, (size_t)(n - done),
+				 MSG_NOSIGNAL);
+			if (k <= 0)
+				return;
+		}
+	}
 }
 
-static void *carrier_main(void *arg)
+static void *carry_from_source(void *arg)
 {
 	struct carrier *w = arg;
-	struct pollfd p[2] = { { w->fd[0], POLLIN, 0 },
-			       { w->fd[1], POLLIN, 0 } };
-	bool alive = true;
 
-	while (alive && poll(p, 2, -1) > 0)
-		for (unsigned i = 0; i < 2 && alive; i++)
-			alive = !p[i].revents || carry(w, i);
-	shutdown(w->fd[0], SHUT_RDWR);
+	carry(w, 0);
 	shutdown(w->fd[1], SHUT_RDWR);
+	return NULL;
+}
+
+static void *carry_from_destination(void *arg)
+{
+	struct carrier *w = arg;
+
+	carry(w, 1);
+	shutdown(w->fd[0], SHUT_RDWR);
 	return NULL;
 }
 
@@ -1053,7 +1068,8 @@ static struct talk *talk_through(struct carrier *w, const struct pki *p,
 					     i ? NULL : HOST, &err), 0);
 	}
 	w->damages = false;
-	pthread_create(&w->thread, NULL, carrier_main, w);
+	pthread_create(&w->thread[0], NULL, carry_from_source, w);
+	pthread_create(&w->thread[1], NULL, carry_from_destination, w);
 	shake_hands(t);
 	for (unsigned i = 0; i < 2; i++) {
 		if (t->rc[i])
@@ -1067,7 +1083,8 @@ static struct talk *talk_through(struct carrier *w, const struct pki *p,
 static void carrier_end(struct carrier *w, struct talk *t)
 {
 	talk_free(t);
-	pthread_join(w->thread, NULL);
+	pthread_join(w->thread[0], NULL);
+	pthread_join(w->thread[1], NULL);
 	close(w->fd[0]);
 	close(w->fd[1]);
 }
