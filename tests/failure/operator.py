@@ -18,7 +18,6 @@ import time
 import wire
 from errors import WAIT, soon
 from ferry import BUILD, PAGE, check, equal, page
-from proc import threads
 from qmp import FakeMachine, Qmp
 from relay import SOURCE, Relay
 
@@ -209,27 +208,29 @@ def test_not_utf8(world):
     check(there["ferry"]["uri"].endswith("?"), there["ferry"])
 
 
-def opens(p):
-    """Wait until a destination listens, which it does last, or has ended.
-    Return: does it listen?"""
+def listens(p, uri):
+    """Wait until a destination listens, for which it takes its last descriptor,
+    or has ended. Return: does it listen?"""
     end = time.monotonic() + WAIT
     while p.poll() is None:
-        if "listener" in threads(p.pid).values():
+        try:
+            wire.Peer.connect(uri).close()
             return True
-        check(time.monotonic() < end, "it neither listens nor ends")
-        time.sleep(0.01)
+        except OSError:
+            check(time.monotonic() < end, "it neither listens nor ends")
+            time.sleep(0.01)
     return False
 
 
 def test_few_descriptors(world):
     """What gets no descriptor says so, before a guest comes; of KVM, also what
     to do."""
-    seen = b""
+    seen, uri = b"", world.uri("tcp")
     for n in range(8, 40):
-        p = command(world, "receive", "--name", "x", "--serial", "none",
-                    world.uri("tcp"), preexec_fn=lambda n=n: resource.setrlimit(
+        p = command(world, "receive", "--name", "x", "--serial", "none", uri,
+                    preexec_fn=lambda n=n: resource.setrlimit(
                         resource.RLIMIT_NOFILE, (n, n)))
-        if opens(p):
+        if listens(p, uri):
             break
         _, err = p.communicate(timeout=WAIT)
         seen += err
