@@ -541,8 +541,8 @@ def trickle(peers, stop):
 
 @contextlib.contextmanager
 def slow_greetings(uri, silent, slow):
-    """So many connections that say nothing, and so many that say a HELLO byte by
-    byte, meanwhile.
+    """So many connections that say nothing, and so many that say a HELLO byte
+    by byte, meanwhile.
 
     They are all open before: of many that come at the same moment as a real
     one, that one would be the oldest, which the destination closes.

@@ -80,7 +80,8 @@ def test_without_root(world):
     a = world.run("work=verify mib=32 hold=1", cpus=2, build=build).ready()
     b = world.receive(build=build)
     for vmm in a, b:
-        equal(set(thread_values(vmm.process.pid, "CapEff")), {0}, "capabilities")
+        equal(set(thread_values(vmm.process.pid, "CapEff")), {0},
+              "capabilities")
         equal(os.stat(f"/proc/{vmm.process.pid}").st_uid, NOBODY, "user")
     a.poison_pages(lost)
     a.migrate(b)
