@@ -23,11 +23,10 @@
 
 static void run_vcpu(void *ctx, struct machine *m, unsigned vcpu)
 {
-	static _Atomic unsigned turn;
+	struct session_fuzz *f = ctx;
+	const unsigned turn = ++f->turns;
 
-	(void)ctx;
 	CHECK(fake_machine_is_loaded(m));
-	turn++;
 	session_fuzz_touch(m, vcpu, 37 * turn, turn & 1);
 }
 
@@ -39,25 +38,27 @@ static int load(void *ctx, struct machine *m)
 	return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run_target(struct session_fuzz *f, const uint8_t *data, size_t size)
 {
-	static struct session_fuzz f;
 	struct error err = { 0 };
 	struct script peer;
 	struct target *t;
 
 	script_init(&peer, false);
-	session_fuzz_init(&f);
 	fake_host.step = run_vcpu;
 	fake_host.load = load;
-	t = target_new(&peer.uri, &f.env, &f.limits, &f.progress, &err);
+	t = target_new(&peer.uri, &f->env, &f->limits, &f->progress, &err);
 	CHECK(t);
 	script_play(&peer, data, size);
-	session_fuzz_settle(&f);
+	session_fuzz_settle(f);
 	target_free(t);
-	CHECK(f.opened <= 1);
-	session_fuzz_fini(&f);
+	CHECK(f->opened <= 1);
 	script_fini(&peer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	session_fuzz_run(SIDE_TARGET, run_target, data, size);
 	return 0;
 }
 

@@ -22,10 +22,9 @@
 
 static void run_vcpu(void *ctx, struct machine *m, unsigned vcpu)
 {
-	static _Atomic unsigned turn;
+	struct session_fuzz *f = ctx;
 
-	(void)ctx;
-	session_fuzz_touch(m, vcpu, 37 * turn++, true);
+	session_fuzz_touch(m, vcpu, 37 * f->turns++, true);
 }
 
 static size_t hot(void *ctx, struct machine *m, uint64_t *gpa, size_t max)
@@ -91,28 +90,30 @@ static void check_guest(struct session_fuzz *f, const struct script *peer,
 		CHECK(script_heard(peer, WIRE_MSG_COMMIT));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run_source(struct session_fuzz *f, const uint8_t *data, size_t size)
 {
-	static struct session_fuzz f;
 	struct error err = { 0 };
 	struct script peer;
 	struct machine *m;
 	struct source *s;
 
-	session_fuzz_init(&f);
 	script_init(&peer, true);
 	m = new_machine();
-	s = source_new(m, &peer.uri, &f.env, &f.limits, &f.progress, &err);
+	s = source_new(m, &peer.uri, &f->env, &f->limits, &f->progress, &err);
 	CHECK(s);
 	s->connections = 1 + size % 3;
 	CHECK(!source_start(s, &err));
 	script_play(&peer, data, size);
-	session_fuzz_settle(&f);
+	session_fuzz_settle(f);
 	source_free(s);
-	check_guest(&f, &peer, m);
+	check_guest(f, &peer, m);
 	machine_free(m);
 	script_fini(&peer);
-	session_fuzz_fini(&f);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	session_fuzz_run(SIDE_SOURCE, run_source, data, size);
 	return 0;
 }
 

@@ -17,9 +17,10 @@
  * A length or an operation is cut to what is left, so every input is a script.
  * What the session sends is read all the time.
  *
- * A wait ends when every other thread of the process sleeps, and sleeps some
- * milliseconds later: then the session sends nothing more. After a few waits
- * that ended so, the peer does not wait again: each input takes a limited time.
+ * A wait ends when nothing has come for some milliseconds of the simulator's
+ * time, in which only what waits takes any: then the session sends nothing more.
+ * After a few waits that ended so, the peer does not wait again: each input
+ * takes a limited time.
  */
 #ifndef FERRY_TESTS_FUZZ_SCRIPT_H
 #define FERRY_TESTS_FUZZ_SCRIPT_H
