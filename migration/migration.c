@@ -31,7 +31,7 @@
  * @source:	the session
  * @job:	its parameters: the process's, with what its `migrate` chose. The
  *		session reads the limits of waits: change them one by one
- * @older:	another one, that failed and tells its destination still
+ * @older:	in the list of tellers: the next older session
  */
 struct outgoing {
 	struct source *source;
@@ -45,13 +45,15 @@ struct outgoing {
  * @env:	the same, as a session sees it
  * @progress:	how the current or last session goes
  * @out:	the guest leaves, or has left, or tried to
- * @tellers:	earlier ones that failed, and tell their destinations still
+ * @tellers:	earlier sessions that failed, and still deliver REFUSE to their
+ *		destinations; the newest first
  * @target:	a guest arrives, or has arrived
  * @parameters:	of sessions
  * @no_poison:	a guest without lost memory may go where poison can't
  * @pages:	answers query-ferry-pages, in the thread "commands"
- * @show_lock:	the sessions that @pages looks at stay; only the main thread
- *		changes @out and @target, and holds it only for that
+ * @show_lock:	held while @pages reads a session, so that it is not freed, and
+ *		by the main thread, which alone changes @out and @target, while
+ *		it does so
  */
 struct migration {
 	struct host *host;
@@ -142,7 +144,7 @@ static void free_outgoing(struct outgoing *o)
 	free(o);
 }
 
-/* Have another one, or none. Return: the last one */
+/* Replace the current session, by none if @o is NULL. Return: the last one */
 static struct outgoing *exchange_out(struct migration *mig, struct outgoing *o)
 {
 	struct outgoing *last;
@@ -368,13 +370,16 @@ static int cmd_query(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
-/* The guest has not left after all */
+/* The guest runs here again, so what was sent of its pages does not matter */
 static bool is_back(enum progress_status s)
 {
 	return s == PROGRESS_FAILED || s == PROGRESS_CANCELLED;
 }
 
-/* A guest that leaves shows what was sent; else one that came, how it arrived */
+/*
+ * The pages of an outgoing session: which were sent. Without one, those of the
+ * session that brought the guest: how they arrived
+ */
 static bool show_pages(void *ctx, size_t page, size_t n, uint8_t *to)
 {
 	struct migration *mig = ctx;

@@ -62,14 +62,16 @@ void page_holes_look(struct page_holes *h, const struct ram *ram)
 void page_holes_show(const struct page_holes *h, size_t page, size_t n,
 		     uint8_t *to)
 {
-	for (size_t i = 0; i < n; i += BITS) {
-		size_t at = (page + i) / BITS, end = n - i < BITS ? n - i : BITS;
+	while (n && page < h->pages) {
+		size_t room = BITS - page % BITS, now = n < room ? n : room;
+		uint64_t word = h->bits[page / BITS] >> page % BITS;
 
-		if (page + i >= h->pages || !h->bits[at])
-			continue;
-		for (size_t k = 0; k < end; k++)
-			if (h->bits[at] >> k & 1 && to[i + k] == SHOW_HERE)
-				to[i + k] = SHOW_NEVER;
+		for (size_t k = 0; word && k < now; k++, word >>= 1)
+			if (word & 1 && to[k] == SHOW_HERE)
+				to[k] = SHOW_NEVER;
+		page += now;
+		to += now;
+		n -= now;
 	}
 }
 

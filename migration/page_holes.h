@@ -2,9 +2,8 @@
 /*
  * page_holes.h - Which pages of RAM were never written, looked up seldom
  *
- * Looking costs time in proportion to the populated page-table entries, so it is
- * done at most once a second, and so seldom that it takes at most a fiftieth of
- * the time.
+ * A look costs time in proportion to the populated page-table entries. So there
+ * is at most one a second, and looks take at most a fiftieth of the time.
  */
 #ifndef FERRY_PAGE_HOLES_H
 #define FERRY_PAGE_HOLES_H
@@ -38,7 +37,7 @@ void page_holes_look(struct page_holes *h, const struct ram *ram);
 /**
  * page_holes_show() - Mark the holes of a part of RAM
  * @h:		what was found
- * @page:	first page, a multiple of 64
+ * @page:	first page
  * @n:		pages
  * @to:		those that are SHOW_HERE and holes become SHOW_NEVER
  */

@@ -30,7 +30,7 @@ struct view {
 
 /**
  * struct page_query - See above
- * @fn, @ctx:	what a migration says
+ * @fn, @ctx:	what a session knows of the pages
  * @view:	the maps
  * @ids, @queries: how many so far
  * @holes:	pages that were never written
@@ -49,7 +49,7 @@ struct page_query {
 	uint8_t part[PART];
 };
 
-/* What a query asks for */
+/* The arguments of a query, checked */
 struct wish {
 	uint64_t begin, size, grain, cursor;
 };
@@ -154,7 +154,7 @@ static struct view *view_get(struct page_query *q, const struct wish *w,
 	return old;
 }
 
-/* The list of lost pages is right whatever a migration says */
+/* The list of lost pages overrides what a session knows */
 static void show_poison(struct page_query *q, uint64_t gpa, size_t n)
 {
 	const uint64_t end = gpa + n * GUEST_PAGE_SIZE;
@@ -195,6 +195,7 @@ static void scan_region(struct page_query *q, const struct view *v,
 	while (gpa < end) {
 		const uint64_t offset = r->offset + (gpa - r->gpa);
 		const size_t first = offset / GUEST_PAGE_SIZE;
+		/* Later parts begin where words of bits do: this is faster */
 		size_t n = PART - first % 64, left;
 
 		left = (end - gpa + GUEST_PAGE_SIZE - 1) / GUEST_PAGE_SIZE;
@@ -204,7 +205,9 @@ static void scan_region(struct page_query *q, const struct view *v,
 	}
 }
 
-static void scan(struct page_query *q, struct view *v, struct machine *m)
+/* Without the list of lost pages, poison would be shown as contents */
+static int scan(struct page_query *q, struct view *v, struct machine *m,
+		struct error *err)
 {
 	const struct ram *ram = machine_ram(m);
 
@@ -212,12 +215,15 @@ static void scan(struct page_query *q, struct view *v, struct machine *m)
 	if (!machine_ram_hook(m).missing)
 		page_holes_look(&q->holes, ram);
 	q->poison_n = poison_copy(machine_poison(m), &q->poison);
+	if (q->poison_n < 0)
+		return error_set(err, ENOMEM,
+				 "out of memory for the list of lost pages");
 	page_map_begin(&v->map);
 	for (unsigned i = 0; i < ram->regions; i++)
 		scan_region(q, v, &v->map, &ram->region[i]);
 	page_map_end(&v->map);
-	if (q->poison_n > 0)
-		free(q->poison);
+	free(q->poison);
+	return 0;
 }
 
 static json_t *pages_json(const struct page_map *map)
@@ -260,6 +266,6 @@ int page_query_run(struct page_query *q, struct machine *m, json_t *args,
 	v = view_get(q, &w, err);
 	if (!v)
 		return -ENOMEM;
-	scan(q, v, m);
-	return answer(v, &w, ret, err);
+	rc = scan(q, v, m, err);
+	return rc ? rc : answer(v, &w, ret, err);
 }

@@ -2,10 +2,10 @@
 /*
  * page_query.h - query-ferry-pages: a map of RAM, and its changes
  *
- * Runs in the thread "commands". What a fault waits for is never locked: the
- * page table and the ledger are read as they are, while other threads change
- * them, and holes are looked for in parts of 256 MiB, so that the kernel's lock
- * of the address space is never held for long. docs/control.md has the command.
+ * Runs in the thread "commands", and takes no lock that the fault path takes:
+ * it reads the page table and the ledger while other threads change them. It
+ * looks for holes in parts of 256 MiB, so that the kernel holds its lock of the
+ * address space only for a short time. docs/control.md has the command.
  */
 #ifndef FERRY_PAGE_QUERY_H
 #define FERRY_PAGE_QUERY_H

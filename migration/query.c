@@ -135,7 +135,8 @@ static json_t *stages_json(const struct progress *p, uint64_t to)
 
 static json_t *ferry_json(const struct progress *p, uint64_t to)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:{s:I, s:I, s:I, s:I}, s:I, s:o, s:I, s:I, s:i, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:{s:I, s:I, s:I, s:I}, "
+		"s:I, s:o, s:I, s:I, s:i, s:o, s:o, s:o, s:o}",
 		"side", p->outgoing ? "source" : "destination",
 		"id", p->id, "arrived-as", p->arrived, "uri", qmp_string(p->uri),
 		"stage", p->stage, "pages",

@@ -2,9 +2,10 @@
 /*
  * main.c - The ferry program
  *
- * "web" serves a page about the machines of this host (web.h). "run" and "receive" start a machine: event loop, control server, console,
- * machine, and migration, which only this file connects with the machine. Every
- * other subcommand is a client of a machine's control socket (cli.h).
+ * "web" serves a page about the machines of this host (web.h). "run" and
+ * "receive" start a machine: event loop, control server, console, machine, and
+ * migration, which only this file connects with the machine. Every other
+ * subcommand is a client of a machine's control socket (cli.h).
  */
 
 #include <assert.h>

@@ -101,7 +101,7 @@ size_t ledger_give_back(struct ledger *l, size_t i, size_t n);
  */
 size_t ledger_send_again(struct ledger *l, size_t i, size_t n);
 
-/** ledger_is_unsure() - May the destination have a page without our knowing? */
+/** ledger_is_unsure() - Is it unknown if the destination has a page? */
 bool ledger_is_unsure(const struct ledger *l, size_t i);
 
 /**

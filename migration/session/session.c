@@ -155,19 +155,6 @@ void session_sleep(struct session *se, uint64_t end)
 		pthread_cond_wait(&se->changed, &se->lock);
 }
 
-unsigned session_wait_until(struct session *se, session_phase_fn *parked,
-			    uint64_t end)
-{
-	unsigned phase;
-
-	pthread_mutex_lock(&se->lock);
-	if (parked(se->phase))
-		session_sleep(se, end);
-	phase = se->phase;
-	pthread_mutex_unlock(&se->lock);
-	return phase;
-}
-
 void session_wake(struct session *se)
 {
 	uint64_t one = 1;

@@ -176,19 +176,6 @@ unsigned session_wait(struct session *se, session_phase_fn *parked);
 unsigned session_changes(struct session *se);
 
 /**
- * session_wait_until() - As session_wait(), with a limit
- * @se:		the session
- * @parked:	the predicate
- * @end:	when the wait ends, monotonic ns
- *
- * Also returns after session_notify().
- *
- * Return: the phase
- */
-unsigned session_wait_until(struct session *se, session_phase_fn *parked,
-			    uint64_t end);
-
-/**
  * session_sleep() - Wait for @se->changed; @se->lock is held
  * @se:		the session
  * @end:	when the wait ends, monotonic ns; 0 for no limit

@@ -356,8 +356,29 @@ static void ignore_status(void *ctx, enum progress_status status)
 	(void)status;
 }
 
-/* A source that does not ask for so long never will */
-static unsigned await_question(struct target *t)
+/*
+ * Wait until a source has begun a link, even if that link is lost again
+ * before this thread runs (migrate-pause, or a second HELLO): the caller must
+ * close it. @changes: session_changes() before the last link was left; @end:
+ * when the wait ends, ns, or 0
+ */
+static unsigned await_source(struct target *t, unsigned changes, uint64_t end)
+{
+	struct session *se = &t->se;
+	unsigned phase;
+
+	pthread_mutex_lock(&se->lock);
+	while (is_waiting(se->phase) &&
+	       (se->changes == changes || t->parked) &&
+	       (!end || now_ns() < end))
+		session_sleep(se, end);
+	phase = se->phase;
+	pthread_mutex_unlock(&se->lock);
+	return phase;
+}
+
+/* Without a question for confirm_ms, the source is taken to be gone */
+static unsigned await_question(struct target *t, unsigned changes)
 {
 	const uint64_t end = now_ns() + t->se.limits->confirm_ms * 1000000ull;
 	unsigned phase;
@@ -366,31 +387,10 @@ static unsigned await_question(struct target *t)
 		progress_init(&t->after, ignore_status, NULL);
 		session_divert(&t->se, &t->after);
 	}
-	do
-		phase = session_wait_until(&t->se, target_is_parked, end);
-	while (phase == TARGET_UNCONFIRMED && now_ns() < end);
-	if (phase == TARGET_UNCONFIRMED)
+	phase = await_source(t, changes, end);
+	if (phase == TARGET_UNCONFIRMED && now_ns() >= end)
 		session_event(&t->se, EVENT_GIVE_UP, NULL);
 	return session_phase(&t->se);
-}
-
-/*
- * Wait for a source, also for one whose link is lost again before this thread
- * has seen it (migrate-pause): that link is to be closed. @changes: of the phase
- * before the last link was left
- */
-static unsigned await_source(struct target *t, unsigned changes)
-{
-	struct session *se = &t->se;
-	unsigned phase;
-
-	pthread_mutex_lock(&se->lock);
-	while (is_waiting(se->phase) &&
-	       (se->changes == changes || t->parked))
-		session_sleep(se, 0);
-	phase = se->phase;
-	pthread_mutex_unlock(&se->lock);
-	return phase;
 }
 
 /* Wait for the first connection of a link. Return: the phase that ended it */
@@ -403,7 +403,7 @@ static unsigned await_link(struct target *t)
 		return session_wait(&t->se, is_waiting);
 	target_leave_link(t);
 	return session_phase(&t->se) == TARGET_UNCONFIRMED
-		? await_question(t) : await_source(t, changes);
+		? await_question(t, changes) : await_source(t, changes, 0);
 }
 
 /* No further link begins before this one has been left */
@@ -547,8 +547,12 @@ static int target_start(struct target *t, struct error *err)
 			strerrordesc_np(rc));
 	t->started = true;
 	pthread_setname_np(t->thread, "migration");
+	/* The session thread, which may stop it, must see it */
+	pthread_mutex_lock(&t->listen_lock);
 	t->greeter = target_listen(t, &t->uri, err);
-	return t->greeter ? 0 : -err->code;
+	rc = t->greeter ? 0 : -err->code;
+	pthread_mutex_unlock(&t->listen_lock);
+	return rc;
 }
 
 struct target *target_new(const struct uri *uri, const struct session_env *env,

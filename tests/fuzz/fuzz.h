@@ -43,6 +43,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t fuzz_seed(unsigned i, uint8_t *to);
 
 /**
+ * fuzz_text_seed() - For a fuzzer whose inputs are text: its fuzz_seed()
+ * @seeds:	the texts, the last one NULL
+ * @i:		which
+ * @to:		where to put it, without its terminator
+ *
+ * Return: as fuzz_seed()
+ */
+size_t fuzz_text_seed(const char *const *seeds, unsigned i, uint8_t *to);
+
+/**
  * fuzz_write_seeds() - Write each seed to a file, for libFuzzer
  * @dir:	a directory
  *

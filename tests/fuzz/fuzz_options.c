@@ -92,12 +92,8 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 		"help\nmigrate\n",
 		"run\n--help\n",
 		"--version\n",
+		NULL
 	};
-	size_t n;
 
-	if (i >= sizeof(seeds) / sizeof(seeds[0]))
-		return 0;
-	n = strlen(seeds[i]);
-	memcpy(to, seeds[i], n);
-	return n;
+	return fuzz_text_seed(seeds, i, to);
 }

@@ -101,12 +101,8 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 		"{\"execute\":\"qmp_capabilities\"}{\"execute\":\"object\","
 		"\"arguments\":{\"x\":[{\"y\":1e3},-0.5,9223372036854775807]}"
 		"}\n{\"execute\":\"none\"}\n[1,2]\n\"x\"\n \n",
+		NULL
 	};
-	size_t n;
 
-	if (i >= sizeof(seeds) / sizeof(seeds[0]))
-		return 0;
-	n = strlen(seeds[i]);
-	memcpy(to, seeds[i], n);
-	return n;
+	return fuzz_text_seed(seeds, i, to);
 }

@@ -45,12 +45,8 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 		"tcp:host.example:4444", "tcp:[fe80::1%eth0]:1", "tcp::65535",
 		"tcp:[::]:4444", "tcp:127.0.0.1:99999", "unix:/run/ferry/x",
 		"unix:", "tls:host:4444",
+		NULL
 	};
-	size_t n;
 
-	if (i >= sizeof(seeds) / sizeof(seeds[0]))
-		return 0;
-	n = strlen(seeds[i]);
-	memcpy(to, seeds[i], n);
-	return n;
+	return fuzz_text_seed(seeds, i, to);
 }

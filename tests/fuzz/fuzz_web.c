@@ -135,12 +135,8 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 		("1{\"t\":1,\"kind\":\"console\",\"id\":\"a\",\"text\":\"x\"}\n"
 		 "{\"t\":2,\"kind\":\"ended\",\"id\":\"a\",\"why\":\"y\"}\n"),
 		"2report t_us=1 pages=2\r\n\033[1mb\x80\xff\n",
+		NULL
 	};
-	size_t n;
 
-	if (i >= sizeof(seeds) / sizeof(seeds[0]))
-		return 0;
-	n = strlen(seeds[i]);
-	memcpy(to, seeds[i], n);
-	return n;
+	return fuzz_text_seed(seeds, i, to);
 }

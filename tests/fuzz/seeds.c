@@ -1,7 +1,22 @@
 // SPDX-License-Identifier: MIT
-/* seeds.c - The seeds of a fuzzer as files */
+/* seeds.c - The seeds of a fuzzer: texts, and as files */
+
+#include <string.h>
 
 #include "fuzz.h"
+
+size_t fuzz_text_seed(const char *const *seeds, unsigned i, uint8_t *to)
+{
+	size_t n;
+
+	while (*seeds && i) {
+		seeds++;
+		i--;
+	}
+	n = *seeds ? strlen(*seeds) : 0;
+	memcpy(to, *seeds ? *seeds : "", n);
+	return n;
+}
 
 static int write_seed(const char *dir, unsigned i, const uint8_t *data,
 		      size_t n)

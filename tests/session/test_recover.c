@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -701,6 +702,67 @@ static void resolved_by_an_operator(void **state)
 	}
 }
 
+/* The phase changes as if by session_event(), with @se->lock held */
+static void move_to(struct session *se, unsigned phase)
+{
+	se->phase = phase;
+	se->changes++;
+	pthread_cond_broadcast(&se->changed);
+}
+
+/* A link whose main connection has ended already */
+static void put_dead_link(struct world *w)
+{
+	struct link *l = &w->t->se.link;
+	struct channel c;
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	close(fd[1]);
+	socket_channel(&c, fd[0]);
+	link_begin(l, 1, w->limits.dead_peer_ms);
+	assert_int_equal(link_put(l, WIRE_MAIN, 0, &c), 0);
+}
+
+/* The session thread has left the last link */
+static void await_parked(struct world *w, const char *what)
+{
+	for (unsigned ms = 0; !w->t->parked; ms++) {
+		if (ms > LONG_MS)
+			fail_stuck(w, what);
+		usleep(1000);
+	}
+}
+
+/*
+ * A source asks an unconfirmed destination, and connects again before the
+ * session thread has seen that it did: the destination must accept the next
+ * link
+ */
+static void a_question_that_is_lost_at_once(void **state)
+{
+	struct world *w = set_up();
+	struct session *se = &w->t->se;
+
+	(void)state;
+	put_dead_link(w);
+	pthread_mutex_lock(&se->lock);
+	move_to(se, TARGET_WHOLE);
+	pthread_mutex_unlock(&se->lock);
+	await_phase(w, se, TARGET_UNCONFIRMED, "no source answers");
+	await_parked(w, "the first link is left");
+	usleep(50000);	/* it waits for a question */
+
+	put_dead_link(w);
+	pthread_mutex_lock(&se->lock);
+	w->t->parked = false;
+	move_to(se, TARGET_WHOLE);
+	move_to(se, TARGET_UNCONFIRMED);
+	pthread_mutex_unlock(&se->lock);
+	await_parked(w, "the second link is left");
+	tear_down(w);
+}
+
 static void *nothing(void *arg)
 {
 	return arg;
@@ -730,6 +792,7 @@ int main(void)
 		cmocka_unit_test(resolved_by_an_operator),
 		cmocka_unit_test(a_cut_at_each_message),
 		cmocka_unit_test(a_cut_at_each_message_of_a_new_link),
+		cmocka_unit_test(a_question_that_is_lost_at_once),
 	};
 
 	start_first_thread();

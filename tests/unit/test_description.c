@@ -403,6 +403,28 @@ static void truncated_trees_are_refused(void **state)
 	assert_int_equal(parse_copy(t, t->fdt, sizeof(t->fdt)), -EBADMSG);
 }
 
+/* libfdt takes the length for a negative number, and would check the same
+ * property for ever
+ */
+static void a_property_of_4_gib_is_refused(void **state)
+{
+	static const uint32_t lengths[] = { 0x7fffffff, 0x80000000, 0xfffffff0,
+					    0xfffffff4, 0xfffffff8, 0xffffffff };
+	struct tree *t = *state;
+	struct fdt_property *p;
+	int len;
+
+	assert_int_equal(fdt_pack(t->fdt), 0);
+	p = fdt_get_property_w(t->fdt, 0, "compatible", &len);
+	assert_non_null(p);
+	for (unsigned i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		p->len = cpu_to_fdt32(lengths[i]);
+		assert_refused(parse_copy(t, t->fdt, fdt_totalsize(t->fdt)),
+			       EBADMSG, t->err,
+			       "not a flattened device tree");
+	}
+}
+
 /* Any change is either harmless or refused with a text; never a crash */
 static void damaged_trees_are_survived(void **state)
 {
@@ -448,6 +470,7 @@ int main(void)
 		CASE(vcpus_are_numbered),
 		CASE(bootargs_have_a_limit),
 		CASE(truncated_trees_are_refused),
+		CASE(a_property_of_4_gib_is_refused),
 		CASE(damaged_trees_are_survived),
 	};
 

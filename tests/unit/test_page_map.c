@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "migration/page_holes.h"
 #include "migration/pages/ledger.h"
 #include "migration/pages/page_map.h"
 #include "migration/pages/pages.h"
@@ -246,6 +247,28 @@ static void a_source_shows_what_it_sent(void **state)
 	ledger_fini(&l);
 }
 
+/* Page 70 is the only hole: a part may begin at any page */
+static void holes_are_shown_in_any_part(void **state)
+{
+	uint64_t bits[3] = { 0, 1ull << (70 - 64), 0 };
+	const struct page_holes h = { .bits = bits, .pages = 130 };
+	uint8_t show[200];
+
+	(void)state;
+	for (size_t page = 0; page < 130; page++) {
+		memset(show, SHOW_HERE, sizeof(show));
+		show[199] = SHOW_MOVED;
+		page_holes_show(&h, page, sizeof(show), show);
+		for (size_t i = 0; i < 199; i++)
+			assert_int_equal(show[i], page + i == 70 ? SHOW_NEVER
+								 : SHOW_HERE);
+		assert_int_equal(show[199], SHOW_MOVED);
+	}
+	memset(show, SHOW_MISSING, sizeof(show));
+	page_holes_show(&h, 0, sizeof(show), show);
+	assert_int_equal(show[70], SHOW_MISSING);
+}
+
 #define ON_MAP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -261,6 +284,7 @@ int main(void)
 		cmocka_unit_test(a_destination_shows_how_pages_arrived),
 		cmocka_unit_test(a_whole_chunk_of_zeroes_is_shown),
 		cmocka_unit_test(a_source_shows_what_it_sent),
+		cmocka_unit_test(holes_are_shown_in_any_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,8 +10,8 @@
 static const char sample[] =
 	"[{\"id\": \"src\", \"followed\": true, \"machine\": {"
 	"  \"status\": \"running\", \"memory\": 268435456, \"cpus\": 2,"
-	"  \"poisoned\": [{\"address\": 0, \"size\": 4096},"
-	"                 {\"address\": 8192, \"size\": 8192}],"
+	"  \"poisoned\": [{\"address\": 0, \"size\": 4096}],"
+	"  \"poisoned-bytes\": 12288, \"poisoned-unlisted\": 1,"
 	"  \"events-lost\": 3, \"memory-failures\": ["
 	"   {\"origin\": \"peer\", \"action\": \"ignore\", \"count\": 2}]},"
 	" \"migration\": {\"status\": \"postcopy-active\","

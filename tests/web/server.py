@@ -96,6 +96,23 @@ def test_limits(world):
         check(time.monotonic() < end, "no answer after many connections")
 
 
+def test_what_a_page_sends_is_bounded(world):
+    """Bytes after a request are not read for ever."""
+    web = Web(world)
+    with web.stream() as s:
+        s.settimeout(WAIT)
+        check(s.recv(100).startswith(b"HTTP/1.1 200"), "the stream")
+        s.settimeout(2)
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                sent += s.send(bytes(1 << 20))
+        except socket.timeout:
+            pass
+        check(sent < 64 << 20, "64 MiB were read")
+    equal(web.ask("GET", "/")[0], 200, "another connection")
+
+
 def test_replays_are_checked(world):
     path = world.path("bad")
     with open(path, "w", encoding="ascii") as f:

@@ -137,7 +137,9 @@ static void print_event(json_t *event)
 	char time[16] = "";
 	struct tm tm;
 
-	strftime(time, sizeof(time), "%T", localtime_r(&seconds, &tm));
+	/* Fails for a year that an int can't hold */
+	if (localtime_r(&seconds, &tm))
+		strftime(time, sizeof(time), "%T", &tm);
 	json_object_set_new(event, "time", json_sprintf("%s.%06d", time, us));
 	render(stdout, event_text, event);
 }

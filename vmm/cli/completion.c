@@ -13,7 +13,8 @@
 #include "vmm/base/units.h"
 
 static const char *const kinds[] = {
-	[VALUE_PATH] = "file", [VALUE_PATHS] = "file", [VALUE_URI] = "uri", [VALUE_PEER] = "uri",
+	[VALUE_PATH] = "file", [VALUE_PATHS] = "file",
+	[VALUE_URI] = "uri", [VALUE_PEER] = "uri",
 	[VALUE_COMMAND] = "command",
 };
 

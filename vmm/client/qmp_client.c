@@ -344,7 +344,9 @@ struct qmp_client *qmp_open(const char *name, const char *path,
 	q->fd = qmp_connect(q->label, path, timeout_ms, err);
 	q->in = fopencookie(q, "r", (cookie_io_functions_t){
 				    .read = on_read });
-	if (q->fd >= 0 && q->in && !negotiate(q, err))
+	if (q->fd >= 0 && !q->in)
+		error_set(err, ENOMEM, "out of memory for a connection");
+	else if (q->fd >= 0 && !negotiate(q, err))
 		return q;
 	qmp_close(q);
 	return NULL;

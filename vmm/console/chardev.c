@@ -23,7 +23,7 @@
 
 #define RING_SIZE	MIB
 #define FLUSH_MS	2000
-#define LINE_MS		2	/* that the rest of a line is waited for */
+#define LINE_MS		2	/* time to wait for the rest of a line */
 #define PIECE		4096	/* bytes that are written without waiting */
 #define CHARDEV_ESCAPE	0x1d	/* Ctrl-] */
 
@@ -56,8 +56,9 @@ static bool ends_line(const struct chardev *c)
 }
 
 /*
- * A vCPU brings each byte alone. Waking this thread for each costs the vCPU a
- * system call, and this thread a write(2), per byte.
+ * Wait for the rest of a line. A vCPU writes each byte separately: waking this
+ * thread for each would cost the vCPU a system call, and this thread a
+ * write(2), per byte.
  */
 static void await_line(struct chardev *c)
 {

@@ -195,13 +195,17 @@ void host_set_machine(struct host *h, struct machine *m)
 }
 
 /* Bounded: it is made by the thread that serves all clients */
-static void add_poison(json_t *status, struct machine *m)
+static int add_poison(json_t *status, struct machine *m, struct error *err)
 {
-	json_t *list = json_array();
+	json_t *list;
 	uint64_t bytes = 0;
 	struct poison *p;
 	int n = poison_copy(machine_poison(m), &p);
 
+	if (n < 0)
+		return error_set(err, ENOMEM,
+				 "out of memory for the list of lost memory");
+	list = json_array();
 	for (int i = 0; i < n; i++) {
 		bytes += p[i].size;
 		if (i >= POISON_LISTED)
@@ -211,14 +215,14 @@ static void add_poison(json_t *status, struct machine *m)
 			"size", (json_int_t)p[i].size,
 			"delivered", p[i].delivered));
 	}
-	if (n > 0)
-		free(p);
+	free(p);
 	json_object_set_new(status, "poisoned", list);
 	json_object_set_new(status, "poisoned-bytes",
 			    json_integer((json_int_t)bytes));
 	if (n > POISON_LISTED)
 		json_object_set_new(status, "poisoned-unlisted",
 				    json_integer(n - POISON_LISTED));
+	return 0;
 }
 
 /* Memory failures so far, by origin and QEMU's action */
@@ -251,9 +255,9 @@ static int cmd_status(struct host *h, json_t *args, json_t **ret,
 	struct machine *m = h->machine;
 	struct run_status s = { RUN_INMIGRATE, WHY_STARTING_UP };
 	struct domain_words w;
+	int rc = 0;
 
 	(void)args;
-	(void)err;
 	if (m)
 		s = machine_status(m);
 	w = words_domain(s);
@@ -269,9 +273,9 @@ static int cmd_status(struct host *h, json_t *args, json_t **ret,
 				    json_integer((json_int_t)machine_ram(m)->size));
 		json_object_set_new(*ret, "cpus",
 				    json_integer(machine_config(m)->cpus));
-		add_poison(*ret, m);
+		rc = add_poison(*ret, m, err);
 	}
-	return 0;
+	return rc;
 }
 
 static int need_machine(const struct machine *m, struct error *err)

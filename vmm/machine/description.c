@@ -321,6 +321,46 @@ static int parse_devices(struct walk *w, struct device_list *l)
 	return check_devices(w, l);
 }
 
+/* Bytes from one tag of the structure block to the next, if it says so itself */
+static size_t tag_size(const uint8_t *at, size_t left)
+{
+	const struct fdt_property *p = (const void *)at;
+
+	switch (fdt32_ld(&p->tag)) {
+	case FDT_BEGIN_NODE:
+		return FDT_TAGSIZE +
+		       strnlen((const char *)at + FDT_TAGSIZE,
+			       left - FDT_TAGSIZE) + 1;
+	case FDT_PROP:
+		return left < sizeof(*p) ? sizeof(*p)
+					 : sizeof(*p) + fdt32_ld(&p->len);
+	default:
+		return FDT_TAGSIZE;
+	}
+}
+
+/*
+ * Does each node and property end inside the structure block? libfdt 1.6.1 adds
+ * a property's length to a signed offset: with one of nearly 2^32 it goes
+ * backwards, and fdt_check_full() never returns. @fdt's header is checked.
+ */
+static bool tags_advance(const void *fdt)
+{
+	const uint8_t *at = (const uint8_t *)fdt + fdt_off_dt_struct(fdt);
+	size_t left = fdt_size_dt_struct(fdt);
+
+	while (left >= FDT_TAGSIZE && fdt32_ld((const void *)at) != FDT_END) {
+		size_t n = (tag_size(at, left) + FDT_TAGSIZE - 1) &
+			   ~(size_t)(FDT_TAGSIZE - 1);
+
+		if (n > left)
+			return false;
+		at += n;
+		left -= n;
+	}
+	return left >= FDT_TAGSIZE;
+}
+
 int description_parse(const void *fdt, size_t size,
 		      struct machine_config *cfg, struct error *err)
 {
@@ -330,6 +370,7 @@ int description_parse(const void *fdt, size_t size,
 	memset(cfg, 0, sizeof(*cfg));
 	if (size < FDT_HEAD || size > DESCRIPTION_MAX ||
 	    fdt_check_header(fdt) || fdt_version(fdt) != FDT_WRITTEN ||
+	    fdt_totalsize(fdt) > size || !tags_advance(fdt) ||
 	    fdt_check_full(fdt, size))
 		return error_set(err, EBADMSG,
 			"machine description: not a flattened device tree");

@@ -18,7 +18,7 @@ enum memory_failure_action {
 	MEMORY_FAILURE_ACTIONS
 };
 
-/* By what a lost page was found */
+/* What found a lost page */
 enum memory_failure_origin {
 	MF_BY_ACCESS,	/* a vCPU accessed it */
 	MF_BY_COMMAND,	/* ferry-poison */
@@ -33,7 +33,7 @@ enum memory_failure_origin {
  * @gpa:	guest-physical address
  * @size:	bytes
  * @action:	what the machine did about it
- * @origin:	by what it was found
+ * @origin:	what found it
  * @required:	a vCPU consumed the error
  * @recursive:	the guest was already handling a machine check
  * @repeats:	how many more accesses to lost pages that were reported before

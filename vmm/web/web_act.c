@@ -100,7 +100,7 @@ static void act_on(struct web *w, struct web_machine *m,
 		return;
 	}
 	command = web_action_command(a, uri, &args);
-	/* For whoever looks at the recording: what was done by hand */
+	/* The recording shows which commands were given in the page */
 	web_stream_send(w, "action", a->id, "action", json_string(command));
 	execute(m, req, command, args);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -65,6 +66,7 @@ struct web_console *web_console_open(struct event_base *base,
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct web_console *c = calloc(1, sizeof(*c));
+	int fd;
 
 	if (!c || strlen(path) >= sizeof(sa.sun_path)) {
 		free(c);
@@ -73,7 +75,13 @@ struct web_console *web_console_open(struct event_base *base,
 	strcpy(sa.sun_path, path);
 	c->fn = fn;
 	c->ctx = ctx;
-	c->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	/* web_demo.c's programs would inherit one that libevent creates */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		c->bev = bufferevent_socket_new(base, fd,
+						BEV_OPT_CLOSE_ON_FREE);
+	if (fd >= 0 && !c->bev)
+		close(fd);
 	c->later = event_new(base, -1, 0, on_later, c);
 	if (c->bev && c->later) {
 		bufferevent_setwatermark(c->bev, EV_READ, 0, OUTPUT_MAX);

@@ -62,20 +62,23 @@ static int find_guest(char *path, char *self, struct error *err)
 static int choose_names(struct web_demo *d, struct error *err)
 {
 	char home[RUNTIME_PATH_MAX], away[RUNTIME_PATH_MAX];
+	bool found = false;
 	int rc = 0;
 
-	for (unsigned i = 1; i <= NAMES_MAX && !rc; i++) {
+	for (unsigned i = 1; i <= NAMES_MAX && !rc && !found; i++) {
 		snprintf(d->name[HOME], sizeof(d->name[HOME]), "home%u", i);
 		snprintf(d->name[AWAY], sizeof(d->name[AWAY]), "away%u", i);
 		rc = runtime_path(d->name[HOME], home, sizeof(home), err);
 		if (!rc)
 			rc = runtime_path(d->name[AWAY], away, sizeof(away),
 					  err);
-		if (rc || (access(home, F_OK) && access(away, F_OK)))
-			break;
+		found = !rc && access(home, F_OK) && access(away, F_OK);
 	}
 	if (rc)
 		return rc;
+	if (!found)
+		return error_set(err, EEXIST, "home1 to home%d or their away "
+				 "machines exist already", NAMES_MAX);
 	strcpy(strrchr(away, '.'), ".move");
 	unlink(away);
 	snprintf(d->uri, sizeof(d->uri), "unix:%s", away);

@@ -23,7 +23,7 @@
 #include "vmm/client/qmp_client.h"
 #include "web_follower.h"
 
-#define VIEWED_MS	150	/* between two queries while someone looks */
+#define VIEWED_MS	150	/* between two queries while a page is open */
 #define UNVIEWED_MS	1000
 #define EVENTS_AT_ONCE	256	/* before the state is queried again */
 #define MAP_CELLS	2048	/* of the overview of RAM */

@@ -65,9 +65,9 @@ void follower_execute(struct web_follower *f, const char *command,
 		      json_t *args, follower_done *done, void *ctx);
 
 /**
- * follower_watch() - Does someone look?
+ * follower_watch() - Set how often the machine is queried
  * @f:		the follower
- * @viewed:	true: query several times a second; else once a second
+ * @viewed:	a page is open: query several times a second; else once a second
  * @whole:	report all state once more, changed or not
  */
 void follower_watch(struct web_follower *f, bool viewed, bool whole);

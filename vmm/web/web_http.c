@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
@@ -17,6 +18,7 @@
 
 #define HEADERS_MAX	(16 * 1024)
 #define BODY_MAX	(64 * 1024)
+#define INPUT_MAX	(256 * 1024)	/* that waits while an answer is sent */
 #define IDLE_SECONDS	30	/* of a connection without a request */
 
 /* On every answer. The page uses no inline script or style and no other host */
@@ -136,6 +138,17 @@ static void on_full(struct evconnlistener *listener, void *ctx)
 			on_resume, listener, &moment);
 }
 
+/* libevent reads from a client also while it answers, without a limit */
+static struct bufferevent *on_accept(struct event_base *base, void *ctx)
+{
+	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+
+	(void)ctx;
+	if (bev)
+		bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
+	return bev;
+}
+
 int web_http_open(struct web *w, struct error *err)
 {
 	struct evhttp_bound_socket *at;
@@ -147,6 +160,7 @@ int web_http_open(struct web *w, struct error *err)
 	evhttp_set_max_headers_size(w->http, HEADERS_MAX);
 	evhttp_set_max_body_size(w->http, BODY_MAX);
 	evhttp_set_timeout(w->http, IDLE_SECONDS);
+	evhttp_set_bevcb(w->http, on_accept, NULL);
 	evhttp_set_gencb(w->http, on_request, w);
 	errno = 0;
 	at = evhttp_bind_socket_with_handle(w->http, w->at.host,

@@ -186,19 +186,6 @@ static void write_failures(struct sink *s, json_t *value)
 	}
 }
 
-/* An array of ranges: their bytes */
-static void write_ranges(struct sink *s, json_t *value)
-{
-	double bytes = 0;
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(value, i, one)
-		bytes += json_number_value(json_object_get(one, "size"));
-	if (json_is_array(value))
-		write_sample(s, "", NULL, NULL, bytes);
-}
-
 /* One sample for each of the states, and 1 for the one that holds */
 static void write_states(struct sink *s, const char *const *states,
 			 json_t *value)
@@ -308,7 +295,7 @@ static const struct metric metrics[] = {
 	  "machine.cpus", .write = write_value },
 	{ "ferry_machine_poisoned_bytes", GAUGE, "bytes",
 	  "Memory that cannot be read.",
-	  "machine.poisoned", .write = write_ranges },
+	  "machine.poisoned-bytes", .write = write_value },
 	{ "ferry_memory_failures", COUNTER, "",
 	  "Memory failures by what found them and what was done.",
 	  "machine.memory-failures", .write = write_failures },
