@@ -19,6 +19,8 @@
 #define QUIET_MS	3	/* a session that acts does so earlier */
 #define WAIT_MS		100	/* of a wait, at most */
 #define IN_VAIN_MAX	3	/* waits */
+#define PASS_BITS	16
+#define PASS_MAX	120000	/* ms, in all */
 #define FILL_MAX	(64 * 4096)
 
 static int open_socket(struct sockaddr_in *a)
@@ -270,10 +272,21 @@ static void await_message(struct script *s, struct script_connection *c,
 	c->fresh &= ~wanted;
 }
 
+static void pass_time(struct script *s, unsigned bits)
+{
+	const unsigned ms = 1u << bits % PASS_BITS;
+	const uint64_t end = now_ns() + ms * 1000000ull;
+
+	s->passed += ms;
+	for (uint64_t now = now_ns(); s->passed <= PASS_MAX && now < end;
+	     now = now_ns())
+		pump(s, (int)((end - now) / 1000000) + 1, NULL);
+}
+
 /* Bytes after the first one */
 static const uint8_t arguments[SCRIPT_OPS] = {
 	[SCRIPT_SEND] = 2, [SCRIPT_PAGES] = 2, [SCRIPT_HEADER] = 4,
-	[SCRIPT_AWAIT] = 1,
+	[SCRIPT_AWAIT] = 1, [SCRIPT_PASS] = 1, [SCRIPT_OPERATE] = 2,
 };
 
 size_t script_record(const uint8_t *data, size_t size)
@@ -314,6 +327,12 @@ static void play_record(struct script *s, struct reader *r)
 		return;
 	case SCRIPT_ACK:
 		send_ack(s, c);
+		return;
+	case SCRIPT_PASS:
+		pass_time(s, arg[0]);
+		return;
+	case SCRIPT_OPERATE:
+		s->operate(s->ctx, arg[0] % SCRIPT_COMMANDS, arg[1]);
 		return;
 	default:
 		pump(s, 0, NULL);
@@ -418,6 +437,20 @@ void script_ack(struct writer *w, unsigned connection)
 void script_close(struct writer *w, unsigned connection)
 {
 	put_op(w, SCRIPT_CLOSE, connection);
+}
+
+void script_pass(struct writer *w, unsigned bits)
+{
+	put_op(w, SCRIPT_PASS, 0);
+	put_u8(w, (uint8_t)bits);
+}
+
+void script_operate(struct writer *w, enum script_command command,
+		    unsigned page)
+{
+	put_op(w, SCRIPT_OPERATE, 0);
+	put_u8(w, (uint8_t)command);
+	put_u8(w, (uint8_t)page);
 }
 
 size_t script_put(struct writer *w, uint8_t *to)

@@ -17,6 +17,8 @@
 #define SETTLE_STEPS	20
 #define SETTLE_US	250
 #define VCPU_US		200	/* between two accesses */
+#define VCPU_TURNS	64	/* after so many, the pause is twice as long */
+#define VCPU_BITS	9	/* and so on, so often */
 #define END_MS		1	/* for a vCPU that waits for a page */
 #define LEAVE_MS	1000	/* for a resolver's thread, which is abandoned */
 #define LIMIT_NS	(3600 * SECOND)
@@ -79,16 +81,24 @@ static void ignore_status(void *ctx, enum progress_status status)
 	(void)status;
 }
 
-static void ignore_machine(void *ctx, struct machine *m)
+static void adopt_machine(void *ctx, struct machine *m)
 {
-	(void)ctx;
-	(void)m;
+	struct session_fuzz *f = ctx;
+
+	f->m = m;
 }
 
 static void ignore_side(void *ctx, const char *side)
 {
 	(void)ctx;
 	(void)side;
+}
+
+static int lose_page(void *ctx, struct machine *m, uint64_t offset)
+{
+	(void)ctx;
+	fake_ram_lose(machine_ram(m), offset / WIRE_PAGE);
+	return 0;
 }
 
 static void note_gate(void *ctx, struct machine *m, bool open)
@@ -104,7 +114,7 @@ static void init_env(struct session_fuzz *f)
 	struct session_limits *l = &f->limits;
 
 	f->env = (struct session_env){
-		.ctx = f, .backing = -1, .adopt = ignore_machine,
+		.ctx = f, .backing = -1, .adopt = adopt_machine,
 		.set_side = ignore_side,
 	};
 	session_limits_init(l);
@@ -114,7 +124,7 @@ static void init_env(struct session_fuzz *f)
 	progress_init(&f->progress, ignore_status, NULL);
 	fake_reset();
 	fake_host = (struct fake_host){ .ctx = f, .gate = note_gate,
-					.end_ms = END_MS };
+					.lose = lose_page, .end_ms = END_MS };
 }
 
 /* ---- A run ---- */
@@ -172,18 +182,40 @@ void session_fuzz_run(enum side side, session_fuzz_fn *fn, const uint8_t *data,
 	sched_end();
 }
 
-void session_fuzz_touch(struct machine *m, unsigned vcpu, size_t page,
-			bool write)
+static size_t page_of(struct machine *m, size_t page)
+{
+	return page % (machine_ram(m)->size / WIRE_PAGE);
+}
+
+void session_fuzz_touch(struct session_fuzz *f, struct machine *m,
+			unsigned vcpu, size_t page, bool write)
 {
 	struct fake_access a = {
-		.page = page % (machine_ram(m)->size / WIRE_PAGE),
-		.write = write, .tid = machine_vcpu_tid(m, vcpu),
+		.page = page_of(m, page), .write = write,
+		.tid = machine_vcpu_tid(m, vcpu),
 	};
+	unsigned bits = f->turns / VCPU_TURNS;
 
 	fake_machine_block(m, vcpu, true);
 	fake_ram_access(machine_ram(m), &a);
 	fake_machine_block(m, vcpu, false);
-	usleep(VCPU_US);
+	/* Parked meanwhile: as if the vCPU had not begun */
+	if (f->may_run && fake_machine_is_open(m))
+		CHECK(f->may_run(f->session));
+	usleep(VCPU_US << (bits < VCPU_BITS ? bits : VCPU_BITS));
+}
+
+void session_fuzz_lose(struct session_fuzz *f, size_t page, bool simulate)
+{
+	struct error err = { 0 };
+
+	if (!f->m)
+		return;
+	page = page_of(f->m, page);
+	if (simulate)
+		fake_machine_poison(f->m, page * WIRE_PAGE, true, &err);
+	else if (fake_ram_page(machine_ram(f->m), page) == FAKE_PRESENT)
+		fake_ram_lose(machine_ram(f->m), page);
 }
 
 void session_fuzz_settle(struct session_fuzz *f)

@@ -28,8 +28,12 @@ typedef void session_fuzz_fn(struct session_fuzz *f, const uint8_t *data,
  * @env, @limits, @progress: for source_new() or target_new()
  * @side:	whose process this is
  * @fn, @data, @size: what is run
+ * @session, @may_run: the session, and may its guest run now? Set by @fn; may
+ *		be NULL
+ * @m:		the machine that the process has, or NULL
  * @opened:	how often a gate was opened: guests began to run
  * @turns:	of the vCPUs
+ * @ran_here, @gave_up: what an operator has decided about the guest
  * @over:	@fn has returned, and has left nothing
  */
 struct session_fuzz {
@@ -40,8 +44,11 @@ struct session_fuzz {
 	session_fuzz_fn *fn;
 	const uint8_t *data;
 	size_t size;
+	void *session;
+	bool (*may_run)(const void *session);
+	struct machine *m;
 	unsigned opened, turns;
-	bool over;
+	bool ran_here, gave_up, over;
 };
 
 /**
@@ -61,8 +68,22 @@ void session_fuzz_run(enum side side, session_fuzz_fn *fn, const uint8_t *data,
 /** session_fuzz_settle() - Give a session time to see what the peer did */
 void session_fuzz_settle(struct session_fuzz *f);
 
-/** session_fuzz_touch() - A vCPU accesses one page */
-void session_fuzz_touch(struct machine *m, unsigned vcpu, size_t page,
-			bool write);
+/**
+ * session_fuzz_touch() - A vCPU accesses one page, then works for a while
+ * @f:		its process
+ * @m, @vcpu:	the vCPU
+ * @page:	number, modulo those that RAM has
+ * @write:	the page is modified
+ */
+void session_fuzz_touch(struct session_fuzz *f, struct machine *m,
+			unsigned vcpu, size_t page, bool write);
+
+/**
+ * session_fuzz_lose() - A page of the guest is lost
+ * @f:		its process, which may have no guest
+ * @page:	number, modulo those that RAM has
+ * @simulate:	by `ferry poison`; else by the hardware, unnoticed
+ */
+void session_fuzz_lose(struct session_fuzz *f, size_t page, bool simulate);
 
 #endif /* FERRY_TESTS_FUZZ_SESSION_ENV_H */
