@@ -10,6 +10,9 @@
 #include "vmm/base/log.h"
 #include "vmm/memory/uffd.h"
 
+#define ABANDON_TRIES	1000
+#define ABANDON_US	1000
+
 void page_store_init(struct page_store *s, struct page_stats *stats,
 		     const struct page_store_events *events, bool can_poison)
 {
@@ -81,10 +84,20 @@ int page_store_open(struct page_store *s, struct ram *ram, struct error *err)
 
 void page_store_abandon(struct page_store *s)
 {
-	pthread_mutex_lock(&s->close_lock);
-	if (s->uffd >= 0)
-		uffd_unregister(s->uffd, s->ram->base, s->ram->size);
-	pthread_mutex_unlock(&s->close_lock);
+	int rc = 0;
+
+	/* A thread that waits for a page has nothing else that ends its wait */
+	for (unsigned i = 0; i < ABANDON_TRIES; i++) {
+		pthread_mutex_lock(&s->close_lock);
+		rc = s->uffd < 0 ? 0 : uffd_unregister(s->uffd, s->ram->base,
+						       s->ram->size);
+		pthread_mutex_unlock(&s->close_lock);
+		if (!rc)
+			return;
+		usleep(ABANDON_US);
+	}
+	log_line("UFFDIO_UNREGISTER: %s: threads may wait for pages that do not come",
+		 strerrordesc_np(-rc));
 }
 
 void page_store_close(struct page_store *s)

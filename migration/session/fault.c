@@ -283,25 +283,42 @@ static void drop_connection(struct fault_thread *f)
 	f->buffers->have = 0;
 	f->asking = false;
 	f->detached = true;
+	f->link = FAULT_LINK_NONE;
 }
 
-static void take_connection(struct fault_thread *f)
+/* Return: false if it was withdrawn meanwhile, and may be closed by now */
+static bool take_connection(struct fault_thread *f)
 {
+	int offered = FAULT_LINK_OFFERED;
+
+	if (!atomic_compare_exchange_strong(&f->link, &offered, FAULT_LINK_USED))
+		return false;
 	page_store_waits_begin(f->store, &f->buffers->waits);
 	f->linked_at = now_ns();
 	f->asking = true;
 	f->detached = false;
+	return true;
 }
 
 /* Only here @detached changes, so that a turn has a connection or has none */
 static int follow_link(struct fault_thread *f, struct error *err)
 {
-	if (f->cut && !f->detached)
+	if (f->link == FAULT_LINK_CUT)
 		drop_connection(f);
-	if (f->cut || !f->detached)
-		return 0;
-	take_connection(f);
-	return ask_again(f, err);
+	return take_connection(f) ? ask_again(f, err) : 0;
+}
+
+/* Return: true if there was a connection, or was to be one */
+static bool cut(struct fault_thread *f)
+{
+	int link = f->link, to;
+
+	do {
+		if (link == FAULT_LINK_CUT || link == FAULT_LINK_NONE)
+			return false;
+		to = link == FAULT_LINK_OFFERED ? FAULT_LINK_NONE : FAULT_LINK_CUT;
+	} while (!atomic_compare_exchange_weak(&f->link, &link, to));
+	return true;
 }
 
 static void *fault_main(void *arg)
@@ -321,9 +338,8 @@ static void *fault_main(void *arg)
 			looked = now_ns();
 			rc = check_silence(f, &err);
 		}
-		if (!rc || atomic_exchange(&f->cut, true))
-			continue;
-		f->session.lost(f->session.ctx, &err);
+		if (rc && cut(f))
+			f->session.lost(f->session.ctx, &err);
 	}
 	return NULL;
 }
@@ -371,7 +387,7 @@ int fault_start(struct fault_thread *f, struct page_store *store,
 
 void fault_cut(struct fault_thread *f)
 {
-	f->cut = true;
+	cut(f);
 	if (f->started)
 		fault_wake(f);
 }
@@ -381,7 +397,7 @@ void fault_detach(struct fault_thread *f)
 	if (!f->started)
 		return;
 	fault_cut(f);
-	while (!f->detached)
+	while (f->link != FAULT_LINK_NONE)
 		usleep(DETACH_US);
 }
 
@@ -390,7 +406,7 @@ void fault_attach(struct fault_thread *f, struct channel *c,
 {
 	f->c = c;
 	f->answer_ms = answer_ms;
-	f->cut = false;
+	f->link = FAULT_LINK_OFFERED;
 	fault_wake(f);
 }
 

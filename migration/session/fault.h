@@ -47,6 +47,20 @@ struct fault_session {
 struct fault_buffers;
 
 /**
+ * enum fault_link - The fault thread's connection
+ * @FAULT_LINK_USED:	the thread uses it
+ * @FAULT_LINK_CUT:		the thread uses it until it notices
+ * @FAULT_LINK_NONE:	the thread has none, and takes none
+ * @FAULT_LINK_OFFERED:	there is another one, which the thread may take
+ *
+ * Only the thread goes from CUT to NONE and from OFFERED to USED, only others
+ * go from NONE to OFFERED. So who sees NONE may close the connection.
+ */
+enum fault_link {
+	FAULT_LINK_USED, FAULT_LINK_CUT, FAULT_LINK_NONE, FAULT_LINK_OFFERED,
+};
+
+/**
  * struct fault_thread - See above
  * @store:	where pages go
  * @c:		demand connection
@@ -54,8 +68,8 @@ struct fault_buffers;
  * @answer_ms:	longest time that a request may stay unanswered
  * @buffers:	what it receives and sends
  * @wake:	eventfd: the thread shall look at the flags
- * @cut:	there is no source to ask any more
- * @detached:	the thread has seen @cut, and does not use @c
+ * @link:	enum fault_link: who may use @c
+ * @detached:	the thread's: it has no connection
  * @asking:	pages that vCPUs have waited for are still being requested
  * @linked_at:	when the connection was attached, ns: no answer is due earlier
  * @ending:	the thread shall end
@@ -68,8 +82,9 @@ struct fault_thread {
 	_Atomic unsigned answer_ms;
 	struct fault_buffers *buffers;
 	int wake;
-	_Atomic bool cut, detached, ending;
-	bool asking;
+	_Atomic int link;
+	_Atomic bool ending;
+	bool detached, asking;
 	uint64_t linked_at;
 	pthread_t thread;
 	_Atomic bool started;

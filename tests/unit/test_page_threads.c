@@ -821,6 +821,75 @@ static void a_new_link_requests_what_is_waited_for(void **state)
 	tear_down(w);
 }
 
+/* Of the linker's --wrap: the fault thread takes a connection, and is late */
+void __wrap_page_store_waits_begin(struct page_store *s, struct page_waits *w);
+void __real_page_store_waits_begin(struct page_store *s, struct page_waits *w);
+
+static _Atomic bool make_late, is_late;
+
+void __wrap_page_store_waits_begin(struct page_store *s, struct page_waits *w)
+{
+	if (make_late) {
+		is_late = true;
+		usleep(100000);
+	}
+	__real_page_store_waits_begin(s, w);
+}
+
+/* A connection that must not be used while its owner has it closed */
+struct guarded {
+	struct channel c;
+	_Atomic bool closed;
+	_Atomic unsigned used, wrong;
+};
+
+static ssize_t guarded_sendv(struct channel *c, const struct iovec *iov,
+			     size_t n, bool wait)
+{
+	struct guarded *g = c->ctx;
+
+	(void)iov;
+	(void)n;
+	(void)wait;
+	g->used++;
+	g->wrong += g->closed;
+	return 0;
+}
+
+/* A link is lost while the thread takes its connection: the owner waits */
+static void a_lost_connection_is_not_taken(void **state)
+{
+	static const struct channel_ops ops = { .sendv = guarded_sendv };
+	struct guarded g = { .c = { .ops = &ops, .ctx = &g } };
+	struct world *w = set_up(false);
+	struct toucher o;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	g.c.fd = fd[0];
+	start_faults(w);
+	/* So that there is a page to request on each connection */
+	start_touching(&o, w, 9, 1);
+	while (!w->t.stats.requests)
+		usleep(1000);
+	fault_detach(&w->t.faults);
+	make_late = true;
+	fault_attach(&w->t.faults, &g.c, 20000);
+	while (!is_late)
+		usleep(1000);
+	fault_detach(&w->t.faults);
+	g.closed = true;
+	usleep(300000);
+	assert_int_equal(g.wrong, 0);
+	make_late = false;
+	page_store_abandon(&w->t.store);
+	pthread_join(o.thread, NULL);
+	close(fd[0]);
+	close(fd[1]);
+	tear_down(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -840,6 +909,7 @@ int main(void)
 		cmocka_unit_test(silence_is_noticed),
 		cmocka_unit_test(zeroes_need_no_source),
 		cmocka_unit_test(a_new_link_requests_what_is_waited_for),
+		cmocka_unit_test(a_lost_connection_is_not_taken),
 	};
 
 	return cmocka_run_group_tests_name("page threads", tests, NULL, NULL);

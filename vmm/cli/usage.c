@@ -63,7 +63,8 @@ static void man_option(FILE *out, const char *macro, const struct option_def *d)
 static void man_text(FILE *out, const char *text)
 {
 	for (const char *c = text; *c; c++)
-		fprintf(out, c[0] == '-' && (c[1] == '-' || c[-1] == '-') ?
+		fprintf(out, *c == '-' && (c[1] == '-' ||
+					   (c > text && c[-1] == '-')) ?
 			"\\%c" : "%c", *c);
 	fputc('\n', out);
 }
