@@ -23,7 +23,7 @@
 #include "vmm/machine/machine.h"
 
 #define FAKE_VCPUS_MAX	4
-#define FAKE_MEMORY_MAX	(256ull << 20)	/* bytes that a peer may ask for */
+#define FAKE_MEMORY_MAX	(16ull << 20)	/* bytes that a peer may ask for */
 #define FAKE_STATE	64	/* bytes of a machine's state, after the tag */
 
 /* Calls that a test may have fail: the errno comes from fake_host.fail() */

@@ -23,41 +23,80 @@
 
 static void run_vcpu(void *ctx, struct machine *m, unsigned vcpu)
 {
-	static _Atomic unsigned turn;
+	struct session_fuzz *f = ctx;
+	const unsigned turn = ++f->turns;
 
-	(void)ctx;
 	CHECK(fake_machine_is_loaded(m));
-	turn++;
-	session_fuzz_touch(m, vcpu, 37 * turn, turn & 1);
+	session_fuzz_touch(f, m, vcpu, 37 * turn, turn & 1);
 }
 
 /* What loading the state touches: the page may not have arrived yet */
 static int load(void *ctx, struct machine *m)
 {
-	(void)ctx;
-	session_fuzz_touch(m, 0, 1, true);
+	session_fuzz_touch(ctx, m, 0, 1, true);
 	return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static bool may_run(const void *session)
 {
-	static struct session_fuzz f;
+	const struct target *t = session;
+
+	return target_may_run(session_phase(&t->se));
+}
+
+static void operate(void *ctx, enum script_command command, size_t page)
+{
+	struct session_fuzz *f = ctx;
+	struct target *t = f->session;
+	const struct uri uri = t->uri;
+
+	switch (command) {
+	case SCRIPT_CANCEL:
+	case SCRIPT_PAUSE:
+		target_pause(t, NULL);
+		break;
+	case SCRIPT_RECONNECT:
+		target_recover(t, &uri, NULL);
+		break;
+	case SCRIPT_RUN_HERE:
+		target_resolve(t, true, NULL);
+		break;
+	case SCRIPT_GIVE_UP:
+		f->gave_up |= !target_resolve(t, false, NULL);
+		break;
+	default:
+		session_fuzz_lose(f, page, command == SCRIPT_POISON);
+	}
+}
+
+static void run_target(struct session_fuzz *f, const uint8_t *data, size_t size)
+{
 	struct error err = { 0 };
 	struct script peer;
 	struct target *t;
 
 	script_init(&peer, false);
-	session_fuzz_init(&f);
+	peer.operate = operate;
+	peer.ctx = f;
 	fake_host.step = run_vcpu;
 	fake_host.load = load;
-	t = target_new(&peer.uri, &f.env, &f.limits, &f.progress, &err);
+	t = target_new(&peer.uri, &f->env, &f->limits, &f->progress, &err);
 	CHECK(t);
+	f->session = t;
+	f->may_run = may_run;
 	script_play(&peer, data, size);
-	session_fuzz_settle(&f);
+	session_fuzz_settle(f);
+	/* Its vCPUs run until they are told to end */
+	f->may_run = NULL;
 	target_free(t);
-	CHECK(f.opened <= 1);
-	session_fuzz_fini(&f);
+	/* A guest that was given up makes room for another one */
+	CHECK(f->opened <= 1 || f->gave_up);
 	script_fini(&peer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	session_fuzz_run(SIDE_TARGET, run_target, data, size);
 	return 0;
 }
 
@@ -251,12 +290,24 @@ static void say_refuse(struct writer *w)
 	say(w, MAIN, WIRE_MSG_REFUSE, &out);
 }
 
+/* The link is lost, and the operator decides */
+static size_t say_resolved(struct writer *w, bool run_here, uint8_t *to)
+{
+	script_close(w, MAIN);
+	script_pass(w, 1);
+	script_operate(w, SCRIPT_RECONNECT, 0);
+	script_operate(w, run_here ? SCRIPT_RUN_HERE : SCRIPT_GIVE_UP, 0);
+	script_pass(w, 1);
+	say_hello(w, 6, WIRE_MAIN, 2, 1);
+	return script_put(w, to);
+}
+
 size_t fuzz_seed(unsigned i, uint8_t *to)
 {
 	struct writer w = { 0 };
 	unsigned pushes = i == 1 ? 3 : 1;
 
-	if (i > 7)
+	if (i > 10)
 		return 0;
 	say_until_state(&w, pushes, i == 2 ? RAM_HUGETLB :
 				    i == 1 ? RAM_MEMFD : RAM_ANON);
@@ -272,7 +323,14 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 		say_refuse(&w);
 	if (i == 6)
 		say_again(&w, true);
+	if (i == 8 || i == 9)
+		return say_resolved(&w, i == 8, to);
 	say_commit(&w);
+	if (i == 10) {
+		script_operate(&w, SCRIPT_LOSE, 1);
+		script_operate(&w, SCRIPT_POISON, 30);
+		script_pass(&w, 14);
+	}
 	if (i == 7)
 		say_again(&w, false);
 	say_pages(&w, pushes);

@@ -4,7 +4,8 @@
  *
  * The input is a script (script.h). Whatever it does, the source ends when it
  * is asked to and leaves nothing; after COMMIT was sent its guest never runs
- * here again, and after a failure or a cancel it does.
+ * here again, unless the operator decides so, and after a failure or a cancel
+ * it does.
  */
 
 #include <string.h>
@@ -18,14 +19,14 @@
 #define MAIN	0
 #define DEMAND	1
 #define PUSH	2
+#define AGAIN	3	/* the main connection of a second link */
 #define PAGES	64	/* that are not zeroes */
 
 static void run_vcpu(void *ctx, struct machine *m, unsigned vcpu)
 {
-	static _Atomic unsigned turn;
+	struct session_fuzz *f = ctx;
 
-	(void)ctx;
-	session_fuzz_touch(m, vcpu, 37 * turn++, true);
+	session_fuzz_touch(f, m, vcpu, 37 * f->turns++, true);
 }
 
 static size_t hot(void *ctx, struct machine *m, uint64_t *gpa, size_t max)
@@ -53,13 +54,6 @@ static void fill_ram(struct machine *m)
 	}
 }
 
-static int lose(void *ctx, struct machine *m, uint64_t offset)
-{
-	(void)ctx;
-	fake_ram_lose(machine_ram(m), offset / WIRE_PAGE);
-	return 0;
-}
-
 static struct machine *new_machine(void)
 {
 	struct machine_observer none = { 0 };
@@ -68,7 +62,6 @@ static struct machine *new_machine(void)
 
 	fake_host.step = run_vcpu;
 	fake_host.hot = hot;
-	fake_host.lose = lose;
 	fake_config(&cfg, SESSION_RAM, 1, RAM_ANON);
 	m = machine_new(&cfg, &none, NULL);
 	CHECK(m);
@@ -78,51 +71,93 @@ static struct machine *new_machine(void)
 	return m;
 }
 
+static bool may_run(const void *session)
+{
+	const struct source *s = session;
+
+	return source_may_run(session_phase(&s->se));
+}
+
+static void operate(void *ctx, enum script_command command, size_t page)
+{
+	struct session_fuzz *f = ctx;
+	struct source *s = f->session;
+	const struct uri uri = s->uri;
+
+	switch (command) {
+	case SCRIPT_CANCEL:
+		source_cancel(s, NULL);
+		break;
+	case SCRIPT_PAUSE:
+		source_pause(s, NULL);
+		break;
+	case SCRIPT_RECONNECT:
+		source_resume(s, &uri, NULL);
+		break;
+	case SCRIPT_RUN_HERE:
+		f->ran_here |= !source_resolve(s, true, NULL);
+		break;
+	case SCRIPT_GIVE_UP:
+		f->gave_up |= !source_resolve(s, false, NULL);
+		break;
+	default:
+		session_fuzz_lose(f, page, command == SCRIPT_POISON);
+	}
+}
+
 static void check_guest(struct session_fuzz *f, const struct script *peer,
 			struct machine *m)
 {
 	enum progress_status s = progress_get(&f->progress);
 
-	if (script_heard(peer, WIRE_MSG_COMMIT))
+	if (script_heard(peer, WIRE_MSG_COMMIT) && !f->ran_here)
 		CHECK(f->opened == 1 && !fake_machine_is_open(m));
-	if (s == PROGRESS_FAILED || s == PROGRESS_CANCELLED)
+	if ((s == PROGRESS_FAILED && !f->gave_up) || s == PROGRESS_CANCELLED)
 		CHECK(fake_machine_is_open(m));
 	if (s == PROGRESS_COMPLETED)
 		CHECK(script_heard(peer, WIRE_MSG_COMMIT));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run_source(struct session_fuzz *f, const uint8_t *data, size_t size)
 {
-	static struct session_fuzz f;
 	struct error err = { 0 };
 	struct script peer;
-	struct machine *m;
 	struct source *s;
 
-	session_fuzz_init(&f);
 	script_init(&peer, true);
-	m = new_machine();
-	s = source_new(m, &peer.uri, &f.env, &f.limits, &f.progress, &err);
+	peer.operate = operate;
+	peer.ctx = f;
+	f->m = new_machine();
+	s = source_new(f->m, &peer.uri, &f->env, &f->limits, &f->progress,
+		       &err);
 	CHECK(s);
+	f->session = s;
+	f->may_run = may_run;
 	s->connections = 1 + size % 3;
 	CHECK(!source_start(s, &err));
 	script_play(&peer, data, size);
-	session_fuzz_settle(&f);
+	session_fuzz_settle(f);
 	source_free(s);
-	check_guest(&f, &peer, m);
-	machine_free(m);
+	f->may_run = NULL;
+	check_guest(f, &peer, f->m);
+	machine_free(f->m);
 	script_fini(&peer);
-	session_fuzz_fini(&f);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	session_fuzz_run(SIDE_SOURCE, run_source, data, size);
 	return 0;
 }
 
 /* ---- Seeds ---- */
 
-static void say_nothing(struct writer *w, enum wire_type type)
+static void say_nothing(struct writer *w, unsigned connection,
+			enum wire_type type)
 {
 	struct wire_msg m = { .type = type };
 
-	script_message(w, MAIN, &m, NULL);
+	script_message(w, connection, &m, NULL);
 }
 
 static void say_welcome(struct writer *w, unsigned connection,
@@ -131,7 +166,8 @@ static void say_welcome(struct writer *w, unsigned connection,
 	struct wire_msg m = { .type = WIRE_MSG_WELCOME, .length = WIRE_HELLO };
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role, .page_size = WIRE_PAGE,
-		.features = WIRE_POISON, .push = (uint16_t)pushes, .epoch = 1,
+		.features = WIRE_POISON, .push = (uint16_t)pushes,
+		.epoch = connection < AGAIN ? 1 : 2,
 	};
 	uint8_t out[WIRE_HELLO];
 
@@ -143,16 +179,17 @@ static void say_welcome(struct writer *w, unsigned connection,
 	script_message(w, connection, &m, out);
 }
 
-static void say_complete(struct writer *w)
+static void say_complete(struct writer *w, unsigned connection)
 {
 	struct wire_msg m = { .type = WIRE_MSG_COMPLETE };
 	struct writer out = { 0 };
 
 	put_u32(&out, 1);
-	for (unsigned k = 0; k < 3 * 5; k++)
+	/* Of all vCPUs, the one, and those without a name; then buckets */
+	for (unsigned k = 0; k < 3 * 5 + 1 + LATENCY_BUCKETS; k++)
 		put_u64(&out, 1000 * k);
 	m.length = (uint32_t)out.len;
-	script_message(w, MAIN, &m, out.data);
+	script_message(w, connection, &m, out.data);
 	writer_free(&out);
 }
 
@@ -160,43 +197,104 @@ static void say_setup(struct writer *w)
 {
 	say_welcome(w, MAIN, WIRE_MAIN, 1);
 	script_await(w, MAIN, WIRE_MSG_DESCRIPTION);
-	say_nothing(w, WIRE_MSG_BUILT);
+	say_nothing(w, MAIN, WIRE_MSG_BUILT);
 	say_welcome(w, DEMAND, WIRE_DEMAND, 0);
 	say_welcome(w, PUSH, WIRE_PUSH, 0);
 	script_await(w, MAIN, WIRE_MSG_ZERO_LIST);
-	say_nothing(w, WIRE_MSG_READY);
+	say_nothing(w, MAIN, WIRE_MSG_READY);
+}
+
+/* The link is lost: a second one, for which REPORT has these flags */
+static void say_again(struct writer *w, unsigned flags)
+{
+	struct wire_msg m = { .type = WIRE_MSG_REPORT,
+			      .length = WIRE_REPORT_HEAD + WIRE_REPORT_RUN };
+	const struct wire_run run = { .offset = 4 * WIRE_PAGE, .pages = 40,
+				      .kind = WIRE_RUN_PRESENT };
+	const struct wire_report head = { .flags = flags, .n = 1 };
+	uint8_t out[WIRE_REPORT_HEAD + WIRE_REPORT_RUN];
+
+	for (unsigned i = 0; i < AGAIN; i++)
+		script_close(w, i);
+	script_pass(w, 1);
+	script_operate(w, SCRIPT_RECONNECT, 0);
+	say_welcome(w, AGAIN, WIRE_MAIN, 1);
+	script_await(w, AGAIN, WIRE_MSG_RESUME);
+	wire_put_report(out, &head);
+	wire_put_run(out + WIRE_REPORT_HEAD, &run);
+	script_message(w, AGAIN, &m, out);
+	say_welcome(w, AGAIN + DEMAND, WIRE_DEMAND, 0);
+	say_welcome(w, AGAIN + PUSH, WIRE_PUSH, 0);
+	if (flags & WIRE_REPORT_COMMITTED)
+		return;
+	script_await(w, AGAIN, WIRE_MSG_COMMIT);
+	say_nothing(w, AGAIN, WIRE_MSG_RUNNING);
+}
+
+static void say_pages(struct writer *w, unsigned link)
+{
+	script_header(w, link + DEMAND, WIRE_MSG_REQUEST, 40, 4);
+	script_header(w, link + DEMAND, WIRE_MSG_REQUEST, 11, 1);
+	script_await(w, link + DEMAND, WIRE_MSG_POISON);
+	script_operate(w, SCRIPT_LOSE, 20);
+	script_operate(w, SCRIPT_POISON, 30);
+	script_ack(w, link + PUSH);
+	script_ack(w, link + PUSH);
+	script_await(w, link + PUSH, WIRE_MSG_DONE);
+	script_await(w, link, WIRE_MSG_DONE);
+}
+
+/* Before COMMIT: one thing that can go wrong. Return: false: it is over */
+static bool say_prepared(struct writer *w, unsigned i)
+{
+	const struct wire_msg refuse = { .type = WIRE_MSG_REFUSE, .length = 4 };
+
+	script_header(w, DEMAND, WIRE_MSG_REQUEST, 12, 1);
+	script_await(w, MAIN, WIRE_MSG_PREPARE);
+	if (i == 1)
+		script_message(w, MAIN, &refuse, "nope");
+	if (i == 2)
+		script_close(w, DEMAND);
+	if (i == 5)
+		script_operate(w, SCRIPT_CANCEL, 0);
+	if (i == 6)
+		script_pass(w, 13);
+	if (i == 1 || i == 5 || i == 6)
+		return false;
+	say_nothing(w, MAIN, WIRE_MSG_PREPARED);
+	script_await(w, MAIN, WIRE_MSG_COMMIT);
+	return true;
 }
 
 size_t fuzz_seed(unsigned i, uint8_t *to)
 {
+	const unsigned link = i == 7 || i == 8 ? AGAIN : MAIN;
 	struct writer w = { 0 };
 
-	if (i > 4)
+	if (i > 9)
 		return 0;
 	say_setup(&w);
-	script_header(&w, DEMAND, WIRE_MSG_REQUEST, 12, 1);
-	script_await(&w, MAIN, WIRE_MSG_PREPARE);
-	if (i == 1) {
-		struct wire_msg m = { .type = WIRE_MSG_REFUSE, .length = 4 };
-
-		script_message(&w, MAIN, &m, "nope");
+	if (!say_prepared(&w, i))
 		return script_put(&w, to);
-	}
-	if (i == 2)
-		script_close(&w, DEMAND);
-	say_nothing(&w, WIRE_MSG_PREPARED);
-	script_await(&w, MAIN, WIRE_MSG_COMMIT);
 	if (i == 3)
 		script_close(&w, PUSH);
-	say_nothing(&w, WIRE_MSG_RUNNING);
-	script_header(&w, DEMAND, WIRE_MSG_REQUEST, 40, 4);
-	script_header(&w, DEMAND, WIRE_MSG_REQUEST, 11, 1);
-	script_await(&w, DEMAND, WIRE_MSG_POISON);
-	script_ack(&w, PUSH);
-	script_ack(&w, PUSH);
-	script_await(&w, PUSH, WIRE_MSG_DONE);
-	script_await(&w, MAIN, WIRE_MSG_DONE);
+	if (i == 7)
+		say_again(&w, WIRE_REPORT_END);
+	if (i == 9) {
+		script_close(&w, MAIN);
+		script_pass(&w, 1);
+		script_operate(&w, SCRIPT_RUN_HERE, 0);
+		return script_put(&w, to);
+	}
+	if (link == MAIN || i == 8)
+		say_nothing(&w, MAIN, WIRE_MSG_RUNNING);
+	if (i == 8) {
+		script_await(&w, PUSH, WIRE_MSG_PAGES);
+		script_operate(&w, SCRIPT_PAUSE, 0);
+		say_again(&w, WIRE_REPORT_END | WIRE_REPORT_COMMITTED);
+	}
+	say_pages(&w, link);
 	if (i != 4)
-		say_complete(&w);
+		say_complete(&w, link);
 	return script_put(&w, to);
 }

@@ -1,88 +1,59 @@
 // SPDX-License-Identifier: MIT
 /* script.c - A peer of a session that does what an input says */
 
-#include <dirent.h>
+#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fuzz.h"
 #include "script.h"
 #include "vmm/base/clock.h"
 
-#define SLICE_MS	1	/* between two looks at the threads */
-#define WAIT_MS		1000	/* of a wait, at most */
+#define PORT		4444
+#define QUIET_MS	3	/* a session that acts does so earlier */
+#define WAIT_MS		100	/* of a wait, at most */
 #define IN_VAIN_MAX	3	/* waits */
+#define PASS_BITS	16
+#define PASS_MAX	120000	/* ms, in all */
 #define FILL_MAX	(64 * 4096)
 
-static char folder[64];
-
-static void remove_folder(void)
+static int open_socket(struct sockaddr_in *a)
 {
-	char path[128];
-
-	if (!folder[0])
-		return;
-	snprintf(path, sizeof(path), "%s/s", folder);
-	unlink(path);
-	rmdir(folder);
-}
-
-/* libFuzzer ends without exit handlers: scripts/fuzz removes its TMPDIR */
-static void make_uri(struct uri *u)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	if (!folder[0]) {
-		snprintf(folder, sizeof(folder), "%s/ferry-fuzz-XXXXXX",
-			 tmp ? tmp : "/tmp");
-		CHECK(mkdtemp(folder));
-		atexit(remove_folder);
-	}
-	*u = (struct uri){ .kind = URI_UNIX };
-	snprintf(u->path, sizeof(u->path), "%s/s", folder);
-}
-
-static int open_socket(const struct uri *u, struct sockaddr_un *a)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	CHECK(fd >= 0);
-	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(a->sun_path, u->path, sizeof(a->sun_path));
+	*a = (struct sockaddr_in){ .sin_family = AF_INET,
+				   .sin_port = htons(PORT) };
 	return fd;
 }
 
 void script_init(struct script *s, bool listens)
 {
-	struct sockaddr_un a;
+	struct sockaddr_in a;
 
 	memset(s, 0, sizeof(*s));
-	make_uri(&s->uri);
+	s->uri = (struct uri){ .kind = URI_TCP, .host = "127.0.0.1" };
+	snprintf(s->uri.port, sizeof(s->uri.port), "%d", PORT);
 	for (unsigned i = 0; i < SCRIPT_CONNECTIONS; i++)
 		s->c[i].fd = -1;
 	s->listener = -1;
 	if (!listens)
 		return;
-	unlink(s->uri.path);
-	s->listener = open_socket(&s->uri, &a);
-	CHECK(!bind(s->listener, (struct sockaddr *)&a, sizeof(a)));
+	s->listener = open_socket(&a);
+	CHECK(!bind(s->listener, (const void *)&a, sizeof(a)));
 	CHECK(!listen(s->listener, SCRIPT_CONNECTIONS));
 }
 
 void script_fini(struct script *s)
 {
-	if (s->listener < 0)
-		return;
-	close(s->listener);
-	unlink(s->uri.path);
+	if (s->listener >= 0)
+		close(s->listener);
 }
 
 /* ---- What the session sends ---- */
@@ -190,68 +161,20 @@ static bool pump(struct script *s, int ms, const struct script_connection *out)
 
 /* ---- Waiting ---- */
 
-static bool thread_sleeps(int tasks, const char *name)
+static uint64_t begin_wait(void)
 {
-	char path[300], text[512], *end;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/stat", name);
-	fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return true;	/* it has ended */
-	text[n] = 0;
-	end = strrchr(text, ')');
-	return !end || end[2] != 'R';
+	return now_ns() + WAIT_MS * 1000000ull;
 }
 
-/* Does every thread but this one sleep? */
-static bool all_sleep(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	unsigned running = 0;
-	struct dirent *e;
-
-	CHECK(d);
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.')
-			running += !thread_sleeps(dirfd(d), e->d_name);
-	closedir(d);
-	return running <= 1;
-}
-
-/**
- * struct waiting - One wait
- * @end:	when it ends in any case, ns
- * @asleep:	looks in a row at which all threads slept
- */
-struct waiting {
-	uint64_t end;
-	unsigned asleep;
-};
-
-static struct waiting begin_wait(void)
-{
-	return (struct waiting){ .end = now_ns() + WAIT_MS * 1000000ull };
-}
-
-/* Read for a moment. Return: false if nothing more will come */
-static bool wait_more(struct script *s, struct waiting *w,
+/* Read for a moment, until @end. Return: false if nothing more will come */
+static bool wait_more(struct script *s, uint64_t end,
 		      const struct script_connection *out)
 {
 	if (s->in_vain >= IN_VAIN_MAX) {
 		pump(s, 0, out);
 		return false;
 	}
-	if (pump(s, SLICE_MS, out)) {
-		w->asleep = 0;
-		return true;
-	}
-	w->asleep = all_sleep() ? w->asleep + 1 : 0;
-	if (w->asleep < 2 && now_ns() < w->end)
+	if (pump(s, QUIET_MS, out) && now_ns() < end)
 		return true;
 	s->in_vain++;
 	return false;
@@ -260,17 +183,18 @@ static bool wait_more(struct script *s, struct waiting *w,
 /* Open a connection that was never used. Return: is it open? */
 static bool need_open(struct script *s, struct script_connection *c)
 {
-	struct waiting w = begin_wait();
-	struct sockaddr_un a;
+	const uint64_t end = begin_wait();
+	struct pollfd p = { .events = POLLOUT };
+	struct sockaddr_in a;
 
-	while (s->listener >= 0 && !c->used && wait_more(s, &w, NULL))
+	while (s->listener >= 0 && !c->used && wait_more(s, end, NULL))
 		;
 	if (s->listener >= 0 || c->used)
 		return c->fd >= 0;
 	c->used = true;
-	c->fd = open_socket(&s->uri, &a);
-	if (connect(c->fd, (struct sockaddr *)&a, sizeof(a)))
-		end_connection(c);
+	c->fd = p.fd = open_socket(&a);
+	if (connect(c->fd, (const void *)&a, sizeof(a)))
+		poll(&p, 1, QUIET_MS);
 	return c->fd >= 0;
 }
 
@@ -279,7 +203,7 @@ static bool need_open(struct script *s, struct script_connection *c)
 static void send_bytes(struct script *s, struct script_connection *c,
 		       const uint8_t *p, size_t n)
 {
-	struct waiting w = begin_wait();
+	const uint64_t end = begin_wait();
 
 	if (!need_open(s, c))
 		return;
@@ -293,7 +217,7 @@ static void send_bytes(struct script *s, struct script_connection *c,
 			/* What it said before is still to be read */
 			pump(s, 0, NULL);
 			end_connection(c);
-		} else if (!wait_more(s, &w, c)) {
+		} else if (!wait_more(s, end, c)) {
 			break;
 		}
 	}
@@ -339,19 +263,30 @@ static void await_message(struct script *s, struct script_connection *c,
 			  unsigned type)
 {
 	uint64_t wanted = type % 64 ? 1ull << type % 64 : UINT64_MAX;
-	struct waiting w = begin_wait();
+	const uint64_t end = begin_wait();
 
 	if (!need_open(s, c))
 		return;
-	while (!(c->fresh & wanted) && c->fd >= 0 && wait_more(s, &w, NULL))
+	while (!(c->fresh & wanted) && c->fd >= 0 && wait_more(s, end, NULL))
 		;
 	c->fresh &= ~wanted;
+}
+
+static void pass_time(struct script *s, unsigned bits)
+{
+	const unsigned ms = 1u << bits % PASS_BITS;
+	const uint64_t end = now_ns() + ms * 1000000ull;
+
+	s->passed += ms;
+	for (uint64_t now = now_ns(); s->passed <= PASS_MAX && now < end;
+	     now = now_ns())
+		pump(s, (int)((end - now) / 1000000) + 1, NULL);
 }
 
 /* Bytes after the first one */
 static const uint8_t arguments[SCRIPT_OPS] = {
 	[SCRIPT_SEND] = 2, [SCRIPT_PAGES] = 2, [SCRIPT_HEADER] = 4,
-	[SCRIPT_AWAIT] = 1,
+	[SCRIPT_AWAIT] = 1, [SCRIPT_PASS] = 1, [SCRIPT_OPERATE] = 2,
 };
 
 size_t script_record(const uint8_t *data, size_t size)
@@ -393,6 +328,12 @@ static void play_record(struct script *s, struct reader *r)
 	case SCRIPT_ACK:
 		send_ack(s, c);
 		return;
+	case SCRIPT_PASS:
+		pass_time(s, arg[0]);
+		return;
+	case SCRIPT_OPERATE:
+		s->operate(s->ctx, arg[0] % SCRIPT_COMMANDS, arg[1]);
+		return;
 	default:
 		pump(s, 0, NULL);
 		end_connection(c);
@@ -402,7 +343,7 @@ static void play_record(struct script *s, struct reader *r)
 /* A close with unread bytes would take what was sent last from the session */
 static void end_all(struct script *s)
 {
-	struct waiting w = begin_wait();
+	const uint64_t end = begin_wait();
 	unsigned open;
 
 	for (unsigned i = 0; i < SCRIPT_CONNECTIONS; i++)
@@ -412,7 +353,7 @@ static void end_all(struct script *s)
 		open = 0;
 		for (unsigned i = 0; i < SCRIPT_CONNECTIONS; i++)
 			open += s->c[i].fd >= 0;
-	} while (open && wait_more(s, &w, NULL));
+	} while (open && wait_more(s, end, NULL));
 	for (unsigned i = 0; i < SCRIPT_CONNECTIONS; i++)
 		end_connection(&s->c[i]);
 }
@@ -496,6 +437,20 @@ void script_ack(struct writer *w, unsigned connection)
 void script_close(struct writer *w, unsigned connection)
 {
 	put_op(w, SCRIPT_CLOSE, connection);
+}
+
+void script_pass(struct writer *w, unsigned bits)
+{
+	put_op(w, SCRIPT_PASS, 0);
+	put_u8(w, (uint8_t)bits);
+}
+
+void script_operate(struct writer *w, enum script_command command,
+		    unsigned page)
+{
+	put_op(w, SCRIPT_OPERATE, 0);
+	put_u8(w, (uint8_t)command);
+	put_u8(w, (uint8_t)page);
 }
 
 size_t script_put(struct writer *w, uint8_t *to)

@@ -13,13 +13,16 @@
  *		for any message. It is consumed: the next AWAIT wants another
  *	CLOSE	close the connection
  *	ACK	CHUNK_ACK with the number of pages that came on it
+ *	PASS	bits: 2^(bits % 16) ms pass; all deadlines together are shorter
+ *	OPERATE	command, page: what an operator tells the session to do
  *
  * A length or an operation is cut to what is left, so every input is a script.
  * What the session sends is read all the time.
  *
- * A wait ends when every other thread of the process sleeps, and sleeps some
- * milliseconds later: then the session sends nothing more. After a few waits
- * that ended so, the peer does not wait again: each input takes a limited time.
+ * A wait ends when nothing has come for some milliseconds of the simulator's
+ * time, in which only what waits takes any: then the session sends nothing more.
+ * After a few waits that ended so, the peer does not wait again: each input
+ * takes a limited time.
  */
 #ifndef FERRY_TESTS_FUZZ_SCRIPT_H
 #define FERRY_TESTS_FUZZ_SCRIPT_H
@@ -36,8 +39,18 @@
 
 enum script_op {
 	SCRIPT_SEND, SCRIPT_PAGES, SCRIPT_HEADER, SCRIPT_AWAIT, SCRIPT_CLOSE,
-	SCRIPT_ACK, SCRIPT_OPS
+	SCRIPT_ACK, SCRIPT_PASS, SCRIPT_OPERATE, SCRIPT_OPS
 };
+
+/* POISON is ferry poison, LOSE the hardware; a source can be cancelled */
+enum script_command {
+	SCRIPT_CANCEL, SCRIPT_PAUSE, SCRIPT_RECONNECT, SCRIPT_RUN_HERE,
+	SCRIPT_GIVE_UP, SCRIPT_POISON, SCRIPT_LOSE, SCRIPT_COMMANDS
+};
+
+/** script_operate_fn - Give the session a command; @page: of POISON, LOSE */
+typedef void script_operate_fn(void *ctx, enum script_command command,
+			       size_t page);
 
 /**
  * struct script_connection - One connection to the session
@@ -63,12 +76,16 @@ struct script_connection {
  * @listener:	-1: it connects to the session
  * @c:		its connections; one that listens takes them as they come
  * @in_vain:	waits after which nothing had come
+ * @passed:	ms that PASS records have taken
+ * @operate, @ctx: executes OPERATE; set by the caller
  */
 struct script {
 	struct uri uri;
 	int listener;
 	struct script_connection c[SCRIPT_CONNECTIONS];
-	unsigned in_vain;
+	unsigned in_vain, passed;
+	script_operate_fn *operate;
+	void *ctx;
 };
 
 /**
@@ -130,6 +147,13 @@ void script_ack(struct writer *w, unsigned connection);
 
 /** script_close() - Close a connection */
 void script_close(struct writer *w, unsigned connection);
+
+/** script_pass() - 2^@bits ms pass */
+void script_pass(struct writer *w, unsigned bits);
+
+/** script_operate() - An operator's command */
+void script_operate(struct writer *w, enum script_command command,
+		    unsigned page);
 
 /** script_put() - A finished script as a seed. Return: its length */
 size_t script_put(struct writer *w, uint8_t *to);

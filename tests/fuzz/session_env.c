@@ -1,28 +1,56 @@
 // SPDX-License-Identifier: MIT
 /* session_env.c - The process around a session that is fuzzed */
 
-#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fuzz.h"
 #include "session_env.h"
 #include "tests/fake/fake_ram.h"
+#include "tests/sim/files.h"
+#include "tests/sim/memory.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/wrap.h"
 #include "vmm/base/log.h"
 
 #define SETTLE_STEPS	20
 #define SETTLE_US	250
 #define VCPU_US		200	/* between two accesses */
+#define VCPU_TURNS	64	/* after so many, the pause is twice as long */
+#define VCPU_BITS	9	/* and so on, so often */
 #define END_MS		1	/* for a vCPU that waits for a page */
+#define LEAVE_MS	1000	/* for a resolver's thread, which is abandoned */
+#define LIMIT_NS	(3600 * SECOND)
 
-/* Of the linker's --wrap */
-void __wrap_log_line(const char *fmt, ...);
-ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);
-int __wrap_close(int fd);
-int __real_close(int fd);
+static const struct network_shape shape = {
+	.latency = 5 * US, .jitter = 5 * US, .buffer = 256u << 10,
+};
+
+/* ---- What the simulator asks of its user: nothing fails by itself ---- */
+
+int plan_fails(unsigned call)
+{
+	(void)call;
+	return 0;
+}
+
+size_t plan_message(const struct plan_point *p)
+{
+	return p->to - p->from;
+}
+
+bool plan_take_cut(struct plan_cut *cut)
+{
+	(void)cut;
+	return false;
+}
+
+const char *cut_name(enum cut_kind kind)
+{
+	(void)kind;
+	return "cut";
+}
 
 /* What a line is made of must be readable. It is printed with FUZZ_LOG=1 */
 void __wrap_log_line(const char *fmt, ...)
@@ -45,11 +73,7 @@ ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags)
 	return (ssize_t)n;
 }
 
-int __wrap_close(int fd)
-{
-	fake_ram_closed(fd);
-	return __real_close(fd);
-}
+/* ---- What the session asks of its process ---- */
 
 static void ignore_status(void *ctx, enum progress_status status)
 {
@@ -57,16 +81,24 @@ static void ignore_status(void *ctx, enum progress_status status)
 	(void)status;
 }
 
-static void ignore_machine(void *ctx, struct machine *m)
+static void adopt_machine(void *ctx, struct machine *m)
 {
-	(void)ctx;
-	(void)m;
+	struct session_fuzz *f = ctx;
+
+	f->m = m;
 }
 
 static void ignore_side(void *ctx, const char *side)
 {
 	(void)ctx;
 	(void)side;
+}
+
+static int lose_page(void *ctx, struct machine *m, uint64_t offset)
+{
+	(void)ctx;
+	fake_ram_lose(machine_ram(m), offset / WIRE_PAGE);
+	return 0;
 }
 
 static void note_gate(void *ctx, struct machine *m, bool open)
@@ -77,45 +109,12 @@ static void note_gate(void *ctx, struct machine *m, bool open)
 	f->opened += open;
 }
 
-static int lowest_fd(void)
-{
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	close(fd);
-	return fd;
-}
-
-static unsigned thread_count(void)
-{
-	struct stat st;
-
-	CHECK(!stat("/proc/self/task", &st));
-	return (unsigned)st.st_nlink;
-}
-
-void session_fuzz_touch(struct machine *m, unsigned vcpu, size_t page,
-			bool write)
-{
-	struct fake_access a = {
-		.page = page % (machine_ram(m)->size / WIRE_PAGE),
-		.write = write, .tid = machine_vcpu_tid(m, vcpu),
-	};
-
-	fake_machine_block(m, vcpu, true);
-	fake_ram_access(machine_ram(m), &a);
-	fake_machine_block(m, vcpu, false);
-	usleep(VCPU_US);
-}
-
-void session_fuzz_init(struct session_fuzz *f)
+static void init_env(struct session_fuzz *f)
 {
 	struct session_limits *l = &f->limits;
 
-	memset(f, 0, sizeof(*f));
-	f->fds = lowest_fd();
-	f->threads = thread_count();
 	f->env = (struct session_env){
-		.ctx = f, .backing = -1, .adopt = ignore_machine,
+		.ctx = f, .backing = -1, .adopt = adopt_machine,
 		.set_side = ignore_side,
 	};
 	session_limits_init(l);
@@ -124,9 +123,99 @@ void session_fuzz_init(struct session_fuzz *f)
 	l->last_pages_ms = 20;
 	progress_init(&f->progress, ignore_status, NULL);
 	fake_reset();
-	fake_host.ctx = f;
-	fake_host.gate = note_gate;
-	fake_host.end_ms = END_MS;
+	fake_host = (struct fake_host){ .ctx = f, .gate = note_gate,
+					.lose = lose_page, .end_ms = END_MS };
+}
+
+/* ---- A run ---- */
+
+static void *main_thread(void *arg)
+{
+	struct session_fuzz *f = arg;
+
+	init_env(f);
+	f->fn(f, f->data, f->size);
+	pthread_mutex_destroy(&f->progress.lock);
+	for (unsigned i = 0; i < LEAVE_MS && sched_live(f->side) > 1; i++)
+		usleep(1000);
+	CHECK(sched_live(f->side) == 1);
+	CHECK(!files_count(f->side));
+	CHECK(!memory_blocks(f->side));
+	f->over = true;
+	return NULL;
+}
+
+static void no_check(void)
+{
+}
+
+/* FNV-1a */
+static uint64_t seed_of(const uint8_t *data, size_t size)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < size; i++)
+		h = (h ^ data[i]) * 0x100000001b3;
+	return h;
+}
+
+void session_fuzz_run(enum side side, session_fuzz_fn *fn, const uint8_t *data,
+		      size_t size)
+{
+	static struct session_fuzz f;
+
+	f = (struct session_fuzz){ .side = side, .fn = fn, .data = data,
+				   .size = size };
+	memory_setup();
+	sched_begin(seed_of(data, size));
+	network_begin(&shape);
+	sched_detach(sched_spawn(main_thread, &f, side, "main"));
+	sched_run(no_check, &f.over, LIMIT_NS);
+	if (sim_failed()) {
+		fprintf(stderr, "%s\n", sim_failure());
+		abort();
+	}
+	if (getenv("FUZZ_LOG"))
+		fprintf(stderr, "run %016llx, %.3f ms\n",
+			(unsigned long long)sched_digest(),
+			(double)sched_now() / MS);
+	sched_end();
+}
+
+static size_t page_of(struct machine *m, size_t page)
+{
+	return page % (machine_ram(m)->size / WIRE_PAGE);
+}
+
+void session_fuzz_touch(struct session_fuzz *f, struct machine *m,
+			unsigned vcpu, size_t page, bool write)
+{
+	struct fake_access a = {
+		.page = page_of(m, page), .write = write,
+		.tid = machine_vcpu_tid(m, vcpu),
+	};
+	unsigned bits = f->turns / VCPU_TURNS;
+
+	fake_machine_block(m, vcpu, true);
+	fake_ram_access(machine_ram(m), &a);
+	fake_machine_block(m, vcpu, false);
+	/* Parked meanwhile: as if the vCPU had not begun */
+	if (f->may_run && fake_machine_is_open(m))
+		CHECK(f->may_run(f->session));
+	usleep(VCPU_US << (bits < VCPU_BITS ? bits : VCPU_BITS));
+}
+
+void session_fuzz_lose(struct session_fuzz *f, size_t page, bool simulate)
+{
+	struct error err = { 0 };
+
+	if (!f->m)
+		return;
+	page = page_of(f->m, page);
+	if (simulate)
+		fake_machine_poison(f->m, page * WIRE_PAGE, true, &err);
+	else if (fake_ram_page(machine_ram(f->m), page) == FAKE_PRESENT)
+		fake_ram_lose(machine_ram(f->m), page);
 }
 
 void session_fuzz_settle(struct session_fuzz *f)
@@ -138,14 +227,4 @@ void session_fuzz_settle(struct session_fuzz *f)
 			return;
 		usleep(SETTLE_US);
 	}
-}
-
-void session_fuzz_fini(struct session_fuzz *f)
-{
-	CHECK(lowest_fd() == f->fds);
-	/* A thread that was joined may still be listed for a moment */
-	for (unsigned i = 0; i < 1000 && thread_count() != f->threads; i++)
-		usleep(1000);
-	CHECK(thread_count() == f->threads);
-	pthread_mutex_destroy(&f->progress.lock);
 }

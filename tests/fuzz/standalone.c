@@ -18,10 +18,10 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "vmm/base/clock.h"
 
 #define SEEDS_MAX	4096
 #define ITERATIONS	20000
@@ -174,15 +174,15 @@ static void try_input(const uint8_t *p, size_t n)
 static unsigned long mutation_loop(unsigned long iterations)
 {
 	static uint8_t buf[FUZZ_INPUT_MAX];
-	uint64_t end;
+	time_t end;
 
 	for (unsigned i = 0; i < seed_count; i++) {
 		file = seeds[i].name;
 		try_input(seeds[i].data, seeds[i].n);
 	}
 	file = NULL;
-	end = now_ns() + LOOP_SECONDS * 1000000000ull;
-	for (iteration = 1; iteration <= iterations && now_ns() < end;
+	end = time(NULL) + LOOP_SECONDS;
+	for (iteration = 1; iteration <= iterations && time(NULL) < end;
 	     iteration++) {
 		unsigned from = (unsigned)random_below(seed_count);
 		size_t n = seeds[from].n;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "asan.h"
 #include "memory.h"
 #include "plan.h"
 #include "wrap.h"
@@ -18,22 +19,34 @@
 #define FILL_BYTES	1024	/* of a new block, at most */
 #define FILL		0xa5
 #define KEEP		(1 << 30)
+#define LARGE_MIN	(32u << 10)
+#define LARGE_MAX	(16u << 20)
+#define KEPT_MAX	32
+#define KEPT_WASTE	4	/* a kept block may be so many times too large */
 
 /* Stands before each block; a multiple of 16 bytes */
 struct block {
 	struct block *prev, *next;
 	void *raw;
-	size_t size;
+	size_t align, size, room;
 	uint64_t magic, unused;
+	uint8_t poisoned[16];	/* with AddressSanitizer */
 };
 
 _Static_assert(sizeof(struct block) % 16 == 0, "alignment of blocks");
 
 static struct block lists[SIDES] = {
-	{ &lists[0], &lists[0], NULL, 0, 0, 0 },
-	{ &lists[1], &lists[1], NULL, 0, 0, 0 },
-	{ &lists[2], &lists[2], NULL, 0, 0, 0 },
+	{ .prev = &lists[0], .next = &lists[0] },
+	{ .prev = &lists[1], .next = &lists[1] },
+	{ .prev = &lists[2], .next = &lists[2] },
 };
+
+/*
+ * Large blocks that were freed, to be used again: AddressSanitizer's allocator
+ * maps and unmaps each of them, which would be most of a run's time
+ */
+static struct block *kept[KEPT_MAX];
+static unsigned kept_next;
 
 void memory_setup(void)
 {
@@ -48,29 +61,78 @@ static bool allocation_fails(void)
 	return sched_side() != SIDE_NONE && plan_fails(CALL_ALLOC);
 }
 
+static void block_keep(struct block *b)
+{
+	unsigned i = 0;
+
+	while (i < KEPT_MAX && kept[i])
+		i++;
+	if (i == KEPT_MAX) {
+		i = kept_next++ % KEPT_MAX;
+		__real_free(kept[i]->raw);
+	}
+	kept[i] = b;
+	asan_poison(b + 1, b->room);
+}
+
+/* The smallest one that is large enough, and not much too large */
+static struct block *take_kept(size_t align, size_t size)
+{
+	struct block **best = NULL, *b;
+
+	for (unsigned i = 0; i < KEPT_MAX; i++) {
+		b = kept[i];
+		if (b && b->align == align && b->room >= size &&
+		    b->room / KEPT_WASTE <= size &&
+		    (!best || b->room < (*best)->room))
+			best = &kept[i];
+	}
+	if (!best)
+		return NULL;
+	b = *best;
+	*best = NULL;
+	asan_unpoison(b + 1, size);
+	b->size = size;
+	return b;
+}
+
+static struct block *block_allocate(size_t align, size_t size)
+{
+	/* No room after a block: AddressSanitizer sees what overruns it */
+	const size_t room = sizeof(struct block) + (align > 16 ? align : 0);
+	char *raw = __real_malloc(room + size);
+	struct block *b;
+	uintptr_t at;
+
+	if (!raw)
+		return NULL;
+	at = ((uintptr_t)raw + sizeof(*b) + align - 1) / align * align;
+	b = (struct block *)(at - sizeof(*b));
+	*b = (struct block){ .raw = raw, .align = align, .size = size,
+			     .room = size };
+	asan_poison(b->poisoned, sizeof(b->poisoned));
+	return b;
+}
+
 static void *block_new(size_t align, size_t size)
 {
-	const enum side side = sched_side();
-	struct block *b;
-	char *raw;
-	uintptr_t at;
+	struct block *b, *list = &lists[sched_side()];
 
 	if (allocation_fails()) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	raw = __real_malloc(size + sizeof(*b) + align);
-	if (!raw)
+	b = size >= LARGE_MIN ? take_kept(align, size) : NULL;
+	if (!b)
+		b = block_allocate(align, size);
+	if (!b)
 		return NULL;
-	at = ((uintptr_t)raw + sizeof(*b) + align - 1) / align * align;
-	b = (struct block *)(at - sizeof(*b));
-	*b = (struct block){
-		.prev = &lists[side], .next = lists[side].next, .raw = raw,
-		.size = size, .magic = MAGIC,
-	};
+	b->magic = MAGIC;
+	b->prev = list;
+	b->next = list->next;
 	b->next->prev = b;
-	lists[side].next = b;
-	return (void *)at;
+	list->next = b;
+	return b + 1;
 }
 
 static struct block *block_of(void *p)
@@ -83,7 +145,10 @@ static void block_free(struct block *b)
 	b->prev->next = b->next;
 	b->next->prev = b->prev;
 	b->magic = FREED;
-	__real_free(b->raw);
+	if (b->room >= LARGE_MIN && b->room <= LARGE_MAX)
+		block_keep(b);
+	else
+		__real_free(b->raw);
 }
 
 void *__wrap_malloc(size_t size)

@@ -72,6 +72,19 @@ void __wrap_log_line(const char *fmt, ...)
 	sim_trace("log: %s", text);
 }
 
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags)
+{
+	uint8_t *p = to;
+
+	(void)flags;
+	errno = plan_fails(CALL_RANDOM);
+	if (errno)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)sim_random();
+	return (ssize_t)n;
+}
+
 static void note_progress(void *ctx, enum progress_status status)
 {
 	(void)ctx;

@@ -220,7 +220,7 @@ static void co_main(void)
 {
 	struct co *c = S.self;
 
-	context_entered();
+	context_entered(&c->at);
 	c->result = c->fn(c->arg);
 	c->state = c->detached ? CO_FREE : CO_ENDED;
 	sched_wake(c, true);

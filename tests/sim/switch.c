@@ -12,22 +12,10 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include "asan.h"
 #include "switch.h"
 
 #define GUARD	4096
-
-#ifdef __SANITIZE_ADDRESS__
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-
-#ifdef HAS_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
 
 void *__real_mmap(void *at, size_t len, int prot, int flags, int fd,
 		  off_t offset);
@@ -59,7 +47,7 @@ static void asan_leave(struct context *from, struct context *to)
 static void asan_return(struct context *c)
 {
 #ifdef HAS_ASAN
-	__sanitizer_finish_switch_fiber(c ? c->fake : NULL,
+	__sanitizer_finish_switch_fiber(c->fake,
 			leaving ? (const void **)&leaving->stack : NULL,
 			leaving ? &leaving->size : NULL);
 #else
@@ -67,9 +55,11 @@ static void asan_return(struct context *c)
 #endif
 }
 
-void context_entered(void)
+/* A stack that is used again has the same fake stack again: to create one costs
+ * more than most coroutines do */
+void context_entered(struct context *c)
 {
-	asan_return(NULL);
+	asan_return(c);
 }
 
 #ifdef __x86_64__
@@ -101,9 +91,7 @@ void context_prepare(struct context *c, void (*fn)(void))
 {
 	uintptr_t *sp = (uintptr_t *)(void *)((char *)c->stack + c->size);
 
-#ifdef HAS_ASAN
-	__asan_unpoison_memory_region(c->stack, c->size);
-#endif
+	asan_unpoison(c->stack, c->size);
 	*--sp = 0;		/* @fn has no caller */
 	*--sp = (uintptr_t)fn;
 	for (unsigned i = 0; i < 6; i++)

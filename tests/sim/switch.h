@@ -28,7 +28,7 @@ void context_prepare(struct context *c, void (*fn)(void));
 /** context_switch() - Leave @from, continue @to */
 void context_switch(struct context *from, struct context *to);
 
-/** context_entered() - To be called first by the function of a new stack */
-void context_entered(void);
+/** context_entered() - To be called first by the function of @c */
+void context_entered(struct context *c);
 
 #endif /* FERRY_TESTS_SIM_SWITCH_H */

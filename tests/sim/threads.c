@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -302,19 +301,6 @@ int __wrap_sched_yield(void)
 {
 	sched_yield_now();
 	return 0;
-}
-
-ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags)
-{
-	uint8_t *p = to;
-
-	(void)flags;
-	errno = plan_fails(CALL_RANDOM);
-	if (errno)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		p[i] = (uint8_t)sim_random();
-	return (ssize_t)n;
 }
 
 /* Priorities are the real kernel's business */

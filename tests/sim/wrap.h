@@ -47,7 +47,6 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *t);
 int __wrap_usleep(useconds_t us);
 int __wrap_nanosleep(const struct timespec *t, struct timespec *left);
 int __wrap_sched_yield(void);
-ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);
 void __wrap_priority_raise(void);
 void __wrap_priority_bulk(void);
 
@@ -104,5 +103,6 @@ void __wrap_freeaddrinfo(struct addrinfo *a);
 
 /* node.c */
 void __wrap_log_line(const char *fmt, ...);
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);
 
 #endif /* FERRY_TESTS_SIM_WRAP_H */
