@@ -35,8 +35,8 @@
 /*
  * @under:	the channel over the socket
  * @lock:	protects all below but @kernel and @records
- * @kernel:	the kernel encrypts and decrypts since the handshake: neither
- *		@lock nor what it protects is used any more, but @why
+ * @kernel:	the kernel encrypts and decrypts since the handshake: of what
+ *		@lock protects only @why is used any more
  * @records:	@kernel: sent
  * @unsent:	the socket has not taken GnuTLS's last record whole
  * @in:		@size bytes: from the socket, between @from and @to
@@ -206,18 +206,31 @@ static bool is_warning(ssize_t rc)
 	       rc == GNUTLS_E_WARNING_ALERT_RECEIVED;
 }
 
+/* The thread that sends may fail at the same time: the first one says why */
+static ssize_t kernel_failed(struct tls_end *e, const char *why)
+{
+	pthread_mutex_lock(&e->lock);
+	if (!e->why[0])
+		strcpy(e->why, why);
+	pthread_mutex_unlock(&e->lock);
+	return -EACCES;
+}
+
 static ssize_t kernel_recv(struct tls_end *e, void *data, size_t max)
 {
 	int alert = 0;
 	ssize_t n = tls_kernel_recv(e->under.fd, data, max, &alert);
+	char why[TLS_REASON];
 
 	if (n == -EACCES)
-		tls_explain_alert(e->tls, alert, e->why);
+		tls_explain_alert(e->tls, alert, why);
 	else if (n == -EBADMSG)
-		strcpy(e->why, "TLS: a record was changed on its way");
+		strcpy(why, "TLS: a record was changed on its way");
 	else if (n == -EKEYEXPIRED)
-		strcpy(e->why, "TLS: the other side changes its key, which this kernel can't");
-	return n == -EBADMSG || n == -EKEYEXPIRED ? -EACCES : n;
+		strcpy(why, "TLS: the other side changes its key, which this kernel can't");
+	else
+		return n;
+	return kernel_failed(e, why);
 }
 
 static ssize_t recv_now(struct tls_end *e, void *data, size_t max)
@@ -287,9 +300,8 @@ static ssize_t kernel_send(struct tls_end *e, const struct iovec *iov,
 {
 	ssize_t done = tls_kernel_sendv(e->under.fd, iov, n, &e->records);
 
-	if (done == -EKEYEXPIRED)
-		strcpy(e->why, "TLS: the key of this connection has encrypted as much as it may");
-	return done == -EKEYEXPIRED ? -EACCES : done;
+	return done != -EKEYEXPIRED ? done : kernel_failed(e,
+		"TLS: the key of this connection has encrypted as much as it may");
 }
 
 static ssize_t send_now(struct tls_end *e, const struct iovec *iov, size_t n)
