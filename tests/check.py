@@ -42,6 +42,7 @@ BUILD_LIMIT = 900
 PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180,
                  "sim": 300}
 FILE_LIMIT = 900
+FILE_LIMITS = {"failure/cuts": 1800}    # some 300 migrations
 FUZZ_SECONDS = 20           # of each fuzzer with libFuzzer
 SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
 LAB_SLOW = 4                # of the lab, an emulated machine
@@ -178,7 +179,8 @@ class Plan:
             self.add(f"{prefix}{group}/{name}",
                      ["/usr/bin/python3", "-B", "tests/run.py", *options,
                       path],
-                     FILE_LIMIT * slow, needs=[build, self.faults()],
+                     FILE_LIMITS.get(f"{group}/{name}", FILE_LIMIT) * slow,
+                     needs=[build, self.faults()],
                      load=LOAD.get(f"{group}/{name}", 1.0),
                      env={"FERRY_BUILD": folder,
                           "FERRY_FAULTS_BUILD": "build/faults",

@@ -424,13 +424,17 @@ int source_resume(struct source *s, const struct uri *uri, struct error *err)
 		s->uri = *uri;
 		se->manual = false;
 		s->asked = true;
-		pthread_cond_broadcast(&se->changed);
 	}
 	pthread_mutex_unlock(&se->lock);
 	if (parked) {
 		progress_uri(se->progress, uri);
-		/* At once: who asks next is not told that it is paused still */
+		/* At once: a client that asks next must not read that it is
+		 * paused still. Before the session thread is woken: from when
+		 * it has taken @asked until it shows the next phase,
+		 * session_show() would show the pause
+		 */
 		session_show(se);
+		session_notify(se);
 		return 0;
 	}
 	if (source_is_redialling(session_phase(se)))

@@ -235,6 +235,7 @@ int source_report(struct source *s, struct error *err)
 	page_source_rebuilt(&s->pages, &r);
 	s->rebuilding = false;
 	s->reported = true;
+	session_show(&s->se);
 	channel_set_end(&s->se.link.main, 0);
 	if (head.flags & WIRE_REPORT_COMMITTED)
 		return peer_runs(s, err);

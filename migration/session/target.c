@@ -23,7 +23,8 @@
 
 #define POISON_REPORTS_MAX	64	/* events at once */
 #define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
-#define GOODBYE_LOOK_MS	5
+#define ENDED_MS	2000	/* for ENDED: without it the source waits on */
+#define ENDED_LOOK_MS	5
 
 static struct target *target_of(struct session *se)
 {
@@ -62,13 +63,15 @@ static void tell_ended(struct target *t)
 	text = machine_status(t->m).state == RUN_SHUTDOWN
 		? "it has powered off" : "its process was ended there";
 	m.length = (uint32_t)strlen(text);
-	channel_set_end(main, channel_now_ns() + GOODBYE_MS * 1000000ull);
+	channel_set_end(main, channel_now_ns() + ENDED_MS * 1000000ull);
 	if (channel_say(main, &m, text, NULL))
 		return;
-	/* The source must read this before it sees the others closed */
-	for (unsigned ms = 0; ms < GOODBYE_MS && !channel_ended(main);
-	     ms += GOODBYE_LOOK_MS)
-		usleep(GOODBYE_LOOK_MS * 1000);
+	/* The source must read this before it sees the others closed: it closes
+	 * the link then. Not for ever, because its host may be gone
+	 */
+	for (unsigned ms = 0; ms < ENDED_MS && !channel_ended(main);
+	     ms += ENDED_LOOK_MS)
+		usleep(ENDED_LOOK_MS * 1000);
 }
 
 static void end_link(struct target *t)

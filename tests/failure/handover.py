@@ -6,13 +6,13 @@ bring it back, and what there is is kept. The guest prints a report every 30 ms,
 unasked: a vCPU that runs where it must not is heard.
 """
 
-import os
 import time
 
 import wire
 from errors import SLOW
 from ferry import check, equal, soon
 from loss import lost_source, paused, quits, silent
+from proc import sockets, threads
 from relay import SOURCE, TARGET, Relay
 
 SANITIZERS = {"address", "thread"}
@@ -206,30 +206,6 @@ def test_push_cut_before_commit(world):
     works(b)
 
 
-def threads(vmm):
-    """{thread id: name} of a process."""
-    tasks = f"/proc/{vmm.process.pid}/task"
-    found = {}
-    for tid in os.listdir(tasks):
-        with open(f"{tasks}/{tid}/comm", encoding="ascii") as f:
-            name = f.read().strip()
-        if not name.startswith("kvm-"):     # the kernel's
-            found[tid] = name
-    return found
-
-
-def sockets(vmm):
-    """How many sockets a process has open."""
-    fds = f"/proc/{vmm.process.pid}/fd"
-    n = 0
-    for fd in os.listdir(fds):
-        try:
-            n += os.readlink(f"{fds}/{fd}").startswith("socket:")
-        except FileNotFoundError:
-            pass
-    return n
-
-
 def test_no_thread_after_commit(world):
     """All threads of both sides are there before the point of no return: after
     it a thread that can't be created would strand the guest."""
@@ -238,7 +214,7 @@ def test_no_thread_after_commit(world):
     relay.hold()
     a.start_migration(relay.uri)
     relay.wait(wire.COMMIT)
-    before = {vmm: threads(vmm) for vmm in (a, b)}
+    before = {vmm: threads(vmm.process.pid) for vmm in (a, b)}
     equal(sorted(before[a].values()).count("push"), 2, "push threads")
     equal(sorted(before[b].values()).count("receiver"), 2, "receive threads")
     with relay.changed:
@@ -248,7 +224,7 @@ def test_no_thread_after_commit(world):
     b.wait_migration("postcopy-active")
     b.working(50)
     for vmm in a, b:
-        new = {name for tid, name in threads(vmm).items()
+        new = {name for tid, name in threads(vmm.process.pid).items()
                if tid not in before[vmm]}
         equal(new, set(), f"threads of {vmm.name} since COMMIT")
     relay.release()
@@ -260,15 +236,16 @@ def test_nothing_stays_open(world):
     """When all pages have arrived, both sides have closed every connection and
     ended every thread of the migration, the listener among them."""
     a, b = world.run(BUSY, cpus=2).ready(), world.receive()
-    had = sockets(a), sockets(b)
-    ran = set(threads(a).values())
+    pids = a.process.pid, b.process.pid
+    had = [sockets(pid) for pid in pids]
+    ran = set(threads(pids[0]).values())
     here, there = a.migrate(b)
     # Closed by threads that may run after the status is shown
-    soon(lambda: (sockets(a), sockets(b)), (had[0], had[1] - 1),
+    soon(lambda: [sockets(pid) for pid in pids], [had[0], had[1] - 1],
          "open sockets")
-    for vmm in a, b:
-        soon(lambda v=vmm: set(threads(v).values()) - ran - {"migration"},
-             set(), f"threads of {vmm.name}")
+    for pid, name in zip(pids, "ab"):
+        soon(lambda p=pid: set(threads(p).values()) - ran - {"migration"},
+             set(), f"threads of {name}")
     for m in here, there:
         check("error-desc" not in m and "errmsg" not in m["libvirt"],
               "a completed migration has an error", m)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Bad sources: the destination refuses, and waits for another source."""
 
+import contextlib
 import struct
 import threading
 import time
 
 import fdt
 import wire
+from errors import SLOW
 from ferry import MIB, PAGE, Failed, check, equal, page
 from wire import FakeSource, FakeTarget, Message
 
@@ -412,7 +414,8 @@ STATES = {
 
 
 def hello_timeout(vmm, ms):
-    vmm.qmp.execute("migrate-set-parameters", **{"ferry-hello-timeout": ms})
+    vmm.qmp.execute("migrate-set-parameters",
+                    **{"ferry-hello-timeout": int(ms * SLOW)})
 
 
 def test_state(world, what):
@@ -523,9 +526,8 @@ def test_many_in_a_row(world):
     stage.still_good()
 
 
-def trickle(uri, n, stop):
-    """Connect n times; each sends a byte of a HELLO now and then."""
-    peers = [wire.Peer.connect(uri) for _ in range(n)]
+def trickle(peers, stop):
+    """Each sends a byte of a HELLO now and then."""
     data = Message(wire.HELLO, HELLO).bytes()
     for i in range(len(data)):
         for p in peers:
@@ -535,64 +537,63 @@ def trickle(uri, n, stop):
                 pass
         if stop.wait(0.05):
             break
-    for p in peers:
-        p.close()
+
+
+@contextlib.contextmanager
+def slow_greetings(uri, silent, slow):
+    """So many connections that say nothing, and so many that say a HELLO byte
+    by byte, meanwhile.
+
+    They are all open before: of many that come at the same moment as a real
+    one, that one would be the oldest, which the destination closes.
+    """
+    peers = [wire.Peer.connect(uri) for _ in range(silent + slow)]
+    stop = threading.Event()
+    thread = threading.Thread(target=trickle, args=(peers[silent:], stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        for p in peers:
+            p.close()
+
+
+def soon_enough(began, what):
+    check(time.monotonic() - began < 15 * SLOW, what, "had to wait")
 
 
 def test_slow_greetings(world):
     """Connections that say nothing, or single bytes, delay no other one."""
     stage = Stage(world, heard=False)
-    stop = threading.Event()
-    slow = threading.Thread(target=trickle, args=(stage.b.uri, 40, stop))
-    silent = [wire.Peer.connect(stage.b.uri) for _ in range(10)]
-    slow.start()
-    try:
+    with slow_greetings(stage.b.uri, silent=10, slow=40):
         began = time.monotonic()
         stage.still_good()
-        check(time.monotonic() - began < 15, "the real guest had to wait")
-    finally:
-        stop.set()
-        slow.join()
-        for p in silent:
-            p.close()
+        soon_enough(began, "the real guest")
 
 
 def test_slow_greetings_while_attaching(world):
     """The same between the connections of one source; and `quit` is quick."""
     stage = Stage(world)
-    stop = threading.Event()
-    slow = threading.Thread(target=trickle, args=(stage.b.uri, 10, stop))
-    silent = [wire.Peer.connect(stage.b.uri) for _ in range(10)]
-    slow.start()
-    try:
+    with slow_greetings(stage.b.uri, silent=10, slow=10):
         with FakeSource(stage.b.uri) as fake:
             began = time.monotonic()
             fake.attach(stage.heard[wire.DESCRIPTION], push=1)
-            check(time.monotonic() - began < 15, "attaching had to wait")
+            soon_enough(began, "attaching")
         stage.b.said("incoming migration failed")
         began = time.monotonic()
         stage.b.qmp.execute("quit")
         equal(stage.b.wait_end(), 0, "exit status")
-        check(time.monotonic() - began < 15, "quit had to wait")
-    finally:
-        stop.set()
-        slow.join()
-        for p in silent:
-            p.close()
+        soon_enough(began, "quit")
 
 
 def test_greeting_has_one_deadline(world):
     """A HELLO that comes byte by byte is given up in total time."""
     stage = Stage(world, heard=False)
     hello_timeout(stage.b, 500)
-    stop = threading.Event()
-    slow = threading.Thread(target=trickle, args=(stage.b.uri, 1, stop))
-    slow.start()
-    try:
+    with slow_greetings(stage.b.uri, silent=0, slow=1):
         stage.b.said("no HELLO came in time")
-    finally:
-        stop.set()
-        slow.join()
     equal(stage.b.migration()["status"], "none", "status")
 
 

@@ -11,6 +11,7 @@ commands, and ends on `quit`.
 import os
 import random
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -155,6 +156,13 @@ def is_stopped(vmm):
         return f.read().rsplit(")", 1)[1].split()[0] == "T"
 
 
+def continue_late(vmm, over):
+    """Continue a process that stops when the other side has completed."""
+    while not over.wait(0.05):
+        if is_stopped(vmm):
+            vmm.process.send_signal(signal.SIGCONT)
+
+
 def stopped(name, n, seconds):
     """The process stands still at operation @n, and goes on after @seconds.
     Return: what the other one reported meanwhile."""
@@ -174,9 +182,14 @@ def stopped(name, n, seconds):
         finally:
             still.process.send_signal(signal.SIGCONT)
             command.result()
-        for vmm in a, b:
-            vmm.wait_migration("completed")
-        whole(b)
+        over = threading.Event()
+        pool.submit(continue_late, still, over)
+        try:
+            for vmm in a, b:
+                vmm.wait_migration("completed")
+            whole(b)
+        finally:
+            over.set()
         w.check_sanitizers()
         return status
 

@@ -8,6 +8,7 @@ import signal
 
 import wire
 from crossing import in_postcopy
+from errors import SLOW
 from ferry import check, equal, page
 from loss import lost_source, paused, quits, silent
 from relay import Relay
@@ -17,13 +18,15 @@ SANITIZERS = {"address", "thread"}
 BUSY = "work=verify mib=32 seed=6"
 
 
-def impatient(ms):
-    """Connections on which nothing comes for so long are given up."""
-    def change(*machines):
-        for vmm in machines:
-            vmm.qmp.execute("migrate-set-parameters", **{
-                "ferry-silence-timeout": ms, "ferry-answer-timeout": ms})
-    return change
+def impatient(*machines):
+    """Connections on which nothing comes for so long are given up.
+
+    Also those that the relay delays: a test must have got to the fault by then.
+    """
+    ms = 1000 + int(2000 * SLOW)
+    for vmm in machines:
+        vmm.qmp.execute("migrate-set-parameters", **{
+            "ferry-silence-timeout": ms, "ferry-answer-timeout": ms})
 
 
 def lost_target(b):
@@ -184,7 +187,7 @@ def test_frozen_peer(world, where):
     After the deadline, which is for no byte at all.
     """
     a, b, _ = in_postcopy(world, "work=walk order=random mib=64",
-                          memory="128M", before=impatient(2000))
+                          memory="128M", before=impatient)
     frozen, left = (a, b) if where == "source" else (b, a)
     frozen.process.send_signal(signal.SIGSTOP)
     try:
@@ -203,7 +206,7 @@ test_frozen_peer.cases = {"where": ["source", "destination"]}
 def test_frozen_and_continued(world):
     """A destination that stood still for too long, and continues: status,
     reason and error of each side agree, and stay so."""
-    a, b, relay = in_postcopy(world, BUSY, before=impatient(1500))
+    a, b, relay = in_postcopy(world, BUSY, before=impatient)
     b.process.send_signal(signal.SIGSTOP)
     try:
         relay.release()
@@ -224,10 +227,10 @@ def test_frozen_connection(world):
     a = world.run("work=idle period_us=1000000", memory="64M").ready()
     a.qmp.execute("migrate-set-parameters",
                   **{"max-postcopy-bandwidth": 8 << 20})
-    impatient(2000)(a)
+    impatient(a)
     # The fake destination sends no BEAT
     a.qmp.execute("migrate-set-parameters",
-                  **{"ferry-dead-peer-timeout": 60000})
+                  **{"ferry-dead-peer-timeout": int(60000 * SLOW)})
     with wire.FakeTarget(world.uri()) as fake:
         a.start_migration(fake.uri)
         fake.prepare(push=2)

@@ -9,9 +9,11 @@ from loss import paused
 from netns import ADDRESS, Network
 
 BUSY = "work=verify mib=16 seed=14"
+# Until "go" it touches no page: it would fetch all of them in half a second
+WAITS = BUSY + " hold=1"
 DATA = 16 * MIB
 PORT = 4444
-HURRIED = {"ferry-dead-peer-timeout": 2000}
+HURRIED = {"ferry-dead-peer-timeout": 2000, "ferry-beat-interval": 200}
 
 # The queue of each end, and the delay that it must cause, both ways, in us
 SHAPES = {
@@ -28,13 +30,12 @@ def uri(address=ADDRESS["b"]):
     return f"tcp:{address}:{PORT}"
 
 
-def hosts(world, *parameters):
+def hosts(world, append=BUSY, **parameters):
     """A guest on one host, a destination on the other. Return: both, and the
     network between them."""
     net = Network(world)
-    for p in parameters:
-        world.parameters.update(p)
-    a = world.run(BUSY, cpus=2, prefix=net.prefix("a")).ready()
+    world.parameters.update(parameters)
+    a = world.run(append, cpus=2, prefix=net.prefix("a")).ready()
     b = world.receive(uri=uri(), prefix=net.prefix("b"))
     return a, b, net
 
@@ -69,13 +70,16 @@ def test_netem(world, shape):
 test_netem.cases = {"shape": SHAPES}
 
 
-def slowly(a, b):
-    """Start a migration that takes some seconds."""
+def slowly(world, **parameters):
+    """A migration under way that takes 16 s, unless quickly() ends that.
+    Return: as hosts()."""
+    a, b, net = hosts(world, WAITS, **parameters)
     a.qmp.execute("migrate-set-parameters",
-                  **{"max-postcopy-bandwidth": 4 * MIB})
+                  **{"max-postcopy-bandwidth": MIB})
     a.start_migration(b.uri)
     for vmm in a, b:
         vmm.wait_migration("postcopy-active")
+    return a, b, net
 
 
 def quickly(a):
@@ -90,11 +94,14 @@ def complete(*machines):
 def test_short_outage(world):
     """A link that is down for less than ferry-dead-peer-timeout: TCP sends
     again, and neither side is paused."""
-    a, b, net = hosts(world)
-    slowly(a, b)
+    a, b, net = slowly(world)
     net.link("b", "down")
+    b.send("go")        # vCPUs wait for pages while it is down
     time.sleep(1)
+    for vmm in a, b:
+        equal(vmm.migration()["status"], "postcopy-active", vmm.name)
     net.link("b", "up")
+    quickly(a)
     complete(a, b)
     for vmm in a, b:
         equal(vmm.qmp.seen("MIGRATION", status="postcopy-paused"), [],
@@ -105,11 +112,10 @@ def test_short_outage(world):
 def test_long_outage(world, end):
     """A link that is down for longer: both sides are paused, whichever end it
     is, and go on by themselves when it is up."""
-    a, b, net = hosts(world, HURRIED)
-    for vmm in a, b:
-        vmm.recover_automatically(True)
-    slowly(a, b)
+    world.automatic = True
+    a, b, net = slowly(world, **HURRIED)
     net.link(end, "down")
+    b.send("go")
     for vmm in a, b:
         # A source that tries again is paused only now and then
         vmm.qmp.wait_event("MIGRATION", status="postcopy-paused")
@@ -126,10 +132,10 @@ test_long_outage.cases = {"end": ["a", "b"]}
 def test_other_address(world):
     """The destination's host gets another address: an operator names it on
     both sides."""
-    a, b, net = hosts(world, HURRIED)
-    slowly(a, b)
+    a, b, net = slowly(world, **HURRIED)
     net.address("b", "del", ADDRESS["b"])
     net.address("b", "add", "10.97.0.3")
+    b.send("go")
     paused(a, "source")
     paused(b, "destination")
     quickly(a)

@@ -8,6 +8,7 @@ import wire
 from crossing import begin, in_postcopy
 from ferry import check, equal, page
 from loss import lost_source, paused, silent
+from qmp import FakeMachine
 from relay import SOURCE
 
 SANITIZERS = {"address"}
@@ -135,6 +136,17 @@ def test_command_waits(world):
     check("it is opened again" in err, err)
 
 
+def test_command_is_late(world):
+    """It says so, too, if the connection was lost and opened again between two
+    of its queries."""
+    path = world.path("late")
+    with FakeMachine(path, {"query-migrate": lambda _: {
+            "status": "completed", "ferry": {"recoveries": 1}}}):
+        out, err = world.ferry("migrate", "--control", path, "unix:/x")
+    check("is at unix:/x now" in out, out)
+    equal(err.count("it is opened again"), 1, err)
+
+
 def test_never_two(world):
     """After RUNNING the destination is known to run the guest: it can't be
     run on the source, but it can be given up there."""
@@ -165,6 +177,7 @@ def test_destination_gives_up(world):
     world.ferry("resolve", "b", "--give-up")
     b.wait_migration("failed", recovers=True)
     world.ferry("resolve", "a", "--run-here")
+    a.wait_migration("failed", recovers=True)
     a.wait_state("running")
     a.migrate(b)
     whole(b)

@@ -2,30 +2,20 @@
 """The sandbox of a machine's process, and a machine without root."""
 
 import os
-import re
 import shutil
 import stat
 
 from ferry import BUILD, MIB, Skip, check, equal, page
 from poisoned import all_seen
+from proc import thread_values
 
 NOBODY = 65534
 KVM, USERFAULTFD = "/dev/kvm", "/dev/userfaultfd"
 
 
-def thread_values(vmm, key):
-    """A value of /proc/PID/task/TID/status, of each thread."""
-    result, tasks = [], f"/proc/{vmm.process.pid}/task"
-    for tid in os.listdir(tasks):
-        with open(f"{tasks}/{tid}/status", encoding="ascii") as f:
-            result.append(int(re.search(rf"^{key}:\s*(\d+)$", f.read(),
-                                        re.M)[1]))
-    return result
-
-
 def sandboxed(vmm):
     """Is each thread of a machine in the sandbox? All must agree."""
-    modes = set(thread_values(vmm, "Seccomp"))
+    modes = set(thread_values(vmm.process.pid, "Seccomp"))
     check(modes in ({0}, {2}), f"seccomp modes of the threads: {modes}")
     return modes == {2}
 
@@ -39,7 +29,7 @@ def test_each_thread(world):
     check(sandboxed(a) and sandboxed(b), "not in the sandbox at the start")
     a.migrate(b)
     check(sandboxed(a) and sandboxed(b), "not in the sandbox after a migration")
-    equal(set(thread_values(b, "NoNewPrivs")), {1}, "no_new_privs")
+    equal(set(thread_values(b.process.pid, "NoNewPrivs")), {1}, "no_new_privs")
 
 
 def test_off(world):
@@ -90,7 +80,8 @@ def test_without_root(world):
     a = world.run("work=verify mib=32 hold=1", cpus=2, build=build).ready()
     b = world.receive(build=build)
     for vmm in a, b:
-        equal(set(thread_values(vmm, "CapEff")), {0}, "capabilities")
+        equal(set(thread_values(vmm.process.pid, "CapEff")), {0},
+              "capabilities")
         equal(os.stat(f"/proc/{vmm.process.pid}").st_uid, NOBODY, "user")
     a.poison_pages(lost)
     a.migrate(b)

@@ -29,17 +29,11 @@ def need_kvm():
                    "browser); the replay is tested")
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Web:
     """A `ferry web` process of a world."""
 
     def __init__(self, world, *args, build=BUILD):
-        self.port = free_port()
+        self.port = world.port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", os.path.join(build, "ferry"),

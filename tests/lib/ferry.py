@@ -39,6 +39,30 @@ def page(index):
     return gpa if gpa < 3 << 30 else gpa + (1 << 30)
 
 
+# Not in the range from which Linux takes ports of outgoing connections
+PORTS = range(20000, 30000)
+
+
+def reserve_port():
+    """A free TCP port of 127.0.0.1 that no other test gets.
+
+    Return: it, and a socket that reserves it until it is closed: a name that
+    the kernel gives only once. A port that was only seen to be free could be in
+    use by the time that a program listens there.
+    """
+    for i in range(len(PORTS)):
+        port = PORTS[(os.getpid() + i) % len(PORTS)]
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0ferry-test-port-{port}")
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+            return port, lock
+        except OSError:
+            lock.close()
+    raise Failed("no TCP port is free")
+
+
 class Line:
     """One line of a guest's output: kind key=value …"""
 
@@ -345,8 +369,9 @@ class World:
     A test may change `parameters`, such as deadlines: each machine that is
     started after that gets them by migrate-set-parameters. The limits for the
     pause and for the set-up are those of a slow, busy machine: only the tests
-    of these limits depend on them, and set them. A lost link stays lost, unless
-    a test sets `automatic`.
+    of these limits depend on them, and set them. A relay may hold messages for
+    longer than the others are by default, where everything is slow. A lost link
+    stays lost, unless a test sets `automatic`.
     """
 
     def __init__(self):
@@ -358,7 +383,11 @@ class World:
             "downtime-limit": int(20000 * SLOW),
             "ferry-connect-timeout": int(30000 * SLOW),
             "ferry-hello-timeout": int(30000 * SLOW),
-            "ferry-dead-peer-timeout": int(30000 * SLOW)}
+            "ferry-dead-peer-timeout": int(30000 * SLOW),
+            "ferry-build-timeout": int(30000 * SLOW),
+            "ferry-silence-timeout": int(20000 * SLOW),
+            "ferry-answer-timeout": int(20000 * SLOW),
+            "ferry-last-pages-timeout": int(20000 * SLOW)}
         self.automatic = False
         self.uris = 0
 
@@ -378,14 +407,18 @@ class World:
     def socket(self, name):
         return os.path.join(self.dir, "ferry", name + ".sock")
 
+    def port(self):
+        """A TCP port of 127.0.0.1 that belongs to this test."""
+        port, lock = reserve_port()
+        self.closers.append(lock.close)
+        return port
+
     def uri(self, kind="unix"):
         """An address that is not in use."""
         self.uris += 1
         if kind == "unix":
             return "unix:" + self.path(f"m{self.uris}")
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            return f"tcp:127.0.0.1:{s.getsockname()[1]}"
+        return f"tcp:127.0.0.1:{self.port()}"
 
     def start(self, name, args, **kw):
         return Vmm(self, name, args, **kw)

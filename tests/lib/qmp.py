@@ -139,3 +139,38 @@ class Qmp:
             pass
         self.thread.join()
         self.socket.close()
+
+
+class FakeMachine:
+    """A control socket that serves one client, and answers as a test wants.
+
+    @answers: {command: function(arguments), which returns the answer}; to any
+    other command it is empty.
+    """
+
+    def __init__(self, path, answers):
+        self.answers = answers
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.listener.close()
+
+    def _serve(self):
+        client, _ = self.listener.accept()
+        with client, client.makefile("r", encoding="utf-8") as lines:
+            client.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\n')
+            for line in lines:
+                client.sendall(self._answer(json.loads(line)))
+
+    def _answer(self, command):
+        function = self.answers.get(command["execute"], lambda _: {})
+        answer = {"return": function(command.get("arguments", {})),
+                  **({"id": command["id"]} if "id" in command else {})}
+        return json.dumps(answer).encode() + b"\n"

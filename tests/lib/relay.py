@@ -6,6 +6,7 @@ migration at a given message, instead of depending on the right moment:
 
     hold()      delay what the source pushes after the hand-over; requests on
                 the demand connection are still answered
+    hold_from()     the same for pages from an address up
     hold_answers()  delay the answers as well, for pages from an address up;
                 what the source sends before any request still passes
     stop_at     delay this message and all that follow it, until release()
@@ -132,6 +133,11 @@ class Relay:
         """Delay what the source sends after COMMIT, on these connections."""
         with self.changed:
             self.held = dict.fromkeys(roles or [MAIN, PUSH], 0)
+
+    def hold_from(self, low):
+        """Delay the pages from an address up that the source pushes."""
+        with self.changed:
+            self.held = {PUSH: low}
 
     def hold_answers(self, low=0):
         """Delay the answers for pages from an address up, as well."""

@@ -10,8 +10,10 @@ mount -t devtmpfs dev /dev
 for e in /sys/class/input/event*; do
 	grep -q "Power Button" $e/device/name && button=/dev/input/${e##*/}
 done
+# An event reaches only who has opened the device before it
+exec 3<$button
 echo "it waits for $button"
-dd if=$button of=/key bs=24 count=1 2>/dev/null
+dd of=/key bs=24 count=1 <&3 2>/dev/null
 echo "the button was pressed"
 poweroff -f
 """

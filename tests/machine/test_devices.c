@@ -602,6 +602,17 @@ static void it_is_described(void **state)
 	rig_free(r);
 }
 
+/* Its thread has read the doorbell, and is about to serve the request */
+static void wait_taken(struct prober *p)
+{
+	struct pollfd fd = { p->doorbell, POLLIN, 0 };
+
+	for (unsigned ms = 0; poll(&fd, 1, 0); ms++) {
+		assert_true(ms < RIG_SECONDS * 1000);
+		usleep(1000);
+	}
+}
+
 /* A device that does not stop in time: the machine runs on, with its devices */
 static void a_pause_can_fail(void **state)
 {
@@ -617,7 +628,7 @@ static void a_pause_can_fail(void **state)
 	p = prober(r, 0);
 	pthread_mutex_lock(&p->d->lock);	/* its thread waits for that */
 	assert_int_equal(write(p->doorbell, &(uint64_t){ 1 }, 8), 8);
-	usleep(50000);
+	wait_taken(p);
 	assert_int_equal(machine_hold(r->m, &before, &err), -ETIMEDOUT);
 	assert_non_null(strstr(err.text, "device prober 0: its thread waits"));
 	assert_false(machine_held(r->m));

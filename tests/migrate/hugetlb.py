@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """RAM of huge pages on the source, on the destination, or on both."""
 
-from ferry import MIB, PAGE, Skip, check, equal, page
+from ferry import MIB, PAGE, Skip, check, equal, page, soon
 from poisoned import all_seen, scattered, touched
 from relay import Relay
 
@@ -210,8 +210,8 @@ def test_reset(world):
     a.poison_pages(lost)    # so each is in a huge page once more
     a.expect(lost)
     a.sweep()
-    touched_again = {e["address"] for e in a.injected()[len(lost):]}
-    equal(touched_again, set(lost), "machine checks of the second life")
+    soon(lambda: {e["address"] for e in a.injected()[len(lost):]}, set(lost),
+         "machine checks of the second life")
 
 
 def test_too_few(world):

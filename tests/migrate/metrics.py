@@ -34,8 +34,8 @@ class Web:
 
     def __init__(self, world):
         p = subprocess.Popen(
-            [os.path.join(BUILD, "ferry"), "web", "--listen", "127.0.0.1:" +
-             world.uri("tcp").rsplit(":", 1)[1]], env=world.env,
+            [os.path.join(BUILD, "ferry"), "web", "--listen",
+             f"127.0.0.1:{world.port()}"], env=world.env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         world.closers.append(lambda: (p.kill(), p.communicate()))
         self.address = p.stdout.readline().decode().split("#")[0].strip()
@@ -71,12 +71,20 @@ def used(query):
 
 
 def moved(world):
-    """A guest that moved with poison, each side followed by ferry web."""
+    """A guest that moved with poison, each side followed by ferry web.
+
+    It waits until the page is poisoned, which it could request before. In the
+    end nothing changes any more.
+    """
     web = Web(world)
-    a, b, relay = in_postcopy(world, "work=walk order=random mib=32")
+    a, b, relay = in_postcopy(world, "work=walk order=random mib=32 hold=1")
     a.poison(page(4000))
+    b.send("go")
     b.working(200)
     finish(a, b, relay)
+    b.sweep()
+    web.wait(1, "ferry_memory_failures_total", machine="b", origin="access",
+             action="inject")
     for m in a, b:
         web.wait(1, "ferry_migration_state", machine=m.name,
                  state="completed")
@@ -119,9 +127,6 @@ def test_figures(world):
               "memory failures")
     check(web.value("ferry_migration_downtime_seconds", machine="a") > 0,
           "downtime")
-    b.sweep()
-    web.wait(1, "ferry_memory_failures_total", machine="b", origin="access",
-             action="inject")
 
 
 def test_recovery(world):

@@ -150,38 +150,39 @@ test_signals_restore_it.cases = {"sig": [
     signal.SIGSEGV]}
 
 
+def until(ready, what):
+    end = time.monotonic() + WAIT
+    while not ready():
+        check(time.monotonic() < end, what)
+        time.sleep(0.01)
+
+
+def process_state(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().split(")")[1].split()[0]
+
+
 def test_stopped_and_continued(world):
     """A console that is stopped restores the terminal; continued, it sets it
     raw again."""
     world.run(BUSY).ready()
     c = attached(world, shell=[sys.executable, "-c", SHELL])
     pid = os.tcgetpgrp(c.master)
-
-    def until(ready, what):
-        end = time.monotonic() + WAIT
-        while not ready():
-            check(time.monotonic() < end, what)
-            time.sleep(0.01)
-
-    def process_state():
-        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-            return f.read().split(")")[1].split()[0]
-
     os.kill(pid, signal.SIGTSTP)
-    until(lambda: process_state() == "T", "it is not stopped")
+    until(lambda: process_state(pid) == "T", "it is not stopped")
     check(not c.is_raw(), "the terminal is raw while it is stopped")
     os.kill(pid, signal.SIGCONT)
     until(c.is_raw, "the terminal is not raw again")
     c.type(b"hello again\n")
     c.wait("\nhello again")
     os.kill(pid, signal.SIGTSTP)
-    until(lambda: process_state() == "T", "it is not stopped")
+    until(lambda: process_state(pid) == "T", "it is not stopped")
     c.process.send_signal(signal.SIGUSR1)   # the shell becomes the foreground
     until(lambda: os.tcgetpgrp(c.master) != pid, "it is not the shell's")
     os.kill(pid, signal.SIGCONT)                # bg
-    until(lambda: process_state() != "T", "it does not go on")
+    until(lambda: process_state(pid) != "T", "it does not go on")
     c.type(b"\n")                               # it reads, and SIGTTIN stops it
-    until(lambda: process_state() == "T", "it reads in the background")
+    until(lambda: process_state(pid) == "T", "it reads in the background")
     check(not c.is_raw(), "the shell's terminal is raw")
     c.process.send_signal(signal.SIGUSR2)       # fg
     until(c.is_raw, "the terminal is not raw in the foreground")
@@ -433,14 +434,11 @@ def test_own_terminal_stopped(world):
     pid = os.tcgetpgrp(c.master)
     for _ in range(2):
         os.kill(pid, signal.SIGTSTP)
-        end = time.monotonic() + WAIT
-        while c.is_raw():
-            check(time.monotonic() < end, "raw while it is stopped")
-            time.sleep(0.01)
+        # The terminal is restored first: SIGCONT must not come in between
+        until(lambda: process_state(pid) == "T", "it is not stopped")
+        check(not c.is_raw(), "the terminal is raw while it is stopped")
         os.kill(pid, signal.SIGCONT)
-        while not c.is_raw():
-            check(time.monotonic() < end, "not raw again")
-            time.sleep(0.01)
+        until(c.is_raw, "the terminal is not raw again")
         c.type(b"hello again\n")
         c.wait("hello again")
         c.text = ""

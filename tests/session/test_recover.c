@@ -377,6 +377,23 @@ static void cut_there(const struct place *p, unsigned how)
 	tear_down(w);
 }
 
+/* COMMIT is lost. Both sides count the link that replaces the lost one */
+static void a_doubt_is_counted(void **state)
+{
+	const struct relay_cut cut = { .from = FROM_SOURCE,
+				       .type = WIRE_MSG_COMMIT,
+				       .role = WIRE_MAIN, .nth = 1 };
+	struct world *w = set_up();
+
+	(void)state;
+	relay_cut(w->r, &cut);
+	start(w);
+	await_completed(w, "in doubt");
+	assert_int_equal(w->near_progress.recoveries, 1);
+	assert_int_equal(w->far_progress.recoveries, 1);
+	tear_down(w);
+}
+
 static void a_cut_at_each_message(void **state)
 {
 	(void)state;
@@ -790,6 +807,7 @@ int main(void)
 		cmocka_unit_test(paused_by_an_operator),
 		cmocka_unit_test(the_guest_ends_there),
 		cmocka_unit_test(resolved_by_an_operator),
+		cmocka_unit_test(a_doubt_is_counted),
 		cmocka_unit_test(a_cut_at_each_message),
 		cmocka_unit_test(a_cut_at_each_message_of_a_new_link),
 		cmocka_unit_test(a_question_that_is_lost_at_once),

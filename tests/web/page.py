@@ -5,7 +5,7 @@ recovery, a replay, widths, schemes, the keyboard."""
 import os
 
 from browser import Browser, Web, need_kvm
-from ferry import ROOT, check, equal
+from ferry import ROOT, check, equal, soon
 
 RECORDING = os.path.join(ROOT, "tests", "web", "recording.jsonl")
 
@@ -20,13 +20,41 @@ def status(name):
     return source(f"m.migration.status === '{name}'")
 
 
-def demo(world, bandwidth):
+# Notes what the page has received: it may be gone by the time that a test looks
+NOTE = """
+const apply = ferry.model.apply;
+ferry.seen = new Set();
+ferry.model.apply = function (msg) {
+  apply.call(this, msg);
+  for (const m of this.machines.values()) {
+    const side = m.migration?.ferry?.side;
+    if (side) ferry.seen.add(side + " " + m.migration.status);
+    if (side === "destination" && m.map?.letter.includes("m"))
+      ferry.seen.add("missing");
+  }
+};"""
+
+
+def wait_seen(b, what):
+    b.wait(f"ferry.seen.has('{what}')", what)
+
+
+def wait_text(b, selector, text):
+    """Wait until an element shows a text. The page draws after the model has
+    changed."""
+    b.wait(f"document.querySelector('{selector}').textContent.includes("
+           f"'{text}')", f"'{text}' in {selector}")
+
+
+def demo(world, bandwidth, work="dirty"):
     """A demonstration whose guest has filled its memory. Return: browser."""
     need_kvm()
     b = Browser(world, Web(world).url)
     b.wait("!document.getElementById('demo').hidden", "the buttons")
     b.log_is_empty()
+    b.js(NOTE)
     b.choose("#demo [name=memory]", "64")
+    b.choose("#demo [name=work]", work)
     b.click("#start-demo")
     b.wait("ferry.model.report && ferry.sides[0].machine?.map && "
            "ferry.sides[1].machine", "the guest's first report", 60)
@@ -49,46 +77,58 @@ def finished(b, cells):
     """The migration ends: no cell is missing on the destination, its marks are
     where the guest reports them."""
     b.wait(status("completed"), "the end of the migration", 60)
-    b.wait("!ferry.sides[1].machine.map.letter.some(c => 'mr'.includes(c))",
+    b.wait("ferry.sides[1].machine?.map && "
+           "!ferry.sides[1].machine.map.letter.some(c => 'mr'.includes(c))",
            "the last missing cell")
     for cell, gpa in cells.items():
         equal(b.letters(1)[cell], "p", f"cell {cell}")
         b.wait(f"ferry.model.retired.has({gpa})", f"the guest to retire {gpa}")
         b.wait(f"ferry.model.checks.some(c => c.gpa === {gpa})",
                f"a machine check at {gpa:#x}")
-        check(b.js(f"return ferry.sides[1].map.retired.has({cell})"),
-              "no mark where the guest has retired a page")
+        b.wait(f"ferry.sides[1].map.retired.has({cell})",
+               "a mark where the guest has retired a page")
+
+
+def type_line(b, text):
+    """Type a line for the guest, and wait until the server has it: the page
+    sends each in a request of its own, and two may overtake each other."""
+    n = "performance.getEntriesByType('resource').filter(e => " \
+        "e.name.endsWith('/api/act')).length"
+    before = b.js("return " + n)
+    b.find(".type input", 1).send_keys(text + "\n")
+    b.wait(f"{n} > {before}", f"the answer to '{text}'")
 
 
 def test_migration_by_clicks(world):
     b = demo(world, 20000000)
     cells = {800: poison(b, 0, 800)}
     b.click("#migrate")
-    b.wait(status("postcopy-active"), "postcopy")
-    check(b.js("return ferry.sides[1].machine.map.letter.includes('m')"),
-          "no missing cell on the destination during the migration")
+    wait_seen(b, "source postcopy-active")
+    wait_seen(b, "missing")
     finished(b, cells)
     equal(b.letters(0)[800], "p", "the source's mark")
     cells[1200] = poison(b, 1, 1200)
     finished(b, cells)
     for gpa in cells.values():
-        b.find(".type input", 1).send_keys(f"expect {gpa} 1\n")
-    b.find(".type input", 1).send_keys("verdict\n")
+        type_line(b, f"expect {gpa} 1")
+    type_line(b, "verdict")
     verdict = b.wait("ferry.model.verdict", "the guest's verdict")
     equal(verdict["clean"], "1", f"clean in {verdict}")
-    check("completed" in b.find("#sentence").text, "the sentence")
-    check("ms" in b.find("#figures").text, "no blackout")
+    wait_text(b, "#sentence", "completed")
+    b.wait("/blackout .host.[0-9.]+ (µs|ms|s)/.test("
+           "document.querySelector('#figures').textContent)", "the blackout")
     b.log_is_empty()
 
 
 def test_cut_and_recover(world):
-    b = demo(world, 2000000)
+    # Pages come by the push alone, so there is time to cut
+    b = demo(world, 2000000, "idle")
     b.click("#migrate")
     b.wait(status("postcopy-active"), "postcopy")
     b.wait("!document.getElementById('cut').disabled", "the button")
     b.click("#cut")
     b.wait(status("postcopy-paused"), "the pause")
-    check("postcopy-paused" in b.find("#sentence").text, "the sentence")
+    wait_text(b, "#sentence", "postcopy-paused")
     b.wait("!document.getElementById('recover').disabled", "the button")
     b.click("#recover")
     b.wait(status("postcopy-active"), "the recovery")
@@ -107,13 +147,17 @@ def test_replay(world):
     b.js("const s = document.getElementById('seek'); s.value = 1000; "
          "s.dispatchEvent(new Event('input'))")
     b.wait(status("completed"), "the end of the recording")
+    # The page draws what the model has, and sets its sides, with the next frame
+    b.wait("ferry.sides.every(s => s.machine?.map && "
+           "ferry.model.machines.get(s.machine.id) === s.machine)",
+           "the page to be drawn")
     for side in 0, 1:
         letters = b.letters(side)
         check(not {"m", "r"} & set(letters), "a cell is missing at the end")
         check("p" in letters, "no poisoned cell")
-    equal(sorted(b.js("return [...ferry.sides[1].map.retired]")),
-          sorted(i for i, c in enumerate(b.letters(1)) if c == "p"),
-          "cells that the guest has retired, and poisoned ones")
+    soon(lambda: sorted(b.js("return [...ferry.sides[1].map.retired]")),
+         sorted(i for i, c in enumerate(b.letters(1)) if c == "p"),
+         "cells that the guest has retired, and poisoned ones")
     b.js("const s = document.getElementById('seek'); s.value = 0; "
          "s.dispatchEvent(new Event('input'))")
     b.wait("!" + status("completed"), "the beginning again")
@@ -131,8 +175,9 @@ def test_widths_and_schemes(world):
         for width, height in (360, 740), (1280, 900), (3840, 2160):
             b.resize(width, height)
             b.wait(f"innerWidth === {width}", "the width")
-            wide = b.js("return document.documentElement.scrollWidth")
-            check(wide <= width, f"{wide} pixels wide on {width}")
+            # Canvases are drawn for the new width with the next frame
+            b.wait(f"document.documentElement.scrollWidth <= {width}",
+                   f"a page that is {width} pixels wide")
         back[scheme] = b.js(
             "return getComputedStyle(document.body).backgroundColor")
     check(back["light"] != back["dark"], f"both schemes have {back}")

@@ -91,7 +91,7 @@ def test_limits(world):
               for _ in range(300)]
     for s in silent:
         s.close()
-    end = time.monotonic() + 20
+    end = time.monotonic() + WAIT
     while web.ask("GET", "/")[0] != 200:
         check(time.monotonic() < end, "no answer after many connections")
 
@@ -128,11 +128,12 @@ def test_replays_are_checked(world):
 
 def messages(web, *wanted):
     """The stream, until a message of each kind has come. Return: all."""
-    s, text, end = web.stream(), "", time.monotonic() + WAIT
+    s, data, end = web.stream(), b"", time.monotonic() + WAIT
     s.settimeout(WAIT)
     with s:
         while time.monotonic() < end:
-            text += s.recv(65536).decode()
+            data += s.recv(65536)
+            text = data.decode(errors="replace")
             found = [json.loads(x.split("data: ", 1)[1]) for x in
                      text.split("\n\n")[:-1] if "data: " in x]
             if all(any(w(m) for m in found) for w in wanted):
@@ -183,8 +184,8 @@ def test_nothing_outlives_it(world):
         children = subprocesses(web.process.pid)
         equal(len(children), 2, "machines of the demonstration")
         web.process.send_signal(how)
-        web.process.wait(20)
-        end = time.monotonic() + 20
+        web.process.wait(WAIT)
+        end = time.monotonic() + WAIT
         while any(os.path.exists(f"/proc/{pid}/exe") for pid in children):
             check(time.monotonic() < end, "a machine outlives the server")
             time.sleep(0.05)

@@ -93,7 +93,7 @@ static const struct status {
  * @signals:	from cli_signals()
  * @cancelled:	migrate_cancel was sent
  * @shown:	a progress line is on the terminal
- * @paused:	the connection was lost, and this was reported
+ * @reported:	how often it was reported that the connection was lost
  */
 struct follow {
 	const struct options *o;
@@ -101,7 +101,8 @@ struct follow {
 	json_t *info;
 	const struct status *status;
 	int signals;
-	bool cancelled, shown, paused;
+	bool cancelled, shown;
+	json_int_t reported;
 };
 
 static void set_status(struct follow *f, const char *name)
@@ -195,20 +196,35 @@ static bool is_over(const struct follow *f)
 		 json_is_true(render_find(f->info, "ferry.waiting.automatic")));
 }
 
-/* Once for each time that the connection is lost */
-static void show_paused(struct follow *f)
+/*
+ * How often the connection has been lost. A source that opens it again by itself
+ * is paused for some 0.1 s, so a query may be too late to see that: but the
+ * source counts the connections that replaced a lost one.
+ */
+static json_int_t times_lost(const struct follow *f)
 {
-	const bool paused = f->status->exit == CLI_PAUSED;
+	return json_integer_value(render_find(f->info, "ferry.recoveries")) +
+	       (f->status->exit == CLI_PAUSED);
+}
 
-	if (paused && !f->paused) {
-		hide_progress(f);
-		log_line("%s: the connection was lost after the hand-over (%s); "
-			 "it is opened again: `ferry status %s` says what it "
-			 "waits for. Until then end neither machine",
-			 cli_label(f->o), render_text(f->info, "error-desc"),
-			 cli_label(f->o));
-	}
-	f->paused = paused;
+/*
+ * Report each loss once, unless it ends this command: then the result says so.
+ * With --resume it does in any case, and the count began before this command.
+ */
+static void show_lost(struct follow *f)
+{
+	const json_int_t lost = times_lost(f);
+	const char *why = render_text(f->info, "error-desc");
+
+	if (f->o->resume || lost <= f->reported ||
+	    (f->status->exit == CLI_PAUSED && is_over(f)))
+		return;
+	f->reported = lost;
+	hide_progress(f);
+	log_line("%s: the connection was lost after the hand-over%s%s%s; it is "
+		 "opened again: `ferry status %s` says what it waits for. "
+		 "Until then end neither machine", cli_label(f->o),
+		 *why ? " (" : "", why, *why ? ")" : "", cli_label(f->o));
 }
 
 /* Return: 0 to go on, -EINTR to end the program */
@@ -267,9 +283,9 @@ static int follow_to_end(struct follow *f, struct error *err)
 		rc = query(f, err);
 		if (rc)
 			break;
+		show_lost(f);
 		if (is_over(f))
 			return 0;
-		show_paused(f);
 		show_progress(f);
 		rc = wait_for_change(f, err);
 	} while (!rc);
