@@ -287,15 +287,17 @@ static bool may_tell(struct source *s)
 /*
  * Only a destination that refuses the greeting, because no session waits there
  * any more, is known to have received REFUSE: a link that was opened may be
- * lost before REFUSE arrives (docs/model: BREAK_REFUSE_UNSURE).
+ * lost before REFUSE arrives (docs/model: BREAK_REFUSE_UNSURE). A host that
+ * refuses the connection proves nothing: its listener may open again.
  *
- * Return: true if the destination knows, or is not there any more
+ * Return: true if the destination knows
  */
 static bool tell_once(struct source *s, const struct error *why)
 {
 	struct channel *main = &s->se.link.main;
 	struct error err = { 0 };
 	int rc = begin_link(s, &err);
+	bool knows = rc == -ECONNREFUSED && channel_is_open(main);
 
 	s->attempts++;
 	if (!rc) {
@@ -307,7 +309,7 @@ static bool tell_once(struct source *s, const struct error *why)
 	}
 	link_shut(&s->se.link);
 	link_close(&s->se.link);
-	return rc == -ECONNREFUSED;
+	return knows;
 }
 
 bool source_is_telling(struct source *s)

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "../unit/unit.h"
@@ -780,6 +781,40 @@ static void a_question_that_is_lost_at_once(void **state)
 	tear_down(w);
 }
 
+/*
+ * A destination in doubt learns that the guest runs at the source although the
+ * network has refused the source's first connections
+ */
+static void a_refused_connection_is_no_answer(void **state)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct world *w = set_up();
+	unsigned ms = 0;
+
+	(void)state;
+	relay_cut(w->r, &(struct relay_cut){
+		.from = FROM_TARGET, .type = WIRE_MSG_PREPARED,
+		.role = WIRE_MAIN, .nth = 1, .hold = true });
+	start(w);
+	for (; !relay_done(w->r) && ms < LONG_MS; ms++)
+		usleep(1000);
+	/* A socket at which nobody listens */
+	assert_int_equal(rename(w->near, w->other), 0);
+	strcpy(a.sun_path, w->near);
+	assert_int_equal(bind(fd, (void *)&a, sizeof(a)), 0);
+	relay_cut_all(w->r);
+	await(w, &w->near_progress, PROGRESS_FAILED, "it failed");
+	await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
+	for (; w->s->attempts < 2 && ms < LONG_MS; ms++)
+		usleep(1000);
+	close(fd);
+	assert_int_equal(rename(w->other, w->near), 0);
+	relay_release(w->r);
+	await_phase(w, &w->t->se, TARGET_LISTENING, "told");
+	tear_down(w);
+}
+
 static void *nothing(void *arg)
 {
 	return arg;
@@ -804,6 +839,7 @@ int main(void)
 		cmocka_unit_test(a_black_hole_is_noticed),
 		cmocka_unit_test(another_address),
 		cmocka_unit_test(refused_by_name),
+		cmocka_unit_test(a_refused_connection_is_no_answer),
 		cmocka_unit_test(paused_by_an_operator),
 		cmocka_unit_test(the_guest_ends_there),
 		cmocka_unit_test(resolved_by_an_operator),
