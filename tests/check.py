@@ -359,6 +359,11 @@ class Plan:
                                    "FERRY_TEST_SLOW": str(LAB_SLOW)})
         self.lab_files("lab/network", 400, "-k", ".netem",
                        "tests/failure/network.py")
+        self.lab("lab/tls", 300, [
+            "sh", "-c", "build/tests/unit/test_channel_tls && "
+            "/usr/bin/python3 -B tests/run.py tests/migrate/tls.py:moves && "
+            "grep -q 'TlsTxSw.*[1-9]' /proc/net/tls_stat && "
+            "echo ok the kernel has encrypted"])
         self.lab_files("lab/old_kernel", 300, "-k", ".refused",
                        "tests/failure/old_kernel.py", kernel="6.1",
                        needs=[self.faults()])

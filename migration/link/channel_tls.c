@@ -14,6 +14,7 @@
 
 #include "channel_fault.h"
 #include "channel_tls.h"
+#include "tls_kernel.h"
 #include "tls_private.h"
 
 #define RECORD		16384		/* bytes in one record, at most */
@@ -33,7 +34,10 @@
 
 /*
  * @under:	the channel over the socket
- * @lock:	protects all below
+ * @lock:	protects all below but @kernel and @records
+ * @kernel:	the kernel encrypts and decrypts since the handshake: neither
+ *		@lock nor what it protects is used any more, but @why
+ * @records:	@kernel: sent
  * @unsent:	the socket has not taken GnuTLS's last record whole
  * @in:		@size bytes: from the socket, between @from and @to
  * @record:	bytes of the record that GnuTLS is reading, in @in
@@ -55,11 +59,32 @@ struct tls_end {
 	pthread_mutex_t lock;
 	size_t from, to, size, record;
 	uint8_t *in, *gather;
-	bool ready, alien, unsent;
+	bool ready, alien, unsent, kernel;
+	unsigned records;
 	int error;
 	uint8_t exporter[CHANNEL_BINDING], peer[CHANNEL_BINDING];
 	char why[TLS_REASON];
 };
+
+/* Bytes of the record that begins with this header */
+static size_t record_size(const uint8_t *header)
+{
+	return RECORD_HEADER + (size_t)(header[3] << 8 | header[4]);
+}
+
+/*
+ * How many bytes to read from the socket. During the handshake no more than the
+ * record needs, so that the kernel can read what follows it (tls_kernel.h)
+ */
+static size_t wanted(const struct tls_end *e)
+{
+	const uint8_t *p = e->in + e->from;
+	size_t have = e->to - e->from;
+
+	if (e->ready)
+		return e->size - e->to;
+	return (have < RECORD_HEADER ? RECORD_HEADER : record_size(p)) - have;
+}
 
 /* Make room, and read what the socket has. Return: as recv(2) */
 static ssize_t fill(struct tls_end *e)
@@ -74,8 +99,7 @@ static ssize_t fill(struct tls_end *e)
 		e->from = 0;
 	}
 	do
-		n = recv(e->under.fd, e->in + e->to, e->size - e->to,
-			 MSG_DONTWAIT);
+		n = recv(e->under.fd, e->in + e->to, wanted(e), MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	e->to += n > 0 ? (size_t)n : 0;
 	return n;
@@ -94,7 +118,7 @@ static size_t whole_record(const struct tls_end *e)
 		return have;
 	if (have < RECORD_HEADER)
 		return 0;
-	n = RECORD_HEADER + (size_t)(p[3] << 8 | p[4]);
+	n = record_size(p);
 	if (n > RECORD_MAX)
 		return have;
 	return have >= n ? n : 0;
@@ -182,10 +206,26 @@ static bool is_warning(ssize_t rc)
 	       rc == GNUTLS_E_WARNING_ALERT_RECEIVED;
 }
 
+static ssize_t kernel_recv(struct tls_end *e, void *data, size_t max)
+{
+	int alert = 0;
+	ssize_t n = tls_kernel_recv(e->under.fd, data, max, &alert);
+
+	if (n == -EACCES)
+		tls_explain_alert(e->tls, alert, e->why);
+	else if (n == -EBADMSG)
+		strcpy(e->why, "TLS: a record was changed on its way");
+	else if (n == -EKEYEXPIRED)
+		strcpy(e->why, "TLS: the other side changes its key, which this kernel can't");
+	return n == -EBADMSG || n == -EKEYEXPIRED ? -EACCES : n;
+}
+
 static ssize_t recv_now(struct tls_end *e, void *data, size_t max)
 {
 	ssize_t n;
 
+	if (e->kernel)
+		return kernel_recv(e, data, max);
 	pthread_mutex_lock(&e->lock);
 	do
 		n = gnutls_record_recv(e->session, data, max);
@@ -242,6 +282,16 @@ static size_t gather_record(struct gather g, uint8_t *copy,
 	return have;
 }
 
+static ssize_t kernel_send(struct tls_end *e, const struct iovec *iov,
+			   size_t n)
+{
+	ssize_t done = tls_kernel_sendv(e->under.fd, iov, n, &e->records);
+
+	if (done == -EKEYEXPIRED)
+		strcpy(e->why, "TLS: the key of this connection has encrypted as much as it may");
+	return done == -EKEYEXPIRED ? -EACCES : done;
+}
+
 static ssize_t send_now(struct tls_end *e, const struct iovec *iov, size_t n)
 {
 	struct gather g = { .iov = iov, .n = n };
@@ -249,6 +299,8 @@ static ssize_t send_now(struct tls_end *e, const struct iovec *iov, size_t n)
 	ssize_t rc = 0, done = 0;
 	size_t k;
 
+	if (e->kernel)
+		return kernel_send(e, iov, n);
 	pthread_mutex_lock(&e->lock);
 	do {
 		/* NULL: go on with the record that GnuTLS has */
@@ -317,6 +369,8 @@ static bool tls_pending(const struct channel *c)
 	struct tls_end *e = c->ctx;
 	bool pending;
 
+	if (e->kernel)
+		return false;
 	pthread_mutex_lock(&e->lock);
 	pending = e->ready && (gnutls_record_check_pending(e->session) ||
 			       e->record || whole_record(e));
@@ -368,7 +422,9 @@ static void tls_close(struct channel *c)
 	struct tls_end *e = c->ctx;
 
 	/* close_notify, if the socket takes it */
-	if (e->ready)
+	if (e->kernel)
+		tls_kernel_end(e->under.fd);
+	else if (e->ready)
 		gnutls_bye(e->session, GNUTLS_SHUT_WR);
 	channel_close(&e->under);
 	end_free(e);
@@ -525,13 +581,34 @@ static int get_peer(struct tls_end *e)
 		    : GNUTLS_E_INSUFFICIENT_CREDENTIALS;
 }
 
+/* Let the kernel go on, where it can. Return: 0, GnuTLS's error */
+static int start_records(struct tls_end *e)
+{
+	uint8_t *in;
+	int rc = e->from == e->to && !e->record
+		? tls_kernel_start(e->under.fd, e->session) : 0;
+
+	if (rc < 0) {
+		e->error = -rc;
+		return GNUTLS_E_PUSH_ERROR;
+	}
+	e->kernel = rc;
+	if (e->kernel)
+		return 0;
+	in = realloc(e->in, IN_READY);
+	if (!in)
+		return GNUTLS_E_MEMORY_ERROR;
+	e->in = in;
+	e->size = IN_READY;
+	return 0;
+}
+
 /* The handshake is complete: remember the peer, and the channel's name */
 static int finish(struct tls_end *e)
 {
 	gnutls_credentials_type_t wanted = e->tls->psk
 		? GNUTLS_CRD_PSK : GNUTLS_CRD_CERTIFICATE;
 	gnutls_datum_t exporter = { 0 };
-	uint8_t *in;
 	int rc;
 
 	if (gnutls_auth_get_type(e->session) != wanted)
@@ -545,13 +622,10 @@ static int finish(struct tls_end *e)
 	gnutls_free(exporter.data);
 	if (!rc)
 		rc = get_peer(e);
-	in = rc ? NULL : realloc(e->in, IN_READY);
-	if (!in)
-		return rc ? rc : GNUTLS_E_MEMORY_ERROR;
-	e->in = in;
-	e->size = IN_READY;
-	e->ready = true;
-	return 0;
+	if (!rc)
+		rc = start_records(e);
+	e->ready = !rc;
+	return rc;
 }
 
 static int handshake_failed(struct tls_end *e, int rc, struct error *err)

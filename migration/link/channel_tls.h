@@ -12,7 +12,10 @@
  * as if its bytes had not been sent, and the next one must begin with the same
  * bytes. Every sender of a byte stream does that.
  *
- * Bytes are read from the socket in larger pieces than a record, so bytes may
+ * Where the kernel can do it (tls_kernel.h), it encrypts and decrypts after the
+ * handshake: GnuTLS and the lock are not used any more, and nothing waits here.
+ *
+ * Else bytes are read from the socket in larger pieces than a record, so bytes may
  * wait here that poll(2) does not report: channel_pending() is true if there is
  * a whole record.
  */

@@ -131,11 +131,11 @@ void tls_alert(gnutls_session_t session, int rc)
 		gnutls_alert_send_appropriate(session, rc);
 }
 
-static void explain_alert(const struct tls *t, gnutls_session_t session,
-			  const char *who, char *text)
+void tls_explain_alert(const struct tls *t, int alert, char *text)
 {
-	gnutls_alert_description_t alert = gnutls_alert_get(session);
-	const char *name = gnutls_alert_get_name(alert);
+	const char *who = t->side == TLS_SOURCE ? "destination" : "source";
+	const char *name = gnutls_alert_get_name(
+			(gnutls_alert_description_t)alert);
 
 	snprintf(text, TLS_REASON, "the %s refused this host's %s: %s%s", who,
 		 t->psk ? "key (keys.psk)" : "certificate or TLS",
@@ -158,7 +158,7 @@ void tls_explain(const struct tls *t, gnutls_session_t session, int rc,
 			       crt, who, host, text);
 		gnutls_x509_crt_deinit(crt);
 	} else if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED) {
-		explain_alert(t, session, who, text);
+		tls_explain_alert(t, (int)gnutls_alert_get(session), text);
 	} else if (rc == GNUTLS_E_NO_CERTIFICATE_FOUND ||
 		   rc == GNUTLS_E_CERTIFICATE_REQUIRED) {
 		snprintf(text, TLS_REASON, "the %s has sent no certificate",

@@ -44,6 +44,9 @@ void tls_date(time_t t, char *text);
 void tls_explain(const struct tls *t, gnutls_session_t session, int rc,
 		 const char *host, char *text);
 
+/** tls_explain_alert() - The same for an alert that the peer has sent */
+void tls_explain_alert(const struct tls *t, int alert, char *text);
+
 /** tls_alert() - Tell the peer why: the alert that fits to a failure */
 void tls_alert(gnutls_session_t session, int rc);
 

@@ -5,7 +5,9 @@
  */
 
 #include <malloc.h>
+#include <linux/tls.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -16,6 +18,7 @@
 #include "migration/link/channel_tls.h"
 #include "migration/link/greeter.h"
 #include "migration/link/link.h"
+#include "migration/link/tls_kernel.h"
 #include "pki.h"
 #include "unit.h"
 
@@ -23,6 +26,10 @@
 #define LONG_NS		10000000000ull	/* what must happen happens earlier */
 #define BIG		(3u << 20)
 #define SAFE_MS		20000		/* so that a broken test ends */
+
+#ifndef SOL_TLS
+#define SOL_TLS		282
+#endif
 
 struct talk {
 	struct tls *tls[2];
@@ -40,11 +47,40 @@ static struct tls *load_from(const char *dir, enum tls_side side,
 	return tls_load(&cfg, side, err);
 }
 
+/* Sockets that the kernel can encrypt for, or ones that it can't */
+static bool tcp;
+
+static void tcp_pair(int *fd)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(a);
+	const int small = 64 << 10;
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	/* As a Unix socket: full before 1 MiB */
+	setsockopt(l, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	assert_int_equal(bind(l, (void *)&a, sizeof(a)), 0);
+	assert_int_equal(getsockname(l, (void *)&a, &n), 0);
+	assert_int_equal(listen(l, 1), 0);
+	fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	setsockopt(fd[0], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	assert_int_equal(connect(fd[0], (void *)&a, n), 0);
+	fd[1] = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+	setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	assert_true(fd[1] >= 0);
+	close(l);
+}
+
 static void socket_pair(struct channel *c)
 {
 	int fd[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	if (tcp)
+		tcp_pair(fd);
+	else
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	socket_channel(&c[0], fd[0]);
 	socket_channel(&c[1], fd[1]);
 }
@@ -53,11 +89,16 @@ static void socket_pair(struct channel *c)
 static void shake_hands(struct talk *t)
 {
 	t->rc[0] = t->rc[1] = -EAGAIN;
-	for (unsigned turn = 0; turn < 100; turn++)
+	for (unsigned turn = 0; turn < (tcp ? 50000 : 100); turn++) {
 		for (unsigned i = 0; i < 2; i++)
 			if (t->rc[i] == -EAGAIN)
 				t->rc[i] = tls_handshake(&t->c[i],
 							 &t->err[i]);
+		if (t->rc[0] != -EAGAIN && t->rc[1] != -EAGAIN)
+			break;
+		if (tcp)
+			usleep(100);
+	}
 }
 
 /* Two ends with the files of two directories, after the handshake */
@@ -84,6 +125,15 @@ static struct talk *talk_between(const char *source, const char *dest,
 	return t;
 }
 
+/* The socket's protocol has "tls" also where the kernel has taken no keys */
+static bool is_by_kernel(const struct channel *c)
+{
+	struct tls_crypto_info info;
+	socklen_t n = sizeof(info);
+
+	return !getsockopt(c->fd, SOL_TLS, TLS_TX, &info, &n);
+}
+
 static struct talk *talk_new(const struct pki *p)
 {
 	struct talk *t = talk_between(p->dir, p->dir, HOST);
@@ -91,6 +141,8 @@ static struct talk *talk_new(const struct pki *p)
 	if (t->rc[0] || t->rc[1])
 		fail_msg("source: %s, destination: %s", t->err[0].text,
 			 t->err[1].text);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(is_by_kernel(&t->c[i]), tcp);
 	return t;
 }
 
@@ -938,6 +990,229 @@ static void keys_are_changed(void **state)
 	talk_free(t);
 }
 
+/* ---- Records that the kernel encrypts ---- */
+
+static bool kernel_has_tls(void)
+{
+	int fd[2], rc;
+
+	tcp_pair(fd);
+	rc = setsockopt(fd[0], IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls"));
+	close(fd[0]);
+	close(fd[1]);
+	return !rc;
+}
+
+/* A network between two sockets. It may change what it carries */
+struct carrier {
+	int fd[2];
+	pthread_t thread[2];	/* one for each direction */
+	_Atomic bool damages;
+};
+
+static void carry(struct carrier *w, unsigned from)
+{
+	uint8_t data[4096];
+	ssize_t n;
+
+	while ((n = recv(w->fd[from], data, sizeof(data), 0)) > 0) {
+		if (w->damages)
+			data[n - 1] ^= 1;
+		for (ssize_t k, done = 0; done < n; done += k) {
+			k = send(w->fd[!from], data + done, (size_t)(n - done),
+				 MSG_NOSIGNAL);
+			if (k <= 0)
+				return;
+		}
+	}
+}
+
+static void *carry_from_source(void *arg)
+{
+	struct carrier *w = arg;
+
+	carry(w, 0);
+	shutdown(w->fd[1], SHUT_RDWR);
+	return NULL;
+}
+
+static void *carry_from_destination(void *arg)
+{
+	struct carrier *w = arg;
+
+	carry(w, 1);
+	shutdown(w->fd[0], SHUT_RDWR);
+	return NULL;
+}
+
+/* Only the socket of one side, or of both, is one that the kernel can use */
+static struct talk *talk_through(struct carrier *w, const struct pki *p,
+				 unsigned by_kernel)
+{
+	struct talk *t = calloc(1, sizeof(*t));
+	struct error err = { 0 };
+
+	assert_non_null(t);
+	for (unsigned i = 0; i < 2; i++) {
+		int fd[2];
+
+		if (by_kernel & (1u << i))
+			tcp_pair(fd);
+		else
+			assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0,
+						    fd), 0);
+		w->fd[i] = fd[1];
+		socket_channel(&t->c[i], fd[0]);
+		t->tls[i] = load_from(p->dir, i, &err);
+		assert_int_equal(tls_channel(&t->c[i], t->tls[i],
+					     i ? NULL : HOST, &err), 0);
+	}
+	w->damages = false;
+	pthread_create(&w->thread[0], NULL, carry_from_source, w);
+	pthread_create(&w->thread[1], NULL, carry_from_destination, w);
+	shake_hands(t);
+	for (unsigned i = 0; i < 2; i++) {
+		if (t->rc[i])
+			fail_msg("%s", t->err[i].text);
+		channel_set_silence(&t->c[i], SAFE_MS);
+		assert_int_equal(is_by_kernel(&t->c[i]), by_kernel >> i & 1);
+	}
+	return t;
+}
+
+static void carrier_end(struct carrier *w, struct talk *t)
+{
+	talk_free(t);
+	pthread_join(w->thread[0], NULL);
+	pthread_join(w->thread[1], NULL);
+	close(w->fd[0]);
+	close(w->fd[1]);
+}
+
+/* One host's kernel can, the other's cannot: they understand each other */
+static void with_a_host_that_can_not(void **state)
+{
+	uint8_t *data = make_bytes();
+
+	for (unsigned side = 1; side <= 3; side++) {
+		struct carrier w;
+		struct talk *t = talk_through(&w, *state, side);
+		struct speaker s[2] = {
+			{ .c = &t->c[0], .data = data },
+			{ .c = &t->c[1], .data = data },
+		};
+		pthread_t thread[2];
+
+		for (unsigned i = 0; i < 2; i++)
+			pthread_create(&thread[i], NULL, speaker_main, &s[i]);
+		hear_all(&t->c[1], data);
+		hear_all(&t->c[0], data);
+		for (unsigned i = 0; i < 2; i++) {
+			pthread_join(thread[i], NULL);
+			assert_int_equal(s[i].rc, 0);
+		}
+		carrier_end(&w, t);
+	}
+	free(data);
+}
+
+static void changes_on_the_way_are_noticed(void **state)
+{
+	struct carrier w;
+	struct talk *t = talk_through(&w, *state, 3);
+	struct error err = { 0 };
+	uint8_t in[4];
+
+	assert_int_equal(channel_send(&t->c[0], "good", 4, &err), 0);
+	assert_int_equal(channel_recv(&t->c[1], in, 4, &err), 0);
+	w.damages = true;
+	assert_int_equal(channel_send(&t->c[0], "evil", 4, &err), 0);
+	assert_refused(channel_recv(&t->c[1], in, 4, &err), EACCES, err,
+		       "changed on its way");
+	carrier_end(&w, t);
+}
+
+/* As a peer whose GnuTLS does it after 2^24 records */
+static void a_changed_key_ends_it(void **state)
+{
+	static uint8_t update[] = { 24, 0, 0, 1, 0 };
+	struct talk *t = talk_new(*state);
+	struct iovec iov = { update, sizeof(update) };
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(1)];
+	} control = { .header = {
+		.cmsg_level = SOL_TLS, .cmsg_type = TLS_SET_RECORD_TYPE,
+		.cmsg_len = CMSG_LEN(1),
+	} };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control) };
+	struct error err = { 0 };
+	uint8_t in;
+
+	*CMSG_DATA(&control.header) = 22;
+	assert_int_equal(sendmsg(t->c[0].fd, &mh, 0), sizeof(update));
+	assert_refused(channel_recv(&t->c[1], &in, 1, &err), EACCES, err,
+		       "changes its key");
+	talk_free(t);
+}
+
+/* What is sent is counted in records, and a key has its limit */
+static void a_key_is_used_up(void **state)
+{
+	struct talk *t = talk_new(*state);
+	struct iovec iov[2] = { { "head", 4 },
+				{ calloc(1, 20000), 20000 } };
+	unsigned records = TLS_KERNEL_RECORDS - 2;
+
+	assert_true(is_by_kernel(&t->c[0]));
+	assert_int_equal(tls_kernel_sendv(t->c[0].fd, iov, 2, &records),
+			 20004);
+	assert_int_equal(records, TLS_KERNEL_RECORDS);
+	assert_int_equal(tls_kernel_sendv(t->c[0].fd, iov, 1, &records),
+			 -EKEYEXPIRED);
+	free(iov[1].iov_base);
+	talk_free(t);
+}
+
+static int setup_tcp(void **state)
+{
+	tcp = true;
+	return setup(state);
+}
+
+static int teardown_tcp(void **state)
+{
+	tcp = false;
+	return teardown(state);
+}
+
+static int run_by_kernel(void)
+{
+#define BY_KERNEL(f) { #f ".by_kernel", f, setup_tcp, teardown_tcp, NULL }
+	const struct CMUnitTest tests[] = {
+		BY_KERNEL(both_directions_at_once),
+		BY_KERNEL(sending_need_not_wait),
+		BY_KERNEL(silence_ends_a_wait),
+		BY_KERNEL(another_thread_ends_waits),
+		BY_KERNEL(any_close_is_a_lost_connection),
+		BY_KERNEL(bad_certificates_are_explained),
+		BY_KERNEL(an_unknown_issuer_is_named),
+		BY_KERNEL(a_shared_key_suffices),
+		BY_KERNEL(with_a_host_that_can_not),
+		BY_KERNEL(changes_on_the_way_are_noticed),
+		BY_KERNEL(a_changed_key_ends_it),
+		BY_KERNEL(a_key_is_used_up),
+	};
+
+	if (kernel_has_tls())
+		return cmocka_run_group_tests_name("tls_kernel", tests, NULL,
+						   NULL);
+	print_message("skip tls_kernel: this kernel has no module tls, or may not load it\n");
+	return 0;
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -969,6 +1244,8 @@ int main(void)
 		CASE(strangers_use_little_memory),
 		CASE(keys_are_changed),
 	};
+	int rc;
 
-	return cmocka_run_group_tests_name("channel_tls", tests, NULL, NULL);
+	rc = cmocka_run_group_tests_name("channel_tls", tests, NULL, NULL);
+	return run_by_kernel() || rc;
 }
