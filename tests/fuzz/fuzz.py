@@ -28,7 +28,7 @@ SESSIONS = ["destination", "source"]
 INPUT_SECONDS = 30      # one input that takes longer is a hang
 RSS_MIB = 2048          # of a target, with AddressSanitizer's own memory
 MERGE_SECONDS = 600
-CORPUS_BYTES = 300 << 10        # of all targets together
+CORPUS_BYTES = 400 << 10        # of all targets together
 ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1:"
                     "quarantine_size_mb=16",
@@ -155,8 +155,10 @@ def cmd_merge(o):
         fresh = f"{BUILD}/merged/{t}"
         shutil.rmtree(fresh, ignore_errors=True)
         os.makedirs(fresh)
-        status, text = run([program(BUILD, t), "-merge=1", *limits(t), fresh,
-                            *sources], MERGE_SECONDS)
+        # Of a session, one input for each edge: not for each number of times
+        counters = ["-use_counters=0"] if t in SESSIONS else []
+        status, text = run([program(BUILD, t), "-merge=1", *counters,
+                            *limits(t), fresh, *sources], MERGE_SECONDS)
         if status:
             raise Bad(f"{t} cannot be merged:\n{text[-3000:]}")
         keep_merged(t, fresh)
@@ -194,9 +196,9 @@ def tool(name):
     raise Bad(f"{name} is missing: apt-get install llvm")
 
 
-def covered(target):
-    """Run a target's inputs. Return: {directory: (lines reached, lines)}."""
-    raw, data = f"{COVERAGE_BUILD}/{target}.raw", f"{COVERAGE_BUILD}/{target}.p"
+def run_inputs(target):
+    """Run a target's inputs. Return: the file that has what they reach."""
+    raw = f"{COVERAGE_BUILD}/{target}.raw"
     dirs = [d for d in (f"{BUILD}/corpus/{target}", f"{CORPUS}/{target}")
             if os.path.isdir(d)]
     status, text = run([program(COVERAGE_BUILD, target), "-runs=0",
@@ -204,11 +206,19 @@ def covered(target):
                        {"LLVM_PROFILE_FILE": raw})
     if status:
         raise Bad(f"{target} fails:\n{text[-3000:]}")
-    subprocess.run([tool("llvm-profdata"), "merge", "-o", data, raw],
+    return raw
+
+
+def covered(targets, raw):
+    """Return: what targets reach together, {directory: (lines, of lines)}."""
+    data = f"{COVERAGE_BUILD}/{'+'.join(targets)}.p"
+    subprocess.run([tool("llvm-profdata"), "merge", "-o", data, *raw],
                    check=True)
+    programs = [program(COVERAGE_BUILD, t) for t in targets]
+    objects = [x for p in programs[1:] for x in ("-object", p)]
     text = subprocess.run(
         [tool("llvm-cov"), "export", "-summary-only",
-         f"-instr-profile={data}", program(COVERAGE_BUILD, target)],
+         f"-instr-profile={data}", programs[0], *objects],
         check=True, capture_output=True, text=True).stdout
     sums = {d: [0, 0] for d in COVERED}
     for f in json.loads(text)["data"][0]["files"]:
@@ -219,6 +229,12 @@ def covered(target):
     return sums
 
 
+def print_covered(name, sums):
+    cells = [f"{a} / {n}  {100 * a // n:3} %" if a else "-"
+             for a, n in sums.values()]
+    print(f"{name:<14}" + "".join(f"{c:>24}" for c in cells), flush=True)
+
+
 def cmd_coverage(o):
     tool("llvm-cov")
     make(f"BUILD={COVERAGE_BUILD}", "CC=clang", "SAN=fuzzer-no-link",
@@ -227,10 +243,14 @@ def cmd_coverage(o):
     print("lines reached / lines of the files that a target links, in "
           "percent\n")
     print(f"{'target':<14}" + "".join(f"{d:>24}" for d in COVERED))
+    raw = {}
     for t in o.target:
-        cells = [f"{a} / {n}  {100 * a // n:3} %" if a else "-"
-                 for a, n in covered(t).values()]
-        print(f"{t:<14}" + "".join(f"{c:>24}" for c in cells), flush=True)
+        raw[t] = run_inputs(t)
+        print_covered(t, covered([t], [raw[t]]))
+    # Each of them runs one side of a session
+    if set(SESSIONS) <= set(raw):
+        print_covered("both sessions",
+                      covered(SESSIONS, [raw[t] for t in SESSIONS]))
     return 0
 
 

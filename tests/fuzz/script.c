@@ -18,7 +18,7 @@
 #define PORT		4444
 #define QUIET_MS	3	/* a session that acts does so earlier */
 #define WAIT_MS		100	/* of a wait, at most */
-#define IN_VAIN_MAX	3	/* waits */
+#define IN_VAIN_MAX	16	/* waits */
 #define PASS_BITS	16
 #define PASS_MAX	120000	/* ms, in all */
 #define FILL_MAX	(64 * 4096)

@@ -21,6 +21,7 @@
 #define KEEP		(1 << 30)
 #define LARGE_MIN	(32u << 10)
 #define LARGE_MAX	(16u << 20)
+#define REFUSED		(32u << 20)	/* only a peer announces so much */
 #define KEPT_MAX	32
 #define KEPT_WASTE	4	/* a kept block may be so many times too large */
 
@@ -118,7 +119,7 @@ static void *block_new(size_t align, size_t size)
 {
 	struct block *b, *list = &lists[sched_side()];
 
-	if (allocation_fails()) {
+	if (allocation_fails() || size >= REFUSED) {
 		errno = ENOMEM;
 		return NULL;
 	}
