@@ -199,13 +199,26 @@ static int hear_report(struct source *s, struct ledger_rebuild *r,
 	return rc;
 }
 
+int source_confirm(struct source *s, struct error *err)
+{
+	/* migrate-pause, or a lost connection, came first: a destination that is
+	 * told nevertheless would not listen for the next link
+	 */
+	if (session_phase(&s->se) != SOURCE_COMPLETED)
+		return error_set(err, EPIPE, "the connection was lost");
+	/* A destination that does not receive it asks again */
+	session_say(&s->se, WIRE_MSG_CONFIRMED, NULL, NULL);
+	return 0;
+}
+
 /* Every page is there. The destination waits to learn that this side knows */
 static int peer_is_whole(struct source *s, struct error *err)
 {
-	if (session_event(&s->se, EVENT_PEER_WHOLE, NULL))
-		return error_set(err, EPIPE, "the connection was lost");
-	session_say(&s->se, WIRE_MSG_CONFIRMED, NULL, NULL);
-	return STAGES_OVER;
+	int rc = session_event(&s->se, EVENT_PEER_WHOLE, NULL)
+		? error_set(err, EPIPE, "the connection was lost")
+		: source_confirm(s, err);
+
+	return rc ? rc : STAGES_OVER;
 }
 
 static int peer_runs(struct source *s, struct error *err)

@@ -498,9 +498,7 @@ int source_finish(struct source *s, struct error *err)
 		/* Figures only: the guest is there, with or without them */
 		if (progress_get_latency(s->se.progress, &r))
 			log_line("the destination's statistics are garbled");
-		/* A destination that does not receive it asks again */
-		session_say(&s->se, WIRE_MSG_CONFIRMED, NULL, NULL);
 	}
 	free(data);
-	return rc;
+	return rc ? rc : source_confirm(s, err);
 }

@@ -53,6 +53,9 @@ int source_finish(struct source *s, struct error *err);
 
 int source_redial(struct source *s, struct error *err);
 int source_report(struct source *s, struct error *err);
+
+/** source_confirm() - Tell a destination that is whole that this side knows */
+int source_confirm(struct source *s, struct error *err);
 int source_reattach(struct source *s, struct error *err);
 int source_recommit(struct source *s, struct error *err);
 

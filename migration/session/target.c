@@ -377,7 +377,14 @@ static unsigned await_source(struct target *t, unsigned changes, uint64_t end)
 		session_sleep(se, end);
 	phase = se->phase;
 	pthread_mutex_unlock(&se->lock);
-	return phase;
+	if (!is_waiting(phase))
+		return phase;
+	/* An operator's command has changed the phase, too, and a source may be
+	 * let in this moment: to leave its link now would close it under walk()
+	 */
+	pthread_mutex_lock(&t->greet_lock);
+	pthread_mutex_unlock(&t->greet_lock);
+	return session_phase(se);
 }
 
 /* Without a question for confirm_ms, the source is taken to be gone */
@@ -578,6 +585,7 @@ struct target *target_new(const struct uri *uri, const struct session_env *env,
 	}, t->can_poison);
 	receive_init(&t->receive, &t->store, target_push_lost,
 		     target_push_ended, t);
+	pthread_mutex_init(&t->greet_lock, NULL);
 	pthread_mutex_init(&t->listen_lock, NULL);
 	if (!target_start(t, err))
 		return t;
@@ -619,6 +627,7 @@ void target_free(struct target *t)
 	/* In the phases in which the session thread had ended before */
 	session_event(&t->se, EVENT_LEFT, NULL);
 	session_fini(&t->se);
+	pthread_mutex_destroy(&t->greet_lock);
 	pthread_mutex_destroy(&t->listen_lock);
 	fault_fini(&t->faults);
 	receive_fini(&t->receive);

@@ -63,17 +63,12 @@ static int lose_old_link(struct target *t)
 	return -EAGAIN;
 }
 
-int target_greet_resume(struct target *t, const struct channel *c,
-			const struct wire_hello *h, struct error *err)
+/* The caller holds @greet_lock */
+static int let_in(struct target *t, const struct channel *c,
+		  const struct wire_hello *h)
 {
 	struct session *se = &t->se;
-	unsigned phase = session_phase(se);
-	int rc = check_resume(t, h, phase, err);
 
-	if (rc)
-		return rc;
-	if (!target_is_parked(phase))
-		return lose_old_link(t);
 	if (!t->parked)
 		return -EAGAIN;
 	link_begin(&se->link, h->epoch, se->limits->dead_peer_ms);
@@ -85,6 +80,22 @@ int target_greet_resume(struct target *t, const struct channel *c,
 	/* Fails only when the process ends: the link is closed then */
 	session_event(se, EVENT_REJOINED, NULL);
 	return 0;
+}
+
+int target_greet_resume(struct target *t, const struct channel *c,
+			const struct wire_hello *h, struct error *err)
+{
+	unsigned phase = session_phase(&t->se);
+	int rc = check_resume(t, h, phase, err);
+
+	if (rc)
+		return rc;
+	if (!target_is_parked(phase))
+		return lose_old_link(t);
+	pthread_mutex_lock(&t->greet_lock);
+	rc = let_in(t, c, h);
+	pthread_mutex_unlock(&t->greet_lock);
+	return rc;
 }
 
 int target_rejoin(struct target *t, struct error *err)

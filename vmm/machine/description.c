@@ -2,6 +2,7 @@
 /* description.c - A machine as a flattened device tree */
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -321,19 +322,26 @@ static int parse_devices(struct walk *w, struct device_list *l)
 	return check_devices(w, l);
 }
 
+/* The block of a hostile tree need not be aligned */
+static uint32_t cell(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
+	       (uint32_t)at[2] << 8 | at[3];
+}
+
 /* Bytes from one tag of the structure block to the next, if it says so itself */
 static size_t tag_size(const uint8_t *at, size_t left)
 {
-	const struct fdt_property *p = (const void *)at;
-
-	switch (fdt32_ld(&p->tag)) {
+	switch (cell(at)) {
 	case FDT_BEGIN_NODE:
 		return FDT_TAGSIZE +
 		       strnlen((const char *)at + FDT_TAGSIZE,
 			       left - FDT_TAGSIZE) + 1;
 	case FDT_PROP:
-		return left < sizeof(*p) ? sizeof(*p)
-					 : sizeof(*p) + fdt32_ld(&p->len);
+		return left < sizeof(struct fdt_property)
+			? sizeof(struct fdt_property)
+			: sizeof(struct fdt_property) +
+			  cell(at + offsetof(struct fdt_property, len));
 	default:
 		return FDT_TAGSIZE;
 	}
@@ -349,7 +357,7 @@ static bool tags_advance(const void *fdt)
 	const uint8_t *at = (const uint8_t *)fdt + fdt_off_dt_struct(fdt);
 	size_t left = fdt_size_dt_struct(fdt);
 
-	while (left >= FDT_TAGSIZE && fdt32_ld((const void *)at) != FDT_END) {
+	while (left >= FDT_TAGSIZE && cell(at) != FDT_END) {
 		size_t n = (tag_size(at, left) + FDT_TAGSIZE - 1) &
 			   ~(size_t)(FDT_TAGSIZE - 1);
 
