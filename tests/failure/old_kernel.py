@@ -43,6 +43,18 @@ def lose(vmm, *pages):
         vmm.poison(gpa, method=METHOD)
 
 
+def accessed(vmm, pages):
+    """all_seen(), of pages that only their access has shown to the guest.
+
+    With real memory failure the kernel may tell the process of a page by
+    itself, and the guest then learns of it before it accesses it.
+    """
+    vmm.sweep()
+    if OLD and any(not e["flags"]["action-required"] for e in vmm.injected()):
+        raise Skip("the kernel has told of a page before it was accessed")
+    all_seen(vmm, pages)
+
+
 def allow(vmm, yes=True):
     vmm.qmp.execute("migrate-set-capabilities", capabilities=[
         {"capability": "ferry-poison", "state": not yes}])
@@ -96,7 +108,7 @@ def test_refused_lost_before(world):
     failed(a, NONE)
     a.expect(lost)
     a.send("go")
-    all_seen(a, lost)
+    accessed(a, lost)
 
 
 def test_refused_lost_meanwhile(world):
@@ -113,7 +125,7 @@ def test_refused_lost_meanwhile(world):
     failed(a, "lost memory (1 page)", NONE)
     a.expect([page(77)])
     a.send("go")
-    all_seen(a, [page(77)])
+    accessed(a, [page(77)])
     equal(b.qmp.seen("MEMORY_FAILURE"), [], "events on the destination")
 
 
