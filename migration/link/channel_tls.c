@@ -37,7 +37,7 @@
  * @lock:	protects all below but @kernel and @records
  * @kernel:	the kernel encrypts and decrypts since the handshake: of what
  *		@lock protects only @why is used any more
- * @records:	@kernel: sent
+ * @records:	how many were sent, if @kernel
  * @unsent:	the socket has not taken GnuTLS's last record whole
  * @in:		@size bytes: from the socket, between @from and @to
  * @record:	bytes of the record that GnuTLS is reading, in @in
@@ -593,7 +593,10 @@ static int get_peer(struct tls_end *e)
 		    : GNUTLS_E_INSUFFICIENT_CREDENTIALS;
 }
 
-/* Let the kernel go on, where it can. Return: 0, GnuTLS's error */
+/*
+ * After the handshake: hand the socket's records to the kernel, if it can
+ * encrypt; else make the buffer large. Return: 0, or an error code of GnuTLS
+ */
 static int start_records(struct tls_end *e)
 {
 	uint8_t *in;

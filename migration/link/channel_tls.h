@@ -15,9 +15,9 @@
  * Where the kernel can do it (tls_kernel.h), it encrypts and decrypts after the
  * handshake: GnuTLS and the lock are not used any more, and nothing waits here.
  *
- * Else bytes are read from the socket in larger pieces than a record, so bytes may
- * wait here that poll(2) does not report: channel_pending() is true if there is
- * a whole record.
+ * Else bytes are read from the socket in larger pieces than a record, so bytes
+ * may wait here that poll(2) does not report: channel_pending() is true if there
+ * is a whole record.
  */
 #ifndef FERRY_CHANNEL_TLS_H
 #define FERRY_CHANNEL_TLS_H

@@ -49,7 +49,7 @@ struct fault_buffers;
 /**
  * enum fault_link - The fault thread's connection
  * @FAULT_LINK_USED:	the thread uses it
- * @FAULT_LINK_CUT:		the thread uses it until it notices
+ * @FAULT_LINK_CUT:	the thread uses it until it notices
  * @FAULT_LINK_NONE:	the thread has none, and takes none
  * @FAULT_LINK_OFFERED:	there is another one, which the thread may take
  *
@@ -69,7 +69,7 @@ enum fault_link {
  * @buffers:	what it receives and sends
  * @wake:	eventfd: the thread shall look at the flags
  * @link:	enum fault_link: who may use @c
- * @detached:	the thread's: it has no connection
+ * @detached:	the thread has no connection; only the thread reads and sets it
  * @asking:	pages that vCPUs have waited for are still being requested
  * @linked_at:	when the connection was attached, ns: no answer is due earlier
  * @ending:	the thread shall end

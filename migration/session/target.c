@@ -379,8 +379,9 @@ static unsigned await_source(struct target *t, unsigned changes, uint64_t end)
 	pthread_mutex_unlock(&se->lock);
 	if (!is_waiting(phase))
 		return phase;
-	/* An operator's command has changed the phase, too, and a source may be
-	 * let in this moment: to leave its link now would close it under walk()
+	/* The listener may be about to change the phase: the link has a
+	 * connection already. The caller would close it, and walk() would then
+	 * use it
 	 */
 	pthread_mutex_lock(&t->greet_lock);
 	pthread_mutex_unlock(&t->greet_lock);

@@ -38,8 +38,8 @@ struct target;
  * @run_it:	the guest ran when it was held
  * @epoch:	the highest that a link of this session had
  * @parked:	the threads of the last link have ended: a new one may begin
- * @greet_lock:	held while a source that resumes is let in, from its connection to
- *		the phase: see await_source()
+ * @greet_lock:	held from the moment in which the link has the connection of a
+ *		source that resumes until the phase says so: see await_source()
  * @listen_lock: protects @greeter and @uri against target_recover()
  * @after:	where a session that is shown as completed reports to: the
  *		process's progress may belong to the next migration

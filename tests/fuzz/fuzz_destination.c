@@ -86,7 +86,9 @@ static void run_target(struct session_fuzz *f, const uint8_t *data, size_t size)
 	f->may_run = may_run;
 	script_play(&peer, data, size);
 	session_fuzz_settle(f);
-	/* Its vCPUs run until they are told to end */
+	/* target_free() first changes the phase to "ended", and then stops the
+	 * vCPUs: what they do in between is no fault
+	 */
 	f->may_run = NULL;
 	target_free(t);
 	/* A guest that was given up makes room for another one */

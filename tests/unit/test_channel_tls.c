@@ -1132,6 +1132,48 @@ static void changes_on_the_way_are_noticed(void **state)
 	carrier_end(&w, t);
 }
 
+/*
+ * A source says HELLO as soon as its handshake is complete. The destination's
+ * must not read it: the kernel could not decrypt it any more
+ */
+static void what_follows_the_handshake_is_left(void **state)
+{
+	struct pki *p = *state;
+	struct error err = { 0 };
+	struct talk t = { .tls = { load_from(p->dir, TLS_SOURCE, &err),
+				   load_from(p->dir, TLS_DESTINATION, &err) },
+			  .rc = { -EAGAIN, -EAGAIN } };
+	uint8_t in[5];
+
+	socket_pair(t.c);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(tls_channel(&t.c[i], t.tls[i],
+					     i ? NULL : HOST, &err), 0);
+	/* The source's last step ends its handshake, the destination's not */
+	for (unsigned turn = 0; turn < 50000 && t.rc[0] == -EAGAIN; turn++) {
+		if (t.rc[1] == -EAGAIN)
+			t.rc[1] = tls_handshake(&t.c[1], &err);
+		usleep(100);
+		t.rc[0] = tls_handshake(&t.c[0], &err);
+	}
+	assert_int_equal(t.rc[0], 0);
+	assert_int_equal(t.rc[1], -EAGAIN);
+	assert_int_equal(channel_send(&t.c[0], "HELLO", 5, &err), 0);
+	usleep(20000);
+	for (unsigned turn = 0; turn < 50000 && t.rc[1] == -EAGAIN; turn++) {
+		t.rc[1] = tls_handshake(&t.c[1], &err);
+		usleep(100);
+	}
+	assert_int_equal(t.rc[1], 0);
+	assert_true(is_by_kernel(&t.c[1]));
+	assert_int_equal(channel_recv(&t.c[1], in, 5, &err), 0);
+	assert_memory_equal(in, "HELLO", 5);
+	for (unsigned i = 0; i < 2; i++) {
+		channel_close(&t.c[i]);
+		tls_unref(t.tls[i]);
+	}
+}
+
 /* As a peer whose GnuTLS does it after 2^24 records */
 static void a_changed_key_ends_it(void **state)
 {
@@ -1201,6 +1243,7 @@ static int run_by_kernel(void)
 		BY_KERNEL(an_unknown_issuer_is_named),
 		BY_KERNEL(a_shared_key_suffices),
 		BY_KERNEL(with_a_host_that_can_not),
+		BY_KERNEL(what_follows_the_handshake_is_left),
 		BY_KERNEL(changes_on_the_way_are_noticed),
 		BY_KERNEL(a_changed_key_ends_it),
 		BY_KERNEL(a_key_is_used_up),

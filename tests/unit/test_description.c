@@ -425,6 +425,22 @@ static void a_property_of_4_gib_is_refused(void **state)
 	}
 }
 
+/* The header may name any byte as the first one of the structure block */
+static void a_block_at_an_odd_address(void **state)
+{
+	struct tree *t = *state;
+	struct fdt_header *h = (void *)t->fdt;
+
+	assert_int_equal(fdt_pack(t->fdt), 0);
+	for (unsigned i = 1; i < 4; i++) {
+		h->off_dt_struct = cpu_to_fdt32(fdt_off_dt_struct(t->fdt) + 1);
+		h->size_dt_struct = cpu_to_fdt32(fdt_size_dt_struct(t->fdt) - 1);
+		assert_refused(parse_copy(t, t->fdt, fdt_totalsize(t->fdt)),
+			       EBADMSG, t->err,
+			       "not a flattened device tree");
+	}
+}
+
 /* Any change is either harmless or refused with a text; never a crash */
 static void damaged_trees_are_survived(void **state)
 {
@@ -471,6 +487,7 @@ int main(void)
 		CASE(bootargs_have_a_limit),
 		CASE(truncated_trees_are_refused),
 		CASE(a_property_of_4_gib_is_refused),
+		CASE(a_block_at_an_odd_address),
 		CASE(damaged_trees_are_survived),
 	};
 

@@ -890,6 +890,38 @@ static void a_lost_connection_is_not_taken(void **state)
 	tear_down(w);
 }
 
+/* Of the linker's --wrap: how many calls fail */
+int __wrap_uffd_unregister(int fd, void *addr, size_t len);
+int __real_uffd_unregister(int fd, void *addr, size_t len);
+
+static _Atomic unsigned unregister_fails;
+
+int __wrap_uffd_unregister(int fd, void *addr, size_t len)
+{
+	if (!unregister_fails)
+		return __real_uffd_unregister(fd, addr, len);
+	unregister_fails--;
+	return -ENOMEM;
+}
+
+/* Nothing else ends the wait of a thread for a page that does not come */
+static void abandoning_is_tried_again(void **state)
+{
+	struct world *w = set_up(false);
+	struct toucher o;
+
+	(void)state;
+	start_faults(w);
+	fault_cut(&w->t.faults);
+	start_touching(&o, w, 9, 1);
+	usleep(20000);
+	unregister_fails = 3;
+	page_store_abandon(&w->t.store);
+	pthread_join(o.thread, NULL);
+	assert_int_equal(unregister_fails, 0);
+	tear_down(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -910,6 +942,7 @@ int main(void)
 		cmocka_unit_test(zeroes_need_no_source),
 		cmocka_unit_test(a_new_link_requests_what_is_waited_for),
 		cmocka_unit_test(a_lost_connection_is_not_taken),
+		cmocka_unit_test(abandoning_is_tried_again),
 	};
 
 	return cmocka_run_group_tests_name("page threads", tests, NULL, NULL);
