@@ -111,6 +111,15 @@ static void make_cut(struct relay *r, struct pipe_end *e, const uint8_t *msg,
 	pthread_cond_broadcast(&r->changed);
 }
 
+/* A black hole does not tell that a side has closed its connection, either */
+static void await_release(struct relay *r)
+{
+	pthread_mutex_lock(&r->lock);
+	while (r->held && !r->ending)
+		pthread_cond_wait(&r->changed, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+}
+
 /* Return: false if the connection was cut instead of forwarding it */
 static bool may_pass(struct pipe_end *e, unsigned type, const uint8_t *msg,
 		     size_t n)
@@ -162,6 +171,7 @@ static void *forward(void *arg)
 			break;
 	}
 	free(msg);
+	await_release(e->pair->r);
 	shut_pair(e->pair);
 	return NULL;
 }
