@@ -472,6 +472,9 @@ static int greet_main(struct target *t, const struct channel *c,
 		return -EAGAIN;
 	if (phase != TARGET_LISTENING)
 		return refuse_busy(err);
+	if (t->epoch && !memcmp(h->id, se->id, WIRE_ID))
+		return error_set(err, ESTALE,
+			"a replayed greeting: that migration has ended here");
 	link_begin(&se->link, h->epoch, se->limits->dead_peer_ms);
 	if (link_put(&se->link, WIRE_MAIN, 0, c))
 		return refuse_busy(err);

@@ -36,7 +36,8 @@ struct target;
  * @store:	its RAM while pages arrive; outlives the link
  * @state, @poison, @written: received, loaded by the prepare stage
  * @run_it:	the guest ran when it was held
- * @epoch:	the highest that a link of this session had
+ * @epoch:	the highest that a link of this session, or of the one before it,
+ *		had; 0: no session yet
  * @parked:	the threads of the last link have ended: a new one may begin
  * @greet_lock:	held from the moment in which the link has the connection of a
  *		source that resumes until the phase says so: see await_source()

@@ -617,6 +617,33 @@ static void refused_by_name(void **state)
 	tear_down(w);
 }
 
+/* What a third party has heard of a migration that failed opens no other one */
+static void a_replayed_greeting_is_refused(void **state)
+{
+	struct world *w = set_up();
+	struct wire_hello h = {
+		.version = WIRE_VERSION, .role = WIRE_MAIN,
+		.page_size = WIRE_PAGE, .push = 1, .epoch = 1,
+	};
+
+	(void)state;
+	relay_cut(w->r, &(struct relay_cut){
+		.from = FROM_SOURCE, .type = WIRE_MSG_STATE,
+		.role = WIRE_MAIN, .nth = 1 });
+	start(w);
+	await(w, &w->near_progress, PROGRESS_FAILED, "the source has failed");
+	await(w, &w->far_progress, PROGRESS_FAILED, "the destination, too");
+	memcpy(h.id, w->s->se.id, WIRE_ID);
+	memcpy(h.secret, w->s->se.secret, WIRE_SECRET);
+	greet_wrongly(w, &h, "replayed");
+	/* Another source is as welcome as before */
+	source_free(w->s);
+	make_source(w);
+	start(w);
+	await_completed(w, "another source");
+	tear_down(w);
+}
+
 /* migrate-pause on either side: nobody but an operator resumes */
 static void paused_by_an_operator(void **state)
 {
@@ -841,6 +868,7 @@ int main(void)
 		cmocka_unit_test(a_black_hole_is_noticed),
 		cmocka_unit_test(another_address),
 		cmocka_unit_test(refused_by_name),
+		cmocka_unit_test(a_replayed_greeting_is_refused),
 		cmocka_unit_test(a_refused_connection_is_no_answer),
 		cmocka_unit_test(paused_by_an_operator),
 		cmocka_unit_test(the_guest_ends_there),

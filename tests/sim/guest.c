@@ -158,7 +158,11 @@ static void note_was_reset(void *ctx, struct machine *m)
 	for (size_t i = 0; i < G.n; i++) {
 		struct truth *t = &G.page[i];
 
-		*t = (struct truth){ .version = t->version + 1, .zero = true };
+		/* Of a destination's guest a source has nothing any more */
+		*t = (struct truth){
+			.version = t->version + 1, .zero = true,
+			.copied = sched_side() == SIDE_TARGET,
+		};
 	}
 	G.steps = 0;
 }
