@@ -32,6 +32,7 @@ enum page_count {
  * @again:	pages that a source has counted as sent, and will send again: a
  *		connection was lost before they arrived. The sum of @pages less
  *		this is the number of pages that are sent
+ * @blocks:	blocks of 2 MiB that a destination has placed as one huge page
  * @refused:	poison received for pages that were in place already
  * @demand:	latency from a fault's report to the page's placing, all vCPUs
  * @vcpu:	the same for each vCPU, and PAGE_STATS_OTHER
@@ -39,7 +40,7 @@ enum page_count {
 struct page_stats {
 	_Atomic uint64_t pages[PAGE_COUNTS];
 	_Atomic uint64_t bytes_of[COUNT_PUSH + 1];
-	_Atomic uint64_t bytes, requests, duplicates, again, refused;
+	_Atomic uint64_t bytes, requests, duplicates, again, blocks, refused;
 	struct histogram demand, vcpu[PAGE_STATS_VCPUS + 1];
 };
 

@@ -19,7 +19,7 @@ void page_store_init(struct page_store *s, struct page_stats *stats,
 	*s = (struct page_store){
 		.uffd = -1, .stats = stats, .events = *events,
 		.can_poison = can_poison, .waiters.stats = stats,
-		.call = { uffd_copy, uffd_zero, uffd_poison },
+		.call = { uffd_copy, uffd_zero, uffd_poison, uffd_move },
 	};
 	pthread_mutex_init(&s->close_lock, NULL);
 }
@@ -63,6 +63,8 @@ int page_store_open(struct page_store *s, struct ram *ram, struct error *err)
 	s->ram = ram;
 	s->accepted = false;
 	s->ops = ram->unit > WIRE_PAGE ? &placement_huge : &placement_small;
+	s->can_move = s->ops->block && ram->backing == RAM_ANON &&
+		      !((uintptr_t)ram->base % RAM_HUGE);
 	memset((void *)&s->waiters, 0, sizeof(s->waiters));
 	s->waiters.stats = s->stats;
 	rc = uffd_open(s->can_poison, err);
@@ -183,15 +185,37 @@ int page_store_settle(struct page_store *s, struct error *err)
 	return s->ops->settle(s, err);
 }
 
+static void count_bytes(struct page_store *s, const struct wire_msg *msg,
+			enum page_count kind)
+{
+	s->stats->bytes += WIRE_HEADER + msg->length;
+	s->stats->bytes_of[kind] += WIRE_HEADER + msg->length;
+}
+
+bool page_store_takes_block(const struct page_store *s,
+			    const struct wire_msg *msg)
+{
+	return s->can_move && msg->type == WIRE_MSG_PAGES &&
+	       msg->b == WIRE_BLOCK_PAGES;
+}
+
+int page_store_block(struct page_store *s, const struct wire_msg *msg,
+		     struct huge_buffer *b, struct error *err)
+{
+	size_t page = 0;
+	int rc = find_pages(s, msg->a, msg->b, &page, err);
+
+	count_bytes(s, msg, COUNT_PUSH);
+	return rc ? rc : s->ops->block(s, page, b, err);
+}
+
 int page_store_message(struct page_store *s, const struct wire_msg *msg,
 		       const uint8_t *data, bool demanded, struct error *err)
 {
 	size_t page = 0;
 	int rc;
 
-	s->stats->bytes += WIRE_HEADER + msg->length;
-	s->stats->bytes_of[demanded ? COUNT_DEMAND : COUNT_PUSH] +=
-		WIRE_HEADER + msg->length;
+	count_bytes(s, msg, demanded ? COUNT_DEMAND : COUNT_PUSH);
 	switch (msg->type) {
 	case WIRE_MSG_PAGES:
 		rc = find_pages(s, msg->a, msg->b, &page, err);

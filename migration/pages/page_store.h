@@ -32,6 +32,7 @@
 #include "pages.h"
 #include "reporter.h"
 #include "vmm/base/error.h"
+#include "vmm/memory/huge_buffer.h"
 #include "vmm/memory/ram.h"
 #include "waiters.h"
 
@@ -65,6 +66,7 @@ struct place_calls {
 		    size_t *done);
 	int (*zero)(int fd, void *dst, size_t len, size_t *done);
 	int (*poison)(int fd, void *dst, size_t len, size_t *done);
+	int (*move)(int fd, void *dst, void *src, size_t len, size_t *done);
 };
 
 struct placement_ops;
@@ -75,6 +77,7 @@ struct staging;
  * @ram:	the RAM
  * @uffd:	RAM is registered with it until every page is there; else -1
  * @can_poison:	this kernel has UFFDIO_POISON
+ * @can_move:	blocks can be moved into @ram; cleared at the first refusal
  * @accepted:	the session has promised to run the guest: poison that can't
  *		be placed no longer refuses the guest, but walls off the page
  * @table:	state of each page
@@ -94,7 +97,7 @@ struct page_store {
 	struct ram *ram;
 	_Atomic int uffd;
 	bool can_poison;
-	_Atomic bool accepted;
+	_Atomic bool can_move, accepted;
 	struct pages table, arrived;
 	struct waiters waiters;
 	struct page_stats *stats;
@@ -165,6 +168,32 @@ void page_store_close(struct page_store *s);
  */
 int page_store_message(struct page_store *s, const struct wire_msg *msg,
 		       const uint8_t *data, bool demanded, struct error *err);
+
+/**
+ * page_store_takes_block() - Shall a message be received into a huge buffer?
+ * @s:		the store
+ * @msg:	header, checked by wire_get()
+ *
+ * Return: true if page_store_block() may be able to move its pages into RAM
+ */
+bool page_store_takes_block(const struct page_store *s,
+			    const struct wire_msg *msg);
+
+/**
+ * page_store_block() - Place a PAGES message of a whole block
+ * @s:		the store
+ * @msg:	header of a message that page_store_takes_block()
+ * @b:		has its contents, and is one huge page
+ * @err:	why not
+ *
+ * As page_store_message(), for bulk threads. Moves the huge page into RAM if
+ * nothing of the block is there and no vCPU waits for a part of it; else the
+ * pages are copied.
+ *
+ * Return: as page_store_message()
+ */
+int page_store_block(struct page_store *s, const struct wire_msg *msg,
+		     struct huge_buffer *b, struct error *err);
 
 /**
  * page_store_poison() - Poison a range that the source listed

@@ -105,6 +105,56 @@ static int small_contents(struct page_store *s, size_t page,
 	return 0;
 }
 
+/*
+ * Move a claimed block. A thread that copies a page of it for a waiting vCPU
+ * ends the move there. Return: pages moved
+ */
+static size_t move_block(struct page_store *s, size_t page,
+			 struct huge_buffer *b)
+{
+	size_t done;
+	int rc = s->call.move(s->uffd, placement_hva(s, page), b->data,
+			      WIRE_BLOCK, &done);
+
+	done /= WIRE_PAGE;
+	if (rc && rc != -EEXIST && rc != -EBUSY && rc != -ENOMEM)
+		s->can_move = false;
+	settle_placed(s, page, done);
+	s->stats->pages[COUNT_PUSH] += done;
+	s->stats->blocks += done == WIRE_BLOCK_PAGES;
+	return done;
+}
+
+/*
+ * A block with a page that was touched has a page table: its pages would be
+ * moved one by one, which costs as much as to copy them, and the huge page
+ * would have to be cleared again for the next block.
+ */
+static int small_block(struct page_store *s, size_t page,
+		       struct huge_buffer *b, struct error *err)
+{
+	const size_t end = page + WIRE_BLOCK_PAGES;
+	size_t claimed = 0, moved = 0;
+	long placed;
+
+	if (pages_next_requested(&s->table, page, end) == end)
+		claimed = pages_claim(&s->table, page, WIRE_BLOCK_PAGES);
+	if (claimed == WIRE_BLOCK_PAGES)
+		moved = move_block(s, page, b);
+	placed = copy_run(s, page + moved, claimed - moved,
+			  b->data + moved * WIRE_PAGE, err);
+	if (placed < 0)
+		return (int)placed;
+	s->stats->pages[COUNT_PUSH] += (uint64_t)placed;
+	if (moved)
+		huge_buffer_moved(b);
+	else
+		return small_contents(s, page + claimed,
+				      b->data + claimed * WIRE_PAGE,
+				      WIRE_BLOCK_PAGES - claimed, false, err);
+	return 0;
+}
+
 /* A vCPU waits for it, so it can't wait until it is touched again */
 static int place_zero(struct page_store *s, size_t page, bool demanded,
 		      struct error *err)
@@ -389,6 +439,7 @@ const struct placement_ops placement_small = {
 	.init		= small_init,
 	.fini		= small_fini,
 	.contents	= small_contents,
+	.block		= small_block,
 	.zero		= small_zero,
 	.poison		= small_poison,
 	.fault		= small_fault,

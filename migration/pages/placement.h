@@ -18,6 +18,7 @@
  * @init:	allocate; @s->table is ready. Return: 0, -ENOMEM
  * @fini:	free; fine without @init
  * @contents:	@n pages of contents have arrived
+ * @block:	a block of contents has arrived; NULL without @s->can_move
  * @zero:	@n pages are zeroes: place those that a vCPU waits for
  * @poison:	@n pages are lost
  * @fault:	page_store_fault()
@@ -35,6 +36,8 @@ struct placement_ops {
 	void (*fini)(struct page_store *s);
 	int (*contents)(struct page_store *s, size_t page, const uint8_t *data,
 			size_t n, bool demanded, struct error *err);
+	int (*block)(struct page_store *s, size_t page, struct huge_buffer *b,
+		     struct error *err);
 	int (*zero)(struct page_store *s, size_t page, size_t n, bool demanded,
 		    struct error *err);
 	int (*poison)(struct page_store *s, size_t page, size_t n,

@@ -149,7 +149,8 @@ static int push_pages(struct pusher *me, struct error *err)
 			return error_set(err, ECANCELED, "the push was ended");
 		rc = take_acks(me, err);
 		n = rc || unacked_full(&me->unacked) ? 0
-			: cursor_take(&p->cursor, &p->ledger, &chunk, &first);
+			: cursor_take(&p->cursor, &p->ledger, &chunk,
+				      page_source_run(p), &first);
 		if (rc)
 			;
 		else if (n)

@@ -28,11 +28,11 @@ void receive_fini(struct receive_group *g)
 
 uint8_t *receive_buffer(void)
 {
-	uint8_t *data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
+	uint8_t *data = malloc(WIRE_BLOCK);
 
 	/* The pages of the buffer, too, are allocated now */
-	if (data)
-		memset(data, 1, WIRE_RUN_PAGES * WIRE_PAGE);
+	for (size_t i = 0; data && i < WIRE_BLOCK_PAGES; i++)
+		data[i * WIRE_PAGE] = 1;
 	return data;
 }
 
@@ -65,10 +65,27 @@ static int hear_next(struct receiver *me, struct wire_msg *m,
 	return rc ? rc : wire_get(header, m, err);
 }
 
+/* The rest of a message that carries pages */
+static int receive_message(struct receiver *me, const struct wire_msg *m,
+			   struct error *err)
+{
+	struct page_store *store = me->group->store;
+	uint8_t *huge = page_store_takes_block(store, m)
+			? huge_buffer_get(&me->huge) : NULL;
+	int rc = 0;
+
+	if (m->type == WIRE_MSG_PAGES)
+		rc = channel_recv(me->c, huge ? huge : me->data, m->length,
+				  err);
+	if (rc)
+		return rc;
+	return huge ? page_store_block(store, m, &me->huge, err)
+		    : page_store_message(store, m, me->data, false, err);
+}
+
 /* Until DONE */
 static int receive_pages(struct receiver *me, struct error *err)
 {
-	struct page_store *store = me->group->store;
 	struct wire_msg m;
 	int rc;
 
@@ -76,11 +93,7 @@ static int receive_pages(struct receiver *me, struct error *err)
 		rc = hear_next(me, &m, err);
 		if (rc || m.type == WIRE_MSG_DONE)
 			break;
-		if (m.type == WIRE_MSG_PAGES)
-			rc = channel_recv(me->c, me->data, m.length, err);
-		if (!rc)
-			rc = page_store_message(store, &m, me->data, false,
-						err);
+		rc = receive_message(me, &m, err);
 		me->pages += m.b;
 		if (!rc && me->pages - me->acked >= ACK_PAGES)
 			rc = say_ack(me, err);
@@ -120,18 +133,26 @@ static void *receiver_main(void *arg)
 	return NULL;
 }
 
+/* Return: 0, errno */
+static int receiver_prepare(struct receiver *me)
+{
+	me->pages = me->acked = 0;
+	me->data = receive_buffer();
+	if (!me->data)
+		return ENOMEM;
+	/* Without this one blocks are copied */
+	huge_buffer_init(&me->huge, me->group->store->ram->pagemap);
+	return pthread_create(&me->thread, NULL, receiver_main, me);
+}
+
 int receive_prepare(struct receive_group *g, struct error *err)
 {
 	start_gate_set(&g->gate, START_WAIT);
 	g->done = 0;
 	for (unsigned i = 0; i < g->n; i++) {
 		struct receiver *me = &g->receiver[i];
-		int rc;
+		int rc = receiver_prepare(me);
 
-		me->pages = me->acked = 0;
-		me->data = receive_buffer();
-		rc = me->data ? pthread_create(&me->thread, NULL,
-					       receiver_main, me) : ENOMEM;
 		if (rc)
 			return error_set(err, rc,
 				"cannot start a receive thread: %s",
@@ -160,6 +181,7 @@ bool receive_end(struct receive_group *g)
 		me->started = false;
 		free(me->data);
 		me->data = NULL;
+		huge_buffer_fini(&me->huge);
 	}
 	return g->done > 0;
 }

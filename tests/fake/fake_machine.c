@@ -73,7 +73,7 @@ const char *fake_call_name(enum fake_call call)
 		"ram_create", "ram_copy_out", "ram_holes", "ram_split",
 		"ram_wall", "ram_renew", "uffd_open", "uffd_register", "uffd_unregister",
 		"uffd_copy", "uffd_zero", "uffd_poison", "uffd_read",
-		"madvise",
+		"madvise", "uffd_move", "huge_buffer_get",
 	};
 
 	return call < FAKE_CALLS ? name[call] : "?";

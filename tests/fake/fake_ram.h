@@ -2,9 +2,10 @@
 /*
  * fake_ram.h - Guest RAM and userfaultfd without the kernel's part
  *
- * fake_ram.c and fake_uffd.c replace the functions of ram.h, ram_holes.h,
- * ram_huge.h and uffd.h that make system calls, and madvise(). The program is
- * linked with the options in FAKE_RAM_WRAP (tests/fake/Makefile.inc). The state
+ * fake_ram.c, fake_uffd.c and fake_huge_buffer.c replace the functions of
+ * ram.h, ram_holes.h, ram_huge.h, huge_buffer.h and uffd.h that make system
+ * calls, and madvise(). The program is linked with the options in
+ * FAKE_RAM_WRAP (tests/fake/Makefile.inc). The state
  * that the kernel keeps for each page is an array here, and follows the rules
  * that tests/kernel/ proves; what the kernel permits and Ferry must not do
  * (UFFDIO_COPY over a marker) is reported to fake_host.fault().

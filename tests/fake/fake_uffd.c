@@ -28,6 +28,7 @@ int __wrap_uffd_copy(int fd, void *dst, const void *src, size_t len,
 		     size_t *done);
 int __wrap_uffd_zero(int fd, void *dst, size_t len, size_t *done);
 int __wrap_uffd_poison(int fd, void *dst, size_t len, size_t *done);
+int __wrap_uffd_move(int fd, void *dst, void *src, size_t len, size_t *done);
 void __wrap_uffd_wake(int fd, void *addr, size_t len);
 int __wrap_uffd_read(int fd, struct uffd_fault *out, int max);
 
@@ -185,6 +186,52 @@ int __wrap_uffd_zero(int fd, void *dst, size_t len, size_t *done)
 
 	*done = 0;
 	return rc ? -rc : place_pages(fd, dst, NULL, len, done);
+}
+
+static bool is_empty(const struct fake_ram *f, size_t page, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (f->page[page + i] != FAKE_MISSING)
+			return false;
+	return true;
+}
+
+/* A huge page as one, or one page. Return: 0, -errno */
+static int move_step(struct fake_ram *f, int fd, size_t page, size_t left,
+		     const uint8_t *src, size_t *n)
+{
+	*n = page % HUGE_PAGES || left < HUGE_PAGES ||
+	     !is_empty(f, page, HUGE_PAGES) ? 1 : HUGE_PAGES;
+	if (f->uffd != fd || !f->registered[page])
+		return -ENOENT;
+	if (f->page[page] != FAKE_MISSING)
+		return -EEXIST;
+	place_unit(f, page, *n, src);
+	return 0;
+}
+
+int __wrap_uffd_move(int fd, void *dst, void *src, size_t len, size_t *done)
+{
+	struct fake_ram *f = fake_ram_at(dst);
+	int rc = -fake_fails(FAKE_UFFD_MOVE);
+
+	*done = 0;
+	if (!f)
+		return -EINVAL;
+	while (*done < len && !rc) {
+		uint8_t *from = (uint8_t *)src + *done;
+		size_t n;
+
+		pthread_mutex_lock(&f->lock);
+		rc = move_step(f, fd, page_at(f, (uint8_t *)dst + *done),
+			       (len - *done) / GUEST_PAGE_SIZE, from, &n);
+		if (!rc) {
+			memset(from, 0, n * GUEST_PAGE_SIZE);
+			*done += n * GUEST_PAGE_SIZE;
+		}
+		pthread_mutex_unlock(&f->lock);
+	}
+	return rc;
 }
 
 static int poison_step(struct fake_ram *f, int fd, size_t page)

@@ -97,6 +97,8 @@ unsigned plan_errors(unsigned call, const int **error)
 	case CALL_FAKE + FAKE_UFFD_ZERO:
 	case CALL_FAKE + FAKE_UFFD_POISON:
 		ERRORS(ENOMEM, EFAULT, ESRCH, ENOENT);
+	case CALL_FAKE + FAKE_UFFD_MOVE:
+		ERRORS(EBUSY, ENOMEM, EINVAL, ENOTTY);
 	case CALL_FAKE + FAKE_RAM_READ:
 		ERRORS(ENOMEM, EFAULT);
 	default:
@@ -259,6 +261,11 @@ static void plan_guest(void)
 	plan.runs = !sim_chance(8);
 	plan.written = (unsigned)sim_below(plan.backing == RAM_HUGETLB ? 4
 								     : 17);
+	/* Blocks that are received and moved as a whole */
+	if (plan.backing == RAM_ANON && sim_chance(20)) {
+		plan.pages = HUGE_PAGES + sim_below(HUGE_PAGES + 1);
+		plan.written = 16;
+	}
 	plan.lost = sim_chance(2) ? (unsigned)sim_log(8) : 0;
 	plan.image = sim_chance(2) ? sim_log(20000) : 0;
 }

@@ -55,6 +55,32 @@ uint64_t ram_end(uint64_t size)
 	return region[n - 1].gpa + region[n - 1].size;
 }
 
+/*
+ * At a multiple of a huge page's size, so that RAM can have transparent huge
+ * pages. Return: NULL on failure
+ */
+static uint8_t *map_aligned(const struct ram *ram, int flags)
+{
+	uint8_t *room = mmap(NULL, ram->size + RAM_HUGE, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			     0), *base;
+	size_t before;
+
+	if (room == MAP_FAILED)
+		return NULL;
+	before = (RAM_HUGE - (uintptr_t)room % RAM_HUGE) % RAM_HUGE;
+	base = room + before;
+	if (mmap(base, ram->size, PROT_READ | PROT_WRITE, flags | MAP_FIXED,
+		 ram->memfd, 0) == MAP_FAILED) {
+		munmap(room, ram->size + RAM_HUGE);
+		return NULL;
+	}
+	if (before)
+		munmap(room, before);
+	munmap(base + ram->size, RAM_HUGE - before);
+	return base;
+}
+
 static int map_backing(struct ram *ram, struct error *err)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -72,11 +98,9 @@ static int map_backing(struct ram *ram, struct error *err)
 
 	if (ram->backing == RAM_HUGETLB)
 		return ram_map_huge(ram, err);
-	ram->base = mmap(NULL, ram->size, PROT_READ | PROT_WRITE,
-			 flags | MAP_NORESERVE, ram->memfd, 0);
-	if (ram->base != MAP_FAILED)
+	ram->base = map_aligned(ram, flags | MAP_NORESERVE);
+	if (ram->base)
 		return 0;
-	ram->base = NULL;
 	return error_set(err, errno, "cannot map %llu MiB of RAM: %s",
 			 (unsigned long long)(ram->size / MIB),
 			 strerrordesc_np(errno));

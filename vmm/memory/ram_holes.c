@@ -13,26 +13,11 @@
  */
 
 #include <errno.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "page_scan.h"
 #include "ram_holes.h"
 
-/* Debian 12's headers lack these */
-struct scan_region {
-	uint64_t start, end, categories;
-};
-
-struct scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask;
-	uint64_t return_mask;
-};
-
-#define SCAN_IOCTL		_IOWR('f', 16, struct scan_arg)
-#define SCAN_PRESENT		(1u << 3)
-#define SCAN_SWAPPED		(1u << 4)
-#define SCAN_PFNZERO		(1u << 5)
 #define SCAN_RUNS		1024	/* of one call */
 
 #define PM_IN_USE		(3ull << 62)	/* present, swapped */

@@ -25,6 +25,18 @@ struct uffdio_poison {
 };
 #endif
 
+/* And these with 6.8 */
+#ifndef UFFD_FEATURE_MOVE
+#define UFFD_FEATURE_MOVE		(1 << 16)
+#define _UFFDIO_MOVE			(0x05)
+#define UFFDIO_MOVE \
+	_IOWR(UFFDIO, _UFFDIO_MOVE, struct uffdio_move)
+struct uffdio_move {
+	__u64 dst, src, len, mode;
+	__s64 move;
+};
+#endif
+
 #ifndef USERFAULTFD_IOC_NEW
 #define USERFAULTFD_IOC_NEW		_IO(0xAA, 0x00)
 #endif
@@ -114,7 +126,8 @@ static int negotiate(int fd, bool need_poison, struct error *err)
 		return error_set(err, ENOTSUP,
 			"userfaultfd has no UFFDIO_POISON (kernel too old: Linux 6.6 or newer is needed)");
 
-	api.features = need | (has & UFFD_FEATURE_POISON);
+	api.features = need |
+		(has & (UFFD_FEATURE_POISON | UFFD_FEATURE_MOVE));
 	if (ioctl(fd, UFFDIO_API, &api)) {
 		rc = errno;
 		return error_set(err, rc, "userfaultfd: UFFDIO_API: %s",
@@ -252,6 +265,16 @@ static int poison_once(int fd, uint64_t dst, uint64_t src, size_t len,
 	return rc;
 }
 
+static int move_once(int fd, uint64_t dst, uint64_t src, size_t len,
+		     int64_t *done)
+{
+	struct uffdio_move m = { .dst = dst, .src = src, .len = len };
+	int rc = ioctl(fd, UFFDIO_MOVE, &m) ? -errno : 0;
+
+	*done = m.move;
+	return rc;
+}
+
 int uffd_copy(int fd, void *dst, const void *src, size_t len, size_t *done)
 {
 	return place_range(copy_once, fd, dst, src, len, done);
@@ -265,6 +288,11 @@ int uffd_zero(int fd, void *dst, size_t len, size_t *done)
 int uffd_poison(int fd, void *dst, size_t len, size_t *done)
 {
 	return place_range(poison_once, fd, dst, NULL, len, done);
+}
+
+int uffd_move(int fd, void *dst, void *src, size_t len, size_t *done)
+{
+	return place_range(move_once, fd, dst, src, len, done);
 }
 
 void uffd_wake(int fd, void *addr, size_t len)

@@ -140,6 +140,24 @@ int uffd_zero(int fd, void *dst, size_t len, size_t *done);
 int uffd_poison(int fd, void *dst, size_t len, size_t *done);
 
 /**
+ * uffd_move() - Move pages into place (UFFDIO_MOVE, Linux 6.8)
+ * @fd:		userfaultfd
+ * @dst:	where to, multiple of the page size
+ * @src:	private anonymous memory that only this process maps; what was moved
+ *		is missing there afterwards
+ * @len:	bytes
+ * @done:	bytes moved, also on failure
+ *
+ * Nothing is copied. A huge page is moved as one if @dst and @src are aligned
+ * to it and no page table is in use at @dst; else its pages are moved one by
+ * one.
+ *
+ * Return: as uffd_copy(); -ENOTTY or -EINVAL (the kernel or this memory does
+ *	   not permit it), -EBUSY (a page at @src + @done is in use elsewhere)
+ */
+int uffd_move(int fd, void *dst, void *src, size_t len, size_t *done);
+
+/**
  * uffd_wake() - Have the threads that wait for a range repeat their access
  * @fd:		userfaultfd
  * @addr:	start

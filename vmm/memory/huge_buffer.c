@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+/* huge_buffer.c - A buffer of 2 MiB that is one transparent huge page */
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "huge_buffer.h"
+#include "page_scan.h"
+#include "ram.h"
+
+#define PAUSE_MAX	255
+
+/* Debian 12's headers have it, its libc not */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
+
+int huge_buffer_init(struct huge_buffer *b, int pagemap)
+{
+	void *map = mmap(NULL, 2 * RAM_HUGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	*b = (struct huge_buffer){ .pagemap = -1 };
+	if (map == MAP_FAILED)
+		return -errno;
+	b->map = map;
+	b->data = b->map + RAM_HUGE - (uintptr_t)map % RAM_HUGE;
+	/* EINVAL: a kernel without transparent huge pages */
+	if (!madvise(b->data, RAM_HUGE, MADV_HUGEPAGE))
+		b->pagemap = pagemap;
+	return 0;
+}
+
+static bool is_huge_page(int pagemap, const uint8_t *at)
+{
+	struct scan_region found = { 0 };
+	struct scan_arg a = {
+		.size = sizeof(a), .start = (uintptr_t)at,
+		.end = (uintptr_t)at + RAM_HUGE,
+		.vec = (uintptr_t)&found, .vec_len = 1,
+		.category_mask = SCAN_HUGE, .return_mask = SCAN_HUGE,
+	};
+
+	return ioctl(pagemap, SCAN_IOCTL, &a) == 1 &&
+	       found.end - found.start == RAM_HUGE;
+}
+
+/* Nothing of it is mapped. Return: true if one huge page is, now */
+static bool populate(struct huge_buffer *b)
+{
+	if (!madvise(b->data, RAM_HUGE, MADV_POPULATE_WRITE) &&
+	    is_huge_page(b->pagemap, b->data))
+		return true;
+	madvise(b->data, RAM_HUGE, MADV_DONTNEED);
+	return false;
+}
+
+uint8_t *huge_buffer_get(struct huge_buffer *b)
+{
+	if (b->ready)
+		return b->data;
+	if (b->pagemap < 0 || b->skip) {
+		b->skip -= b->skip > 0;
+		return NULL;
+	}
+	b->ready = populate(b);
+	if (b->ready) {
+		b->pause = 0;
+		return b->data;
+	}
+	b->pause = b->pause < PAUSE_MAX / 2 ? 2 * b->pause + 1 : PAUSE_MAX;
+	b->skip = b->pause;
+	return NULL;
+}
+
+void huge_buffer_moved(struct huge_buffer *b)
+{
+	madvise(b->data, RAM_HUGE, MADV_DONTNEED);
+	b->ready = false;
+}
+
+void huge_buffer_fini(struct huge_buffer *b)
+{
+	if (b->map)
+		munmap(b->map, 2 * RAM_HUGE);
+	*b = (struct huge_buffer){ .pagemap = -1 };
+}
