@@ -100,6 +100,16 @@ $(BUILD)/bench-channel: tests/bench/channel/channel.c $(BUILD)/libferry.a
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FERRY_LIBS)
 
+$(BUILD)/bench-native: $(BUILD)/tests/bench/native/native.o $(FAKE_MACHINE) \
+		$(BUILD)/libferry.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FERRY_LIBS)
+
+$(BUILD)/tests/bench/native/native.o: tests/bench/native/native.c
+	@mkdir -p $(@D)
+	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(BUILD)/tests/bench/native/native.d
+
 # A man page: what `ferry help --man` has of it, and docs/man/COMMAND.mdoc, in
 # which the heading of the generated list stands alone
 $(BUILD)/man/ferry.1: docs/man/ferry.mdoc

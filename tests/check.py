@@ -337,6 +337,9 @@ class Plan:
 
     def bench(self):
         """That it works, on a small guest: the figures mean nothing here."""
+        self.add("bench/native", ["sh", "-c", "scripts/bench --native --quick "
+                                  "--memory 64M && echo ok bench/native"],
+                 120, needs=[self.gcc()])
         if self.kvm:
             self.add("bench", ["sh", "-c", "scripts/bench --quick --memory "
                                "64M && echo ok bench"], 600,

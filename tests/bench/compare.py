@@ -5,6 +5,7 @@ import itertools
 import time
 
 import experience
+import native
 from limits import summary
 from matrix import cells_of, mib_of
 from peers import make_peers
@@ -25,6 +26,11 @@ FIGURES = (
     ("pages_demand", "pages that the guest asked for", {}),
     ("pages_push", "pages pushed", {}),
     ("pages_zero", "pages of zeroes", {}),
+    ("faults", "faults", {}),
+    ("duplicates", "pages that came twice", {}),
+    ("source_cpu_ms", "processor, source, ms", {}),
+    ("target_cpu_ms", "processor, destination, ms", {}),
+    ("vcpu_cpu_ms", "processor, vCPUs, ms", {}),
 )
 
 
@@ -35,13 +41,15 @@ def goal_of(cell, key, goals):
         cell["load"] == "saturating" else goals.get(cell["load"])
 
 
-def measure_cell(result, peers, cell, runs, warm, tell):
+def measure_cell(result, peers, cell, options, warm, tell):
     """Runs of all peers in turn, added to their lists in result"""
+    run_once = native.run_once if options.native else experience.run_once
+    runs = options.runs
     for n in range(runs):
         for peer in peers:
             if warm:
                 warm(mib_of(cell["memory"]) << 20)
-            run = experience.run_once(peer, cell)
+            run = run_once(peer, cell)
             result[peer.name].append(run)
             f = run["figures"]
             tell(f"{cell['name']}: {n + 1}/{runs} {peer.name}: blackout "
@@ -75,8 +83,9 @@ def ratios(cell, peers):
     first, *others = peers
     result = {}
     for other, (key, _, goals) in itertools.product(others, FIGURES):
-        a, b = (peers[p]["figures"][key]["median"] for p in (first, other))
-        if not b:
+        a, b = (peers[p]["figures"].get(key, {"median": None})["median"]
+                for p in (first, other))
+        if a is None or not b:
             continue
         entry = {"ratio": a / b}
         goal = goal_of(cell, key, goals)
@@ -109,7 +118,8 @@ def cell_lines(cell):
         return f"{ratio['ratio']:.2f}{mark:6}"
 
     for key, heading, _ in FIGURES:
-        if not any(p["figures"][key]["max"] for p in peers.values()):
+        if not all(key in p["figures"] for p in peers.values()) or \
+                not any(p["figures"][key]["max"] for p in peers.values()):
             continue
         yield f"{heading:34}" + "".join(
             f"{value(p['figures'][key]):>28}" for p in peers.values()
@@ -120,8 +130,9 @@ def cell_lines(cell):
 def show(results, out):
     """All tables"""
     m = results["machine"]
-    print(f"{m['model']}, {m['cpus']} CPUs, {m['kvm']}, Linux {m['kernel']}, "
-          f"QEMU {results['qemu']}\nMedians (ranges) of runs in turn; a ratio with 'ok' has reached its goal, after '>' "
+    print(f"{m['model']}, {m['cpus']} CPUs, {m['kvm']}, Linux {m['kernel']}"
+          + (f", QEMU {results['qemu']}" if results["qemu"] else "") +
+          "\nMedians (ranges) of runs in turn; a ratio with 'ok' has reached its goal, after '>' "
           "stands a goal that was missed.", file=out)
     for cell in results["cells"]:
         for line in cell_lines(cell):
@@ -137,7 +148,7 @@ def measure(options, peers, warm, busy, tell):
             thp, cell["busy_cpus"] = cell["thp"] == "on", busy()
             experience.allow_huge_pages(thp)
             found.append((cell, {peer.name: [] for peer in peers}))
-            measure_cell(found[-1][1], peers, cell, options.runs,
+            measure_cell(found[-1][1], peers, cell, options,
                          warm if thp else None, tell)
     except KeyboardInterrupt:
         found = [(c, runs) for c, runs in found if all(runs.values())]
@@ -153,7 +164,8 @@ def compare(options, machine, warm, busy, tell):
     warm(bytes) has free memory at hand; busy() tells how many CPUs are in use.
     """
     began = time.monotonic()
-    peers, version = make_peers(options.peer)
+    peers, version = native.make_peers(options.peer, options.build) \
+        if options.native else make_peers(options.peer)
     needed = 3 * max(map(mib_of, options.memory)) + 1024
     warmth = None
     if "off" in options.thp:

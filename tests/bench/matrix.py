@@ -18,6 +18,19 @@ FULL = {"load": ",".join(LOADS), "memory": "256M,1G", "ram": "anon,memfd",
         "peer": "ferry,qemu,qemu-plain,qemu-hybrid"}
 
 
+# Without KVM there are two loads, and only memory that is not shared
+NATIVE = {"load": "saturating,paced", "memory": "256M,1G", "ram": "anon",
+          "cpus": "1", "thp": "off", "peer": "ferry"}
+
+
+def rate_of(load):
+    """Visits per second of a paced load; 0 for another"""
+    name, _, rate = load.partition("-")
+    if name != "paced":
+        return 0
+    return int(rate) if rate.isdigit() else 5000
+
+
 def append_of(load, cpus):
     """Boot arguments of a load; paced-N has N visits per second in all"""
     name, _, rate = load.partition("-")
@@ -40,6 +53,7 @@ def cells_of(options):
             options.load):
         yield {"load": load, "memory": memory, "ram": ram, "cpus": cpus,
                "thp": thp, "append": append_of(load, cpus),
+               "rate": rate_of(load),
                "name": f"{load}, {memory} {ram}, {cpus} vCPU"
                        + ("s" if cpus > 1 else "")
                        + (", huge pages" if thp == "on" else "")}
@@ -47,7 +61,7 @@ def cells_of(options):
 
 def choose(options, parser):
     """The matrix: what was named, else the small or the full one"""
-    defaults = FULL if options.full else SMALL
+    defaults = NATIVE if options.native else FULL if options.full else SMALL
     for key, default in defaults.items():
         text = getattr(options, key) or default
         if key == "peer" and text and "ferry" not in text.split(","):
@@ -57,6 +71,11 @@ def choose(options, parser):
         if load.partition("-")[0] != "paced" and load not in LOADS:
             parser.error(f"--load: '{load}' is none of " + ", ".join(LOADS)
                          + ", paced-N")
+    if options.native and (options.ram != ["anon"] or
+                           {l.partition("-")[0] for l in options.load}
+                           - {"saturating", "paced"}):
+        parser.error("--native has anon RAM, and the loads saturating and "
+                     "paced")
     for thp in set(options.thp) - {"off", "on"}:
         parser.error(f"--thp: '{thp}' is neither off nor on")
     try:

@@ -53,7 +53,7 @@ int description_parse(const void *fdt, size_t size,
 	cfg->cpus = get_u32(&r);
 	cfg->backing = (enum ram_backing)get_u32(&r);
 	if (!reader_done(&r) || !cfg->cpus || cfg->cpus > FAKE_VCPUS_MAX ||
-	    cfg->memory > FAKE_MEMORY_MAX ||
+	    cfg->memory > (fake_host.memory_max ?: FAKE_MEMORY_MAX) ||
 	    cfg->backing >= RAM_BACKINGS)
 		return error_set(err, EBADMSG, "description: wrong contents");
 	return 0;

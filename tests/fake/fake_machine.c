@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "fake_machine.h"
 #include "vmm/base/page.h"
@@ -28,7 +29,7 @@ enum gate { GATE_CLOSED, GATE_OPEN, GATE_END };
 struct fake_vcpu {
 	struct machine *m;
 	unsigned index;
-	pid_t tid;
+	_Atomic pid_t tid;
 	pthread_t thread;
 	bool started;
 	_Atomic bool blocked;
@@ -150,6 +151,8 @@ static void *vcpu_main(void *arg)
 {
 	struct fake_vcpu *v = arg;
 
+	if (fake_host.real_tids)
+		v->tid = gettid();
 	while (enter_gate(v->m)) {
 		fake_host.step(fake_host.ctx, v->m, v->index);
 		leave_gate(v->m);

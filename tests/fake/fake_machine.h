@@ -23,7 +23,7 @@
 #include "vmm/machine/machine.h"
 
 #define FAKE_VCPUS_MAX	4
-#define FAKE_MEMORY_MAX	(16ull << 20)	/* bytes that a peer may ask for */
+#define FAKE_MEMORY_MAX	(16ull << 20)	/* bytes, without @memory_max */
 #define FAKE_STATE	64	/* bytes of a machine's state, after the tag */
 
 /* Calls that a test may have fail: the errno comes from fake_host.fail() */
@@ -40,6 +40,9 @@ enum fake_call {
 /**
  * struct fake_host - What the fakes ask of the test
  * @ctx:	passed to each function
+ * @memory_max:	bytes of RAM that a peer may ask for; 0: FAKE_MEMORY_MAX
+ * @real_tids:	a vCPU's thread number is the kernel's, which a real userfaultfd
+ *		names; else it is made up
  * @end_ms:	how long machine_halt() waits for vCPUs that wait for a page;
  *		0: as long as vmm/machine/ does
  * @fail:	asked before each call; 0: it succeeds; else a positive errno.
@@ -60,6 +63,8 @@ enum fake_call {
  */
 struct fake_host {
 	void *ctx;
+	uint64_t memory_max;
+	bool real_tids;
 	unsigned end_ms;
 	int (*fail)(void *ctx, enum fake_call call);
 	void (*step)(void *ctx, struct machine *m, unsigned vcpu);
