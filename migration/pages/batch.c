@@ -10,8 +10,6 @@
 
 static const uint8_t zero_page[WIRE_PAGE];
 
-#define ZEROES_SENT	32	/* zero pages of a block that is sent whole */
-
 enum content { CONTENT_DATA, CONTENT_ZERO, CONTENT_LOST };
 
 static const enum wire_type content_type[] = {
@@ -24,12 +22,11 @@ int batch_init(struct batch *b, const struct ram *ram, batch_lost_fn *lost,
 	       void *ctx)
 {
 	*b = (struct batch){ .ram = ram, .lost = lost, .ctx = ctx };
-	b->data = malloc(BATCH_PAGES * WIRE_PAGE);
+	b->data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
 	if (!b->data)
 		return -ENOMEM;
 	/* The pages of the buffer, too, are allocated now */
-	for (size_t i = 0; i < BATCH_PAGES; i++)
-		b->data[i * WIRE_PAGE] = 1;
+	memset(b->data, 1, WIRE_RUN_PAGES * WIRE_PAGE);
 	return 0;
 }
 
@@ -70,34 +67,15 @@ static int read_run(struct batch *b, size_t page, size_t n, uint8_t *kind)
 	return 0;
 }
 
-/* Return: how many */
-static size_t find_zeroes(const struct batch *b, size_t n, uint8_t *kind)
+static void find_zeroes(const struct batch *b, size_t n, uint8_t *kind)
 {
-	size_t zeroes = 0;
-
 	for (size_t i = 0; i < n; i++) {
 		const uint8_t *p = b->data + i * WIRE_PAGE;
 
-		if (kind[i] != CONTENT_DATA || p[0] ||
-		    memcmp(p, zero_page, WIRE_PAGE))
-			continue;
-		kind[i] = CONTENT_ZERO;
-		zeroes++;
+		if (kind[i] == CONTENT_DATA && !p[0] &&
+		    !memcmp(p, zero_page, WIRE_PAGE))
+			kind[i] = CONTENT_ZERO;
 	}
-	return zeroes;
-}
-
-/*
- * Zero pages are sent as contents where that makes a block whole: they cost
- * less on the way than many small pages cost the destination
- */
-static bool make_block(size_t page, size_t n, size_t zeroes, uint8_t *kind)
-{
-	if (n < WIRE_BLOCK_PAGES || page % WIRE_BLOCK_PAGES ||
-	    zeroes > ZEROES_SENT || memchr(kind, CONTENT_LOST, n))
-		return false;
-	memset(kind, CONTENT_DATA, n);
-	return true;
 }
 
 static void append_message(struct batch *b, enum content kind, uint64_t gpa,
@@ -130,22 +108,18 @@ static size_t pages_to_hole(const struct ram *ram, size_t page, size_t n)
 
 int batch_fill(struct batch *b, size_t page, size_t n, struct error *err)
 {
-	uint8_t kind[BATCH_PAGES];
-	size_t most = WIRE_RUN_PAGES;
+	uint8_t kind[WIRE_RUN_PAGES];
 	int rc = read_run(b, page, n, kind);
 
 	if (rc)
 		return error_set(err, -rc, "cannot read guest RAM: %s",
 				 strerrordesc_np(-rc));
-	if (make_block(page, n, find_zeroes(b, n, kind), kind))
-		most = WIRE_BLOCK_PAGES;
+	find_zeroes(b, n, kind);
 	b->headers = b->iovs = 0;
 	b->data_pages = b->zero_pages = b->lost_pages = b->bytes = 0;
 	for (size_t i = 0, k; i < n; i += k) {
 		size_t max = pages_to_hole(b->ram, page + i, n - i);
 
-		if (kind[i] == CONTENT_DATA && max > most)
-			max = most;
 		for (k = 1; k < max && kind[i + k] == kind[i]; k++)
 			;
 		append_message(b, kind[i],

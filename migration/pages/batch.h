@@ -17,8 +17,7 @@
 #include "vmm/memory/ram.h"
 
 /* Each page may become a message of its own: header and contents */
-#define BATCH_PAGES	WIRE_BLOCK_PAGES
-#define BATCH_IOVS	(2 * BATCH_PAGES)
+#define BATCH_IOVS	(2 * WIRE_RUN_PAGES)
 
 /**
  * batch_lost_fn - A page could not be read, because it is poisoned
@@ -34,7 +33,7 @@ typedef void batch_lost_fn(void *ctx, uint64_t gpa);
  * @ram:	what is read
  * @lost:	called for pages that are poisoned
  * @ctx:	for @lost
- * @data:	contents, BATCH_PAGES of them
+ * @data:	contents, WIRE_RUN_PAGES of them
  * @header:	of the messages
  * @iov:	headers and contents in the order to send
  * @headers, @iovs: how many
@@ -46,7 +45,7 @@ struct batch {
 	batch_lost_fn *lost;
 	void *ctx;
 	uint8_t *data;
-	uint8_t header[BATCH_PAGES][WIRE_HEADER];
+	uint8_t header[WIRE_RUN_PAGES][WIRE_HEADER];
 	struct iovec iov[BATCH_IOVS];
 	unsigned headers, iovs;
 	uint64_t data_pages, zero_pages, lost_pages, bytes;
@@ -71,12 +70,10 @@ void batch_fini(struct batch *b);
  * batch_fill() - Read a run of pages and encode it
  * @b:		the batch
  * @page:	first page, by offset in RAM
- * @n:		pages, at most BATCH_PAGES; may cross the hole under 4 GiB
+ * @n:		pages, at most WIRE_RUN_PAGES; may cross the hole under 4 GiB
  * @err:	why not
  *
- * Zero pages and lost pages become messages without contents. A whole aligned
- * block of 2 MiB becomes one message if none of its pages is lost and few are
- * zeroes: the destination can then place it as one huge page.
+ * Zero pages and lost pages become messages without contents.
  *
  * Return: 0, -errno if RAM can't be read for another reason than poison
  */

@@ -43,10 +43,10 @@ static bool cursor_chunk_next(struct cursor *c, const struct ledger *l,
 }
 
 static size_t take_between(struct ledger *l, size_t *at, size_t end,
-			   size_t most, size_t *first)
+			   size_t *first)
 {
 	while ((*at = ledger_next(l, *at, end)) < end) {
-		size_t max = end - *at < most ? end - *at : most;
+		size_t max = end - *at < CURSOR_RUN ? end - *at : CURSOR_RUN;
 		size_t n = ledger_take(l, *at, max);
 
 		*first = *at;
@@ -59,16 +59,16 @@ static size_t take_between(struct ledger *l, size_t *at, size_t end,
 }
 
 size_t cursor_take(struct cursor *c, struct ledger *l,
-		   struct cursor_chunk *chunk, size_t max, size_t *first)
+		   struct cursor_chunk *chunk, size_t *first)
 {
 	size_t n, from = 0;
 
 	do {
-		n = take_between(l, &chunk->at, chunk->end, max, first);
+		n = take_between(l, &chunk->at, chunk->end, first);
 		if (n)
 			return n;
 	} while (cursor_chunk_next(c, l, chunk));
-	n = take_between(l, &from, l->n, max, first);
+	n = take_between(l, &from, l->n, first);
 	/* The next run is near: the search must not begin at page 0 again */
 	if (n)
 		chunk_set(chunk, l, from / CURSOR_CHUNK);

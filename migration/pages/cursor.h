@@ -22,6 +22,7 @@
 #include "ledger.h"
 
 #define CURSOR_CHUNK	512u	/* pages: 2 MiB, a huge page */
+#define CURSOR_RUN	64u	/* pages taken from the ledger at once */
 
 /**
  * struct cursor - Shared by the push threads; zeroed at the start
@@ -61,13 +62,12 @@ void cursor_restart(struct cursor *c);
  * @c:		the cursor
  * @l:		the ledger
  * @chunk:	the calling thread's
- * @max:	longest run wanted, at most CURSOR_CHUNK
  * @first:	set to the run's first page
  *
  * Return: pages taken; 0 if none can be taken now, and none ever if
  *	   ledger_left() is 0
  */
 size_t cursor_take(struct cursor *c, struct ledger *l,
-		   struct cursor_chunk *chunk, size_t max, size_t *first);
+		   struct cursor_chunk *chunk, size_t *first);
 
 #endif /* FERRY_CURSOR_H */

@@ -6,7 +6,6 @@
 #include "page_source.h"
 #include "vmm/base/clock.h"
 
-#define BLOCK_LIMIT	(32u << 20)	/* bytes a second: 2 MiB take 1/16 s */
 #define NAP_MAX_NS	10000000	/* a new limit is noticed after this */
 
 int page_source_init(struct page_source *p, const struct ram *ram,
@@ -59,14 +58,6 @@ void page_source_throttle(struct page_source *p)
 	while (!p->stop && (ns = pacer_wait_ns(&p->pacer, now_ns())))
 		usleep((useconds_t)((ns < NAP_MAX_NS ? ns : NAP_MAX_NS) /
 				    1000) + 1);
-}
-
-size_t page_source_run(const struct page_source *p)
-{
-	const uint64_t limit = p->pacer.limit;
-
-	return limit && limit < BLOCK_LIMIT ? WIRE_RUN_PAGES
-					    : WIRE_BLOCK_PAGES;
 }
 
 void page_source_lost(struct page_source *p, struct unacked *u)

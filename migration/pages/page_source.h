@@ -91,14 +91,6 @@ void page_source_sent(struct page_source *p, const struct batch *b,
 void page_source_throttle(struct page_source *p);
 
 /**
- * page_source_run() - The longest run to push at once, in pages
- * @p:		the pages
- *
- * A block, except under a low bandwidth limit: that is kept by small steps.
- */
-size_t page_source_run(const struct page_source *p);
-
-/**
  * page_source_lost() - A push connection is lost: others send its pages
  * @p:		the pages
  * @u:		what the connection has sent; no thread uses it any more

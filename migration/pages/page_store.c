@@ -185,28 +185,54 @@ int page_store_settle(struct page_store *s, struct error *err)
 	return s->ops->settle(s, err);
 }
 
-static void count_bytes(struct page_store *s, const struct wire_msg *msg,
-			enum page_count kind)
+bool page_store_can_move(const struct page_store *s)
 {
-	s->stats->bytes += WIRE_HEADER + msg->length;
-	s->stats->bytes_of[kind] += WIRE_HEADER + msg->length;
+	return s->can_move;
 }
 
-bool page_store_takes_block(const struct page_store *s,
-			    const struct wire_msg *msg)
+/* A vCPU that waits for a page of it has made a page table: see place_small.c */
+static bool is_untouched(const struct page_store *s, size_t first)
 {
-	return s->can_move && msg->type == WIRE_MSG_PAGES &&
-	       msg->b == WIRE_BLOCK_PAGES;
+	const size_t end = first + CHUNK_PAGES;
+	enum page_have have;
+
+	return pages_run(&s->table, first, end, &have) == CHUNK_PAGES &&
+	       have == HAVE_ABSENT &&
+	       pages_next_requested(&s->table, first, end) == end;
 }
 
-int page_store_block(struct page_store *s, const struct wire_msg *msg,
+bool page_store_takes_block(const struct page_store *s, uint64_t gpa,
+			    size_t *first)
+{
+	uint64_t offset;
+
+	if (!s->can_move || gpa % RAM_HUGE ||
+	    !ram_offset(s->ram, gpa, RAM_HUGE, &offset))
+		return false;
+	*first = (size_t)(offset / WIRE_PAGE);
+	return is_untouched(s, *first);
+}
+
+int page_store_block(struct page_store *s, size_t first,
 		     struct huge_buffer *b, struct error *err)
 {
-	size_t page = 0;
-	int rc = find_pages(s, msg->a, msg->b, &page, err);
+	return is_untouched(s, first)
+		? s->ops->block(s, first, b, err)
+		: s->ops->contents(s, first, b->data, CHUNK_PAGES, false, err);
+}
 
-	count_bytes(s, msg, COUNT_PUSH);
-	return rc ? rc : s->ops->block(s, page, b, err);
+int page_store_contents(struct page_store *s, size_t page,
+			const uint8_t *data, size_t n, struct error *err)
+{
+	return s->ops->contents(s, page, data, n, false, err);
+}
+
+void page_store_received(struct page_store *s, const struct wire_msg *msg,
+			 bool demanded)
+{
+	s->stats->bytes += WIRE_HEADER + msg->length;
+	s->stats->bytes_of[demanded ? COUNT_DEMAND : COUNT_PUSH] +=
+		WIRE_HEADER + msg->length;
 }
 
 int page_store_message(struct page_store *s, const struct wire_msg *msg,
@@ -215,7 +241,7 @@ int page_store_message(struct page_store *s, const struct wire_msg *msg,
 	size_t page = 0;
 	int rc;
 
-	count_bytes(s, msg, demanded ? COUNT_DEMAND : COUNT_PUSH);
+	page_store_received(s, msg, demanded);
 	switch (msg->type) {
 	case WIRE_MSG_PAGES:
 		rc = find_pages(s, msg->a, msg->b, &page, err);

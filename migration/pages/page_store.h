@@ -169,31 +169,60 @@ void page_store_close(struct page_store *s);
 int page_store_message(struct page_store *s, const struct wire_msg *msg,
 		       const uint8_t *data, bool demanded, struct error *err);
 
-/**
- * page_store_takes_block() - Shall a message be received into a huge buffer?
- * @s:		the store
- * @msg:	header, checked by wire_get()
- *
- * Return: true if page_store_block() may be able to move its pages into RAM
- */
-bool page_store_takes_block(const struct page_store *s,
-			    const struct wire_msg *msg);
+/** page_store_can_move() - May blocks be moved into this RAM? */
+bool page_store_can_move(const struct page_store *s);
 
 /**
- * page_store_block() - Place a PAGES message of a whole block
+ * page_store_takes_block() - Could a block that begins at an address be moved?
  * @s:		the store
- * @msg:	header of a message that page_store_takes_block()
+ * @gpa:	where the run begins that has arrived
+ * @first:	set to the block's first page, if so
+ *
+ * Return: true if 2 MiB begin there, nothing of them is here, and no vCPU waits
+ *	   for a part of them
+ */
+bool page_store_takes_block(const struct page_store *s, uint64_t gpa,
+			    size_t *first);
+
+/**
+ * page_store_block() - Place a whole block
+ * @s:		the store
+ * @first:	its first page, from page_store_takes_block()
  * @b:		has its contents, and is one huge page
  * @err:	why not
  *
- * As page_store_message(), for bulk threads. Moves the huge page into RAM if
- * nothing of the block is there and no vCPU waits for a part of it; else the
- * pages are copied.
+ * For bulk threads. Moves the huge page into RAM if page_store_takes_block() is
+ * still true; else its pages are copied, and a page that is there keeps what it
+ * has (invariant 1).
  *
  * Return: as page_store_message()
  */
-int page_store_block(struct page_store *s, const struct wire_msg *msg,
+int page_store_block(struct page_store *s, size_t first,
 		     struct huge_buffer *b, struct error *err);
+
+/**
+ * page_store_contents() - Place pages whose message was counted before
+ * @s:		the store
+ * @page:	first page, all of them in RAM
+ * @data:	contents
+ * @n:		pages
+ * @err:	why not
+ *
+ * For bulk threads.
+ *
+ * Return: as page_store_message()
+ */
+int page_store_contents(struct page_store *s, size_t page,
+			const uint8_t *data, size_t n, struct error *err);
+
+/**
+ * page_store_received() - Count a message; page_store_message() does it itself
+ * @s:		the store
+ * @msg:	header
+ * @demanded:	it came on the demand connection
+ */
+void page_store_received(struct page_store *s, const struct wire_msg *msg,
+			 bool demanded);
 
 /**
  * page_store_poison() - Poison a range that the source listed

@@ -114,45 +114,43 @@ static size_t move_block(struct page_store *s, size_t page,
 {
 	size_t done;
 	int rc = s->call.move(s->uffd, placement_hva(s, page), b->data,
-			      WIRE_BLOCK, &done);
+			      RAM_HUGE, &done);
 
 	done /= WIRE_PAGE;
 	if (rc && rc != -EEXIST && rc != -EBUSY && rc != -ENOMEM)
 		s->can_move = false;
 	settle_placed(s, page, done);
 	s->stats->pages[COUNT_PUSH] += done;
-	s->stats->blocks += done == WIRE_BLOCK_PAGES;
+	s->stats->blocks += done == CHUNK_PAGES;
 	return done;
 }
 
 /*
  * A block with a page that was touched has a page table: its pages would be
  * moved one by one, which costs as much as to copy them, and the huge page
- * would have to be cleared again for the next block.
+ * would have to be cleared again for the next block. So the caller has looked;
+ * what changes after that is found here.
  */
 static int small_block(struct page_store *s, size_t page,
 		       struct huge_buffer *b, struct error *err)
 {
-	const size_t end = page + WIRE_BLOCK_PAGES;
-	size_t claimed = 0, moved = 0;
+	size_t n = pages_claim(&s->table, page, CHUNK_PAGES), moved = 0;
 	long placed;
+	int rc = 0;
 
-	if (pages_next_requested(&s->table, page, end) == end)
-		claimed = pages_claim(&s->table, page, WIRE_BLOCK_PAGES);
-	if (claimed == WIRE_BLOCK_PAGES)
+	if (n == CHUNK_PAGES)
 		moved = move_block(s, page, b);
-	placed = copy_run(s, page + moved, claimed - moved,
+	placed = copy_run(s, page + moved, n - moved,
 			  b->data + moved * WIRE_PAGE, err);
 	if (placed < 0)
 		return (int)placed;
 	s->stats->pages[COUNT_PUSH] += (uint64_t)placed;
+	if (n < CHUNK_PAGES)
+		rc = small_contents(s, page + n, b->data + n * WIRE_PAGE,
+				    CHUNK_PAGES - n, false, err);
 	if (moved)
 		huge_buffer_moved(b);
-	else
-		return small_contents(s, page + claimed,
-				      b->data + claimed * WIRE_PAGE,
-				      WIRE_BLOCK_PAGES - claimed, false, err);
-	return 0;
+	return rc;
 }
 
 /* A vCPU waits for it, so it can't wait until it is touched again */

@@ -18,7 +18,7 @@
  * @init:	allocate; @s->table is ready. Return: 0, -ENOMEM
  * @fini:	free; fine without @init
  * @contents:	@n pages of contents have arrived
- * @block:	a block of contents has arrived; NULL without @s->can_move
+ * @block:	a block of contents has arrived; NULL: never moved
  * @zero:	@n pages are zeroes: place those that a vCPU waits for
  * @poison:	@n pages are lost
  * @fault:	page_store_fault()

@@ -46,6 +46,7 @@ static int push_run(struct page_source *p, struct pusher *me, size_t first,
 {
 	int rc;
 
+	me->idle = false;
 	me->sent += n;
 	me->moved = now_ns();
 	unacked_add(&me->unacked, first, n, me->sent);
@@ -119,12 +120,29 @@ static bool all_pushed(const struct push_group *g)
 	       !ledger_left(&g->pages->ledger);
 }
 
+/*
+ * The destination may be collecting a block whose rest another thread has sent:
+ * it shall not wait for that, because this side waits for the acknowledgement
+ */
+static int say_idle(struct pusher *me, struct error *err)
+{
+	const struct wire_msg beat = { .type = WIRE_MSG_BEAT };
+
+	if (me->idle || !unacked_any(&me->unacked))
+		return 0;
+	me->idle = true;
+	return channel_say(me->c, &beat, NULL, err);
+}
+
 /* Until an acknowledgement comes, or for a short while */
 static int await_ack(struct pusher *me, struct error *err)
 {
 	struct pollfd p = { .fd = channel_poll_fd(me->c), .events = POLLIN };
 	const uint64_t silence = me->c->silence_ms * 1000000ull;
+	int rc = say_idle(me, err);
 
+	if (rc)
+		return rc;
 	poll(&p, 1, channel_poll_ms(me->c, LOOK_MS));
 	if (!silence || !unacked_any(&me->unacked) ||
 	    now_ns() - me->moved < silence)
@@ -149,8 +167,7 @@ static int push_pages(struct pusher *me, struct error *err)
 			return error_set(err, ECANCELED, "the push was ended");
 		rc = take_acks(me, err);
 		n = rc || unacked_full(&me->unacked) ? 0
-			: cursor_take(&p->cursor, &p->ledger, &chunk,
-				      page_source_run(p), &first);
+			: cursor_take(&p->cursor, &p->ledger, &chunk, &first);
 		if (rc)
 			;
 		else if (n)
@@ -206,6 +223,7 @@ static int pusher_prepare(struct pusher *me)
 		rc = unacked_init(&me->unacked);
 	me->sent = 0;
 	me->have = 0;
+	me->idle = false;
 	return rc ? -rc : pthread_create(&me->thread, NULL, pusher_main, me);
 }
 

@@ -29,6 +29,7 @@ struct push_group;
  * @batch:	buffers
  * @unacked:	what was sent and not acknowledged
  * @sent:	pages sent on this connection
+ * @idle:	the destination knows that nothing follows at once
  * @moved:	when something was sent or acknowledged last, ns
  * @in:		the next CHUNK_ACK, @have bytes of it
  * @thread, @started: the thread, while there is one
@@ -41,6 +42,7 @@ struct pusher {
 	uint64_t sent, moved;
 	uint8_t in[WIRE_HEADER + WIRE_CHUNK_ACK];
 	size_t have;
+	bool idle;
 	pthread_t thread;
 	bool started;
 };

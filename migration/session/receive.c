@@ -28,12 +28,18 @@ void receive_fini(struct receive_group *g)
 
 uint8_t *receive_buffer(void)
 {
-	uint8_t *data = malloc(WIRE_BLOCK);
+	uint8_t *data = malloc(WIRE_RUN_PAGES * WIRE_PAGE);
 
 	/* The pages of the buffer, too, are allocated now */
-	for (size_t i = 0; data && i < WIRE_BLOCK_PAGES; i++)
-		data[i * WIRE_PAGE] = 1;
+	if (data)
+		memset(data, 1, WIRE_RUN_PAGES * WIRE_PAGE);
 	return data;
+}
+
+/* Pages that can be acknowledged */
+static uint64_t placed(const struct receiver *me)
+{
+	return me->pages - me->block.n;
 }
 
 static int say_ack(struct receiver *me, struct error *err)
@@ -42,10 +48,10 @@ static int say_ack(struct receiver *me, struct error *err)
 				    .length = WIRE_CHUNK_ACK };
 	uint8_t count[WIRE_CHUNK_ACK];
 
-	if (me->acked == me->pages)
+	if (me->acked == placed(me))
 		return 0;
-	wire_put_count(count, me->pages);
-	me->acked = me->pages;
+	me->acked = placed(me);
+	wire_put_count(count, me->acked);
 	return channel_say(me->c, &m, count, err);
 }
 
@@ -70,17 +76,22 @@ static int receive_message(struct receiver *me, const struct wire_msg *m,
 			   struct error *err)
 {
 	struct page_store *store = me->group->store;
-	uint8_t *huge = page_store_takes_block(store, m)
-			? huge_buffer_get(&me->huge) : NULL;
+	uint8_t *room = block_room(&me->block, store, m);
 	int rc = 0;
 
-	if (m->type == WIRE_MSG_PAGES)
-		rc = channel_recv(me->c, huge ? huge : me->data, m->length,
+	if (!room && me->block.n) {
+		rc = block_flush(&me->block, store, err);
+		room = rc ? NULL : block_room(&me->block, store, m);
+	}
+	if (!rc && m->type == WIRE_MSG_PAGES)
+		rc = channel_recv(me->c, room ? room : me->data, m->length,
 				  err);
-	if (rc)
-		return rc;
-	return huge ? page_store_block(store, m, &me->huge, err)
-		    : page_store_message(store, m, me->data, false, err);
+	if (!rc)
+		rc = room ? block_add(&me->block, store, m, err)
+			  : page_store_message(store, m, me->data, false,
+					       err);
+	me->pages += m->b;
+	return rc;
 }
 
 /* Until DONE */
@@ -93,9 +104,11 @@ static int receive_pages(struct receiver *me, struct error *err)
 		rc = hear_next(me, &m, err);
 		if (rc || m.type == WIRE_MSG_DONE)
 			break;
-		rc = receive_message(me, &m, err);
-		me->pages += m.b;
-		if (!rc && me->pages - me->acked >= ACK_PAGES)
+		/* Nothing follows at once: all that is here is to be placed */
+		rc = m.type == WIRE_MSG_BEAT
+			? block_flush(&me->block, me->group->store, err)
+			: receive_message(me, &m, err);
+		if (!rc && placed(me) - me->acked >= ACK_PAGES)
 			rc = say_ack(me, err);
 	} while (!rc);
 	return rc;
@@ -137,12 +150,10 @@ static void *receiver_main(void *arg)
 static int receiver_prepare(struct receiver *me)
 {
 	me->pages = me->acked = 0;
+	block_init(&me->block, me->group->store);
 	me->data = receive_buffer();
-	if (!me->data)
-		return ENOMEM;
-	/* Without this one blocks are copied */
-	huge_buffer_init(&me->huge, me->group->store->ram->pagemap);
-	return pthread_create(&me->thread, NULL, receiver_main, me);
+	return me->data ? pthread_create(&me->thread, NULL, receiver_main, me)
+			: ENOMEM;
 }
 
 int receive_prepare(struct receive_group *g, struct error *err)
@@ -181,7 +192,7 @@ bool receive_end(struct receive_group *g)
 		me->started = false;
 		free(me->data);
 		me->data = NULL;
-		huge_buffer_fini(&me->huge);
+		block_fini(&me->block);
 	}
 	return g->done > 0;
 }

@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "migration/link/channel.h"
+#include "migration/pages/block.h"
 #include "migration/pages/page_store.h"
 #include "start_gate.h"
 
@@ -23,8 +24,8 @@ struct receive_group;
  * @group:	its group
  * @c:		the connection, the session's
  * @data:	buffer of one message's pages
- * @huge:	buffer of a block that can be moved into RAM
- * @pages:	received on this connection
+ * @block:	what is collected to be moved into RAM
+ * @pages:	received on this connection, also those in @block
  * @acked:	of these, acknowledged
  * @thread, @started: the thread, while there is one
  */
@@ -32,7 +33,7 @@ struct receiver {
 	struct receive_group *group;
 	struct channel *c;
 	uint8_t *data;
-	struct huge_buffer huge;
+	struct block block;
 	uint64_t pages, acked;
 	pthread_t thread;
 	bool started;
@@ -95,11 +96,7 @@ void receive_start(struct receive_group *g);
  */
 bool receive_end(struct receive_group *g);
 
-/**
- * receive_buffer() - A buffer for one message's pages
- *
- * Return: WIRE_BLOCK_PAGES pages, allocated; NULL if out of memory
- */
+/** receive_buffer() - A buffer for one message's pages; NULL if out of memory */
 uint8_t *receive_buffer(void);
 
 #endif /* FERRY_RECEIVE_H */

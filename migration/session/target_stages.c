@@ -325,11 +325,7 @@ static int hear_prepare(struct target *t, struct error *err)
 				wire_name(m.type));
 			break;
 		}
-		rc = m.type == WIRE_MSG_PAGES && m.b > WIRE_RUN_PAGES
-			? error_set(err, EBADMSG,
-				"the peer sent %llu pages before PREPARE in one message",
-				(unsigned long long)m.b)
-			: channel_recv(&t->se.link.main, data, m.length, err);
+		rc = channel_recv(&t->se.link.main, data, m.length, err);
 		if (!rc)
 			rc = page_store_message(&t->store, &m, data, false,
 						err);

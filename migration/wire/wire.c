@@ -36,7 +36,7 @@ static const struct {
 	[WIRE_MSG_COMMIT]	= { "COMMIT", 0, 0, false },
 	[WIRE_MSG_RUNNING]	= { "RUNNING", 0, 0, false },
 	[WIRE_MSG_PAGES]	= { "PAGES", WIRE_PAGE,
-				    WIRE_BLOCK_PAGES * WIRE_PAGE, true },
+				    WIRE_RUN_PAGES * WIRE_PAGE, true },
 	[WIRE_MSG_ZERO]		= { "ZERO", 0, 0, true },
 	[WIRE_MSG_POISON]	= { "POISON", 0, 0, true },
 	[WIRE_MSG_REQUEST]	= { "REQUEST", 0, 0, true },
@@ -86,13 +86,6 @@ void wire_put(uint8_t *to, const struct wire_msg *m)
 	put_le(to + 24, 0, 8);
 }
 
-/* So many pages of contents make one message */
-static bool is_run(const struct wire_msg *m)
-{
-	return m->b <= WIRE_RUN_PAGES ||
-	       (m->b == WIRE_BLOCK_PAGES && !(m->a % WIRE_BLOCK));
-}
-
 static int check_pages(const struct wire_msg *m, struct error *err)
 {
 	if (!types[m->type].has_pages)
@@ -109,11 +102,6 @@ static int check_pages(const struct wire_msg *m, struct error *err)
 		return error_set(err, EBADMSG,
 			"the peer's PAGES message has %u bytes for %llu pages",
 			m->length, (unsigned long long)m->b);
-	if (m->type == WIRE_MSG_PAGES && !is_run(m))
-		return error_set(err, EBADMSG,
-			"the peer's PAGES message has %llu pages at 0x%llx: neither a run of at most %u nor a whole block",
-			(unsigned long long)m->b, (unsigned long long)m->a,
-			WIRE_RUN_PAGES);
 	return 0;
 }
 

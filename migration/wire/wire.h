@@ -30,9 +30,7 @@
 #define WIRE_HELLO_MIN		44		/* of versions 1 to 3 */
 #define WIRE_HELLO_MAX		256		/* of versions to come */
 #define WIRE_PAGE		4096
-#define WIRE_RUN_PAGES		64		/* in one PAGES message, or */
-#define WIRE_BLOCK_PAGES	512		/* a whole aligned block of 2 MiB */
-#define WIRE_BLOCK		((uint64_t)WIRE_BLOCK_PAGES * WIRE_PAGE)
+#define WIRE_RUN_PAGES		64		/* in one PAGES message */
 #define WIRE_STATE_MAX		(64u << 20)
 #define WIRE_LIST_MAX		(16u << 20)
 #define WIRE_TEXT_MAX		399

@@ -405,8 +405,6 @@ STATES = {
                          "PAGES"),
     "too many early pages": (early(Message(wire.PAGES, bytes(65 * PAGE),
                                            PAGE, 65)), "PAGES"),
-    "early block": (early(Message(wire.PAGES, bytes(512 * PAGE), 0, 512)),
-                    "512 pages before PREPARE"),
     "early zeroes wrap": (early(Message(wire.ZERO, b"", (1 << 64) - PAGE, 9)),
                           "impossible range"),
     "early zeroes beyond RAM": (early(Message(wire.ZERO, b"", 0, 1 << 30)),

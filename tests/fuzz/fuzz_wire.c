@@ -23,9 +23,8 @@ static void check_message(const uint8_t *head, const struct wire_msg *m)
 	CHECK(m->a + m->b * WIRE_PAGE >= m->a);
 	CHECK(m->b <= UINT64_MAX / WIRE_PAGE);
 	if (m->type == WIRE_MSG_PAGES)
-		CHECK(m->b && m->length == m->b * WIRE_PAGE &&
-		      (m->b <= WIRE_RUN_PAGES ||
-		       (m->b == WIRE_BLOCK_PAGES && !(m->a % WIRE_BLOCK))));
+		CHECK(m->b && m->b <= WIRE_RUN_PAGES &&
+		      m->length == m->b * WIRE_PAGE);
 	CHECK(strcmp(wire_name(m->type), "?"));
 	wire_put(again, m);
 	CHECK(!memcmp(head, again, sizeof(again)));

@@ -26,7 +26,6 @@ from wire import BEAT, COMMIT, DEMAND, HELLO, MAIN, NAMES, PUSH, REQUEST, \
     RESUME, Closed, Peer, listen, parse_hello
 
 SOURCE, TARGET = "source", "destination"
-PAGE = 4096
 # What hold() lets pass: a new link can be opened, and no side looks dead
 NEVER_HELD = {HELLO, RESUME, COMMIT, BEAT}
 
@@ -85,8 +84,7 @@ class Relay:
             return False
         return matches(self.stop_at, side, m.kind, role) or \
             side == SOURCE and self.committed and role in self.held \
-            and m.kind not in NEVER_HELD \
-            and max(m.a, m.a + m.b * PAGE - 1) >= self.held[role] \
+            and m.kind not in NEVER_HELD and m.a >= self.held[role] \
             and (role != DEMAND or m.a in self.asked)
 
     def _note(self, side, role, m):

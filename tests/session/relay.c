@@ -155,7 +155,7 @@ static void note_hello(struct pipe_end *e, const uint8_t *body)
 static void *forward(void *arg)
 {
 	struct pipe_end *e = arg;
-	const size_t most = WIRE_HEADER + WIRE_BLOCK;
+	const size_t most = WIRE_HEADER + (1u << 20);
 	uint8_t *msg = malloc(most);
 	uint32_t length;
 

@@ -4,7 +4,6 @@
  * (invariant 3)
  */
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -123,51 +122,6 @@ static void each_kind_is_a_message(void **state)
 	assert_int_equal(x->lost[2], 36 * WIRE_PAGE);
 }
 
-/* The first block of RAM: 512 pages */
-static void a_whole_block_is_one_message(void **state)
-{
-	struct fixture *x = *state;
-	struct error err = { 0 };
-
-	memset(x->ram.base, 0x77, 2 * WIRE_BLOCK);
-	/* Some zero pages are sent with it, many are not */
-	memset(x->ram.base + 7 * WIRE_PAGE, 0, 32 * WIRE_PAGE);
-	assert_int_equal(batch_fill(&x->b, 0, WIRE_BLOCK_PAGES, &err), 0);
-	assert_int_equal(x->b.headers, 1);
-	assert_message(&x->b, 0, WIRE_MSG_PAGES, 0, WIRE_BLOCK_PAGES);
-	assert_int_equal(x->b.data_pages, WIRE_BLOCK_PAGES);
-	assert_int_equal(x->b.zero_pages, 0);
-	memset(x->ram.base + 7 * WIRE_PAGE, 0, 33 * WIRE_PAGE);
-	assert_int_equal(batch_fill(&x->b, 0, WIRE_BLOCK_PAGES, &err), 0);
-	assert_message(&x->b, 0, WIRE_MSG_PAGES, 0, 7);
-	assert_message(&x->b, 1, WIRE_MSG_ZERO, 7 * WIRE_PAGE, 33);
-	assert_message(&x->b, 2, WIRE_MSG_PAGES, 40 * WIRE_PAGE, 64);
-	assert_int_equal(x->b.headers, 2 + 8);
-	assert_int_equal(x->b.zero_pages, 33);
-	assert_int_equal(x->b.data_pages, WIRE_BLOCK_PAGES - 33);
-}
-
-static void a_part_of_a_block_is_sent_in_runs(void **state)
-{
-	struct fixture *x = *state;
-	struct error err = { 0 };
-
-	memset(x->ram.base, 0x77, 3 * WIRE_BLOCK);
-	/* Not aligned; not all of it; with a lost page */
-	assert_int_equal(batch_fill(&x->b, 1, WIRE_BLOCK_PAGES, &err), 0);
-	assert_message(&x->b, 0, WIRE_MSG_PAGES, WIRE_PAGE, 64);
-	assert_int_equal(x->b.headers, 8);
-	assert_int_equal(batch_fill(&x->b, 512, 511, &err), 0);
-	assert_message(&x->b, 7, WIRE_MSG_PAGES, (512 + 448) * WIRE_PAGE, 63);
-	assert_int_equal(madvise(x->ram.base + 1023 * WIRE_PAGE, WIRE_PAGE,
-				 MADV_DONTNEED), 0);
-	poison(x, 512 + 511);
-	assert_int_equal(batch_fill(&x->b, 512, WIRE_BLOCK_PAGES, &err), 0);
-	assert_message(&x->b, 0, WIRE_MSG_PAGES, 512 * WIRE_PAGE, 64);
-	assert_message(&x->b, 8, WIRE_MSG_POISON, 1023 * WIRE_PAGE, 1);
-	assert_int_equal(x->b.headers, 9);
-}
-
 static void counts_by_kind(void **state)
 {
 	struct fixture *x = *state;
@@ -237,8 +191,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(each_kind_is_a_message),
-		CASE(a_whole_block_is_one_message),
-		CASE(a_part_of_a_block_is_sent_in_runs),
 		CASE(counts_by_kind),
 		CASE(outside_ram_is_an_error),
 		cmocka_unit_test(no_message_spans_the_hole),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_block.c - 2 MiB that arrive at once are moved into RAM as a huge page
+ * test_block.c - 2 MiB that arrive run by run are moved into RAM as a huge page
  *
  * Real memory and a real userfaultfd, no KVM, no session. Where the kernel has
  * no UFFDIO_MOVE or gives no transparent huge pages, what needs them is skipped.
@@ -13,20 +13,20 @@
 
 #include "unit.h"
 
-#include "migration/pages/page_store.h"
+#include "migration/pages/block.h"
 #include "vmm/memory/poison.h"
 #include "vmm/memory/uffd.h"
 
 #define RAM_BYTES	(16 * MIB)
-#define BLOCK		WIRE_BLOCK_PAGES
-#define OTHER		0x11	/* a byte that block_fill() does not write */
+#define BLOCK		((size_t)CHUNK_PAGES)
+#define OTHER		0x11	/* a byte that run_arrives() does not write */
 
 struct fixture {
 	struct ram ram;
 	struct poison_list poison;
 	struct page_stats stats;
 	struct page_store s;
-	struct huge_buffer huge;
+	struct block b;
 };
 
 /* What is done in the middle of a move, by interrupt_move() */
@@ -55,7 +55,9 @@ static int setup_ram(void **state, enum ram_backing backing)
 	page_store_init(&x->s, &x->stats, &ev, true);
 	if (page_store_open(&x->s, &x->ram, &err))
 		fail_msg("%s", err.text);
-	assert_int_equal(huge_buffer_init(&x->huge, x->ram.pagemap), 0);
+	block_init(&x->b, &x->s);
+	/* However slow this machine is, but for one test */
+	x->b.huge.limit_ns = UINT64_MAX;
 	return 0;
 }
 
@@ -73,7 +75,7 @@ static int teardown(void **state)
 {
 	struct fixture *x = *state;
 
-	huge_buffer_fini(&x->huge);
+	block_fini(&x->b);
 	page_store_close(&x->s);
 	page_store_fini(&x->s);
 	poison_fini(&x->poison);
@@ -87,38 +89,55 @@ static uint8_t byte_of(size_t page)
 	return (uint8_t)(0x80 | page % 97);
 }
 
-/* The buffer with a block in it, or the end of the test */
-static void block_fill(struct fixture *x, size_t first)
+/* One run of a block. Return: true if it was collected */
+static bool run_arrives(struct fixture *x, size_t page, size_t n)
 {
-	uint8_t *data = huge_buffer_get(&x->huge);
-
-	if (!data) {
-		print_message("# no transparent huge page can be had here\n");
-		skip();
-	}
-	for (size_t i = 0; i < BLOCK; i++)
-		memset(data + i * WIRE_PAGE, byte_of(first + i), WIRE_PAGE);
-}
-
-static struct wire_msg block_message(size_t first)
-{
-	return (struct wire_msg){ .type = WIRE_MSG_PAGES,
-				  .length = WIRE_BLOCK,
-				  .a = first * WIRE_PAGE, .b = BLOCK };
-}
-
-static void block_arrives(struct fixture *x, size_t first)
-{
-	struct wire_msg m = block_message(first);
+	struct wire_msg m = {
+		.type = WIRE_MSG_PAGES, .a = page * WIRE_PAGE, .b = n,
+		.length = (uint32_t)(n * WIRE_PAGE),
+	};
 	struct error err = { 0 };
+	uint8_t *room = block_room(&x->b, &x->s, &m), *to = room;
+	int rc = 0;
 
-	assert_true(page_store_takes_block(&x->s, &m));
-	block_fill(x, first);
-	if (page_store_block(&x->s, &m, &x->huge, &err))
+	if (!room && x->b.n) {
+		rc = block_flush(&x->b, &x->s, &err);
+		to = room = block_room(&x->b, &x->s, &m);
+	}
+	if (!room)
+		to = malloc(m.length);
+	for (size_t i = 0; i < n; i++)
+		memset(to + i * WIRE_PAGE, byte_of(page + i), WIRE_PAGE);
+	if (!rc)
+		rc = room ? block_add(&x->b, &x->s, &m, &err)
+			  : page_store_message(&x->s, &m, to, false, &err);
+	if (rc)
 		fail_msg("%s", err.text);
+	if (!room)
+		free(to);
+	return room;
 }
 
-/* A page by itself, with other contents than block_fill()'s */
+/* All runs of a block, in order. Return: true if they were collected */
+static bool block_arrives(struct fixture *x, size_t first)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < BLOCK; i += WIRE_RUN_PAGES)
+		all &= run_arrives(x, first + i, WIRE_RUN_PAGES);
+	return all;
+}
+
+/* What these tests need of the kernel, or the end of the test */
+static void huge_pages_needed(struct fixture *x)
+{
+	if (huge_buffer_get(&x->b.huge))
+		return;
+	print_message("# no transparent huge page can be had here\n");
+	skip();
+}
+
+/* A page by itself, with other contents than run_arrives()'s */
 static void page_arrives(struct fixture *x, enum wire_type type, size_t page,
 			 bool demanded)
 {
@@ -143,7 +162,7 @@ static void assert_page(struct fixture *x, size_t page, uint8_t byte)
 		assert_int_equal(data[i], byte);
 }
 
-/* Each page of a block as block_fill() wrote it, but for one */
+/* Each page of a block as run_arrives() wrote it, but for one */
 static void assert_block(struct fixture *x, size_t first, size_t but)
 {
 	for (size_t i = first; i < first + BLOCK; i++)
@@ -163,28 +182,38 @@ static void a_block_is_moved(void **state)
 {
 	struct fixture *x = *state;
 
+	huge_pages_needed(x);
 	for (size_t first = 0; first < 4 * BLOCK; first += BLOCK)
-		block_arrives(x, first);
+		assert_true(block_arrives(x, first));
 	for (size_t first = 0; first < 4 * BLOCK; first += BLOCK)
 		assert_block(x, first, SIZE_MAX);
 	assert_int_equal(x->stats.pages[COUNT_PUSH], 4 * BLOCK);
+	assert_int_equal(x->stats.bytes,
+			 4 * (8 * WIRE_HEADER + BLOCK * WIRE_PAGE));
 	assert_int_equal(x->s.table.present, 4 * BLOCK);
 	kernel_must_move(x);
 	assert_int_equal(x->stats.blocks, 4);
-	assert_false(x->huge.ready);
+	assert_false(x->b.huge.ready);
 }
 
-/* A page table is there: its pages are copied, and the buffer stays */
+/* It has a page table: its pages are copied */
 static void a_block_that_is_awaited_is_copied(void **state)
 {
 	struct fixture *x = *state;
 
+	huge_pages_needed(x);
 	assert_true(pages_request(&x->s.table, BLOCK + 5));
-	block_arrives(x, BLOCK);
+	assert_false(block_arrives(x, BLOCK));
+	/* The same, while it is collected: the buffer stays */
+	assert_true(run_arrives(x, 2 * BLOCK, 64));
+	assert_true(pages_request(&x->s.table, 2 * BLOCK + 5));
+	for (size_t i = 64; i < BLOCK; i += 64)
+		assert_true(run_arrives(x, 2 * BLOCK + i, 64));
 	assert_block(x, BLOCK, SIZE_MAX);
+	assert_block(x, 2 * BLOCK, SIZE_MAX);
 	assert_int_equal(x->stats.blocks, 0);
-	assert_int_equal(x->s.table.present, BLOCK);
-	assert_true(x->huge.ready);
+	assert_int_equal(x->s.table.present, 2 * BLOCK);
+	assert_true(x->b.huge.ready);
 	assert_true(x->s.can_move);
 }
 
@@ -192,18 +221,84 @@ static void what_is_there_stays(void **state)
 {
 	struct fixture *x = *state;
 
+	huge_pages_needed(x);
 	page_arrives(x, WIRE_MSG_PAGES, BLOCK + 300, false);
 	page_arrives(x, WIRE_MSG_POISON, 2 * BLOCK + 300, false);
-	block_arrives(x, BLOCK);
-	block_arrives(x, 2 * BLOCK);
+	assert_false(block_arrives(x, BLOCK));
+	assert_false(block_arrives(x, 2 * BLOCK));
+	/* And if it comes while the block is collected */
+	for (size_t i = 0; i < BLOCK; i += 64) {
+		assert_true(run_arrives(x, 3 * BLOCK + i, 64));
+		if (i == 128)
+			page_arrives(x, WIRE_MSG_POISON, 3 * BLOCK + 5, false);
+	}
 	assert_block(x, BLOCK, BLOCK + 300);
 	assert_page(x, BLOCK + 300, OTHER);
 	assert_block(x, 2 * BLOCK, 2 * BLOCK + 300);
+	assert_block(x, 3 * BLOCK, 3 * BLOCK + 5);
 	assert_int_equal(ram_probe(&x->ram, (2 * BLOCK + 300) * WIRE_PAGE),
 			 -EHWPOISON);
-	assert_int_equal(x->stats.pages[COUNT_PUSH], 2 * BLOCK - 1);
-	assert_int_equal(x->s.table.poisoned, 1);
+	assert_int_equal(ram_probe(&x->ram, (3 * BLOCK + 5) * WIRE_PAGE),
+			 -EHWPOISON);
+	assert_int_equal(x->stats.pages[COUNT_PUSH], 3 * BLOCK - 2);
+	assert_int_equal(x->s.table.poisoned, 2);
 	assert_int_equal(x->stats.blocks, 0);
+}
+
+/* Nothing may be lost of what was collected, nor be placed elsewhere */
+static void a_block_that_does_not_go_on(void **state)
+{
+	struct fixture *x = *state;
+	struct wire_msg beyond = { .type = WIRE_MSG_PAGES, .b = 64,
+				   .length = 64 * WIRE_PAGE };
+	struct error err = { 0 };
+
+	huge_pages_needed(x);
+	/* The next run is of another block */
+	assert_true(run_arrives(x, BLOCK, 64));
+	assert_true(run_arrives(x, 3 * BLOCK, 64));
+	assert_true(run_arrives(x, 2 * BLOCK, 64));
+	assert_true(run_arrives(x, 2 * BLOCK + 64, 60));
+	/* A page is left out */
+	assert_false(run_arrives(x, 2 * BLOCK + 125, 3));
+	/* One that would go beyond the end */
+	for (size_t i = 0; i < 460; i += 46)
+		assert_true(run_arrives(x, 4 * BLOCK + i, 46));
+	beyond.a = (4 * BLOCK + 460) * WIRE_PAGE;
+	assert_null(block_room(&x->b, &x->s, &beyond));
+	assert_int_equal(x->s.table.present, 64 + 64 + 124 + 3);
+	assert_int_equal(block_flush(&x->b, &x->s, &err), 0);
+	assert_int_equal(block_flush(&x->b, &x->s, &err), 0);
+	assert_int_equal(x->s.table.present, 64 + 64 + 124 + 3 + 460);
+	for (size_t i = 0; i < 64; i++) {
+		assert_page(x, BLOCK + i, byte_of(BLOCK + i));
+		assert_page(x, 3 * BLOCK + i, byte_of(3 * BLOCK + i));
+	}
+	for (size_t i = 0; i < 128; i++)
+		if (i != 124)
+			assert_page(x, 2 * BLOCK + i, byte_of(2 * BLOCK + i));
+	for (size_t i = 0; i < 460; i++)
+		assert_page(x, 4 * BLOCK + i, byte_of(4 * BLOCK + i));
+}
+
+static void only_the_beginning_of_a_block_begins_one(void **state)
+{
+	struct fixture *x = *state;
+	struct wire_msg m = { .type = WIRE_MSG_PAGES, .b = 64,
+			      .length = 64 * WIRE_PAGE };
+
+	huge_pages_needed(x);
+	m.a = 64 * WIRE_PAGE;
+	assert_null(block_room(&x->b, &x->s, &m));
+	m.a = RAM_BYTES;	/* no RAM */
+	assert_null(block_room(&x->b, &x->s, &m));
+	m.a = RAM_BYTES - MIB;	/* half a block */
+	assert_null(block_room(&x->b, &x->s, &m));
+	m.a = 0;
+	m.type = WIRE_MSG_ZERO;
+	assert_null(block_room(&x->b, &x->s, &m));
+	m.type = WIRE_MSG_PAGES;
+	assert_non_null(block_room(&x->b, &x->s, &m));
 }
 
 /* The fault thread places a page of the block at the last moment */
@@ -218,9 +313,10 @@ static void a_page_comes_during_the_move(void **state)
 {
 	struct fixture *x = *state;
 
+	huge_pages_needed(x);
 	moving = x;
 	x->s.call.move = interrupt_move;
-	block_arrives(x, BLOCK);
+	assert_true(block_arrives(x, BLOCK));
 	assert_block(x, BLOCK, BLOCK + 100);
 	assert_page(x, BLOCK + 100, OTHER);
 	assert_int_equal(x->s.table.present, BLOCK);
@@ -228,7 +324,7 @@ static void a_page_comes_during_the_move(void **state)
 	assert_int_equal(x->stats.pages[COUNT_DEMAND], 1);
 	/* Half of the buffer is gone: the next block needs another one */
 	x->s.call.move = uffd_move;
-	block_arrives(x, 2 * BLOCK);
+	assert_true(block_arrives(x, 2 * BLOCK));
 	assert_block(x, 2 * BLOCK, SIZE_MAX);
 }
 
@@ -248,36 +344,29 @@ static void a_refused_move_is_a_copy(void **state)
 {
 	struct fixture *x = *state;
 
+	huge_pages_needed(x);
 	x->s.call.move = refuse_move;
 	move_error = -EBUSY;
-	block_arrives(x, 0);
+	assert_true(block_arrives(x, 0));
 	assert_block(x, 0, SIZE_MAX);
 	assert_true(x->s.can_move);
-	assert_true(x->huge.ready);
+	assert_true(x->b.huge.ready);
 	move_error = -ENOTTY;
-	block_arrives(x, BLOCK);
+	assert_true(block_arrives(x, BLOCK));
 	assert_block(x, BLOCK, SIZE_MAX);
 	assert_false(x->s.can_move);
-	assert_int_equal(x->s.table.present, 2 * BLOCK);
-	assert_int_equal(x->stats.pages[COUNT_PUSH], 2 * BLOCK);
+	assert_false(block_arrives(x, 2 * BLOCK));
+	assert_int_equal(x->s.table.present, 3 * BLOCK);
+	assert_int_equal(x->stats.pages[COUNT_PUSH], 3 * BLOCK);
 }
 
-static void shared_memory_takes_no_block(void **state)
+static void shared_memory_is_not_moved(void **state)
 {
 	struct fixture *x = *state;
-	struct wire_msg m = block_message(0);
 
-	assert_false(page_store_takes_block(&x->s, &m));
-}
-
-static void runs_are_no_block(void **state)
-{
-	struct fixture *x = *state;
-	struct wire_msg m = block_message(0);
-
-	m.b = WIRE_RUN_PAGES;
-	m.length = WIRE_RUN_PAGES * WIRE_PAGE;
-	assert_false(page_store_takes_block(&x->s, &m));
+	assert_false(page_store_can_move(&x->s));
+	assert_false(block_arrives(x, 0));
+	assert_block(x, 0, SIZE_MAX);
 }
 
 /* The kernel gives small pages only: rarely asked, and never taken for huge */
@@ -288,11 +377,36 @@ static void without_huge_pages(void **state)
 
 	assert_int_equal(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
 	for (unsigned i = 0; i < 1000; i++) {
-		asked += !x->huge.skip;
-		assert_null(huge_buffer_get(&x->huge));
+		asked += !x->b.huge.skip;
+		assert_null(huge_buffer_get(&x->b.huge));
 	}
 	assert_int_equal(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0);
 	assert_true(asked > 5 && asked < 15);
+}
+
+/* It costs more than it saves: what there is is used, and seldom another */
+static void expensive_huge_pages(void **state)
+{
+	struct fixture *x = *state;
+	unsigned got = 0;
+
+	huge_pages_needed(x);
+	huge_buffer_moved(&x->b.huge);
+	x->b.huge.limit_ns = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		if (!huge_buffer_get(&x->b.huge))
+			continue;
+		got++;
+		huge_buffer_moved(&x->b.huge);
+	}
+	assert_true(got > 5 && got < 15);
+	x->b.huge.limit_ns = UINT64_MAX;
+	while (!huge_buffer_get(&x->b.huge))
+		;
+	for (unsigned i = 0; i < 10; i++) {
+		huge_buffer_moved(&x->b.huge);
+		assert_non_null(huge_buffer_get(&x->b.huge));
+	}
 }
 
 static void without_a_page_map(void **state)
@@ -314,12 +428,14 @@ int main(void)
 		CASE(a_block_is_moved),
 		CASE(a_block_that_is_awaited_is_copied),
 		CASE(what_is_there_stays),
+		CASE(a_block_that_does_not_go_on),
+		CASE(only_the_beginning_of_a_block_begins_one),
 		CASE(a_page_comes_during_the_move),
 		CASE(a_refused_move_is_a_copy),
-		CASE(runs_are_no_block),
 		CASE(without_huge_pages),
+		CASE(expensive_huge_pages),
 		cmocka_unit_test(without_a_page_map),
-		cmocka_unit_test_setup_teardown(shared_memory_takes_no_block,
+		cmocka_unit_test_setup_teardown(shared_memory_is_not_moved,
 						setup_memfd, teardown),
 	};
 

@@ -8,7 +8,6 @@
 #include "migration/pages/cursor.h"
 
 #define N 20000		/* not a multiple of a chunk */
-#define RUN 64u
 
 struct world {
 	struct cursor c;
@@ -41,9 +40,9 @@ static int teardown(void **state)
 /* Push one run, and count its pages. Return: its length */
 static size_t push(struct world *w, size_t *first)
 {
-	size_t n = cursor_take(&w->c, &w->l, &w->chunk, RUN, first);
+	size_t n = cursor_take(&w->c, &w->l, &w->chunk, first);
 
-	assert_true(n <= RUN);
+	assert_true(n <= CURSOR_RUN);
 	for (size_t i = 0; i < n; i++) {
 		assert_true(*first + i < N);
 		assert_int_equal(w->times[*first + i]++, 0);
@@ -67,7 +66,7 @@ static void check_all_once(struct world *w)
 	size_t first;
 
 	assert_int_equal(ledger_left(&w->l), 0);
-	assert_int_equal(cursor_take(&w->c, &w->l, &w->chunk, RUN, &first), 0);
+	assert_int_equal(cursor_take(&w->c, &w->l, &w->chunk, &first), 0);
 	for (size_t i = 0; i < N; i++)
 		assert_int_equal(w->times[i], 1);
 }
@@ -141,30 +140,13 @@ static void the_chunk_of_the_latest_fault_comes_next(void **state)
 		push(w, &first);
 	cursor_fault(&w->c, 9000);
 	cursor_fault(&w->c, 15000);
-	for (size_t at = 14848; at < 15360; at += RUN) {
-		assert_int_equal(push(w, &first), RUN);
+	for (size_t at = 14848; at < 15360; at += CURSOR_RUN) {
+		assert_int_equal(push(w, &first), CURSOR_RUN);
 		assert_int_equal(first, at);
 	}
 	/* Then on where the cursor was */
 	push(w, &first);
 	assert_int_equal(first, CURSOR_CHUNK);
-}
-
-static void a_long_run_ends_with_its_chunk(void **state)
-{
-	struct world *w = *state;
-	size_t first;
-
-	assert_true(ledger_take(&w->l, CURSOR_CHUNK + 100, 1));
-	assert_int_equal(cursor_take(&w->c, &w->l, &w->chunk, CURSOR_CHUNK,
-				     &first), CURSOR_CHUNK);
-	assert_int_equal(first, 0);
-	/* Up to what was taken, and from there on */
-	assert_int_equal(cursor_take(&w->c, &w->l, &w->chunk, CURSOR_CHUNK,
-				     &first), 100);
-	assert_int_equal(cursor_take(&w->c, &w->l, &w->chunk, CURSOR_CHUNK,
-				     &first), CURSOR_CHUNK - 101);
-	assert_int_equal(first, CURSOR_CHUNK + 101);
 }
 
 /* A page that was held while its chunk was handed out */
@@ -192,13 +174,13 @@ static void an_idle_thread_helps(void **state)
 	struct cursor_chunk slow = { 0 };
 	size_t first, n;
 
-	n = cursor_take(&w->c, &w->l, &slow, RUN, &first);
+	n = cursor_take(&w->c, &w->l, &slow, &first);
 	for (size_t i = 0; i < n; i++)
 		w->times[first + i]++;
 	while (push(w, &first))
 		;
 	check_all_once(w);
-	assert_int_equal(cursor_take(&w->c, &w->l, &slow, RUN, &first), 0);
+	assert_int_equal(cursor_take(&w->c, &w->l, &slow, &first), 0);
 }
 
 /* After a lost link every chunk is handed out again */
@@ -256,7 +238,7 @@ static void *push_all(void *arg)
 
 	while (ledger_left(&p->w->l)) {
 		size_t first, n = cursor_take(&p->w->c, &p->w->l, &chunk,
-					      RUN, &first);
+					      &first);
 
 		while (n--)
 			p->times[first++]++;
@@ -307,7 +289,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(without_faults_it_ascends),
-		CASE(a_long_run_ends_with_its_chunk),
 		cmocka_unit_test(every_page_once_whatever_the_faults),
 		CASE(faults_only_at_the_ends),
 		CASE(faults_without_a_taken_page),

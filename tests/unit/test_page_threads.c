@@ -359,6 +359,8 @@ static size_t drain(int fd)
 		assert_int_equal(wire_get(h, &m, &err), 0);
 		if (m.type == WIRE_MSG_DONE)
 			return pages;
+		if (m.type == WIRE_MSG_BEAT)
+			continue;
 		pages += m.b;
 		for (size_t i = 0; i < m.length; i += WIRE_PAGE)
 			assert_int_equal(recv(fd, data, WIRE_PAGE,
@@ -490,6 +492,100 @@ static void wrong_acknowledgements(void **state)
 		assert_int_equal(w->why.code, EBADMSG);
 		tear_down(w);
 	}
+}
+
+static void push_run(struct world *w, size_t page, size_t n)
+{
+	const struct wire_msg m = {
+		.type = WIRE_MSG_PAGES, .a = page * WIRE_PAGE, .b = n,
+		.length = (uint32_t)(n * WIRE_PAGE),
+	};
+	struct error err = { 0 };
+
+	if (channel_say(&w->s.c[0], &m, w->s.ram.base + page * WIRE_PAGE,
+			&err))
+		fail_msg("%s", err.text);
+}
+
+static uint64_t acknowledged(struct world *w)
+{
+	uint8_t in[WIRE_HEADER + WIRE_CHUNK_ACK];
+
+	assert_int_equal(recv(w->s.c[0].fd, in, sizeof(in), MSG_WAITALL),
+			 sizeof(in));
+	return wire_get_count(in + WIRE_HEADER);
+}
+
+/*
+ * A block of which a part has come is acknowledged when it is whole, or when
+ * the source says that nothing follows at once
+ */
+static void a_part_of_a_block_is_not_acknowledged(void **state)
+{
+	const struct wire_msg beat = { .type = WIRE_MSG_BEAT };
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+	struct pollfd p = { .fd = w->s.c[0].fd, .events = POLLIN };
+
+	(void)state;
+	w->t.receive.n = 1;
+	assert_int_equal(receive_prepare(&w->t.receive, &err), 0);
+	w->t.receive.receiver[0].block.huge.limit_ns = UINT64_MAX;
+	if (!huge_buffer_get(&w->t.receive.receiver[0].block.huge)) {
+		print_message("# no transparent huge page can be had here\n");
+		receive_end(&w->t.receive);
+		tear_down(w);
+		skip();
+	}
+	receive_start(&w->t.receive);
+	/* Two runs of the first block; a page of another one; nothing */
+	push_run(w, 0, 64);
+	push_run(w, 64, 64);
+	assert_int_equal(poll(&p, 1, 100), 0);
+	push_run(w, 5000, 1);
+	assert_int_equal(acknowledged(w), 129);
+	push_run(w, 512, 64);
+	assert_int_equal(poll(&p, 1, 100), 0);
+	channel_say(&w->s.c[0], &beat, NULL, &err);
+	assert_int_equal(acknowledged(w), 129 + 64);
+	for (size_t i = 0; i < 512; i += 64)
+		push_run(w, 2 * 512 + i, 64);
+	assert_int_equal(acknowledged(w), 129 + 64 + 512);
+	shutdown(w->s.c[0].fd, SHUT_RDWR);
+	receive_end(&w->t.receive);
+	tear_down(w);
+}
+
+/* With nothing to send and something not acknowledged it says so, once */
+static void an_idle_push_thread_says_so(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+	uint8_t h[WIRE_HEADER], data[WIRE_PAGE];
+	struct wire_msg m;
+	pthread_t t;
+
+	(void)state;
+	w->s.push.n = 1;
+	assert_true(ledger_take(&w->s.pages.ledger, 1, PAGES));
+	assert_int_equal(push_prepare(&w->s.push, &err), 0);
+	push_start(&w->s.push);
+	assert_int_equal(pthread_create(&t, NULL, end_push, w), 0);
+	recv(w->t.c[0].fd, h, sizeof(h), MSG_WAITALL);
+	assert_int_equal(wire_get(h, &m, &err), 0);
+	assert_int_equal(m.type, WIRE_MSG_PAGES);
+	recv(w->t.c[0].fd, data, sizeof(data), MSG_WAITALL);
+	recv(w->t.c[0].fd, h, sizeof(h), MSG_WAITALL);
+	assert_int_equal(wire_get(h, &m, &err), 0);
+	assert_int_equal(m.type, WIRE_MSG_BEAT);
+	usleep(20000);
+	assert_int_equal(recv(w->t.c[0].fd, h, 1, MSG_DONTWAIT), -1);
+	acknowledge(w->t.c[0].fd, 1);
+	pthread_join(t, NULL);
+	recv(w->t.c[0].fd, h, sizeof(h), MSG_WAITALL);
+	assert_int_equal(wire_get(h, &m, &err), 0);
+	assert_int_equal(m.type, WIRE_MSG_DONE);
+	tear_down(w);
 }
 
 static void request(struct world *w, size_t page, size_t n)
@@ -931,6 +1027,8 @@ int main(void)
 		cmocka_unit_test(the_push_waits_for_a_held_page),
 		cmocka_unit_test(a_lost_push_costs_what_it_carried),
 		cmocka_unit_test(the_last_push_is_a_failure),
+		cmocka_unit_test(a_part_of_a_block_is_not_acknowledged),
+		cmocka_unit_test(an_idle_push_thread_says_so),
 		cmocka_unit_test(wrong_acknowledgements),
 		cmocka_unit_test(an_answer_waits_for_a_held_page),
 		cmocka_unit_test(no_poison_follows_contents),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "huge_buffer.h"
 #include "page_scan.h"
@@ -20,7 +21,8 @@ int huge_buffer_init(struct huge_buffer *b, int pagemap)
 	void *map = mmap(NULL, 2 * RAM_HUGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	*b = (struct huge_buffer){ .pagemap = -1 };
+	*b = (struct huge_buffer){ .pagemap = -1,
+				   .limit_ns = HUGE_BUFFER_LIMIT_NS };
 	if (map == MAP_FAILED)
 		return -errno;
 	b->map = map;
@@ -55,22 +57,33 @@ static bool populate(struct huge_buffer *b)
 	return false;
 }
 
+/* A thread that others have preempted is not slow */
+static uint64_t processor_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 uint8_t *huge_buffer_get(struct huge_buffer *b)
 {
+	uint64_t begin;
+
 	if (b->ready)
 		return b->data;
 	if (b->pagemap < 0 || b->skip) {
 		b->skip -= b->skip > 0;
 		return NULL;
 	}
+	begin = processor_ns();
 	b->ready = populate(b);
-	if (b->ready) {
+	if (b->ready && processor_ns() - begin <= b->limit_ns)
 		b->pause = 0;
-		return b->data;
-	}
-	b->pause = b->pause < PAUSE_MAX / 2 ? 2 * b->pause + 1 : PAUSE_MAX;
+	else
+		b->pause = b->pause < PAUSE_MAX ? 4 * b->pause + 3 : PAUSE_MAX;
 	b->skip = b->pause;
-	return NULL;
+	return b->ready ? b->data : NULL;
 }
 
 void huge_buffer_moved(struct huge_buffer *b)

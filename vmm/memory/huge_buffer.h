@@ -20,6 +20,7 @@
  * @data:	RAM_HUGE bytes, aligned to that
  * @pagemap:	/proc/self/pagemap, the caller's
  * @ready:	@data is one huge page
+ * @limit_ns:	processor time that a huge page is worth
  * @skip:	calls of huge_buffer_get() that do not ask the kernel
  * @pause:	@skip after the next failure
  */
@@ -27,8 +28,16 @@ struct huge_buffer {
 	uint8_t *map, *data;
 	int pagemap;
 	bool ready;
+	uint64_t limit_ns;
 	unsigned skip, pause;
 };
+
+/*
+ * To clear 2 MiB takes the kernel some 250 us, to copy them into small pages
+ * 600 us to 850 us (docs/performance.md). In a virtual machine whose host has
+ * taken back the memory it can be 10 ms.
+ */
+#define HUGE_BUFFER_LIMIT_NS	1000000
 
 /**
  * huge_buffer_init() - Reserve the addresses, and no memory
@@ -45,7 +54,8 @@ int huge_buffer_init(struct huge_buffer *b, int pagemap);
  * @b:		the buffer
  *
  * Takes the kernel's time to clear 2 MiB, unless the page is still there. After
- * a failure the next calls fail at once: the kernel searches long.
+ * a failure, or if that took more than @limit_ns, the next calls fail at once:
+ * 3, then 15, 63, 255.
  *
  * Return: RAM_HUGE bytes; NULL if the kernel gives no huge page, or lacks
  *	   MADV_POPULATE_WRITE (Linux 5.14) or PAGEMAP_SCAN (Linux 6.7)
