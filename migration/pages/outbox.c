@@ -10,10 +10,13 @@ size_t outbox_room(const struct outbox *o)
 	return (sizeof(o->data) - (o->to - o->from)) / WIRE_HEADER;
 }
 
-void outbox_request(struct outbox *o, uint64_t gpa, size_t n)
+void outbox_request(struct outbox *o, uint64_t gpa, size_t n,
+		    struct around around)
 {
-	const struct wire_msg m = { .type = WIRE_MSG_REQUEST, .a = gpa,
-				    .b = n };
+	const struct wire_msg m = {
+		.type = WIRE_MSG_REQUEST, .a = gpa, .b = n,
+		.before = around.before, .after = around.after,
+	};
 
 	if (sizeof(o->data) - o->to < WIRE_HEADER) {
 		memmove(o->data, o->data + o->from, o->to - o->from);

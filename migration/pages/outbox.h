@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "appetite.h"
 #include "migration/wire/wire.h"
 
 /* For one fault on a huge page: pages in turns missing and there */
@@ -38,8 +39,10 @@ size_t outbox_room(const struct outbox *o);
  * @o:		the outbox, with room
  * @gpa:	first page
  * @n:		pages, at most WIRE_RUN_PAGES
+ * @around:	pages that shall follow the answer
  */
-void outbox_request(struct outbox *o, uint64_t gpa, size_t n);
+void outbox_request(struct outbox *o, uint64_t gpa, size_t n,
+		    struct around around);
 
 /**
  * outbox_pending() - Bytes to send

@@ -355,7 +355,7 @@ size_t page_store_report(const struct page_store *s, size_t *from,
  * @s:		the store
  * @msg:	header
  *
- * One page was requested; more are readahead, unless faults request runs.
+ * One page was requested; more follow an answer, unless faults request runs.
  */
 bool page_store_is_demanded(const struct page_store *s,
 			    const struct wire_msg *msg);

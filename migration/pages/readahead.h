@@ -2,7 +2,8 @@
 /*
  * readahead.h - How many pages to send after a requested one (pure)
  *
- * Neighbours save a guest that walks through its memory a fault for each page.
+ * Part of what a request asks for (appetite.h). Neighbours save a guest that
+ * walks through its memory a fault for each page.
  * They cost a guest that jumps time on every fault, because they stand before
  * the next answer in the socket. So a sequence of requests must first show that
  * it walks: the first answer is sent alone; while requests follow each other,

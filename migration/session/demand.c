@@ -54,6 +54,22 @@ static long answer_run(struct demand_server *d, size_t page, size_t max,
 	return rc ? rc : (long)n;
 }
 
+/* Bounded by RAM. What is after the page comes first: walks go upward */
+static void rest_add(struct demand_server *d, size_t page,
+		     const struct wire_msg *m)
+{
+	const size_t from = page + m->b, room = d->pages->ledger.n - from;
+
+	if (!m->before && !m->after)
+		return;
+	d->rest[++d->newest % DEMAND_RESTS] = (struct demand_rest){
+		.at = from,
+		.end = from + (m->after < room ? m->after : room),
+		.first = page - (m->before < page ? m->before : page),
+		.last = page,
+	};
+}
+
 static int answer_request(struct demand_server *d, const struct wire_msg *m,
 			  struct error *err)
 {
@@ -73,31 +89,63 @@ static int answer_request(struct demand_server *d, const struct wire_msg *m,
 	p->asked = now_ns();
 	for (size_t i = 0; i < m->b && n >= 0; i += (size_t)n)
 		n = answer_run(d, page + i, m->b - i, err);
-	d->ahead = page + m->b;
-	d->ahead_n = readahead_pages(&d->readahead, page + m->b - 1);
+	rest_add(d, page, m);
 	cursor_fault(&p->cursor, page);
 	return n < 0 ? (int)n : 0;
 }
 
-/* Not if the bandwidth limit would hold it back: this thread never sleeps */
-static int send_readahead(struct demand_server *d, struct error *err)
+/* The next run of a rest that is not taken. Return: pages */
+static size_t rest_take(struct demand_rest *r, struct ledger *l, size_t *first)
+{
+	for (;;) {
+		size_t n, max;
+
+		r->at = ledger_next(l, r->at, r->end);
+		if (r->at == r->end) {
+			if (r->first == r->last)
+				return 0;
+			r->at = r->first;
+			r->end = r->last;
+			r->first = r->last;
+			continue;
+		}
+		max = r->end - r->at;
+		n = ledger_take(l, r->at, max < WIRE_RUN_PAGES ? max
+							: WIRE_RUN_PAGES);
+		*first = r->at;
+		r->at += n;
+		if (n)
+			return n;
+		/* A push thread was faster: look again from there */
+	}
+}
+
+/*
+ * Send a run of what shall follow the answers, of the newest one first. Not if
+ * the bandwidth limit would hold it back: this thread never sleeps, and the
+ * push threads send those pages, too. Return: pages sent, 0: none are left,
+ * -errno
+ */
+static long send_rest(struct demand_server *d, struct error *err)
 {
 	struct page_source *p = d->pages;
 	const uint64_t now = now_ns();
-	size_t n = 0;
+	size_t first = 0, n = 0;
 	int rc;
 
-	if (d->ahead_n && d->ahead < p->ledger.n &&
-	    !pacer_wait_ns(&p->pacer, now))
-		n = ledger_take(&p->ledger, d->ahead, d->ahead_n);
-	d->ahead_n = 0;
+	if (pacer_wait_ns(&p->pacer, now))
+		memset(d->rest, 0, sizeof(d->rest));
+	for (unsigned i = 0; !n && i < DEMAND_RESTS; i++)
+		n = rest_take(&d->rest[(d->newest - i) % DEMAND_RESTS],
+			      &p->ledger, &first);
 	if (!n)
 		return 0;
-	rc = batch_fill(&d->batch, d->ahead, n, err);
+	rc = batch_fill(&d->batch, first, n, err);
 	if (rc)
 		return rc;
 	pacer_spend(&p->pacer, now, d->batch.bytes);
-	return push_batch(p, &d->batch, d->c, COUNT_PUSH, err);
+	rc = push_batch(p, &d->batch, d->c, COUNT_PUSH, err);
+	return rc ? rc : (long)n;
 }
 
 /* Answer all whole requests in the buffer */
@@ -126,20 +174,17 @@ static int serve_requests(struct demand_server *d, struct error *err)
 	for (;;) {
 		long n = channel_recv_some(d->c, d->in + d->have,
 					   sizeof(d->in) - d->have, idle, err);
-		int rc;
 
+		if (n > 0) {
+			d->have += (size_t)n;
+			n = answer_all(d, err);
+			idle = false;
+		} else if (!n) {
+			n = send_rest(d, err);
+			idle = !n;
+		}
 		if (n < 0)
 			return (int)n;
-		if (!n) {
-			rc = send_readahead(d, err);
-			idle = true;
-		} else {
-			d->have += (size_t)n;
-			rc = answer_all(d, err);
-			idle = false;
-		}
-		if (rc)
-			return rc;
 	}
 }
 

@@ -4,9 +4,9 @@
  *
  * A vCPU waits for every answer, so nothing stands before it: a connection and
  * a thread of its own, one page in an answer, no lock shared with push
- * threads. Only when no further request waits does it send pages after the
- * last one, if the guest seems to walk that way (readahead.h), and if the
- * bandwidth limit allows them.
+ * threads. Only when no further request waits does it send a run of the pages
+ * around an answer that the request asked for (appetite.h), if the bandwidth
+ * limit allows them; then it looks for requests again.
  */
 #ifndef FERRY_DEMAND_H
 #define FERRY_DEMAND_H
@@ -15,9 +15,18 @@
 
 #include "migration/link/channel.h"
 #include "migration/pages/page_source.h"
-#include "migration/pages/readahead.h"
 
+#define DEMAND_RESTS	16	/* answers whose pages around are not sent yet */
 #define DEMAND_BACKLOG	64	/* requests received at once */
+
+/**
+ * struct demand_rest - Pages that shall follow an answer
+ * @at, @end:	the next ones
+ * @first, @last: those to send then
+ */
+struct demand_rest {
+	size_t at, end, first, last;
+};
 
 /**
  * struct demand_server - The thread and what it works on
@@ -25,9 +34,10 @@
  * @c:		the connection
  * @lost:	called by the thread when the connection ends, with @ctx
  * @batch:	buffers
- * @readahead:	how the guest walks
  * @in:		requests, @have bytes of them
- * @ahead, @ahead_n: pages to send when no request waits
+ * @rest:	a ring of pages to send when no request waits
+ * @newest:	number of the last entry of @rest; entries up to DEMAND_RESTS
+ *		before it are kept
  * @thread, @started: the thread, while there is one
  */
 struct demand_server {
@@ -36,10 +46,10 @@ struct demand_server {
 	void (*lost)(void *ctx, const struct error *why);
 	void *ctx;
 	struct batch batch;
-	struct readahead readahead;
 	uint8_t in[DEMAND_BACKLOG * WIRE_HEADER];
 	size_t have;
-	size_t ahead, ahead_n;
+	struct demand_rest rest[DEMAND_RESTS];
+	unsigned newest;
 	pthread_t thread;
 	bool started;
 };

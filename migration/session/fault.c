@@ -25,6 +25,7 @@ enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
 /**
  * struct fault_buffers - What one turn works on
  * @out:	requests to send
+ * @appetite:	what the requests ask for
  * @unnamed:	first pages of faults whose vCPU is not known
  * @unnamed_n:	how many
  * @waits:	pages to request again on a new connection
@@ -33,6 +34,7 @@ enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
  */
 struct fault_buffers {
 	struct outbox out;
+	struct appetite appetite;
 	size_t unnamed[FAULTS_MAX];
 	unsigned unnamed_n;
 	struct page_waits waits;
@@ -73,7 +75,8 @@ static void name_late(struct fault_thread *f, uint64_t gpa)
 }
 
 /* Append the requests of a fault, in runs */
-static void request_pages(struct fault_thread *f, const struct page_wants *w)
+static void request_pages(struct fault_thread *f, const struct page_wants *w,
+			  struct around around)
 {
 	size_t n;
 
@@ -85,9 +88,30 @@ static void request_pages(struct fault_thread *f, const struct page_wants *w)
 			continue;
 		outbox_request(&f->buffers->out,
 			       ram_gpa(f->store->ram,
-				       (w->first + i) * WIRE_PAGE), n);
+				       (w->first + i) * WIRE_PAGE), n,
+			       around);
 		f->store->stats->requests += n;
 	}
+}
+
+/* What shall follow the answer. Faults on huge pages request runs already */
+static struct around around_fault(struct fault_thread *f, size_t page,
+				  unsigned vcpu)
+{
+	struct appetite *a = &f->buffers->appetite;
+	const uint64_t now = now_ns();
+	uint64_t exits = 0;
+
+	if (page_store_requests_max(f->store) > 1)
+		return (struct around){ 0 };
+	for (unsigned i = 0; appetite_due(a, now) && i < f->session.vcpus;
+	     i++) {
+		uint64_t idle = f->session.vcpu_idle(f->session.ctx, i, &exits);
+
+		appetite_measure(a, i, idle, exits, now);
+	}
+	appetite_next(a, f->session.vcpus, now);
+	return appetite_around(a, page, vcpu);
 }
 
 static int handle_fault(struct fault_thread *f, const struct uffd_fault *u,
@@ -106,7 +130,7 @@ static int handle_fault(struct fault_thread *f, const struct uffd_fault *u,
 			      !f->detached, &wants, err);
 	if (!wants.any)
 		return rc;
-	request_pages(f, &wants);
+	request_pages(f, &wants, around_fault(f, wants.first, vcpu));
 	if (vcpu == PAGE_STATS_OTHER)
 		b->unnamed[b->unnamed_n++] = wants.first;
 	return rc;
@@ -146,7 +170,7 @@ static int ask_again(struct fault_thread *f, struct error *err)
 		f->asking = page_store_waits_next(f->store,
 						  &f->buffers->waits, &wants);
 		if (f->asking)
-			request_pages(f, &wants);
+			request_pages(f, &wants, (struct around){ 0 });
 	}
 	return send_requests(f, err);
 }

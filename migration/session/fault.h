@@ -33,6 +33,8 @@
  * @vcpus:	how many there are
  * @vcpu_of:	the vCPU with that thread id, or PAGE_STATS_OTHER
  * @vcpu_blocked: is that vCPU's thread blocked in the kernel?
+ * @vcpu_idle:	how long that vCPU has been idle in all, ns, and how often it has
+ *		left the guest; UINT64_MAX: unknown
  * @lost:	the demand connection failed, or the peer violates the
  *		protocol: called once
  */
@@ -41,6 +43,7 @@ struct fault_session {
 	unsigned vcpus;
 	unsigned (*vcpu_of)(void *ctx, pid_t tid);
 	bool (*vcpu_blocked)(void *ctx, unsigned vcpu);
+	uint64_t (*vcpu_idle)(void *ctx, unsigned vcpu, uint64_t *exits);
 	void (*lost)(void *ctx, const struct error *why);
 };
 

@@ -267,12 +267,20 @@ static bool target_vcpu_blocked(void *ctx, unsigned vcpu)
 	return machine_vcpu_blocking(t->m, vcpu);
 }
 
+static uint64_t target_vcpu_idle(void *ctx, unsigned vcpu, uint64_t *exits)
+{
+	struct target *t = ctx;
+
+	return machine_vcpu_idle(t->m, vcpu, exits);
+}
+
 int target_start_faults(struct target *t, struct error *err)
 {
 	const struct fault_session fs = {
 		.ctx = t, .vcpus = machine_config(t->m)->cpus,
 		.vcpu_of = target_vcpu_of,
 		.vcpu_blocked = target_vcpu_blocked,
+		.vcpu_idle = target_vcpu_idle,
 		.lost = target_demand_lost,
 	};
 

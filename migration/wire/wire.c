@@ -83,7 +83,9 @@ void wire_put(uint8_t *to, const struct wire_msg *m)
 	put_le(to + 6, 0, 2);
 	put_le(to + 8, m->a, 8);
 	put_le(to + 16, m->b, 8);
-	put_le(to + 24, 0, 8);
+	put_le(to + 24, m->before, 2);
+	put_le(to + 26, m->after, 2);
+	put_le(to + 28, 0, 4);
 }
 
 static int check_pages(const struct wire_msg *m, struct error *err)
@@ -117,11 +119,18 @@ int wire_get(const uint8_t *from, struct wire_msg *m, struct error *err)
 		.type = (enum wire_type)type,
 		.length = (uint32_t)get_le(from, 4),
 		.a = get_le(from + 8, 8), .b = get_le(from + 16, 8),
+		.before = (uint16_t)get_le(from + 24, 2),
+		.after = (uint16_t)get_le(from + 26, 2),
 	};
-	if (get_le(from + 6, 2) || get_le(from + 24, 8))
+	if (get_le(from + 6, 2) || get_le(from + 28, 4) ||
+	    (type != WIRE_MSG_REQUEST && (m->before || m->after)))
 		return error_set(err, EBADMSG,
 			"the peer's %s message has reserved bits set",
 			wire_name(m->type));
+	if (m->before > WIRE_AROUND_MAX || m->after > WIRE_AROUND_MAX)
+		return error_set(err, EBADMSG,
+			"the peer's REQUEST message wants %u pages before and %u after, at most %u are allowed",
+			m->before, m->after, WIRE_AROUND_MAX);
 	if (m->length < types[type].min || m->length > types[type].max)
 		return error_set(err, EBADMSG,
 			"the peer's %s message is %u bytes long, not %u to %u",

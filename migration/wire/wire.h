@@ -10,7 +10,9 @@
  *		6	zero, 16 bits
  *		8	a, 64 bits	gpa, where a message has one
  *		16	b, 64 bits	number of pages, where it has one
- *		24	zero, 64 bits
+ *		24	before, 16 bits	REQUEST: pages to send before it, else zero
+ *		26	after, 16 bits	REQUEST: pages to send after it, else zero
+ *		28	zero, 32 bits
  */
 #ifndef FERRY_WIRE_H
 #define FERRY_WIRE_H
@@ -31,6 +33,7 @@
 #define WIRE_HELLO_MAX		256		/* of versions to come */
 #define WIRE_PAGE		4096
 #define WIRE_RUN_PAGES		64		/* in one PAGES message */
+#define WIRE_AROUND_MAX		511		/* REQUEST's before, after */
 #define WIRE_STATE_MAX		(64u << 20)
 #define WIRE_LIST_MAX		(16u << 20)
 #define WIRE_TEXT_MAX		399
@@ -63,7 +66,7 @@ enum wire_type {
 	WIRE_MSG_PAGES,		/* a: gpa, b: pages, payload: contents */
 	WIRE_MSG_ZERO,		/* a: gpa, b: pages */
 	WIRE_MSG_POISON,	/* a: gpa, b: pages */
-	WIRE_MSG_REQUEST,	/* a: gpa, b: pages */
+	WIRE_MSG_REQUEST,	/* a: gpa, b: pages; before, after */
 	WIRE_MSG_DONE,		/* every page was sent */
 	WIRE_MSG_COMPLETE,	/* every page is in place; statistics */
 	WIRE_MSG_BOOT,		/* sizes of kernel and initrd, 64 bits each */
@@ -90,11 +93,13 @@ enum wire_role { WIRE_MAIN, WIRE_DEMAND, WIRE_PUSH, WIRE_ROLES };
  * @length:	bytes of payload
  * @a:		gpa, else 0
  * @b:		pages, else 0
+ * @before, @after: REQUEST: pages around @a that shall follow the answer, else 0
  */
 struct wire_msg {
 	enum wire_type type;
 	uint32_t length;
 	uint64_t a, b;
+	uint16_t before, after;
 };
 
 /**

@@ -33,6 +33,7 @@ struct fake_vcpu {
 	pthread_t thread;
 	bool started;
 	_Atomic bool blocked;
+	_Atomic uint64_t idle;
 };
 
 /**
@@ -296,6 +297,21 @@ bool machine_vcpu_blocking(const struct machine *m, unsigned index)
 void fake_machine_block(struct machine *m, unsigned vcpu, bool blocked)
 {
 	m->vcpu[vcpu].blocked = blocked;
+}
+
+/* A fake vCPU is never halted without an end */
+uint64_t machine_vcpu_idle(const struct machine *m, unsigned index,
+			   uint64_t *exits)
+{
+	static _Atomic uint64_t calls;
+
+	*exits = ++calls;
+	return m->vcpu[index].idle;
+}
+
+void fake_machine_idle(struct machine *m, unsigned vcpu, uint64_t ns)
+{
+	m->vcpu[vcpu].idle += ns;
 }
 
 uint8_t *fake_machine_state(struct machine *m)

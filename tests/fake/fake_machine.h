@@ -130,6 +130,9 @@ int fake_machine_reset(struct machine *m);
 /** fake_machine_block() - A vCPU begins or ends to wait for a page */
 void fake_machine_block(struct machine *m, unsigned vcpu, bool blocked);
 
+/** fake_machine_idle() - A vCPU was idle for so long, ns */
+void fake_machine_idle(struct machine *m, unsigned vcpu, uint64_t ns);
+
 /**
  * fake_machine_poison() - Poison a page on purpose, as inject_poison() does
  * @m:		the machine

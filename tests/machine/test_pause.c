@@ -406,6 +406,34 @@ static void a_joined_vcpu_gets_no_signal(void **state)
 	rig_free(r);
 }
 
+/* A guest that sleeps is idle, one that works is not: for appetite.h */
+static void idle_time_is_known(void **state)
+{
+	static const char *const work[] = { "work=idle period_us=1000",
+					    "work=dirty" };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig *r = rig_new(32, 1, RAM_ANON, "host", work[i]);
+		uint64_t exits = 0, idle, since, was, passed = 0;
+
+		rig_boot(r, rig_guest());
+		rig_wait(r, 0, "ready ");
+		was = machine_vcpu_idle(r->m, 0, &exits);
+		assert_true(was != UINT64_MAX && exits);
+		since = now_ns();
+		do {
+			usleep(10000);
+			idle = machine_vcpu_idle(r->m, 0, &exits) - was;
+			passed = now_ns() - since;
+		} while (passed < 300000000u ||
+			 (!i && idle < 50000000u && passed < 60000000000u));
+		/* A halt that has begun before counts when it ends */
+		assert_true(i ? idle < passed / 10 : idle >= 50000000u);
+		rig_free(r);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +447,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_clock_goes_on_in_a_hand_over),
 		cmocka_unit_test(a_joined_vcpu_gets_no_signal),
 		cmocka_unit_test(a_transient_error_does_not_end_the_guest),
+		cmocka_unit_test(idle_time_is_known),
 	};
 
 	(void)argc;

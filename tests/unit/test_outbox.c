@@ -6,6 +6,7 @@
 #include "migration/pages/outbox.h"
 
 static struct outbox box;
+static const struct around none;
 
 static void requests_come_out_in_order(void **state)
 {
@@ -15,9 +16,9 @@ static void requests_come_out_in_order(void **state)
 
 	(void)state;
 	box = (struct outbox){ 0 };
-	outbox_request(&box, 0x1000, 1);
-	outbox_request(&box, 0x200000, 64);
-	outbox_request(&box, 0x5000, 2);
+	outbox_request(&box, 0x1000, 1, (struct around){ 1, 510 });
+	outbox_request(&box, 0x200000, 64, none);
+	outbox_request(&box, 0x5000, 2, none);
 	while (have < sizeof(got)) {
 		const uint8_t *p = outbox_pending(&box, &n);
 
@@ -29,9 +30,9 @@ static void requests_come_out_in_order(void **state)
 	assert_int_equal(n, 0);
 	for (unsigned i = 0; i < 3; i++) {
 		static const struct wire_msg want[] = {
-			{ WIRE_MSG_REQUEST, 0, 0x1000, 1 },
-			{ WIRE_MSG_REQUEST, 0, 0x200000, 64 },
-			{ WIRE_MSG_REQUEST, 0, 0x5000, 2 },
+			{ WIRE_MSG_REQUEST, 0, 0x1000, 1, 1, 510 },
+			{ WIRE_MSG_REQUEST, 0, 0x200000, 64, 0, 0 },
+			{ WIRE_MSG_REQUEST, 0, 0x5000, 2, 0, 0 },
 		};
 		struct wire_msg m;
 
@@ -40,6 +41,8 @@ static void requests_come_out_in_order(void **state)
 		assert_int_equal(m.type, want[i].type);
 		assert_int_equal(m.a, want[i].a);
 		assert_int_equal(m.b, want[i].b);
+		assert_int_equal(m.before, want[i].before);
+		assert_int_equal(m.after, want[i].after);
 	}
 }
 
@@ -75,7 +78,8 @@ static void it_is_bounded_and_never_overflows(void **state)
 		size_t room = outbox_room(&box);
 
 		for (size_t k = dice(&seed) % 300; k && room; k--, room--) {
-			outbox_request(&box, in / WIRE_HEADER * WIRE_PAGE, 1);
+			outbox_request(&box, in / WIRE_HEADER * WIRE_PAGE, 1,
+				       none);
 			in += WIRE_HEADER;
 		}
 		assert_true(box.to <= sizeof(box.data));

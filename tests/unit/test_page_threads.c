@@ -17,6 +17,7 @@
 
 #include "unit.h"
 
+#include "migration/pages/appetite.h"
 #include "migration/link/socket.h"
 #include "migration/session/demand.h"
 #include "migration/session/fault.h"
@@ -182,11 +183,23 @@ static bool vcpu_blocked(void *ctx, unsigned vcpu)
 	return false;
 }
 
+/* How long the test's vCPU has been idle; unknown if it is not set */
+static _Atomic uint64_t idle_ns = UINT64_MAX;
+
+static uint64_t vcpu_idle(void *ctx, unsigned vcpu, uint64_t *exits)
+{
+	(void)ctx;
+	(void)vcpu;
+	*exits = now_ns();
+	return idle_ns;
+}
+
 static void start_faults(struct world *w)
 {
 	const struct fault_session fs = {
 		.ctx = w, .vcpus = 1, .vcpu_of = vcpu_of,
-		.vcpu_blocked = vcpu_blocked, .lost = on_failure,
+		.vcpu_blocked = vcpu_blocked, .vcpu_idle = vcpu_idle,
+		.lost = on_failure,
 	};
 	struct error err = { 0 };
 
@@ -588,14 +601,22 @@ static void an_idle_push_thread_says_so(void **state)
 	tear_down(w);
 }
 
-static void request(struct world *w, size_t page, size_t n)
+static void request_around(struct world *w, size_t page, size_t n,
+			   struct around around)
 {
 	const struct wire_msg m = { .type = WIRE_MSG_REQUEST,
-				    .a = page * WIRE_PAGE, .b = n };
+				    .a = page * WIRE_PAGE, .b = n,
+				    .before = around.before,
+				    .after = around.after };
 	uint8_t h[WIRE_HEADER];
 
 	wire_put(h, &m);
 	assert_int_equal(send(w->t.demand.fd, h, sizeof(h), 0), sizeof(h));
+}
+
+static void request(struct world *w, size_t page, size_t n)
+{
+	request_around(w, page, n, (struct around){ 0 });
 }
 
 /* Return: first page of the next answer; -1 if none comes within @ms */
@@ -725,36 +746,123 @@ static void a_push_ends_with_done(void **state)
 	tear_down(w);
 }
 
-/* Request two neighbours. Return: pages answered */
-static size_t walk(struct world *w, size_t page)
+/* So many pages come, each once, and no more */
+static void await_pages(struct world *w, bool *came, size_t pages)
 {
-	size_t n, all = 0;
+	size_t n = 0;
+	long page;
 
-	for (size_t i = 0; i < 2; i++) {
-		request(w, page + i, 1);
-		assert_int_equal(next_answer(w, 10000, &n), page + i);
-		all += n;
+	for (; pages; pages -= n) {
+		page = next_answer(w, 10000, &n);
+		assert_true(page >= 0 && n <= pages);
+		for (size_t i = 0; i < n; i++) {
+			assert_false(came[(size_t)page + i]);
+			came[(size_t)page + i] = true;
+		}
 	}
-	while (next_answer(w, 30, &n) != -1)
-		all += n;
-	return all;
+	assert_int_equal(next_answer(w, 30, &n), -1);
 }
 
-/* Defect 10: readahead is paced, answers are not */
-static void readahead_is_paced(void **state)
+/* The page first, then what is after it, then what is before it: but for what
+ * was sent */
+static void a_block_follows_its_answer(void **state)
 {
 	struct world *w = set_up(false);
+	bool came[PAGES] = { false };
+	struct error err = { 0 };
+	size_t n;
+
+	(void)state;
+	assert_int_equal(ledger_take(&w->s.pages.ledger, 600, 10), 10);
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	request_around(w, 570, 1, (struct around){ 58, 453 });
+	assert_int_equal(next_answer(w, 10000, &n), 570);
+	assert_int_equal(n, 1);
+	came[570] = true;
+	assert_int_equal(next_answer(w, 10000, &n), 571);
+	for (size_t i = 0; i < n; i++)
+		came[571 + i] = true;
+	await_pages(w, came, 502 - 1 - n);
+	for (size_t i = 0; i < PAGES; i++)
+		assert_int_equal(came[i], i >= 512 && i < 1024 &&
+				 !(i >= 600 && i < 610));
+	assert_int_equal(ledger_left(&w->s.pages.ledger), PAGES - 512);
+	assert_int_equal(w->s.stats.pages[COUNT_DEMAND] +
+			 w->s.stats.pages[COUNT_PUSH] +
+			 w->s.stats.pages[COUNT_ZERO], 502);
+	tear_down(w);
+}
+
+/* What a peer asks for ends where RAM ends */
+static void an_appetite_ends_with_ram(void **state)
+{
+	struct world *w = set_up(false);
+	bool came[PAGES] = { false };
 	struct error err = { 0 };
 
 	(void)state;
 	assert_int_equal(demand_start(&w->s.answers, &err), 0);
-	assert_int_equal(walk(w, 100), 2 + 4);
+	request_around(w, 3, 1, (struct around){ 511, 0 });
+	await_pages(w, came, 4);
+	request_around(w, PAGES - 4, 2, (struct around){ 0, 511 });
+	await_pages(w, came, 4);
+	assert_int_equal(w->failures, 0);
+	tear_down(w);
+}
+
+/*
+ * The rest of a block fills the socket, which nobody reads. Another request
+ * comes: its answer precedes what is left, except for the run that is being sent
+ */
+static void a_newer_request_overtakes(void **state)
+{
+	struct world *w = set_up(false);
+	const int size = 4096;
+	struct error err = { 0 };
+	size_t n, before = 0, all = 0;
+	long page;
+
+	(void)state;
+	assert_int_equal(setsockopt(w->s.demand.fd, SOL_SOCKET, SO_SNDBUF,
+				    &size, sizeof(size)), 0);
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	request_around(w, 512, 1, (struct around){ 0, 511 });
+	/* The answer has come, and the first run is on its way */
+	assert_int_equal(next_answer(w, 10000, &n), 512);
+	while (ledger_left(&w->s.pages.ledger) > PAGES - 1 - WIRE_RUN_PAGES)
+		usleep(1000);
+	request(w, 5, 1);
+	while ((page = next_answer(w, 10000, &n)) != 5) {
+		before += n;
+		assert_true(before < 3 * WIRE_RUN_PAGES);
+	}
+	while (all + before < 511) {
+		assert_true(next_answer(w, 10000, &n) > 512);
+		all += n;
+	}
+	tear_down(w);
+}
+
+/* Defect 10: what follows an answer is paced, answers are not */
+static void an_appetite_is_paced(void **state)
+{
+	struct world *w = set_up(false);
+	bool came[PAGES] = { false };
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	request_around(w, 100, 1, (struct around){ 0, 4 });
+	await_pages(w, came, 5);
 	pacer_set_limit(&w->s.pages.pacer, 1 << 20);
 	pacer_spend(&w->s.pages.pacer, now_ns(), 100 << 20);
-	for (size_t page = 1000; page < 1500; page += 100)
-		assert_int_equal(walk(w, page), 2);
+	for (size_t page = 1000; page < 1500; page += 100) {
+		request_around(w, page, 1, (struct around){ 10, 10 });
+		await_pages(w, came, 1);
+	}
 	pacer_set_limit(&w->s.pages.pacer, 0);
-	assert_int_equal(walk(w, 2000), 2 + 4);
+	request_around(w, 2000, 1, (struct around){ 0, 4 });
+	await_pages(w, came, 5);
 	tear_down(w);
 }
 
@@ -789,6 +897,55 @@ static void send_zero(struct world *w, size_t page)
 
 	wire_put(h, &m);
 	assert_int_equal(send(w->s.demand.fd, h, sizeof(h), 0), sizeof(h));
+}
+
+static void *touch_page(void *arg)
+{
+	(void)*(volatile uint8_t *)arg;
+	return NULL;
+}
+
+/* A vCPU touches a page, a page of zeroes is the answer. Return: the request */
+static struct wire_msg touch_and_answer(struct world *w, size_t page)
+{
+	struct error err = { 0 };
+	uint8_t h[WIRE_HEADER];
+	struct wire_msg m;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, touch_page,
+					w->t.ram.base + page * WIRE_PAGE), 0);
+	assert_int_equal(recv(w->s.demand.fd, h, sizeof(h), MSG_WAITALL),
+			 sizeof(h));
+	assert_int_equal(wire_get(h, &m, &err), 0);
+	assert_int_equal(m.type, WIRE_MSG_REQUEST);
+	assert_true(m.a == page * WIRE_PAGE && m.b == 1);
+	send_zero(w, page);
+	pthread_join(thread, NULL);
+	usleep(APPETITE_WINDOW_NS / 1000 + 1000);
+	return m;
+}
+
+/* By windows: a page, a run, a block; a page as soon as the vCPU is idle */
+static void a_busy_vcpu_asks_for_blocks(void **state)
+{
+	struct world *w = set_up(false);
+	struct wire_msg m;
+
+	(void)state;
+	idle_ns = 0;
+	start_faults(w);
+	m = touch_and_answer(w, 100);
+	assert_true(!m.before && !m.after);
+	m = touch_and_answer(w, 600);
+	assert_true(m.before == 600 % 64 && m.after == 63 - 600 % 64);
+	m = touch_and_answer(w, 1300);
+	assert_true(m.before == 1300 - 1024 && m.after == 511 - m.before);
+	idle_ns = now_ns();
+	m = touch_and_answer(w, 2000);
+	assert_true(!m.before && !m.after);
+	idle_ns = UINT64_MAX;
+	tear_down(w);
 }
 
 static void requests_never_block_the_fault_thread(void **state)
@@ -1034,7 +1191,11 @@ int main(void)
 		cmocka_unit_test(no_poison_follows_contents),
 		cmocka_unit_test(only_ram_can_be_requested),
 		cmocka_unit_test(a_push_ends_with_done),
-		cmocka_unit_test(readahead_is_paced),
+		cmocka_unit_test(a_block_follows_its_answer),
+		cmocka_unit_test(an_appetite_ends_with_ram),
+		cmocka_unit_test(a_newer_request_overtakes),
+		cmocka_unit_test(an_appetite_is_paced),
+		cmocka_unit_test(a_busy_vcpu_asks_for_blocks),
 		cmocka_unit_test(requests_never_block_the_fault_thread),
 		cmocka_unit_test(silence_is_noticed),
 		cmocka_unit_test(zeroes_need_no_source),

@@ -74,6 +74,7 @@ static void check_good(const struct wire_msg *m)
 	assert_int_equal(got.type, m->type);
 	assert_int_equal(got.length, m->length);
 	assert_true(got.a == m->a && got.b == m->b);
+	assert_true(got.before == m->before && got.after == m->after);
 }
 
 static void check_bad(const struct wire_msg *m, const char *words)
@@ -183,6 +184,42 @@ static void ranges_do_not_wrap(void **state)
 	}
 }
 
+/* Pages around the requested ones: in REQUEST only, and not too many */
+static void only_a_request_has_an_appetite(void **state)
+{
+	static const uint8_t want[8] = { 0x46, 0, 0xb9, 1 };
+	uint8_t head[WIRE_HEADER];
+	struct wire_msg m = {
+		.type = WIRE_MSG_REQUEST, .b = 1, .before = 70, .after = 441,
+	};
+
+	(void)state;
+	wire_put(head, &m);
+	assert_memory_equal(head + 24, want, sizeof(want));
+	check_good(&m);
+	m.before = m.after = 511;
+	check_good(&m);
+	m.after = 512;
+	check_bad(&m, "511 pages before and 512 after, at most 511");
+	m.after = 0;
+	m.before = UINT16_MAX;
+	check_bad(&m, "65535 pages before and 0 after");
+	for (size_t i = 0; i < TYPES; i++) {
+		m = good(i, table[i].min);
+		m.after = 1;
+		if (m.type == WIRE_MSG_REQUEST)
+			check_good(&m);
+		else
+			check_bad(&m, "reserved");
+		m.after = 0;
+		m.before = 1;
+		if (m.type == WIRE_MSG_REQUEST)
+			check_good(&m);
+		else
+			check_bad(&m, "reserved");
+	}
+}
+
 static void pages_match_their_payload(void **state)
 {
 	struct wire_msg m = {
@@ -204,7 +241,7 @@ static void pages_match_their_payload(void **state)
 
 static void unknown_types_and_reserved_bits(void **state)
 {
-	static const unsigned reserved[] = { 6, 7, 24, 25, 30, 31 };
+	static const unsigned reserved[] = { 6, 7, 24, 25, 26, 27, 28, 31 };
 	const struct wire_msg m = { .type = WIRE_MSG_DONE };
 	uint8_t head[WIRE_HEADER];
 	struct wire_msg got;
@@ -221,7 +258,7 @@ static void unknown_types_and_reserved_bits(void **state)
 		assert_refused(wire_get(head, &got, &err), EBADMSG, err,
 			       "unknown type");
 	}
-	for (unsigned i = 0; i < 6; i++) {
+	for (unsigned i = 0; i < 8; i++) {
 		struct error err = { 0 };
 
 		wire_put(head, &m);
@@ -460,6 +497,7 @@ int main(void)
 		cmocka_unit_test(shortest_and_longest),
 		cmocka_unit_test(only_some_name_pages),
 		cmocka_unit_test(ranges_do_not_wrap),
+		cmocka_unit_test(only_a_request_has_an_appetite),
 		cmocka_unit_test(pages_match_their_payload),
 		cmocka_unit_test(unknown_types_and_reserved_bits),
 		cmocka_unit_test(garbage_that_passes_is_possible),

@@ -184,6 +184,17 @@ bool machine_vcpu_blocking(const struct machine *m, unsigned index)
 	return kvm_stat_read(&m->vcpu[index].blocking);
 }
 
+uint64_t machine_vcpu_idle(const struct machine *m, unsigned index,
+			   uint64_t *exits)
+{
+	const struct vcpu *v = &m->vcpu[index];
+
+	if (v->halted.fd < 0 || v->exits.fd < 0)
+		return UINT64_MAX;
+	*exits = kvm_stat_read(&v->exits);
+	return kvm_stat_read(&v->halted) + kvm_stat_read(&v->polled);
+}
+
 int machine_power_button(struct machine *m, struct error *err)
 {
 	struct device *power = bus_find(&m->bus, &power_ops, 0);

@@ -85,6 +85,20 @@ pid_t machine_vcpu_tid(const struct machine *m, unsigned index);
 bool machine_vcpu_blocking(const struct machine *m, unsigned index);
 
 /**
+ * machine_vcpu_idle() - How long has a vCPU been halted, in all?
+ * @m:		the machine
+ * @index:	number of the vCPU
+ * @exits:	set to how often it has left the guest
+ *
+ * As machine_vcpu_blocking(). A wait for a page does not count, and a halt counts
+ * when it ends.
+ *
+ * Return: ns; UINT64_MAX where KVM does not tell
+ */
+uint64_t machine_vcpu_idle(const struct machine *m, unsigned index,
+			   uint64_t *exits);
+
+/**
  * machine_power_button() - Ask the guest to shut down, by its power button
  * @m:		the machine
  *

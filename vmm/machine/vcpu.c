@@ -121,7 +121,8 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 	int rc;
 
 	*v = (struct vcpu){ .m = m, .index = index, .fd = -1,
-			    .blocking.fd = -1 };
+			    .blocking.fd = -1, .halted.fd = -1,
+			    .polled.fd = -1, .exits.fd = -1 };
 	pthread_mutex_init(&v->kick_lock, NULL);
 	v->fd = rc = KVM_CALL(m->kvm.vm, KVM_CREATE_VCPU, index, err);
 	if (rc < 0)
@@ -134,6 +135,9 @@ int vcpu_new(struct vcpu *v, struct machine *m, unsigned index,
 				 strerrordesc_np(errno));
 	}
 	kvm_stat_open(&v->blocking, v->fd, "blocking");
+	kvm_stat_open(&v->halted, v->fd, "halt_wait_ns");
+	kvm_stat_open(&v->polled, v->fd, "halt_poll_success_ns");
+	kvm_stat_open(&v->exits, v->fd, "exits");
 	rc = arch_vcpu_init(v, err);
 	return rc < 0 ? rc : start_thread(v, err);
 }
@@ -152,11 +156,17 @@ void vcpu_free(struct vcpu *v)
 	if (v->run)
 		munmap(v->run, v->m->kvm.run_size);
 	/* A vCPU that was never made is all zero */
-	if (v->m)
+	if (v->m) {
 		kvm_stat_close(&v->blocking);
+		kvm_stat_close(&v->halted);
+		kvm_stat_close(&v->polled);
+		kvm_stat_close(&v->exits);
+	}
 	if (v->m && v->fd >= 0)
 		close(v->fd);
 	if (v->m)
 		pthread_mutex_destroy(&v->kick_lock);
-	*v = (struct vcpu){ .fd = -1, .blocking.fd = -1 };
+	*v = (struct vcpu){ .fd = -1, .blocking.fd = -1,
+			    .halted.fd = -1, .polled.fd = -1,
+			    .exits.fd = -1 };
 }

@@ -39,6 +39,9 @@
  * @asked:	VCPU_ASK_… bits
  * @sigbus:	what the last SIGBUS of @thread said
  * @blocking:	KVM's statistic that is 1 while it is blocked
+ * @halted:	likewise: how long it was halted, ns, without
+ * @polled:	how long KVM has polled until a halted vCPU had work again, ns
+ * @exits:	how often it has left the guest
  * @io_pending:	KVM has not completed the last exit
  * @undoing:	the last exit is being completed without effect on devices
  * @inside:	@thread is in KVM_RUN
@@ -60,7 +63,7 @@ struct vcpu {
 	bool kickable;
 	_Atomic unsigned asked;
 	struct sigbus sigbus;
-	struct kvm_stat blocking;
+	struct kvm_stat blocking, halted, polled, exits;
 	bool io_pending, undoing;
 	_Atomic bool inside;
 	int report_errno;

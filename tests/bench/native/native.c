@@ -182,15 +182,16 @@ static void step(void *ctx, struct machine *m, unsigned vcpu)
 		size_t page = next_page(s, vcpu);
 		uint64_t *line = (uint64_t *)(void *)(ram + page * WIRE_PAGE +
 						      page % 64 * 64);
-		uint64_t from = now, version;
+		uint64_t to, version = line_check(line, page);
 
-		version = line_check(line, page);
 		line_write(line, page, version + 1);
-		now = now_ns();
-		record(s, from, now);
+		to = now_ns();
+		record(s, now, to);
+		now = to;
 		if (rate) {
 			sleep_until(&next);
 			now = now_ns();
+			fake_machine_idle(m, vcpu, now - to);
 		}
 	}
 }
