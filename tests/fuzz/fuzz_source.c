@@ -197,13 +197,18 @@ static void say_complete(struct writer *w, unsigned connection)
 
 static void say_setup(struct writer *w)
 {
+	const struct wire_msg ready = { .type = WIRE_MSG_READY,
+					.length = WIRE_READY };
+	uint8_t unit[WIRE_READY];
+
 	say_welcome(w, MAIN, WIRE_MAIN, 1);
 	script_await(w, MAIN, WIRE_MSG_DESCRIPTION);
 	say_nothing(w, MAIN, WIRE_MSG_BUILT);
 	say_welcome(w, DEMAND, WIRE_DEMAND, 0);
 	say_welcome(w, PUSH, WIRE_PUSH, 0);
 	script_await(w, MAIN, WIRE_MSG_ZERO_LIST);
-	say_nothing(w, MAIN, WIRE_MSG_READY);
+	wire_put_ready(unit, WIRE_PAGE);
+	script_message(w, MAIN, &ready, unit);
 }
 
 /* The link is lost: a second one, for which REPORT has these flags */
