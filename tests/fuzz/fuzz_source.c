@@ -240,7 +240,13 @@ static void say_again(struct writer *w, unsigned flags)
 
 static void say_pages(struct writer *w, unsigned link)
 {
+	const struct wire_msg run = {
+		.type = WIRE_MSG_REQUEST, .a = 25 * WIRE_PAGE, .b = 1,
+		.before = 20, .after = 511,
+	};
+
 	script_header(w, link + DEMAND, WIRE_MSG_REQUEST, 40, 4);
+	script_message(w, link + DEMAND, &run, NULL);
 	script_header(w, link + DEMAND, WIRE_MSG_REQUEST, 11, 1);
 	script_await(w, link + DEMAND, WIRE_MSG_POISON);
 	script_operate(w, SCRIPT_LOSE, 20);

@@ -100,6 +100,8 @@ static size_t add(uint8_t *to, enum wire_type type, uint32_t length,
 {
 	const struct wire_msg m = {
 		.type = type, .length = length, .a = a, .b = b,
+		.before = type == WIRE_MSG_REQUEST ? 7 : 0,
+		.after = type == WIRE_MSG_REQUEST ? 504 : 0,
 	};
 
 	wire_put(to, &m);
