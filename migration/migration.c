@@ -215,6 +215,7 @@ static struct outgoing *new_outgoing(struct migration *mig,
 	}
 	o->source->se.link.tls = o->job.tls;
 	o->source->connections = o->job.connections;
+	o->source->pass.limit = o->job.passes;
 	pacer_set_limit(&o->source->pages.pacer, o->job.bandwidth);
 	return o;
 }
@@ -444,11 +445,12 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)ret;
-	/* Every migration here is postcopy from the start */
-	if (mig->out && !progress_ended(progress_get(&mig->progress)))
-		return 0;
-	return error_set(err, EINVAL,
-		"no migration is under way: 'migrate' starts one, which is postcopy from the start");
+	if (!is_leaving(mig))
+		return error_set(err, EINVAL,
+			"no migration of this machine's guest is under way: 'migrate' starts one");
+	/* As QEMU: no error if it is postcopy already */
+	source_start_postcopy(mig->out->source);
+	return 0;
 }
 
 /* QEMU's capabilities, with the value that each has here for good */

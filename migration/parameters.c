@@ -4,8 +4,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "migration/pages/passes.h"
 #include "parameters.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/limits.h"
@@ -34,6 +36,7 @@ static const struct {
 	LIMIT("ferry-confirm-timeout", confirm_ms),
 };
 
+#define PASSES		"ferry-precopy-passes"
 #define TLS_DIR		"ferry-tls-dir"
 #define TLS_HOST	"tls-hostname"	/* as in QEMU */
 #define TLS_REQUIRED	"ferry-require-tls"
@@ -48,6 +51,7 @@ void parameters_init(struct parameters *p)
 {
 	p->bandwidth = 0;
 	p->connections = CONNECTIONS_AT_FIRST;
+	p->passes = 0;
 	session_limits_init(&p->limits);
 }
 
@@ -63,6 +67,28 @@ static int check_limits(json_t *args, struct error *err)
 				limits[i].name, DOWNTIME_LIMIT_MAX);
 	}
 	return 0;
+}
+
+/* "auto", or a number of one or two digits. Return: it, or -1 */
+static int parse_passes(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (!strcmp(text, "auto"))
+		return PASSES_AUTO;
+	if (!digits || digits > 2 || text[digits] ||
+	    atoi(text) > (int)PASSES_MAX)
+		return -1;
+	return atoi(text);
+}
+
+static int check_passes(json_t *args, struct error *err)
+{
+	const char *text = json_string_value(json_object_get(args, PASSES));
+
+	return !text || parse_passes(text) >= 0 ? 0 : error_set(err, EINVAL,
+		PASSES " is the number of precopy passes, \"0\" to \"%u\", or \"auto\"; not '%.40s'",
+		PASSES_MAX, text);
 }
 
 static int check(json_t *args, struct error *err)
@@ -116,13 +142,18 @@ int parameters_set(struct parameters *p, json_t *args, struct error *err)
 {
 	json_t *rate = json_object_get(args, BANDWIDTH);
 	json_t *conns = json_object_get(args, CONNECTIONS);
+	json_t *passes = json_object_get(args, PASSES);
 	int rc = check(args, err);
 
 	if (!rc)
 		rc = check_tls(args, err);
+	if (!rc)
+		rc = check_passes(args, err);
 	if (rc)
 		return rc;
 	set_tls(&p->tls, args);
+	if (passes)
+		p->passes = (unsigned)parse_passes(json_string_value(passes));
 	if (conns)
 		p->connections = (unsigned)json_integer_value(conns);
 	if (rate)
@@ -144,6 +175,8 @@ json_t *parameters_json(const struct parameters *p)
 			      TLS_DIR, p->tls.dir, TLS_HOST, p->tls.hostname,
 			      TLS_REQUIRED, p->tls.required);
 
+	json_object_set_new(o, PASSES, p->passes == PASSES_AUTO
+		? json_string("auto") : json_sprintf("%u", p->passes));
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
 		json_object_set_new(o, limits[i].name,
 				    json_integer(*limit_at(p, i)));

@@ -17,12 +17,13 @@
  * @bandwidth:	limit of the push, bytes per second; 0 for none. Has effect at
  *		once
  * @connections: push connections, from the next migration on
+ * @passes:	precopy passes, or PASSES_AUTO; from the next migration on
  * @limits:	of waits; for waits that begin after a change
  * @tls:	for sessions that begin after a change
  */
 struct parameters {
 	uint64_t bandwidth;
-	unsigned connections;
+	unsigned connections, passes;
 	struct session_limits limits;
 	struct tls_config tls;
 };
@@ -34,8 +35,8 @@ struct parameters {
 	"?ferry-build-timeout:i ?ferry-silence-timeout:i " \
 	"?ferry-answer-timeout:i ?ferry-last-pages-timeout:i " \
 	"?ferry-beat-interval:i ?ferry-dead-peer-timeout:i " \
-	"?ferry-confirm-timeout:i ?ferry-tls-dir:s ?tls-hostname:s " \
-	"?ferry-require-tls:b"
+	"?ferry-confirm-timeout:i ?ferry-precopy-passes:s " \
+	"?ferry-tls-dir:s ?tls-hostname:s ?ferry-require-tls:b"
 
 /** parameters_init() - The defaults */
 void parameters_init(struct parameters *p);

@@ -10,6 +10,7 @@
 static const char *const status_names[PROGRESS_STATUSES] = {
 	[PROGRESS_NONE]	= "none",
 	[PROGRESS_SETUP]	= "setup",
+	[PROGRESS_ACTIVE]	= "active",
 	[PROGRESS_DEVICE]	= "device",
 	[PROGRESS_POSTCOPY]	= "postcopy-active",
 	[PROGRESS_PAUSED]	= "postcopy-paused",
@@ -162,6 +163,7 @@ static uint64_t pages_done(const struct progress *p)
 	for (unsigned i = 0; i < PAGE_COUNTS; i++)
 		n += p->stats.pages[i];
 	n -= p->stats.again < n ? p->stats.again : n;
+	n -= p->precopy.due < n ? p->precopy.due : n;
 	return n < p->pages_total ? n : p->pages_total;
 }
 
@@ -177,7 +179,8 @@ static json_t *ram_json(const struct progress *p, uint64_t to)
 	uint64_t done = pages_done(p), size = p->page_size;
 	uint64_t data = p->stats.pages[COUNT_DEMAND] + p->stats.pages[COUNT_PUSH];
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, "
+		"s:I, s:I}",
 		"total", (json_int_t)(p->pages_total * size),
 		"transferred", (json_int_t)p->stats.bytes,
 		"remaining", (json_int_t)((p->pages_total - done) * size),
@@ -186,7 +189,19 @@ static json_t *ram_json(const struct progress *p, uint64_t to)
 		"normal-bytes", (json_int_t)(data * size),
 		"page-size", (json_int_t)size,
 		"mbps", rate(p, to) * 8 / 1e6,
-		"postcopy-requests", (json_int_t)p->stats.requests);
+		"postcopy-requests", (json_int_t)p->stats.requests,
+		"dirty-sync-count", (json_int_t)p->precopy.syncs,
+		"dirty-pages-rate", (json_int_t)p->precopy.dirty_rate);
+}
+
+/* What the passes of a source with --precopy-passes have sent */
+static json_t *precopy_json(const struct progress *p)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}",
+		"passes", (json_int_t)p->precopy.passes,
+		"pages", (json_int_t)p->precopy.pages,
+		"bytes", (json_int_t)p->precopy.bytes,
+		"dirty", (json_int_t)p->precopy.due);
 }
 
 static void set_job(json_t *o, enum job_word word, json_t *value)
@@ -258,6 +273,12 @@ json_t *query_migrate(struct progress *p)
 	to = p->end ? p->end : now_ns();
 	json_object_set_new(o, "ram", ram_json(p, to));
 	json_object_set_new(o, "ferry", ferry_json(p, to));
+	if (p->precopy.syncs)
+		json_object_set_new(json_object_get(o, "ferry"), "precopy",
+				    precopy_json(p));
+	if (p->status == PROGRESS_ACTIVE && p->outgoing)
+		json_object_set_new(o, "expected-downtime",
+			json_integer((json_int_t)p->precopy.expected_ms));
 	set_waiting(o, p);
 	set_time(o, "total-time", "total-ms", ms(p->start, to));
 	if (p->pause)

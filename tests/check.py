@@ -63,13 +63,13 @@ LOAD = {"failure/impostors": 0.5, "failure/killed": 0.5,
 
 # End-to-end tests that are short enough for the lab, on a machine without KVM
 LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first",
-               "recover", "tls:moves"]
+               "precopy:lost", "recover", "tls:moves"]
 LAB_FAILURE = ["dump", "faults", "handover", "images", "resume", "usage"]
 HWPOISON = ["poison_refused", "dump", "hugetlb"]
 
 # These change the size of the machine's pool of huge pages: one at a time
-HUGE_PAGES = ("migrate/hugetlb", "failure/old_kernel", "failure/cuts",
-              "migrate/recover", "kernel/poison-hugetlb",
+HUGE_PAGES = ("migrate/hugetlb", "migrate/precopy", "failure/old_kernel",
+              "failure/cuts", "migrate/recover", "kernel/poison-hugetlb",
               "unit/test_ram")
 
 ENVIRONMENT = {

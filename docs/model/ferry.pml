@@ -30,7 +30,8 @@
  * in doubt only if the other process has ended, or has given the guest up. In
  * any other phase they may try it at any moment, and the table must refuse it.
  *
- * Left out: the messages before ZERO_LIST, heartbeats, the demand connection
+ * Left out: the messages before ZERO_LIST, precopy passes and DISCARD (no phase
+ * changes by them, and the hand-over is the same), heartbeats, the demand connection
  * (its loss is an event), and whether a session retries by itself or waits for
  * an operator (PHASE_MANUAL).
  *

@@ -48,30 +48,33 @@
 #define MSG_CHUNK_ACK	26
 #define MSG_CONFIRMED	27
 #define MSG_ENDED	28
-#define EVENT_HOLD	29
-#define EVENT_COMMIT	30
-#define EVENT_ALL_SENT	31
-#define EVENT_LOADED	32
-#define EVENT_WHOLE	33
-#define EVENT_LEFT	34
-#define EVENT_DISCARDED	35
-#define EVENT_REDIAL	36
-#define EVENT_REJOINED	37
-#define EVENT_PEER_RUNS	38
-#define EVENT_PEER_WHOLE	39
-#define EVENT_RECOVERED	40
-#define EVENT_MAIN_LOST	41
-#define EVENT_DEMAND_LOST	42
-#define EVENT_PUSH_LOST	43
-#define EVENT_PUSHES_LOST	44
-#define EVENT_DEADLINE	45
-#define EVENT_VIOLATION	46
-#define EVENT_FAILURE	47
-#define EVENT_CANCEL	48
-#define EVENT_PAUSE	49
-#define EVENT_RUN_HERE	50
-#define EVENT_GIVE_UP	51
-#define EVENT_QUIT	52
+#define MSG_PASS	29
+#define MSG_PASSED	30
+#define MSG_DISCARD	31
+#define EVENT_HOLD	32
+#define EVENT_COMMIT	33
+#define EVENT_ALL_SENT	34
+#define EVENT_LOADED	35
+#define EVENT_WHOLE	36
+#define EVENT_LEFT	37
+#define EVENT_DISCARDED	38
+#define EVENT_REDIAL	39
+#define EVENT_REJOINED	40
+#define EVENT_PEER_RUNS	41
+#define EVENT_PEER_WHOLE	42
+#define EVENT_RECOVERED	43
+#define EVENT_MAIN_LOST	44
+#define EVENT_DEMAND_LOST	45
+#define EVENT_PUSH_LOST	46
+#define EVENT_PUSHES_LOST	47
+#define EVENT_DEADLINE	48
+#define EVENT_VIOLATION	49
+#define EVENT_FAILURE	50
+#define EVENT_CANCEL	51
+#define EVENT_PAUSE	52
+#define EVENT_RUN_HERE	53
+#define EVENT_GIVE_UP	54
+#define EVENT_QUIT	55
 
 #define SOURCE_SETUP	0
 #define SOURCE_HANDOVER	1
@@ -106,7 +109,8 @@ inline source_table(event)
 		if
 		:: event == MSG_WELCOME ||
 		   event == MSG_BUILT ||
-		   event == MSG_READY ->
+		   event == MSG_READY ||
+		   event == MSG_PASSED ->
 			did = 0
 		:: event == MSG_REFUSE ||
 		   event == EVENT_MAIN_LOST ||
@@ -448,7 +452,8 @@ inline source_table(event)
 		:: event == MSG_WELCOME ||
 		   event == MSG_BUILT ||
 		   event == MSG_READY ||
-		   event == MSG_REPORT ->
+		   event == MSG_REPORT ||
+		   event == MSG_PASSED ->
 			did = 0
 		:: event == MSG_REFUSE ||
 		   event == EVENT_LEFT ||
@@ -494,7 +499,8 @@ inline source_table(event)
 		:: event == MSG_WELCOME ||
 		   event == MSG_BUILT ||
 		   event == MSG_READY ||
-		   event == MSG_REPORT ->
+		   event == MSG_REPORT ||
+		   event == MSG_PASSED ->
 			did = 0
 		:: event == MSG_REFUSE ||
 		   event == EVENT_LEFT ||
@@ -744,8 +750,11 @@ inline target_table(event)
 			target = TARGET_FAILING; did = PHASE_BLAME | PHASE_RELEASE | PHASE_HANG_UP
 		:: event == MSG_DESCRIPTION ||
 		   event == MSG_ZERO_LIST ||
+		   event == MSG_PAGES ||
+		   event == MSG_ZERO ||
 		   event == MSG_BOOT ||
-		   event == MSG_IMAGE ->
+		   event == MSG_IMAGE ||
+		   event == MSG_PASS ->
 			did = 0
 		:: event == MSG_STATE ->
 			target = TARGET_HANDOVER; did = PHASE_SHOW
@@ -788,7 +797,8 @@ inline target_table(event)
 		   event == MSG_PAGES ||
 		   event == MSG_ZERO ||
 		   event == MSG_POISON ||
-		   event == MSG_WRITTEN_LIST ->
+		   event == MSG_WRITTEN_LIST ||
+		   event == MSG_DISCARD ->
 			did = 0
 		:: event == MSG_PREPARE ->
 			target = TARGET_LOADING; did = 0

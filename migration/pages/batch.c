@@ -122,6 +122,8 @@ int batch_fill(struct batch *b, size_t page, size_t n, struct error *err)
 
 		for (k = 1; k < max && kind[i + k] == kind[i]; k++)
 			;
+		if (b->skip_lost && kind[i] == CONTENT_LOST)
+			continue;
 		append_message(b, kind[i],
 			       ram_gpa(b->ram, (page + i) * WIRE_PAGE),
 			       b->data + i * WIRE_PAGE, k);

@@ -9,6 +9,7 @@
 #ifndef FERRY_BATCH_H
 #define FERRY_BATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -33,6 +34,7 @@ typedef void batch_lost_fn(void *ctx, uint64_t gpa);
  * @ram:	what is read
  * @lost:	called for pages that are poisoned
  * @ctx:	for @lost
+ * @skip_lost:	pages that can't be read are left out: no POISON message
  * @data:	contents, WIRE_RUN_PAGES of them
  * @header:	of the messages
  * @iov:	headers and contents in the order to send
@@ -44,6 +46,7 @@ struct batch {
 	const struct ram *ram;
 	batch_lost_fn *lost;
 	void *ctx;
+	bool skip_lost;
 	uint8_t *data;
 	uint8_t header[WIRE_RUN_PAGES][WIRE_HEADER];
 	struct iovec iov[BATCH_IOVS];

@@ -51,6 +51,24 @@ void page_source_sent(struct page_source *p, const struct batch *b,
 	st->pages[COUNT_POISON] += b->lost_pages;
 }
 
+void page_source_passed(struct page_source *p, const struct batch *b,
+			bool first)
+{
+	struct page_stats *st = p->stats;
+
+	st->bytes += b->bytes;
+	st->bytes_of[COUNT_PUSH] += b->bytes;
+	if (!first)
+		return;
+	st->pages[COUNT_PUSH] += b->data_pages;
+	st->pages[COUNT_ZERO] += b->zero_pages;
+}
+
+void page_source_discarded(struct page_source *p, size_t page, size_t n)
+{
+	p->stats->again += ledger_give_back(&p->ledger, page, n);
+}
+
 void page_source_throttle(struct page_source *p)
 {
 	uint64_t ns;

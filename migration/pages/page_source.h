@@ -83,6 +83,23 @@ void page_source_sent(struct page_source *p, const struct batch *b,
 		      enum page_count kind);
 
 /**
+ * page_source_passed() - A batch of a precopy pass was sent: count it
+ * @p:		the pages
+ * @b:		the batch
+ * @first:	its pages were not sent by an earlier pass
+ */
+void page_source_passed(struct page_source *p, const struct batch *b,
+			bool first);
+
+/**
+ * page_source_discarded() - Copies at the destination are out of date
+ * @p:		the pages
+ * @page:	first page
+ * @n:		pages, which the destination forgets: they count as not sent
+ */
+void page_source_discarded(struct page_source *p, size_t page, size_t n);
+
+/**
  * page_source_throttle() - Sleep until the bandwidth limit allows more
  * @p:		the pages
  *

@@ -235,6 +235,86 @@ void page_store_received(struct page_store *s, const struct wire_msg *msg,
 		WIRE_HEADER + msg->length;
 }
 
+/* Pages from @page on of which contents are here, or are not. Return: how many */
+static size_t old_run(const struct page_store *s, size_t page, size_t n,
+		      bool *old)
+{
+	size_t k = 1;
+
+	*old = s->ops->has_old(s, page);
+	while (k < n && s->ops->has_old(s, page + k) == *old)
+		k++;
+	return k;
+}
+
+static int pass_zero(struct page_store *s, size_t page, size_t n,
+		     struct error *err)
+{
+	page_store_set_zero(s, page, n);
+	return s->ops->zero(s, page, n, false, err);
+}
+
+/* @data: NULL for zeroes */
+static int pass_pages(struct page_store *s, size_t page, size_t n,
+		      const uint8_t *data, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t k; n && !rc; n -= k) {
+		bool old;
+
+		k = old_run(s, page, n, &old);
+		if (old)
+			rc = s->ops->replace(s, page, data, k, err);
+		else if (data)
+			rc = s->ops->contents(s, page, data, k, false, err);
+		else
+			rc = pass_zero(s, page, k, err);
+		page += k;
+		data = data ? data + k * WIRE_PAGE : NULL;
+	}
+	return rc;
+}
+
+int page_store_pass(struct page_store *s, const struct wire_msg *msg,
+		    const uint8_t *data, struct error *err)
+{
+	size_t page = 0;
+	int rc;
+
+	page_store_received(s, msg, false);
+	if (msg->type != WIRE_MSG_PAGES && msg->type != WIRE_MSG_ZERO)
+		return error_set(err, EBADMSG,
+			"the peer sent %s in a precopy pass",
+			wire_name(msg->type));
+	rc = find_pages(s, msg->a, msg->b, &page, err);
+	if (rc)
+		return rc;
+	/* They were announced as zeroes, or by an earlier pass */
+	page_store_set_missing(s, page, msg->b);
+	return pass_pages(s, page, msg->b,
+			  msg->type == WIRE_MSG_PAGES ? data : NULL, err);
+}
+
+int page_store_discard(struct page_store *s, size_t page, size_t n,
+		       struct error *err)
+{
+	int rc = s->ops->discard(s, page, n, err);
+
+	if (!rc)
+		page_store_set_missing(s, page, n);
+	return rc;
+}
+
+bool page_store_has_old(const struct page_store *s, size_t page, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && !s->ops->has_old(s, page + i))
+		i++;
+	return i < n;
+}
+
 int page_store_message(struct page_store *s, const struct wire_msg *msg,
 		       const uint8_t *data, bool demanded, struct error *err)
 {

@@ -225,6 +225,38 @@ void page_store_received(struct page_store *s, const struct wire_msg *msg,
 			 bool demanded);
 
 /**
+ * page_store_pass() - Place what a message of a precopy pass carries
+ * @s:		the store, before the hand-over
+ * @msg:	header, checked by wire_get()
+ * @data:	payload
+ * @err:	why not, naming the address
+ *
+ * As page_store_message(), but for the session thread only, while no vCPU runs:
+ * contents replace those that are here. A message of POISON is refused.
+ *
+ * Return: as page_store_message()
+ */
+int page_store_pass(struct page_store *s, const struct wire_msg *msg,
+		    const uint8_t *data, struct error *err);
+
+/**
+ * page_store_discard() - What precopy passes have brought is out of date
+ * @s:		the store, before the hand-over
+ * @page:	first page, by offset in RAM
+ * @n:		pages, all of them in RAM; with huge pages whole ones
+ * @err:	why not
+ *
+ * The pages are missing afterwards, those of ZERO_LIST, too.
+ *
+ * Return: 0, -EBADMSG (a part of a huge page), -errno
+ */
+int page_store_discard(struct page_store *s, size_t page, size_t n,
+		       struct error *err);
+
+/** page_store_has_old() - Are contents of one of these pages here? */
+bool page_store_has_old(const struct page_store *s, size_t page, size_t n);
+
+/**
  * page_store_poison() - Poison a range that the source listed
  * @s:		the store
  * @gpa:	first page

@@ -146,6 +146,15 @@ static bool step_missing(uint8_t *b)
 	return true;
 }
 
+/* No copier, and no poison: its contents are out of date */
+static bool step_forget(uint8_t *b)
+{
+	if ((*b & (BASE | WORK)) != BASE_PRESENT)
+		return false;
+	*b = BASE_MISSING;
+	return true;
+}
+
 static bool step_lose(uint8_t *b)
 {
 	if ((*b & ~ASKED) != BASE_PRESENT)
@@ -448,7 +457,9 @@ static void chunk_spell_out(struct pages *t, size_t i)
 	t->chunk[i / CHUNK_PAGES] = CHUNK_MIXED;
 }
 
-size_t pages_set_missing(struct pages *t, size_t i, size_t n)
+/* Step to MISSING, by chunks in which a byte of 0 means MISSING */
+static size_t step_to_missing(struct pages *t, size_t i, size_t n,
+			      page_step *step)
 {
 	size_t done = 0;
 
@@ -458,11 +469,21 @@ size_t pages_set_missing(struct pages *t, size_t i, size_t n)
 		if (now > n)
 			now = n;
 		chunk_spell_out(t, i);
-		done += pages_step(t, i, now, step_missing, false);
+		done += pages_step(t, i, now, step, false);
 		i += now;
 		n -= now;
 	}
 	return done;
+}
+
+size_t pages_set_missing(struct pages *t, size_t i, size_t n)
+{
+	return step_to_missing(t, i, n, step_missing);
+}
+
+size_t pages_forget(struct pages *t, size_t i, size_t n)
+{
+	return step_to_missing(t, i, n, step_forget);
 }
 
 size_t pages_next_requested(const struct pages *t, size_t i, size_t end)

@@ -7,6 +7,10 @@
  *	   └──► ZERO ──────────┤       └──► COPYING_TWICE ─► HELD ─────┘ │
  *	                       └──► POISONING ─────────────────► POISONED, terminal
  *
+ * PRESENT becomes MISSING again by pages_forget() only: before the hand-over, when
+ * the source says that a copy of a precopy pass is out of date. No vCPU runs
+ * then, and no page is being placed.
+ *
  * The table is what makes poison terminal (invariant 2): the kernel lets
  * UFFDIO_COPY and UFFDIO_ZEROPAGE replace a poison marker
  * (tests/kernel/poison-overwrite.c). A thread calls such an ioctl for a page
@@ -26,7 +30,8 @@
  *	(c) POISONING and POISONED can't be claimed or joined.
  *
  * By (a) and (b) no copy is under way when a poison ioctl begins; by (c) none
- * begins afterwards. No state leads out of POISONED.
+ * begins afterwards. No state leads out of POISONED: pages_forget() takes only
+ * PRESENT.
  *
  * missing + zero + present + poisoned = all pages (invariant 10). A page that
  * is being placed counts as what it was; HELD counts as present.
@@ -200,6 +205,19 @@ size_t pages_set_zero(struct pages *t, size_t i, size_t n);
  * Return: pages that are MISSING now and were ZERO
  */
 size_t pages_set_missing(struct pages *t, size_t i, size_t n);
+
+/**
+ * pages_forget() - Pages whose contents are out of date are missing again
+ * @t:		the table
+ * @i:		first page
+ * @n:		pages
+ *
+ * To be called after their memory was dropped, and only before the guest can
+ * touch RAM. Pages in any other state than PRESENT keep it.
+ *
+ * Return: pages that are MISSING now and were PRESENT
+ */
+size_t pages_forget(struct pages *t, size_t i, size_t n);
 
 /**
  * pages_lose() - Mark a PRESENT page as POISONED, before it is dropped

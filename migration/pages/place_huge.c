@@ -716,6 +716,102 @@ static int huge_inject(struct page_store *s, size_t page, struct error *err)
 	return error_set(err, EAGAIN, "the page is just arriving: try again");
 }
 
+static bool huge_has_old(const struct page_store *s, size_t page)
+{
+	const struct huge_page *h = &s->staging->page[page / HUGE_PAGES];
+
+	return pages_get(&s->table, page) == PAGE_PRESENT ||
+	       bit_test(h->in, page % HUGE_PAGES);
+}
+
+/* In the buffer, or in place once the huge page is complete */
+static int replace_page(struct page_store *s, size_t page,
+			const uint8_t *data, struct error *err)
+{
+	struct huge_page *h = user_enter(s, page);
+	uint8_t *buffer = h->placed ? NULL : h->data;
+	int rc = 0;
+
+	if (buffer)
+		staging_store(buffer, page % HUGE_PAGES,
+			      data ? data : zero_page);
+	else
+		rc = placement_overwrite(s, page, data, err);
+	user_leave(s, h);
+	return rc;
+}
+
+static int huge_replace(struct page_store *s, size_t page,
+			const uint8_t *data, size_t n, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = replace_page(s, page + i,
+				  data ? data + i * WIRE_PAGE : NULL, err);
+	return rc;
+}
+
+/* Memory that is mapped anew is not registered yet */
+static int drop_whole(struct page_store *s, size_t first, struct error *err)
+{
+	int rc = ram_drop(s->ram, (uint64_t)first * WIRE_PAGE, RAM_HUGE, err);
+
+	if (!rc)
+		rc = uffd_register(s->uffd, placement_hva(s, first), RAM_HUGE,
+				   UFFD_MISSING, err);
+	if (!rc)
+		s->stats->again += pages_forget(&s->table, first, HUGE_PAGES);
+	return rc;
+}
+
+/* What is staged is not in place: its claims are released */
+static void unstage(struct page_store *s, struct huge_page *h, size_t first)
+{
+	for (size_t k = 0; k < HUGE_PAGES; k++) {
+		if (!bit_test(h->in, k))
+			continue;
+		pages_released(&s->table, first + k, 1);
+		s->stats->again++;
+	}
+}
+
+/*
+ * As if nothing had arrived. The buffer of a huge page that is not complete
+ * stays, to be used again
+ */
+static int discard_whole(struct page_store *s, size_t first,
+			 struct error *err)
+{
+	struct huge_page *h = user_enter(s, first);
+	int rc = 0;
+
+	if (h->placed)
+		rc = drop_whole(s, first, err);
+	else
+		unstage(s, h, first);
+	user_leave(s, h);
+	if (rc)
+		return rc;
+	for (size_t w = 0; w < WORDS; w++)
+		h->in[w] = 0;
+	h->used = h->placing = h->joined = h->placed = false;
+	return 0;
+}
+
+static int huge_discard(struct page_store *s, size_t page, size_t n,
+			struct error *err)
+{
+	int rc = 0;
+
+	if (page % HUGE_PAGES || n % HUGE_PAGES)
+		return error_set(err, EBADMSG,
+			"the peer discards a part of a huge page");
+	for (size_t i = 0; i < n && !rc; i += HUGE_PAGES)
+		rc = discard_whole(s, page + i, err);
+	return rc;
+}
+
 const struct placement_ops placement_huge = {
 	.name		= "huge pages",
 	.requests_max	= HUGE_PAGES / 2,
@@ -729,4 +825,7 @@ const struct placement_ops placement_huge = {
 	.staged		= huge_staged,
 	.inject		= huge_inject,
 	.settle		= huge_settle,
+	.has_old	= huge_has_old,
+	.replace	= huge_replace,
+	.discard	= huge_discard,
 };

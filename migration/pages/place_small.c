@@ -431,6 +431,43 @@ static int small_settle(struct page_store *s, struct error *err)
 	return 0;
 }
 
+static bool small_has_old(const struct page_store *s, size_t page)
+{
+	return pages_get(&s->table, page) == PAGE_PRESENT;
+}
+
+static int small_replace(struct page_store *s, size_t page,
+			 const uint8_t *data, size_t n, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = placement_overwrite(s, page + i,
+					 data ? data + i * WIRE_PAGE : NULL,
+					 err);
+	return rc;
+}
+
+/* Only pages that are here are dropped: dropping poison would erase it */
+static int small_discard(struct page_store *s, size_t page, size_t n,
+			 struct error *err)
+{
+	const size_t end = page + n;
+	int rc = 0;
+
+	for (size_t now; page < end && !rc; page += now) {
+		enum page_have have;
+
+		now = pages_run(&s->table, page, end, &have);
+		if (have != HAVE_PRESENT)
+			continue;
+		rc = ram_drop(s->ram, page * WIRE_PAGE, now * WIRE_PAGE, err);
+		if (!rc)
+			s->stats->again += pages_forget(&s->table, page, now);
+	}
+	return rc;
+}
+
 const struct placement_ops placement_small = {
 	.name		= "small pages",
 	.requests_max	= 1,
@@ -445,4 +482,7 @@ const struct placement_ops placement_small = {
 	.staged		= small_staged,
 	.inject		= small_inject,
 	.settle		= small_settle,
+	.has_old	= small_has_old,
+	.replace	= small_replace,
+	.discard	= small_discard,
 };

@@ -2,6 +2,7 @@
 /* placement.c - What the placements share */
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "placement.h"
@@ -58,6 +59,18 @@ int placement_lost(struct page_store *s, size_t page, size_t n,
 	s->stats->pages[COUNT_POISON] += n;
 	reporter_wake(&s->reporter);
 	return rc ? error_set(err, -rc, "out of memory for the poison list")
+		  : 0;
+}
+
+int placement_overwrite(struct page_store *s, size_t page,
+			const uint8_t *data, struct error *err)
+{
+	static const uint8_t zeroes[WIRE_PAGE];
+	int rc = ram_write(s->ram, placement_gpa(s, page),
+			   data ? data : zeroes, WIRE_PAGE);
+
+	return rc ? error_set(err, -rc, "cannot replace a page at 0x%llx: %s",
+			      placement_gpa(s, page), strerrordesc_np(-rc))
 		  : 0;
 }
 

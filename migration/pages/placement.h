@@ -28,6 +28,10 @@
  *		_POISONED or _ABSENT. Return: pages of which that is true
  * @inject:	poison a page by a marker, on purpose; page_store_inject()
  * @settle:	page_store_settle()
+ * @has_old:	are contents of a page here, staged or in place?
+ * @replace:	overwrite pages of which that is true; @data: NULL for zeroes.
+ *		Only before the hand-over
+ * @discard:	page_store_discard()
  */
 struct placement_ops {
 	const char *name;
@@ -50,6 +54,11 @@ struct placement_ops {
 			 enum page_have *have);
 	int (*inject)(struct page_store *s, size_t page, struct error *err);
 	int (*settle)(struct page_store *s, struct error *err);
+	bool (*has_old)(const struct page_store *s, size_t page);
+	int (*replace)(struct page_store *s, size_t page, const uint8_t *data,
+		       size_t n, struct error *err);
+	int (*discard)(struct page_store *s, size_t page, size_t n,
+		       struct error *err);
 };
 
 extern const struct placement_ops placement_small;
@@ -94,6 +103,21 @@ int placement_copy(struct page_store *s, size_t page, const uint8_t *data,
  */
 int placement_lost(struct page_store *s, size_t page, size_t n,
 		   bool delivered, struct error *err);
+
+/**
+ * placement_overwrite() - Replace the contents of a page that is in place
+ * @s:		the store
+ * @page:	the page, PRESENT; no vCPU runs
+ * @data:	contents, or NULL for zeroes
+ * @err:	why not
+ *
+ * The kernel copies (ram_write()). The page is there, so the copy waits for no
+ * userfault, and a huge page is never half old.
+ *
+ * Return: 0, -errno
+ */
+int placement_overwrite(struct page_store *s, size_t page,
+			const uint8_t *data, struct error *err);
 
 /** placement_wake() - Threads that wait for these pages look again */
 void placement_wake(struct page_store *s, size_t page, size_t n);

@@ -38,11 +38,14 @@
 	[WIRE_MSG_WRITTEN_LIST] = __VA_ARGS__, \
 	[WIRE_MSG_RESUME] = __VA_ARGS__, \
 	[WIRE_MSG_CHUNK_ACK] = __VA_ARGS__, \
-	[WIRE_MSG_CONFIRMED] = __VA_ARGS__
+	[WIRE_MSG_CONFIRMED] = __VA_ARGS__, \
+	[WIRE_MSG_PASS] = __VA_ARGS__, \
+	[WIRE_MSG_DISCARD] = __VA_ARGS__
 #define NEVER_AT_TARGET(...) \
 	[WIRE_MSG_WELCOME] = __VA_ARGS__, \
 	[WIRE_MSG_BUILT] = __VA_ARGS__, \
 	[WIRE_MSG_READY] = __VA_ARGS__, \
+	[WIRE_MSG_PASSED] = __VA_ARGS__, \
 	[WIRE_MSG_PREPARED] = __VA_ARGS__, \
 	[WIRE_MSG_RUNNING] = __VA_ARGS__, \
 	[WIRE_MSG_REQUEST] = __VA_ARGS__, \
@@ -94,8 +97,8 @@
 #define end	STEP(SOURCE_ENDED, PHASE_SHUT)
 
 /*
- * early: WELCOME, BUILT, READY; never: all messages that are not named; bad:
- * DEADLINE, FAILURE; wrong: VIOLATION
+ * early: WELCOME, BUILT, READY, PASSED; never: all messages that are not named;
+ * bad: DEADLINE, FAILURE; wrong: VIOLATION
  */
 #define SOURCE_ROW(phase, early, refuse, prepared, running, complete, \
 		   reports, beat, ended, never, \
@@ -106,7 +109,7 @@
 	[phase] = { \
 		[0] = no, \
 		[WIRE_MSG_WELCOME] = early, [WIRE_MSG_BUILT] = early, \
-		[WIRE_MSG_READY] = early, \
+		[WIRE_MSG_READY] = early, [WIRE_MSG_PASSED] = early, \
 		[WIRE_MSG_REFUSE] = refuse, [WIRE_MSG_PREPARED] = prepared, \
 		[WIRE_MSG_RUNNING] = running, [WIRE_MSG_COMPLETE] = complete, \
 		[WIRE_MSG_REPORT] = reports, [WIRE_MSG_BEAT] = beat, \
@@ -307,11 +310,12 @@ SOURCE_ROW(SOURCE_ENDED,
 #define end	STEP(TARGET_ENDED, PHASE_ENDED | PHASE_DISCARD)
 
 /*
- * setup: DESCRIPTION, BOOT, IMAGE, ZERO_LIST; lists: WRITTEN_LIST,
- * POISON_LIST, PAGES, ZERO, POISON; never: all messages that are not named;
- * bad: DEADLINE, FAILURE; wrong: VIOLATION
+ * setup: DESCRIPTION, BOOT, IMAGE, ZERO_LIST, PASS; pages: PAGES, ZERO; lists:
+ * WRITTEN_LIST, DISCARD, POISON_LIST, POISON; never: all messages that are not
+ * named; bad: DEADLINE, FAILURE; wrong: VIOLATION
  */
-#define TARGET_ROW(phase, hello, setup, state, lists, prepare, committed, \
+#define TARGET_ROW(phase, hello, setup, pages, state, lists, prepare, \
+		   committed, \
 		   refuse, all_sent, resumes, beat, confirmed, never, \
 		   loaded, is_whole, left, discarded, \
 		   rejoined, recovered, \
@@ -321,10 +325,11 @@ SOURCE_ROW(SOURCE_ENDED,
 		[0] = no, \
 		[WIRE_MSG_HELLO] = hello, [WIRE_MSG_DESCRIPTION] = setup, \
 		[WIRE_MSG_BOOT] = setup, [WIRE_MSG_IMAGE] = setup, \
-		[WIRE_MSG_ZERO_LIST] = setup, [WIRE_MSG_STATE] = state, \
-		[WIRE_MSG_WRITTEN_LIST] = lists, \
-		[WIRE_MSG_POISON_LIST] = lists, [WIRE_MSG_PAGES] = lists, \
-		[WIRE_MSG_ZERO] = lists, [WIRE_MSG_POISON] = lists, \
+		[WIRE_MSG_ZERO_LIST] = setup, [WIRE_MSG_PASS] = setup, \
+		[WIRE_MSG_PAGES] = pages, [WIRE_MSG_ZERO] = pages, \
+		[WIRE_MSG_STATE] = state, [WIRE_MSG_WRITTEN_LIST] = lists, \
+		[WIRE_MSG_DISCARD] = lists, [WIRE_MSG_POISON_LIST] = lists, \
+		[WIRE_MSG_POISON] = lists, \
 		[WIRE_MSG_PREPARE] = prepare, [WIRE_MSG_COMMIT] = committed, \
 		[WIRE_MSG_REFUSE] = refuse, [WIRE_MSG_DONE] = all_sent, \
 		[WIRE_MSG_RESUME] = resumes, [WIRE_MSG_BEAT] = beat, \
@@ -348,7 +353,7 @@ SOURCE_ROW(SOURCE_ENDED,
 
 static const struct phase_step target_table[TARGET_PHASES][PHASE_EVENTS] = {
 /*
- *	messages: HELLO, setup, STATE, lists, PREPARE, COMMIT,
+ *	messages: HELLO, setup, pages, STATE, lists, PREPARE, COMMIT,
  *		REFUSE, DONE, RESUME, BEAT, CONFIRMED, never
  *	milestones: loaded, whole, left, discarded
  *	recovery: rejoined, recovered
@@ -356,112 +361,112 @@ static const struct phase_step target_table[TARGET_PHASES][PHASE_EVENTS] = {
  *	commands: pause, run here, give up, quit
  */
 TARGET_ROW(TARGET_LISTENING,
-	begin, no, no, no, no, no, no, no, no, no, no, no,
+	begin, no, no, no, no, no, no, no, no, no, no, no, no,
 	no, no, ok, no,
 	no, no,
 	ok, ok, ok, ok, ok, ok,
 	no, no, no, quit),
 TARGET_ROW(TARGET_SETUP,
-	no, ok, held, Xfail, Xfail, Xfail,
+	no, ok, ok, held, Xfail, Xfail, Xfail,
 	fail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	no, no, clear, no,
 	no, no,
 	fail, fail, fail, fail, fail, fail,
 	no, no, no, quitr),
 TARGET_ROW(TARGET_HANDOVER,
-	no, Xfail, Xfail, ok, loads, Xfail,
+	no, Xfail, ok, Xfail, ok, loads, Xfail,
 	fail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	no, no, clear, no,
 	no, no,
 	fail, fail, fail, fail, fail, fail,
 	no, no, no, quitr),
 TARGET_ROW(TARGET_LOADING,
-	no, Xfail, Xfail, Xfail, Xfail, Xfail,
+	no, Xfail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	fail, Xfail, Xfail, Xfail, Xfail, Xfail,
 	ready, no, clear, no,
 	no, no,
 	fail, fail, fail, fail, fail, fail,
 	no, no, no, quitr),
 TARGET_ROW(TARGET_PREPARED,
-	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, commit,
+	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt, commit,
 	fail, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt,
 	no, no, doubt, no,
 	no, no,
 	doubt, cut, cut, cut, doubt, Mdoubt,
 	no, no, no, quit),
 TARGET_ROW(TARGET_PREPARED_CUT,
-	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, commitc,
+	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt, commitc,
 	fail, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt,
 	no, no, doubt, no,
 	no, no,
 	doubt, ok, ok, ok, doubt, Mdoubt,
 	no, no, no, quit),
 TARGET_ROW(TARGET_POSTCOPY,
-	no, Xlost, Xlost, Xlost, Xlost, Xlost,
+	no, Xlost, Xlost, Xlost, Xlost, Xlost, Xlost,
 	Xlost, ok, Xlost, ok, Xlost, Xlost,
 	no, whole, lost, no,
 	no, no,
 	lost, lost, ok, lost, lost, Mlost,
 	Mlost, no, no, quits),
 TARGET_ROW(TARGET_WHOLE,
-	no, Xunsure, Xunsure, Xunsure, Xunsure, Xunsure,
+	no, Xunsure, Xunsure, Xunsure, Xunsure, Xunsure, Xunsure,
 	Xunsure, Xunsure, ok, ok, sure, Xunsure,
 	no, no, unsure, no,
 	no, no,
 	unsure, ok, ok, ok, unsure, unsure,
 	no, no, no, quit),
 TARGET_ROW(TARGET_COMPLETED,
-	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, done, no,
 	no, no,
 	ok, ok, ok, ok, ok, ok,
 	no, no, no, quit),
 TARGET_ROW(TARGET_DOUBT,
-	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, shut, no,
 	joinsd, no,
 	ok, ok, ok, ok, ok, ok,
 	manual, here, fail, quit),
 TARGET_ROW(TARGET_LOST,
-	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, shut, no,
 	joins, no,
 	ok, ok, ok, ok, ok, ok,
 	manual, no, no, quit),
 TARGET_ROW(TARGET_REJOIN_DOUBT,
-	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt,
+	no, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt, Xdoubt,
 	fail, Xdoubt, ok, Xdoubt, Xdoubt, Xdoubt,
 	no, no, doubt, no,
 	no, ready,
 	doubt, doubt, doubt, doubt, doubt, Mdoubt,
 	Mdoubt, no, no, quit),
 TARGET_ROW(TARGET_REJOIN,
-	no, Xlost, Xlost, Xlost, Xlost, Xlost,
+	no, Xlost, Xlost, Xlost, Xlost, Xlost, Xlost,
 	Xlost, Xlost, ok, Xlost, Xlost, Xlost,
 	no, no, lost, no,
 	no, again,
 	lost, lost, lost, lost, lost, Mlost,
 	Mlost, no, no, quith),
 TARGET_ROW(TARGET_UNCONFIRMED,
-	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, shut, no,
 	joinsw, no,
 	ok, ok, ok, ok, ok, ok,
 	no, no, sure, quit),
 TARGET_ROW(TARGET_FAILING,
-	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, clear, listen,
 	no, no,
 	ok, ok, ok, ok, ok, ok,
 	no, no, no, quitr),
 TARGET_ROW(TARGET_QUITTING,
-	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, end, no,
 	no, no,
 	ok, ok, ok, ok, ok, ok,
 	no, no, no, ok),
 TARGET_ROW(TARGET_ENDED,
-	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	no, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
 	no, no, ok, no,
 	no, no,
 	ok, ok, ok, ok, ok, ok,

@@ -20,6 +20,7 @@ void progress_begin(struct progress *p, bool outgoing)
 {
 	pthread_mutex_lock(&p->lock);
 	page_stats_clear(&p->stats);
+	memset((void *)&p->precopy, 0, sizeof(p->precopy));
 	error_clear(&p->why);
 	p->has_peer = false;
 	p->outgoing = outgoing;

@@ -25,6 +25,7 @@
  * QEMU's MigrationStatus, as far as it applies. What each permits:
  * NONE		a migration may be started
  * SETUP	the guest runs on the source; may be cancelled
+ * ACTIVE	the same, and precopy passes are sent
  * DEVICE	the guest is held; may be cancelled
  * POSTCOPY	handed over; can't be cancelled any more
  * RECOVER_SETUP	a new link is being opened
@@ -33,7 +34,8 @@
  * the rest	over: another may be started, unless the guest is gone
  */
 enum progress_status {
-	PROGRESS_NONE, PROGRESS_SETUP, PROGRESS_DEVICE, PROGRESS_POSTCOPY,
+	PROGRESS_NONE, PROGRESS_SETUP, PROGRESS_ACTIVE, PROGRESS_DEVICE,
+	PROGRESS_POSTCOPY,
 	PROGRESS_PAUSED, PROGRESS_RECOVER_SETUP, PROGRESS_RECOVER,
 	PROGRESS_COMPLETED, PROGRESS_FAILED, PROGRESS_CANCELLED,
 	PROGRESS_STATUSES
@@ -46,6 +48,20 @@ enum progress_status {
 
 /** progress_fn - The status has changed; any thread, no lock held */
 typedef void progress_fn(void *ctx, enum progress_status status);
+
+/**
+ * struct progress_precopy - Precopy passes of a source
+ * @passes:	that were sent
+ * @syncs:	how often the dirty log was fetched
+ * @pages, @bytes: that they have sent, each time that it was sent
+ * @due:	pages written since they were sent, or not sent
+ * @dirty_rate:	pages that the guest writes, a second
+ * @expected_ms: time that it would take to send @due
+ */
+struct progress_precopy {
+	_Atomic uint64_t passes, syncs, pages, bytes, due, dirty_rate,
+		expected_ms;
+};
 
 /**
  * struct progress - See above
@@ -69,6 +85,7 @@ typedef void progress_fn(void *ctx, enum progress_status status);
  * @page_size:	bytes
  * @vcpus:	how many there are
  * @stats:	counters of pages
+ * @precopy:	of a source with precopy passes; else all 0
  * @id:		of the session, in hexadecimal
  * @arrived:	of the session that brought the guest here; kept when it leaves
  * @uri:	where it goes to, or where it arrives
@@ -94,6 +111,7 @@ struct progress {
 	unsigned vcpus;
 
 	struct page_stats stats;
+	struct progress_precopy precopy;
 
 	struct { const char *name; uint64_t start; } stages[PROGRESS_STAGES];
 	unsigned stages_n;

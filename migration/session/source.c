@@ -149,7 +149,7 @@ static enum progress_status source_show(struct session *se, unsigned phase)
 
 	switch (phase) {
 	case SOURCE_SETUP:
-		return PROGRESS_SETUP;
+		return s->passing ? PROGRESS_ACTIVE : PROGRESS_SETUP;
 	case SOURCE_POSTCOPY:
 	case SOURCE_FINISHING:
 		if (!se->progress->run)
@@ -256,7 +256,12 @@ static void source_report_poison(void *ctx)
 /* A page that is to be sent can't be read: invariant 3 */
 static void source_page_lost(void *ctx, uint64_t gpa)
 {
-	source_note_poison(ctx, gpa, WIRE_PAGE);
+	struct source *s = ctx;
+
+	source_note_poison(s, gpa, WIRE_PAGE);
+	/* Only while no thread but the session's sends pages */
+	if (s->batch.skip_lost)
+		source_pass_lost(s, gpa);
 }
 
 void source_walk(struct source *s, const struct stage *st)
@@ -279,6 +284,7 @@ static void *source_main(void *arg)
 	struct source *s = arg;
 
 	source_walk(s, stages);
+	source_precopy_end(s);
 	source_recover(s);
 	/* Nothing is left to report once no thread sends */
 	close_link(s);
@@ -344,6 +350,7 @@ struct source *source_new(struct machine *m, const struct uri *uri,
 	s->m = m;
 	s->uri = *uri;
 	s->connections = 1;
+	s->unit = 1;
 	push_init(&s->push, &s->pages, source_push_lost, source_push_ended, s);
 	if (reporter_start(&s->reporter, source_report_poison, s, err)) {
 		source_free(s);
@@ -400,6 +407,11 @@ int source_cancel(struct source *s, struct error *err)
 		return 0;
 	return error_set(err, EBUSY,
 		"the guest was handed over already: a postcopy migration can't be cancelled");
+}
+
+void source_start_postcopy(struct source *s)
+{
+	s->hurry = true;
 }
 
 int source_pause(struct source *s, struct error *err)
@@ -480,6 +492,7 @@ void source_free(struct source *s)
 	reporter_end(&s->reporter);
 	session_fini(&s->se);
 	push_fini(&s->push);
+	source_precopy_end(s);
 	batch_fini(&s->batch);
 	page_source_fini(&s->pages);
 	free(s->zero.at);

@@ -15,6 +15,7 @@
 
 #include "demand.h"
 #include "migration/pages/page_source.h"
+#include "migration/pages/passes.h"
 #include "migration/pages/reporter.h"
 #include "push.h"
 #include "session.h"
@@ -40,6 +41,14 @@ struct extents {
  * @push:	push threads
  * @answers:	demand thread
  * @batch:	of the session thread
+ * @passes:	what the precopy passes send; the session thread's, as all to
+ *		@lost_n
+ * @pass:	the last pass. The caller of source_new() sets @pass.limit
+ * @pass_first:	the pages that are being read were not sent before
+ * @unit:	pages that the destination can only discard together
+ * @lost, @lost_n: the poison list as it was when the guest was held
+ * @passing:	the passes have begun
+ * @hurry:	they shall end: migrate-start-postcopy
  * @reporter:	reports poison that the sending threads have found
  * @held:	the machine is held, and @before is set. The session thread's
  * @before:	what the guest did before that
@@ -67,6 +76,13 @@ struct source {
 	struct push_group push;
 	struct demand_server answers;
 	struct batch batch;
+	struct passes passes;
+	struct pass_record pass;
+	bool pass_first;
+	size_t unit;
+	struct poison *lost;
+	int lost_n;
+	_Atomic bool passing, hurry;
 	struct reporter reporter;
 
 	bool held;
@@ -93,7 +109,8 @@ struct source {
  * @progress:	what clients see
  * @err:	why not
  *
- * The caller sets the limit of @pages.pacer, @no_poison and @connections.
+ * The caller sets the limit of @pages.pacer, @no_poison, @connections and
+ * @pass.limit.
  *
  * Return: it, or NULL
  */
@@ -152,6 +169,28 @@ int source_resume(struct source *s, const struct uri *uri, struct error *err);
  * Return: 0, -EPERM
  */
 int source_resolve(struct source *s, bool run_here, struct error *err);
+
+/**
+ * source_start_postcopy() - End the precopy passes (migrate-start-postcopy)
+ * @s:		it
+ *
+ * Before they have begun: there are none. Afterwards: no effect.
+ */
+void source_start_postcopy(struct source *s);
+
+/* For source_precopy.c and source_stages.c */
+
+/** source_pass_lost() - A page that a pass was to send can't be read */
+void source_pass_lost(struct source *s, uint64_t gpa);
+
+/** source_pass_written() - Pages of ZERO_LIST were written, and are sent */
+void source_pass_written(struct source *s, uint64_t offset, uint64_t len);
+
+/** source_precopy_end() - Free what the passes needed; the guest may run */
+void source_precopy_end(struct source *s);
+
+/** source_explain_downtime() - Say so if the downtime limit ended a wait */
+int source_explain_downtime(struct source *s, int rc, struct error *err);
 
 /* For source_recover.c */
 

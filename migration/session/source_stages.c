@@ -202,6 +202,19 @@ static int say_extents(struct source *s, enum wire_type type,
 	return rc;
 }
 
+static int hear_ready(struct source *s, struct error *err)
+{
+	uint8_t *data = NULL;
+	uint32_t n, unit = WIRE_PAGE;
+	int rc = session_expect(&s->se, WIRE_MSG_READY, &data, &n, err);
+
+	if (!rc)
+		rc = wire_get_ready(data, &unit, err);
+	free(data);
+	s->unit = unit / WIRE_PAGE;
+	return rc;
+}
+
 /*
  * Announce RAM that was never written as zeroes, while the guest still runs:
  * all that depends on the size of RAM is done before the guest is held. What
@@ -218,8 +231,7 @@ int source_scan(struct source *s, struct error *err)
 				 strerrordesc_np(-rc));
 	rc = say_extents(s, WIRE_MSG_ZERO_LIST, &s->zero, err);
 	/* The destination has applied the list, and has all that it needs */
-	return rc ? rc : session_expect(&s->se, WIRE_MSG_READY, NULL, NULL,
-					err);
+	return rc ? rc : hear_ready(s, err);
 }
 
 /* From here on RAM does not change, so it may be read and requested */
@@ -245,7 +257,7 @@ int source_hold(struct source *s, struct error *err)
 }
 
 /* A wait of the hand-over that took too long: say which limit it was */
-static int explain_downtime(struct source *s, int rc, struct error *err)
+int source_explain_downtime(struct source *s, int rc, struct error *err)
 {
 	if (rc != -ETIMEDOUT || channel_now_ns() < s->deadline)
 		return rc;
@@ -266,7 +278,7 @@ int source_state(struct source *s, struct error *err)
 	if (!rc)
 		rc = session_say(&s->se, WIRE_MSG_STATE, &w, err);
 	writer_free(&w);
-	return explain_downtime(s, rc, err);
+	return source_explain_downtime(s, rc, err);
 }
 
 /*
@@ -290,6 +302,7 @@ static int add_written(struct written *wr, uint64_t to)
 		return 0;
 	if (wr->x.n == ZERO_LIST_MAX)
 		return -ENOSPC;
+	source_pass_written(s, from, to - from);
 	s->se.progress->stats.pages[COUNT_ZERO] -=
 		ledger_give_back(&s->pages.ledger, (size_t)(from / WIRE_PAGE),
 				 (size_t)((to - from) / WIRE_PAGE));
@@ -343,7 +356,7 @@ int source_zero(struct source *s, struct error *err)
 			    strerrordesc_np(-rc))
 		: say_extents(s, WIRE_MSG_WRITTEN_LIST, &wr.x, err);
 	free(wr.x.at);
-	return explain_downtime(s, rc, err);
+	return source_explain_downtime(s, rc, err);
 }
 
 /* Pages that were announced as zeroes are taken already: they change kind */
@@ -362,26 +375,26 @@ static void claim_poison(struct source *s, const struct poison *p)
 	pages[COUNT_POISON] += n;
 }
 
-/* What is listed is claimed, and nothing else: both from one copy */
+/*
+ * What is listed is claimed, and nothing else: both from one copy, which
+ * source_discard() has made and has used
+ */
 int source_poison(struct source *s, struct error *err)
 {
+	const int n = mutant("drop-poison") ? 0 : s->lost_n;
+	const struct poison *p = s->lost;
 	struct writer w = { 0 };
-	struct poison *p = NULL;
-	int n = mutant("drop-poison") ? 0 : poison_copy(machine_poison(s->m), &p);
 	int rc;
 
 	for (int i = 0; i < n; i++)
 		claim_poison(s, &p[i]);
-	if (n >= 0)
-		poison_save(p, (size_t)n, &w);
-	rc = n < 0 || w.failed
-		? error_set(err, ENOMEM, "out of memory for poison")
-		: check_lost(s, lost_pages(p, n), err);
+	poison_save(p, (size_t)n, &w);
+	rc = w.failed ? error_set(err, ENOMEM, "out of memory for poison")
+		      : check_lost(s, lost_pages(p, n), err);
 	if (!rc)
 		rc = session_say(&s->se, WIRE_MSG_POISON_LIST, &w, err);
 	writer_free(&w);
-	free(p);
-	return explain_downtime(s, rc, err);
+	return source_explain_downtime(s, rc, err);
 }
 
 /* What the vCPUs touch first goes ahead, so that they needn't ask for it */
@@ -418,7 +431,7 @@ int source_prepare(struct source *s, struct error *err)
 	if (!rc)
 		rc = session_expect(&s->se, WIRE_MSG_PREPARED, NULL, NULL,
 				    err);
-	return explain_downtime(s, rc, err);
+	return source_explain_downtime(s, rc, err);
 }
 
 /*

@@ -12,11 +12,13 @@ const struct stage stages[] = {
 	{ "attach",	source_attach,		target_attach },
 	{ "images",	source_images,		target_images },
 	{ "scan",	source_scan,		target_zero_list },
+	{ "precopy",	source_precopy,		target_precopy },
 
 	/* The guest is held; a failure resumes it on the source */
 	{ "pause",	source_hold,		NULL },
 	{ "state",	source_state,		target_state },
 	{ "zero",	source_zero,		target_written_list },
+	{ "discard",	source_discard,		target_discard },
 	{ "poison",	source_poison,		target_poison_list },
 	{ "prepare",	source_prepare,		target_prepare },
 

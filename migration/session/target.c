@@ -36,7 +36,8 @@ void target_drop_received(struct target *t)
 	free(t->state);
 	free(t->poison);
 	free(t->written);
-	t->state = t->poison = t->written = NULL;
+	free(t->discard);
+	t->state = t->poison = t->written = t->discard = NULL;
 }
 
 static void refuse(struct target *t)
@@ -186,7 +187,7 @@ static enum progress_status target_show(struct session *se, unsigned phase)
 
 	switch (phase) {
 	case TARGET_SETUP:
-		return PROGRESS_SETUP;
+		return t->passing ? PROGRESS_ACTIVE : PROGRESS_SETUP;
 	case TARGET_POSTCOPY:
 		machine_set_reason(t->m, WHY_POSTCOPY_FAILED, WHY_POSTCOPY);
 		progress_wait(se->progress, NULL, NULL, false);
@@ -489,7 +490,7 @@ static int greet_main(struct target *t, const struct channel *c,
 	memcpy(se->id, h->id, WIRE_ID);
 	memcpy(se->secret, h->secret, WIRE_SECRET);
 	t->epoch = h->epoch;
-	t->parked = se->manual = false;
+	t->parked = t->passing = se->manual = false;
 	se->link.pushes = h->push < WIRE_PUSH_MAX ? h->push : WIRE_PUSH_MAX;
 	progress_begin(se->progress, false);
 	progress_name(se->progress, se->id, &t->uri);

@@ -34,7 +34,7 @@ struct target;
  * @m:		the machine, once it was built
  * @adopted:	the process has taken the machine over
  * @store:	its RAM while pages arrive; outlives the link
- * @state, @poison, @written: received, loaded by the prepare stage
+ * @state, @poison, @written, @discard: received, loaded by the prepare stage
  * @run_it:	the guest ran when it was held
  * @epoch:	the highest that a link of this session, or of the one before it,
  *		had; 0: no session yet
@@ -44,6 +44,7 @@ struct target;
  * @listen_lock: protects @greeter and @uri against target_recover()
  * @after:	where a session that is shown as completed reports to: the
  *		process's progress may belong to the next migration
+ * @passing:	a precopy pass arrives
  * @told:	the guest's arrival was reported
  * @quiet:	POISON_LIST is being entered: it is reported when all of it is
  */
@@ -58,10 +59,10 @@ struct target {
 	struct machine *m;
 	bool adopted;
 	struct page_store store;
-	uint8_t *state, *poison, *written;
-	uint32_t state_len, poison_len, written_len;
+	uint8_t *state, *poison, *written, *discard;
+	uint32_t state_len, poison_len, written_len, discard_len;
 	bool run_it, told;
-	_Atomic bool quiet;
+	_Atomic bool quiet, passing;
 
 	uint32_t epoch;
 	_Atomic bool parked;

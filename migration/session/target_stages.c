@@ -149,8 +149,9 @@ int target_attach(struct target *t, struct error *err)
 	return rc ? rc : target_start_faults(t, err);
 }
 
-/* extent_fn - A range of pages from a list; all of it is RAM */
-typedef void extent_fn(struct page_store *s, size_t page, size_t n);
+/* extent_fn - A range of pages from a list; all of it is RAM. 0, -errno */
+typedef int extent_fn(struct page_store *s, size_t page, size_t n,
+		      struct error *err);
 
 /*
  * Ranges must ascend and must not overlap, so that the work is bounded by the
@@ -162,6 +163,7 @@ static int walk_extents(struct target *t, const uint8_t *data, uint32_t len,
 	struct reader r = { .data = data, .len = len };
 	uint64_t pages = t->store.table.n, next = 0;
 	uint32_t n = get_u32(&r);
+	int rc;
 
 	for (uint32_t i = 0; i < n && !r.failed; i++) {
 		uint64_t at = get_u64(&r), bytes = get_u64(&r);
@@ -179,10 +181,38 @@ static int walk_extents(struct target *t, const uint8_t *data, uint32_t len,
 			return error_set(err, ECANCELED,
 					 "this side is ending");
 		next = page + count;
-		fn(&t->store, page, count);
+		rc = fn(&t->store, page, count, err);
+		if (rc)
+			return rc;
 	}
 	return reader_done(&r) ? 0 : error_set(err, EBADMSG,
 					       "%s: wrong length", what);
+}
+
+static int set_zero(struct page_store *s, size_t page, size_t n,
+		    struct error *err)
+{
+	(void)err;
+	page_store_set_zero(s, page, n);
+	return 0;
+}
+
+static int set_missing(struct page_store *s, size_t page, size_t n,
+		       struct error *err)
+{
+	(void)err;
+	page_store_set_missing(s, page, n);
+	return 0;
+}
+
+static int say_ready(struct target *t, struct error *err)
+{
+	const struct wire_msg m = { .type = WIRE_MSG_READY,
+				    .length = WIRE_READY };
+	uint8_t unit[WIRE_READY];
+
+	wire_put_ready(unit, (uint32_t)machine_ram(t->m)->unit);
+	return channel_say(&t->se.link.main, &m, unit, err);
 }
 
 /*
@@ -196,10 +226,60 @@ int target_zero_list(struct target *t, struct error *err)
 	int rc = session_expect(&t->se, WIRE_MSG_ZERO_LIST, &list, &len, err);
 
 	if (!rc)
-		rc = walk_extents(t, list, len, "zero list",
-				  page_store_set_zero, err);
+		rc = walk_extents(t, list, len, "zero list", set_zero, err);
 	free(list);
-	return rc ? rc : session_say(&t->se, WIRE_MSG_READY, NULL, err);
+	return rc ? rc : say_ready(t, err);
+}
+
+/* The end of a pass. Return: 0; 1: no other one follows; -errno */
+static int hear_pass(struct target *t, const struct wire_msg *m,
+		     struct error *err)
+{
+	uint8_t more = 0;
+	int rc = channel_recv(&t->se.link.main, &more, m->length, err);
+
+	if (rc)
+		return rc;
+	if (more > 1)
+		return error_set(err, EBADMSG,
+			"the peer's PASS message says %u", more);
+	return more ? session_say(&t->se, WIRE_MSG_PASSED, NULL, err) : 1;
+}
+
+/* What comes in precopy passes replaces what is here. Return: as hear_pass() */
+static int hear_passing(struct target *t, uint8_t *data, struct error *err)
+{
+	struct wire_msg m;
+	int rc = session_hear(&t->se, &m, "PASS", err);
+
+	if (rc)
+		return rc;
+	if (m.type == WIRE_MSG_PASS)
+		return hear_pass(t, &m, err);
+	if (m.type != WIRE_MSG_PAGES && m.type != WIRE_MSG_ZERO)
+		return error_set(err, EBADMSG,
+			"the peer sent %s where PASS belongs",
+			wire_name(m.type));
+	if (!t->passing) {
+		t->passing = true;
+		session_show(&t->se);
+	}
+	rc = channel_recv(&t->se.link.main, data, m.length, err);
+	return rc ? rc : page_store_pass(&t->store, &m, data, err);
+}
+
+int target_precopy(struct target *t, struct error *err)
+{
+	uint8_t *data = receive_buffer();
+	int rc;
+
+	if (!data)
+		return error_set(err, ENOMEM, "out of memory for pages");
+	do
+		rc = hear_passing(t, data, err);
+	while (!rc);
+	free(data);
+	return rc < 0 ? rc : 0;
 }
 
 int target_state(struct target *t, struct error *err)
@@ -212,6 +292,12 @@ int target_written_list(struct target *t, struct error *err)
 {
 	return session_expect(&t->se, WIRE_MSG_WRITTEN_LIST, &t->written,
 			      &t->written_len, err);
+}
+
+int target_discard(struct target *t, struct error *err)
+{
+	return session_expect(&t->se, WIRE_MSG_DISCARD, &t->discard,
+			      &t->discard_len, err);
 }
 
 int target_poison_list(struct target *t, struct error *err)
@@ -241,9 +327,17 @@ static int load_poison_run(struct target *t, const struct poison *run,
 		return error_set(err, EBADMSG,
 			"poison list: 0x%llx is not whole pages",
 			(unsigned long long)run->gpa);
-	if (ram_offset(machine_ram(t->m), run->gpa, run->size, &offset))
-		page_store_set_missing(&t->store, (size_t)(offset / WIRE_PAGE),
-				       (size_t)(run->size / WIRE_PAGE));
+	if (ram_offset(machine_ram(t->m), run->gpa, run->size, &offset)) {
+		size_t page = (size_t)(offset / WIRE_PAGE);
+		size_t n = (size_t)(run->size / WIRE_PAGE);
+
+		/* The table would keep the contents, and refuse the poison */
+		if (page_store_has_old(&t->store, page, n))
+			return error_set(err, EBADMSG,
+				"poison list: 0x%llx was sent before, and not discarded",
+				(unsigned long long)run->gpa);
+		page_store_set_missing(&t->store, page, n);
+	}
 	return page_store_poison(&t->store, run->gpa, run->size / WIRE_PAGE,
 				 run->delivered, err);
 }
@@ -291,7 +385,7 @@ static int load_poison(struct target *t, struct error *err)
 static int load_written(struct target *t, struct error *err)
 {
 	int rc = walk_extents(t, t->written, t->written_len, "written list",
-			      page_store_set_missing, err);
+			      set_missing, err);
 
 	/* Huge pages that are zeroes as a whole, or with lost parts */
 	return rc ? rc : page_store_settle(&t->store, err);
@@ -351,8 +445,11 @@ int target_prepare(struct target *t, struct error *err)
 {
 	struct ram_hook p = { .ctx = t, .poison = target_inject,
 			   .missing = true };
-	int rc = load_poison(t, err);
+	int rc = walk_extents(t, t->discard, t->discard_len, "discard list",
+			      page_store_discard, err);
 
+	if (!rc)
+		rc = load_poison(t, err);
 	if (!rc)
 		rc = load_written(t, err);
 	if (!rc)

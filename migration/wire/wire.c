@@ -44,7 +44,7 @@ static const struct {
 	[WIRE_MSG_COMPLETE]	= { "COMPLETE", 4, 64u << 10, false },
 	[WIRE_MSG_BOOT]		= { "BOOT", WIRE_BOOT, WIRE_BOOT, false },
 	[WIRE_MSG_IMAGE]	= { "IMAGE", 1, WIRE_IMAGE_MAX, false },
-	[WIRE_MSG_READY]	= { "READY", 0, 0, false },
+	[WIRE_MSG_READY]	= { "READY", WIRE_READY, WIRE_READY, false },
 	[WIRE_MSG_WRITTEN_LIST]	= { "WRITTEN_LIST", 4, WIRE_LIST_MAX, false },
 	[WIRE_MSG_RESUME]	= { "RESUME", WIRE_RESUME, WIRE_RESUME, false },
 	[WIRE_MSG_REPORT]	= { "REPORT", WIRE_REPORT_HEAD,
@@ -54,6 +54,9 @@ static const struct {
 				    WIRE_CHUNK_ACK, false },
 	[WIRE_MSG_CONFIRMED]	= { "CONFIRMED", 0, 0, false },
 	[WIRE_MSG_ENDED]	= { "ENDED", 1, WIRE_TEXT_MAX, false },
+	[WIRE_MSG_PASS]		= { "PASS", WIRE_PASS, WIRE_PASS, false },
+	[WIRE_MSG_PASSED]	= { "PASSED", 0, 0, false },
+	[WIRE_MSG_DISCARD]	= { "DISCARD", 4, WIRE_LIST_MAX, false },
 };
 
 static void put_le(uint8_t *to, uint64_t v, unsigned size)
@@ -260,6 +263,20 @@ int wire_get_run(const uint8_t *from, uint64_t pages, uint64_t *next,
 	run->kind = (enum wire_run_kind)from[16];
 	*next = page + run->pages;
 	return 0;
+}
+
+void wire_put_ready(uint8_t *to, uint32_t unit)
+{
+	put_le(to, unit, WIRE_READY);
+}
+
+int wire_get_ready(const uint8_t *from, uint32_t *unit, struct error *err)
+{
+	*unit = (uint32_t)get_le(from, WIRE_READY);
+	if (*unit == WIRE_PAGE || *unit == WIRE_HUGE)
+		return 0;
+	return error_set(err, EBADMSG,
+		"the peer's READY message has pages of %u bytes", *unit);
 }
 
 void wire_put_count(uint8_t *to, uint64_t pages)

@@ -32,6 +32,7 @@
 #define WIRE_HELLO_MIN		44		/* of versions 1 to 3 */
 #define WIRE_HELLO_MAX		256		/* of versions to come */
 #define WIRE_PAGE		4096
+#define WIRE_HUGE		(2u << 20)	/* a huge page */
 #define WIRE_RUN_PAGES		64		/* in one PAGES message */
 #define WIRE_AROUND_MAX		511		/* REQUEST's before, after */
 #define WIRE_STATE_MAX		(64u << 20)
@@ -46,6 +47,8 @@
 				 WIRE_REPORT_RUNS * WIRE_REPORT_RUN)
 #define WIRE_RESUME		1
 #define WIRE_CHUNK_ACK		8
+#define WIRE_READY		4
+#define WIRE_PASS		1
 
 /* Features; each side sends those that it has */
 #define WIRE_POISON		1u		/* UFFDIO_POISON */
@@ -79,6 +82,9 @@ enum wire_type {
 	WIRE_MSG_CHUNK_ACK,	/* pages that came on this push connection */
 	WIRE_MSG_CONFIRMED,	/* the source has received COMPLETE */
 	WIRE_MSG_ENDED,		/* the guest ended at the destination: text */
+	WIRE_MSG_PASS,		/* a precopy pass was sent, or none follows */
+	WIRE_MSG_PASSED,	/* all of the pass is placed */
+	WIRE_MSG_DISCARD,	/* ranges whose copies are out of date */
 	WIRE_MSG_TYPES
 };
 
@@ -257,6 +263,20 @@ void wire_put_run(uint8_t *to, const struct wire_run *run);
  */
 int wire_get_run(const uint8_t *from, uint64_t pages, uint64_t *next,
 		 struct wire_run *run, struct error *err);
+
+/** wire_put_ready() - Encode the payload of READY: WIRE_READY bytes */
+void wire_put_ready(uint8_t *to, uint32_t unit);
+
+/**
+ * wire_get_ready() - Decode and check the payload of READY
+ * @from:	WIRE_READY bytes from the peer
+ * @unit:	filled in: bytes of the smallest piece of RAM that can be missing at
+ *		the destination: WIRE_PAGE or WIRE_HUGE
+ * @err:	what is wrong
+ *
+ * Return: 0, -EBADMSG
+ */
+int wire_get_ready(const uint8_t *from, uint32_t *unit, struct error *err);
 
 /** wire_put_count() - Encode the payload of CHUNK_ACK: WIRE_CHUNK_ACK bytes */
 void wire_put_count(uint8_t *to, uint64_t pages);

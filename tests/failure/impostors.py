@@ -271,7 +271,7 @@ def load(change, push=0):
     def speak(fake, heard):
         said = {k: Message(k, heard[k]) for k in
                 (wire.ZERO_LIST, wire.STATE, wire.WRITTEN_LIST,
-                 wire.POISON_LIST)}
+                 wire.DISCARD, wire.POISON_LIST)}
         said.update(enumerate(heard[wire.PAGES], 100))
         said[wire.PREPARE] = Message(wire.PREPARE)
         said = change(said)
@@ -308,6 +308,18 @@ def zero(*entries, n=None, kind=wire.ZERO_LIST):
 
 def written(*entries, n=None):
     return zero(*entries, n=n, kind=wire.WRITTEN_LIST)
+
+
+def discard(*entries, n=None):
+    return zero(*entries, n=n, kind=wire.DISCARD)
+
+
+def passing(*messages, then=load(lambda said: said)):
+    """These between READY and the last PASS."""
+    def speak(fake, heard):
+        fake.passes = messages
+        then(fake, heard)
+    return speak
 
 
 def early(message):
@@ -386,6 +398,24 @@ STATES = {
                       "ascend"),
     "written and more": (body(wire.WRITTEN_LIST, lambda d: d + b"x"),
                          "written list"),
+    "discarded beyond RAM": (discard((RAM, PAGE)), "discard list"),
+    "discarded twice": (discard((PAGE, PAGE), (PAGE, PAGE)), "discard list",
+                        "ascend"),
+    "discarded and more": (body(wire.DISCARD, lambda d: d + b"x"),
+                           "discard list"),
+    "endless discarding": (discard(n=0xffffffff), "discard list"),
+    "no DISCARD": (instead(wire.DISCARD, Message(wire.PREPARE)), "PREPARE"),
+    "page of a pass beyond RAM": (
+        passing(Message(wire.PAGES, bytes(PAGE), RAM, 1)), "no RAM"),
+    "zeroes of a pass beyond RAM": (
+        passing(Message(wire.ZERO, b"", 0, 1 << 30)), "no RAM"),
+    "poison in a pass": (passing(Message(wire.POISON, b"", page(0), 1)),
+                         "POISON"),
+    "odd PASS": (passing(Message(wire.PASS, b"\2")), "PASS"),
+    "PREPARE in a pass": (passing(Message(wire.PREPARE)), "PREPARE"),
+    "sent, lost and not discarded": (
+        passing(Message(wire.PAGES, bytes(PAGE), page(0), 1),
+                then=poison((page(0), PAGE, 0))), "not discarded"),
     "no WRITTEN_LIST": (instead(wire.WRITTEN_LIST, Message(wire.PREPARE)),
                         "PREPARE"),
     "lists swapped": (instead(wire.POISON_LIST, Message(wire.ZERO_LIST,

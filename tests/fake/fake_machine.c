@@ -13,6 +13,7 @@
 #include "fake_machine.h"
 #include "vmm/base/page.h"
 #include "vmm/machine/description.h"
+#include "vmm/machine/dirty.h"
 #include "vmm/machine/hot.h"
 #include "vmm/machine/inject.h"
 #include "vmm/machine/machine_images.h"
@@ -42,6 +43,8 @@ struct fake_vcpu {
  * @changed:	broadcast when @gate or @inside changes
  * @inject_lock: one poisoning on purpose at a time
  * @inside:	vCPUs that are inside the gate
+ * @dirty:	bits: pages that were written since they were cleared, or NULL
+ * @logging:	the dirty log is on
  * @state:	what save and load carry along
  */
 struct machine {
@@ -60,6 +63,8 @@ struct machine {
 	bool held, panicked, loaded, ended, reset_asked;
 	struct run_status status;
 	struct ram_hook hook;
+	_Atomic uint64_t *dirty;
+	bool logging;
 	uint8_t state[FAKE_STATE];
 	struct fake_vcpu vcpu[FAKE_VCPUS_MAX];
 };
@@ -73,7 +78,8 @@ const char *fake_call_name(enum fake_call call)
 	static const char *const name[FAKE_CALLS] = {
 		"machine_new", "machine_hold", "machine_save", "machine_load",
 		"ram_create", "ram_copy_out", "ram_holes", "ram_split",
-		"ram_wall", "ram_renew", "uffd_open", "uffd_register", "uffd_unregister",
+		"ram_wall", "ram_renew", "ram_drop", "ram_write",
+		"machine_dirty_start", "machine_dirty_fetch", "uffd_open", "uffd_register", "uffd_unregister",
 		"uffd_copy", "uffd_zero", "uffd_poison", "uffd_read",
 		"madvise", "uffd_move", "huge_buffer_get",
 	};
@@ -258,6 +264,7 @@ void machine_free(struct machine *m)
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(&m->inject_lock);
 	pthread_cond_destroy(&m->changed);
+	free(m->dirty);
 	free(m->description);
 	free(m->cfg);
 	free(m);
@@ -594,6 +601,74 @@ struct ram_hook machine_ram_hook(struct machine *m)
 	return hook;
 }
 
+/* ---- The dirty log ---- */
+
+static size_t dirty_words(const struct machine *m)
+{
+	return m->ram.size / GUEST_PAGE_SIZE / 64 + 1;
+}
+
+static void dirty_all(struct machine *m)
+{
+	for (size_t w = 0; m->dirty && w < dirty_words(m); w++)
+		m->dirty[w] = ~0ull;
+}
+
+void fake_machine_dirty(struct machine *m, size_t page)
+{
+	if (m->dirty)
+		atomic_fetch_or(&m->dirty[page / 64], 1ull << page % 64);
+}
+
+bool fake_machine_is_logging(struct machine *m)
+{
+	return m->logging;
+}
+
+int machine_dirty_start(struct machine *m, struct error *err)
+{
+	int rc = fake_fails(FAKE_DIRTY_START);
+
+	if (!rc && !m->dirty)
+		m->dirty = calloc(dirty_words(m), sizeof(*m->dirty));
+	if (rc || !m->dirty)
+		return error_set(err, rc ? rc : ENOMEM, "no dirty log");
+	dirty_all(m);
+	m->logging = true;
+	return 0;
+}
+
+void machine_dirty_stop(struct machine *m)
+{
+	m->logging = false;
+}
+
+int machine_dirty_fetch(struct machine *m, uint64_t *bits, struct error *err)
+{
+	int rc = fake_fails(FAKE_DIRTY_FETCH);
+
+	if (!m->logging)
+		fake_fault("the dirty log is read while it is off");
+	if (rc)
+		return error_set(err, rc, "cannot fetch the dirty log");
+	for (size_t w = 0; w < dirty_words(m); w++)
+		bits[w] |= m->dirty[w];
+	return 0;
+}
+
+int machine_dirty_clear(struct machine *m, const uint64_t *bits, size_t first,
+			size_t n, struct error *err)
+{
+	(void)err;
+	if (first % DIRTY_ALIGN ||
+	    (n % DIRTY_ALIGN && first + n != m->ram.size / GUEST_PAGE_SIZE))
+		fake_fault("pages %zu + %zu of the dirty log are cleared",
+			   first, n);
+	for (size_t w = first / 64; w * 64 < first + n; w++)
+		atomic_fetch_and(&m->dirty[w], ~bits[w]);
+	return 0;
+}
+
 /* ---- Reset ---- */
 
 void fake_machine_ask_reset(struct machine *m)
@@ -620,6 +695,7 @@ static int reset_locked(struct machine *m)
 		return -EBUSY;
 	if (ram_renew(&m->ram, NULL))
 		return -ENOMEM;
+	dirty_all(m);
 	poison_clear(&m->poison);
 	memset(m->state, 0, sizeof(m->state));
 	if (fake_host.was_reset)

@@ -30,7 +30,8 @@
 enum fake_call {
 	FAKE_MACHINE_NEW, FAKE_MACHINE_HOLD, FAKE_MACHINE_SAVE,
 	FAKE_MACHINE_LOAD, FAKE_RAM_CREATE, FAKE_RAM_READ, FAKE_RAM_HOLES,
-	FAKE_RAM_SPLIT, FAKE_RAM_WALL, FAKE_RAM_RENEW, FAKE_UFFD_OPEN,
+	FAKE_RAM_SPLIT, FAKE_RAM_WALL, FAKE_RAM_RENEW, FAKE_RAM_DROP,
+	FAKE_RAM_WRITE, FAKE_DIRTY_START, FAKE_DIRTY_FETCH, FAKE_UFFD_OPEN,
 	FAKE_UFFD_REGISTER, FAKE_UFFD_UNREGISTER, FAKE_UFFD_COPY,
 	FAKE_UFFD_ZERO, FAKE_UFFD_POISON, FAKE_UFFD_READ, FAKE_MADVISE,
 	FAKE_UFFD_MOVE, FAKE_HUGE_BUFFER,
@@ -106,6 +107,16 @@ void fake_config(struct machine_config *cfg, uint64_t memory, unsigned cpus,
 
 /** fake_machine_state() - FAKE_STATE bytes that save and load carry along */
 uint8_t *fake_machine_state(struct machine *m);
+
+/**
+ * fake_machine_dirty() - A vCPU has written a page: for the dirty log
+ * @m:		the machine
+ * @page:	number, by offset in RAM
+ */
+void fake_machine_dirty(struct machine *m, size_t page);
+
+/** fake_machine_is_logging() - Was the dirty log started, and not stopped? */
+bool fake_machine_is_logging(struct machine *m);
 
 /** fake_machine_inside() - Number of vCPUs that are inside the gate */
 unsigned fake_machine_inside(struct machine *m);

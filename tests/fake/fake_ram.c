@@ -26,6 +26,10 @@ int __wrap_ram_holes_left(const struct ram *ram, const struct ram_extent *hole,
 			  size_t n, ram_extent_fn *fn, void *ctx);
 int __wrap_ram_split(struct ram *ram, uint64_t offset, const uint8_t *data,
 		     const bool *lost, int uffd, struct error *err);
+int __wrap_ram_drop(struct ram *ram, uint64_t offset, size_t len,
+		    struct error *err);
+int __wrap_ram_write(const struct ram *ram, uint64_t gpa, const void *from,
+		     size_t len);
 int __wrap_madvise(void *addr, size_t len, int advice);
 int __real_madvise(void *addr, size_t len, int advice);
 
@@ -320,6 +324,58 @@ int __wrap_ram_renew(struct ram *ram, struct error *err)
 	if (ram->small)
 		memset(ram->small, 0, ram->size / RAM_HUGE);
 	ram->walled = false;
+	pthread_mutex_unlock(&f->lock);
+	return 0;
+}
+
+int __wrap_ram_drop(struct ram *ram, uint64_t offset, size_t len,
+		    struct error *err)
+{
+	struct fake_ram *f = fake_ram_find(ram);
+	const size_t first = offset / GUEST_PAGE_SIZE;
+	int rc = fake_fails(FAKE_RAM_DROP);
+
+	if (offset % ram->unit || len % ram->unit)
+		fake_fault("a part of page %zu is dropped", first);
+	if (rc)
+		return error_set(err, rc, "cannot drop pages: %s",
+				 strerrordesc_np(rc));
+	pthread_mutex_lock(&f->lock);
+	for (size_t i = first; i < first + len / GUEST_PAGE_SIZE; i++) {
+		if (f->page[i] != FAKE_PRESENT)
+			fake_fault("page %zu is dropped, and is not there", i);
+		f->page[i] = FAKE_MISSING;
+		/* Mapped anew */
+		if (ram->small)
+			f->registered[i] = false;
+	}
+	pthread_mutex_unlock(&f->lock);
+	return 0;
+}
+
+/* Only of a page that a precopy pass has brought: it must not wait */
+int __wrap_ram_write(const struct ram *ram, uint64_t gpa, const void *from,
+		     size_t len)
+{
+	struct fake_ram *f = fake_ram_find(ram);
+	int rc = -fake_fails(FAKE_RAM_WRITE);
+	uint64_t offset;
+	size_t page;
+
+	if (rc)
+		return rc;
+	if (!ram_offset(ram, gpa, len, &offset))
+		return -ERANGE;
+	page = offset / GUEST_PAGE_SIZE;
+	pthread_mutex_lock(&f->lock);
+	for (size_t i = page; i < page + len / GUEST_PAGE_SIZE; i++)
+		if (f->page[i] != FAKE_PRESENT)
+			fake_fault("page %zu is overwritten, and is not there",
+				   i);
+	memcpy(f->base + offset, from, len);
+	for (size_t i = 0; i < len / GUEST_PAGE_SIZE && fake_host.placed; i++)
+		fake_host.placed(fake_host.ctx, page + i, (const uint8_t *)from +
+				 i * GUEST_PAGE_SIZE);
 	pthread_mutex_unlock(&f->lock);
 	return 0;
 }

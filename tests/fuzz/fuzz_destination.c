@@ -211,6 +211,24 @@ static void say_poison(struct writer *w, unsigned n)
 	say(w, MAIN, WIRE_MSG_POISON_LIST, &out);
 }
 
+/* Two passes, if there is a pass: pages 0 to 8 are sent, some twice */
+static void say_passes(struct writer *w, enum ram_backing backing)
+{
+	struct writer out = { 0 };
+
+	if (backing != RAM_MEMFD) {
+		script_pages(w, MAIN, 0, 8);
+		script_header(w, MAIN, WIRE_MSG_ZERO, 8, 1);
+		put_u8(&out, 1);
+		say(w, MAIN, WIRE_MSG_PASS, &out);
+		script_await(w, MAIN, WIRE_MSG_PASSED);
+		script_header(w, MAIN, WIRE_MSG_ZERO, 0, 2);
+		script_pages(w, MAIN, 7, 2);
+	}
+	put_u8(&out, 0);
+	say(w, MAIN, WIRE_MSG_PASS, &out);
+}
+
 /* 64 pages are not zeroes: 0 to 63 */
 static void say_until_state(struct writer *w, unsigned pushes,
 			    enum ram_backing backing)
@@ -223,12 +241,14 @@ static void say_until_state(struct writer *w, unsigned pushes,
 	say_images(w, backing == RAM_ANON ? "kernel" : "");
 	say_extents(w, WIRE_MSG_ZERO_LIST, 64, SESSION_RAM / WIRE_PAGE - 64);
 	script_await(w, MAIN, WIRE_MSG_READY);
+	say_passes(w, backing);
 	say_state(w);
 }
 
 static void say_prepare(struct writer *w, unsigned poisoned, bool huge)
 {
 	say_extents(w, WIRE_MSG_WRITTEN_LIST, 128, 3);
+	say_extents(w, WIRE_MSG_DISCARD, 0, huge ? 512 : 9);
 	say_poison(w, poisoned);
 	script_pages(w, MAIN, 1, huge ? 63 : 1);
 	if (huge)

@@ -197,13 +197,18 @@ static void say_complete(struct writer *w, unsigned connection)
 
 static void say_setup(struct writer *w)
 {
+	const struct wire_msg ready = { .type = WIRE_MSG_READY,
+					.length = WIRE_READY };
+	uint8_t unit[WIRE_READY];
+
 	say_welcome(w, MAIN, WIRE_MAIN, 1);
 	script_await(w, MAIN, WIRE_MSG_DESCRIPTION);
 	say_nothing(w, MAIN, WIRE_MSG_BUILT);
 	say_welcome(w, DEMAND, WIRE_DEMAND, 0);
 	say_welcome(w, PUSH, WIRE_PUSH, 0);
 	script_await(w, MAIN, WIRE_MSG_ZERO_LIST);
-	say_nothing(w, MAIN, WIRE_MSG_READY);
+	wire_put_ready(unit, WIRE_PAGE);
+	script_message(w, MAIN, &ready, unit);
 }
 
 /* The link is lost: a second one, for which REPORT has these flags */
@@ -235,7 +240,13 @@ static void say_again(struct writer *w, unsigned flags)
 
 static void say_pages(struct writer *w, unsigned link)
 {
+	const struct wire_msg run = {
+		.type = WIRE_MSG_REQUEST, .a = 25 * WIRE_PAGE, .b = 1,
+		.before = 20, .after = 511,
+	};
+
 	script_header(w, link + DEMAND, WIRE_MSG_REQUEST, 40, 4);
+	script_message(w, link + DEMAND, &run, NULL);
 	script_header(w, link + DEMAND, WIRE_MSG_REQUEST, 11, 1);
 	script_await(w, link + DEMAND, WIRE_MSG_POISON);
 	script_operate(w, SCRIPT_LOSE, 20);

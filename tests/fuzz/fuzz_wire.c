@@ -100,6 +100,8 @@ static size_t add(uint8_t *to, enum wire_type type, uint32_t length,
 {
 	const struct wire_msg m = {
 		.type = type, .length = length, .a = a, .b = b,
+		.before = type == WIRE_MSG_REQUEST ? 7 : 0,
+		.after = type == WIRE_MSG_REQUEST ? 504 : 0,
 	};
 
 	wire_put(to, &m);
@@ -128,8 +130,10 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 		n += add_hello(to, WIRE_MSG_HELLO, WIRE_MAIN);
 		n += add(to + n, WIRE_MSG_DESCRIPTION, 100, 0, 0);
 		n += add(to + n, WIRE_MSG_ZERO_LIST, 20, 0, 0);
+		n += add(to + n, WIRE_MSG_PASS, WIRE_PASS, 0, 0);
 		n += add(to + n, WIRE_MSG_STATE, 200, 0, 0);
 		n += add(to + n, WIRE_MSG_WRITTEN_LIST, 36, 0, 0);
+		n += add(to + n, WIRE_MSG_DISCARD, 20, 0, 0);
 		n += add(to + n, WIRE_MSG_POISON_LIST, 21, 0, 0);
 		n += add(to + n, WIRE_MSG_PREPARE, 0, 0, 0);
 		n += add(to + n, WIRE_MSG_COMMIT, 0, 0, 0);
@@ -144,7 +148,8 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 		return n;
 	case 2:
 		n += add(to, WIRE_MSG_BUILT, 0, 0, 0);
-		n += add(to + n, WIRE_MSG_READY, 0, 0, 0);
+		n += add(to + n, WIRE_MSG_READY, WIRE_READY, 0, 0);
+		n += add(to + n, WIRE_MSG_PASSED, 0, 0, 0);
 		n += add(to + n, WIRE_MSG_PREPARED, 0, 0, 0);
 		n += add(to + n, WIRE_MSG_RUNNING, 0, 0, 0);
 		n += add(to + n, WIRE_MSG_COMPLETE, 84, 0, 0);

@@ -14,12 +14,12 @@ from errors import WAIT, Failed, equal
 (HELLO, WELCOME, REFUSE, DESCRIPTION, BUILT, STATE, POISON_LIST, ZERO_LIST,
  PREPARE, PREPARED, COMMIT, RUNNING, PAGES, ZERO, POISON, REQUEST, DONE,
  COMPLETE, BOOT, IMAGE, READY, WRITTEN_LIST, RESUME, REPORT, BEAT, CHUNK_ACK,
- CONFIRMED, ENDED) = range(1, 29)
+ CONFIRMED, ENDED, PASS, PASSED, DISCARD) = range(1, 32)
 NAMES = [None, "HELLO", "WELCOME", "REFUSE", "DESCRIPTION", "BUILT", "STATE",
          "POISON_LIST", "ZERO_LIST", "PREPARE", "PREPARED", "COMMIT",
          "RUNNING", "PAGES", "ZERO", "POISON", "REQUEST", "DONE", "COMPLETE",
          "BOOT", "IMAGE", "READY", "WRITTEN_LIST", "RESUME", "REPORT", "BEAT",
-         "CHUNK_ACK", "CONFIRMED", "ENDED"]
+         "CHUNK_ACK", "CONFIRMED", "ENDED", "PASS", "PASSED", "DISCARD"]
 
 HEADER = struct.Struct("<IHHQQQ")
 HELLO_BODY = struct.Struct("<8sHHII16sHHI16s32s")
@@ -27,6 +27,8 @@ REPORT_HEAD = struct.Struct("<II")
 REPORT_RUN = struct.Struct("<QQB")
 MAGIC = b"Ferry\0\0\1"
 VERSION = 5
+LAST_PASS = b"\0"       # payload of PASS: no precopy pass follows
+SMALL_PAGES = struct.pack("<I", 4096)   # payload of READY
 MAIN, DEMAND, PUSH = 0, 1, 2
 PUSH_MAX = 8
 HAS_POISON = 1
@@ -189,6 +191,7 @@ class FakeSource:
         self.id = os.urandom(16)
         self.main = self.demand = self.push = None
         self.pushes, self.more = [], []
+        self.passes = ()        # messages between READY and PASS
 
     def __enter__(self):
         self.main = Peer.connect(self.uri)
@@ -203,7 +206,7 @@ class FakeSource:
         self.main.say(Message(HELLO, hello_body(ident=self.id, **wrong)))
 
     def attach(self, description, push=0, images=(b"", b""), zero=None):
-        """All until the source may hold its guest: READY was received.
+        """All until the source may hold its guest, without precopy passes.
 
         zero is the ZERO_LIST message, or None for one without entries."""
         self.hello(push=push)
@@ -216,6 +219,9 @@ class FakeSource:
         self.boot(images)
         self.main.say(zero or Message(ZERO_LIST, bytes(4)))
         self.main.expect(READY)
+        for m in self.passes:
+            self.main.say(m)
+        self.main.say(Message(PASS, LAST_PASS))
 
     def open(self, role):
         """A further connection, up to its WELCOME."""
@@ -296,5 +302,5 @@ class FakeTarget:
             else:
                 heard[m.kind] = m.body
             if m.kind == ZERO_LIST:
-                self.main.say(Message(READY))
+                self.main.say(Message(READY, SMALL_PAGES))
         return heard

@@ -102,8 +102,8 @@ def test_nothing_is_left_for_the_pause(world):
     kinds = [h[2] for h in relay.heard
              if h[:2] in ((SOURCE, wire.MAIN), (TARGET, wire.MAIN))]
     order = [kinds.index(k) for k in (wire.ZERO_LIST, wire.READY, wire.STATE,
-                                      wire.WRITTEN_LIST, wire.POISON_LIST,
-                                      wire.PREPARE)]
+                                      wire.WRITTEN_LIST, wire.DISCARD,
+                                      wire.POISON_LIST, wire.PREPARE)]
     equal(order, sorted(order), "order of the messages")
     check(len(covered(lists.said[wire.ZERO_LIST])) > (2048 - 64) * MIB // PAGE,
           "little was announced")

@@ -37,7 +37,9 @@ struct moment {
 #define REJOINS		"postcopy-recover"
 
 static const struct moment source_moments[] = {
-	[SOURCE_SETUP] = PASSING("the destination is prepared", HERE, "setup"),
+	[SOURCE_SETUP] = PASSING(
+		"the destination is prepared, and precopy passes are sent", HERE,
+		"setup, during precopy passes active"),
 	[SOURCE_HANDOVER] = PASSING("the state is sent", PAUSED, "device"),
 	[SOURCE_PREPARED] = PASSING("PREPARED has arrived", PAUSED, "device"),
 	[SOURCE_COMMITTED] = PASSING("COMMIT is sent, RUNNING is awaited",
@@ -87,8 +89,9 @@ static const struct moment target_moments[] = {
 	[TARGET_LISTENING] = { "no source is connected", "is not here",
 		"none, or that of the last attempt", "the listener stays",
 		"starts a migration on the source" },
-	[TARGET_SETUP] = PASSING("the machine is built", "runs on the source",
-		"setup"),
+	[TARGET_SETUP] = PASSING(
+		"the machine is built, and precopy passes arrive",
+		"runs on the source", "setup, during precopy passes active"),
 	[TARGET_HANDOVER] = PASSING("the state is received",
 		"is paused on the source", "device"),
 	[TARGET_LOADING] = PASSING("the state is loaded",

@@ -23,6 +23,7 @@
 #define COLUMNS		4
 #define RAM_BYTES	(16 * MIB)
 #define AFTER		", after REPORT "
+#define DURING		", during precopy passes "
 
 static struct progress progress;
 static struct session_env env;
@@ -117,24 +118,36 @@ static bool is_unchanged(const char *said)
 	       !strcmp(said, "none, or that of the last attempt");
 }
 
-/* @said: of the document. @reported: REPORT has passed */
+/*
+ * @said: of the document. @second: the second status that it may name applies:
+ * REPORT has passed, or precopy passes have begun
+ */
 static void check_status(const char *side, const char *phase, const char *said,
-			 bool reported, enum progress_status before)
+			 bool second, enum progress_status before)
 {
+	static const char *const separator[] = { AFTER, DURING };
 	const char *shown = query_status_name(progress_get(&progress));
-	const char *after = strstr(said, AFTER);
-	size_t n = after ? (size_t)(after - said) : strlen(said);
+	size_t n = strlen(said);
 
 	if (is_unchanged(said)) {
 		said = query_status_name(before);
 		n = strlen(said);
-	} else if (after && reported) {
-		said = after + strlen(AFTER);
-		n = strlen(said);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(separator); i++) {
+		const char *at = strstr(said, separator[i]);
+
+		if (!at)
+			continue;
+		n = (size_t)(at - said);
+		if (second) {
+			said = at + strlen(separator[i]);
+			n = strlen(said);
+		}
+		break;
 	}
 	if (strlen(shown) != n || strncmp(shown, said, n))
 		fail_msg("%s, phase %s%s: shows %s, %s says %.*s", side, phase,
-			 reported ? ", after REPORT" : "", shown, DOCUMENT,
+			 second ? ", the second" : "", shown, DOCUMENT,
 			 (int)n, said);
 }
 
@@ -148,7 +161,7 @@ static void check_source(struct source *s, unsigned phase)
 	find_status("source-phases", name, said);
 	for (unsigned reported = 0; reported < 2; reported++) {
 		progress_set(&progress, PROGRESS_CANCELLED);
-		s->reported = reported;
+		s->reported = s->passing = reported;
 		s->se.phase = phase;
 		session_show(&s->se);
 		check_status("source", name, said, reported,
@@ -197,10 +210,14 @@ static void check_target(struct target *t, unsigned phase)
 	char said[LINE_MAX_LEN];
 
 	find_status("destination-phases", name, said);
-	progress_set(&progress, PROGRESS_CANCELLED);
-	t->se.phase = phase;
-	session_show(&t->se);
-	check_status("destination", name, said, false, PROGRESS_CANCELLED);
+	for (unsigned passing = 0; passing < 2; passing++) {
+		progress_set(&progress, PROGRESS_CANCELLED);
+		t->passing = passing;
+		t->se.phase = phase;
+		session_show(&t->se);
+		check_status("destination", name, said, passing,
+			     PROGRESS_CANCELLED);
+	}
 }
 
 static void each_phase_of_the_destination(void **state)

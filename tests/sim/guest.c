@@ -22,7 +22,7 @@
  * struct truth - About one page
  * @version:	0: never written, zeroes
  * @zero:	the last write was of zeroes
- * @copied:	a source has read it since it was held
+ * @copied:	a source has read it since the guest has written it there
  * @dead:	its contents are lost everywhere: no side may have data for it
  * @lost_once:	it was lost somewhere: a side may have it as lost
  */
@@ -119,8 +119,7 @@ static void note_placed(void *ctx, size_t page, const uint8_t *bytes)
 static void note_copied(void *ctx, size_t page)
 {
 	(void)ctx;
-	if (!G.open[sched_side()])
-		G.page[page].copied = true;
+	G.page[page].copied = true;
 }
 
 static void note_fault(void *ctx, const char *text)
@@ -183,6 +182,7 @@ static void visit_page(void *ctx, uint8_t *bytes)
 	if (!v->write)
 		return;
 	t->version++;
+	t->copied &= sched_side() != SIDE_SOURCE;
 	t->zero = sim_chance(ZERO_ODDS);
 	fill_page((uint64_t *)(void *)bytes, v->page);
 }
@@ -240,6 +240,8 @@ static void step_vcpu(void *ctx, struct machine *m, unsigned vcpu)
 	(void)ctx;
 	fake_machine_block(m, vcpu, true);
 	rc = fake_ram_access(machine_ram(m), &a);
+	if (!rc && v.write)
+		fake_machine_dirty(m, v.page);
 	fake_machine_block(m, vcpu, false);
 	/* Parked meanwhile: as if the vCPU had not begun */
 	if (!rc && fake_machine_is_open(m))

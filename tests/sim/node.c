@@ -215,6 +215,7 @@ static void migrate(struct node *n)
 	}
 	pacer_set_limit(&n->source->pages.pacer, plan.bandwidth);
 	n->source->connections = plan.connections;
+	n->source->pass.limit = plan.passes;
 	if (source_start(n->source, &err))
 		sim_trace("no migration: %s", err.text);
 }
@@ -314,6 +315,10 @@ static void execute_command(struct node *n, enum command command)
 		break;
 	case COMMAND_RECONNECT:
 		reconnect(n);
+		break;
+	case COMMAND_POSTCOPY:
+		if (n->source)
+			source_start_postcopy(n->source);
 		break;
 	case COMMAND_RESET:
 		ask_reset(n);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "migration/pages/passes.h"
 #include "migration/session/phase.h"
 #include "node.h"
 #include "plan.h"
@@ -38,7 +39,7 @@ const char *command_name(enum command command)
 	static const char *const name[COMMANDS] = {
 		"cancel", "pause", "stop", "cont", "poison", "hwpoison",
 		"lose a page", "quit", "kill", "vanish", "reconnect",
-		"reset", "run here", "give up", "reset now",
+		"reset", "start postcopy", "run here", "give up", "reset now",
 	};
 
 	return name[command];
@@ -159,7 +160,9 @@ static void some_message(struct fault *f)
 	f->from_source = sim_chance(2);
 	f->byte = some_byte();
 	if (f->role == WIRE_MAIN)
-		f->index = 1 + (unsigned)sim_below(f->from_source ? 24 : 8);
+		f->index = 1 + (unsigned)(f->from_source && plan.passes &&
+					  sim_chance(2) ? sim_log(400)
+			: sim_below(f->from_source ? 26 : 8));
 	else
 		f->index = 1 + (unsigned)sim_log(100);
 }
@@ -268,6 +271,13 @@ static void plan_guest(void)
 	}
 	plan.lost = sim_chance(2) ? (unsigned)sim_log(8) : 0;
 	plan.image = sim_chance(2) ? sim_log(20000) : 0;
+}
+
+static unsigned some_passes(void)
+{
+	if (sim_chance(2))
+		return 0;
+	return sim_chance(3) ? PASSES_AUTO : 1 + (unsigned)sim_below(3);
 }
 
 static void plan_network(void)
@@ -389,6 +399,7 @@ void plan_begin(void)
 	plan.automatic = sim_chance(2);
 	plan.chain = sim_chance(3);
 	plan.rounds = sim_chance(2) ? 0 : (unsigned)sim_below(3);
+	plan.passes = some_passes();
 	plan_faults(sim_chance(6) ? 0 : 1 + (unsigned)sim_log(FAULTS_MAX - 1));
 	if (is_forced)
 		use_forced();
@@ -464,7 +475,7 @@ void plan_print(void)
 	       plan.pages, ram_backing_name(plan.backing), plan.cpus,
 	       plan.runs ? "running" : "paused", plan.written, plan.lost,
 	       plan.image);
-	printf("  latency %.3f us + %.3f us, buffers of %zu bytes, pieces of %zu, %u push connections, %llu bytes/s%s%s%s%s, %u rounds\n",
+	printf("  latency %.3f us + %.3f us, buffers of %zu bytes, pieces of %zu, %u push connections, %llu bytes/s%s%s%s%s, %u rounds, %u precopy passes\n",
 	       (double)plan.shape.latency / 1000,
 	       (double)plan.shape.jitter / 1000, plan.shape.buffer,
 	       plan.shape.piece, plan.connections,
@@ -472,7 +483,7 @@ void plan_print(void)
 	       plan.short_waits ? ", short waits" : "",
 	       plan.again ? ", again after a failure" : "",
 	       plan.automatic ? ", automatic" : "",
-	       plan.chain ? ", moved twice" : "", plan.rounds);
+	       plan.chain ? ", moved twice" : "", plan.rounds, plan.passes);
 	for (unsigned i = 0; i < plan.faults; i++)
 		print_fault(&plan.fault[i]);
 }

@@ -44,6 +44,7 @@ enum command {
 	COMMAND_CANCEL, COMMAND_PAUSE, COMMAND_STOP, COMMAND_CONT,
 	COMMAND_POISON, COMMAND_HWPOISON, COMMAND_LOSE, COMMAND_QUIT,
 	COMMAND_KILL, COMMAND_VANISH, COMMAND_RECONNECT, COMMAND_RESET,
+	COMMAND_POSTCOPY,
 	COMMANDS_BY_CHANCE,	/* the others only where they are right */
 	COMMAND_RUN_HERE = COMMANDS_BY_CHANCE, COMMAND_GIVE_UP,
 	COMMAND_RESET_NOW,	/* what a request of a reset causes */
@@ -121,6 +122,7 @@ struct fault {
  * @automatic:	a lost link is replaced without an operator
  * @chain:	a guest that has arrived is moved once more, to a third process
  * @rounds:	how many times recovery meets new faults before it meets none
+ * @passes:	precopy passes
  * @shape:	of the network
  * @fault, @faults: what goes wrong
  * @armed:	it may go wrong from now on
@@ -130,7 +132,7 @@ struct plan {
 	unsigned cpus, connections;
 	enum ram_backing backing;
 	bool runs, short_waits, again, automatic, chain;
-	unsigned rounds;
+	unsigned rounds, passes;
 	unsigned written, lost;
 	size_t image;
 	uint64_t bandwidth;

@@ -168,6 +168,8 @@ static void check_source(void)
 	if (phase == NO_PHASE || phase == SOURCE_FAILED ||
 	    phase == SOURCE_CANCELLED) {
 		guest_check(m, true);
+		if (fake_machine_is_logging(m))
+			sim_fail("the dirty log is still on");
 		if (machine_held(m))
 			sim_fail("the guest is still held on the source");
 		if (machine_status(m).state == RUN_RUNNING &&

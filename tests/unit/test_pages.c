@@ -697,6 +697,40 @@ static void zero_list_of_64_gib(void **state)
 	pages_fini(&t);
 }
 
+/* What a precopy pass has brought is out of date */
+static void present_pages_are_forgotten(void **state)
+{
+	struct pages *t = *state;
+
+	assert_int_equal(pages_set_zero(t, 0, CHUNK_PAGES), CHUNK_PAGES);
+	assert_int_equal(pages_claim(t, 3, 4), 4);
+	pages_placed(t, 3, 4);
+	assert_int_equal(pages_claim(t, 600, 2), 2);
+	pages_placed(t, 600, 1);
+	assert_int_equal(pages_claim_poison(t, 700, 1), 1);
+	pages_poisoned(t, 700, 1);
+	assert_true(pages_request(t, 800));
+	assert_int_equal(pages_claim(t, 800, 1), 1);
+	pages_placed(t, 800, 1);
+
+	/* One in a chunk of zeroes, where a byte of 0 would mean ZERO */
+	assert_int_equal(pages_forget(t, 4, 1), 1);
+	assert_int_equal(pages_get(t, 4), PAGE_MISSING);
+	assert_int_equal(pages_get(t, 3), PAGE_PRESENT);
+	assert_int_equal(pages_forget(t, 0, N), 5);
+	assert_int_equal(pages_get(t, 0), PAGE_ZERO);
+	assert_int_equal(pages_get(t, 3), PAGE_MISSING);
+	assert_int_equal(pages_get(t, 600), PAGE_MISSING);
+	assert_int_equal(pages_get(t, 601), PAGE_COPYING);
+	assert_int_equal(pages_get(t, 700), PAGE_POISONED);
+	/* It can be requested, and placed, as for the first time */
+	assert_true(pages_request(t, 800));
+	assert_int_equal(pages_claim(t, 800, 1), 1);
+	pages_placed(t, 800, 1);
+	assert_int_equal(t->present, 1);
+	pages_released(t, 601, 1);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -712,6 +746,7 @@ int main(void)
 		CASE(runs_stop_at_what_is_not_free),
 		CASE(zero_stretches_skip_what_is_known),
 		CASE(zero_chunks_are_like_zero_pages),
+		CASE(present_pages_are_forgotten),
 		cmocka_unit_test(runs_are_what_the_pages_are),
 		CASE(spelling_out_keeps_what_changes_meanwhile),
 		CASE(what_is_being_placed_is_what_it_was),

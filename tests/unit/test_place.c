@@ -1493,6 +1493,140 @@ static void name##_##kind(void **state) \
 	name(x); \
 	tear_down(x); \
 }
+/* A message of a precopy pass: @n pages of @byte */
+static void pass(struct fixture *x, enum wire_type type, size_t page, size_t n,
+		 uint8_t byte)
+{
+	struct wire_msg m = { .type = type, .a = page * WIRE_PAGE, .b = n };
+	struct error err = { 0 };
+
+	memset(x->data, byte, sizeof(x->data));
+	if (type == WIRE_MSG_PAGES)
+		m.length = (uint32_t)(n * WIRE_PAGE);
+	if (page_store_pass(&x->s, &m, x->data, &err))
+		fail_msg("%s", err.text);
+}
+
+static void assert_byte(struct fixture *x, size_t page, uint8_t is)
+{
+	uint8_t byte = 0;
+
+	assert_int_equal(read_byte(x, page * WIRE_PAGE + 5, &byte), 0);
+	assert_int_equal(byte, is);
+}
+
+static void discard(struct fixture *x, size_t page, size_t n)
+{
+	struct error err = { 0 };
+
+	if (page_store_discard(&x->s, page, n, &err))
+		fail_msg("%s", err.text);
+}
+
+/* Contents replace zeroes and contents, zeroes replace contents */
+static void passes_replace_what_is_here(struct fixture *x)
+{
+	page_store_set_zero(&x->s, 0, 40);
+	pass(x, WIRE_MSG_PAGES, 10, 20, 1);
+	assert_int_equal(x->s.table.present, 20);
+	assert_int_equal(x->stats.pages[COUNT_ZERO], 20);
+	pass(x, WIRE_MSG_PAGES, 5, 10, 2);
+	pass(x, WIRE_MSG_ZERO, 20, 30, 0);
+	assert_byte(x, 5, 2);
+	assert_byte(x, 14, 2);
+	assert_byte(x, 15, 1);
+	assert_byte(x, 19, 1);
+	assert_byte(x, 20, 0);
+	assert_int_equal(pages_get(&x->s.table, 45), PAGE_ZERO);
+	assert_int_equal(x->stats.duplicates, 0);
+	assert_true(page_store_has_old(&x->s, 0, 6));
+	assert_false(page_store_has_old(&x->s, 30, PAGES - 30));
+}
+
+static void what_is_discarded_is_missing(struct fixture *x)
+{
+	pass(x, WIRE_MSG_PAGES, 100, 50, 1);
+	pass(x, WIRE_MSG_ZERO, 150, 10, 0);
+	discard(x, 120, 35);
+	assert_int_equal(x->s.table.present, 20);
+	assert_int_equal(x->s.table.zero, 5);
+	assert_int_equal(x->stats.again, 30);
+	assert_int_equal(pages_get(&x->s.table, 120), PAGE_MISSING);
+	assert_int_equal(pages_get(&x->s.table, 152), PAGE_MISSING);
+	assert_byte(x, 119, 1);
+	/* The kernel has no page there: it can be placed once more, or lost */
+	memset(x->data, 7, sizeof(x->data));
+	put(x, WIRE_MSG_PAGES, 121 * WIRE_PAGE, 1);
+	assert_byte(x, 121, 7);
+	put(x, WIRE_MSG_POISON, 120 * WIRE_PAGE, 1);
+	assert_lost(x, 120 * WIRE_PAGE);
+	assert_int_equal(x->stats.duplicates + x->stats.refused, 0);
+}
+
+static void poison_is_not_discarded(struct fixture *x)
+{
+	put(x, WIRE_MSG_POISON, 7 * WIRE_PAGE, 1);
+	pass(x, WIRE_MSG_PAGES, 6, 3, 1);
+	discard(x, 0, 20);
+	assert_lost(x, 7 * WIRE_PAGE);
+	assert_int_equal(x->s.table.poisoned, 1);
+	assert_int_equal(x->s.table.missing, PAGES - 1);
+}
+
+static void no_poison_in_a_pass(struct fixture *x)
+{
+	const struct wire_msg m = { .type = WIRE_MSG_POISON, .b = 1 };
+	struct error err = { 0 };
+
+	assert_refused(page_store_pass(&x->s, &m, x->data, &err), EBADMSG,
+		       err, "POISON in a precopy pass");
+}
+
+/* Staged, or in place: a later pass replaces a part */
+static void huge_parts_are_replaced(struct fixture *x)
+{
+	for (size_t i = 0; i < HUGE_PAGES - WIRE_RUN_PAGES;
+	     i += WIRE_RUN_PAGES)
+		pass(x, WIRE_MSG_PAGES, i, WIRE_RUN_PAGES, 1);
+	pass(x, WIRE_MSG_PAGES, 3, 2, 2);
+	pass(x, WIRE_MSG_ZERO, 4, 1, 0);
+	assert_int_equal(x->s.table.present, 0);
+	pass(x, WIRE_MSG_PAGES, HUGE_PAGES - WIRE_RUN_PAGES, WIRE_RUN_PAGES,
+	     3);
+	assert_int_equal(x->s.table.present, HUGE_PAGES);
+	pass(x, WIRE_MSG_PAGES, 100, 1, 4);
+	pass(x, WIRE_MSG_ZERO, 101, 1, 0);
+	assert_byte(x, 2, 1);
+	assert_byte(x, 3, 2);
+	assert_byte(x, 4, 0);
+	assert_byte(x, 100, 4);
+	assert_byte(x, 101, 0);
+	assert_byte(x, 102, 1);
+	assert_byte(x, HUGE_PAGES - 1, 3);
+}
+
+static void huge_are_discarded_whole(struct fixture *x)
+{
+	struct error err = { 0 };
+
+	for (size_t i = 0; i < HUGE_PAGES; i += WIRE_RUN_PAGES)
+		pass(x, WIRE_MSG_PAGES, i, WIRE_RUN_PAGES, 1);
+	page_store_set_zero(&x->s, HUGE_PAGES + 10, 10);
+	pass(x, WIRE_MSG_PAGES, HUGE_PAGES, 10, 2);
+	assert_refused(page_store_discard(&x->s, 0, 5, &err), EBADMSG, err,
+		       "a part of a huge page");
+	discard(x, 0, 2 * HUGE_PAGES);
+	assert_int_equal(x->s.table.missing, PAGES);
+	assert_int_equal(x->stats.again, HUGE_PAGES + 10);
+	assert_false(page_store_has_old(&x->s, 0, 2 * HUGE_PAGES));
+	/* As if nothing had come */
+	for (size_t i = 0; i < 2 * HUGE_PAGES; i += WIRE_RUN_PAGES)
+		pass(x, WIRE_MSG_PAGES, i, WIRE_RUN_PAGES, 5);
+	assert_int_equal(x->s.table.present, 2 * HUGE_PAGES);
+	assert_byte(x, 0, 5);
+	assert_byte(x, HUGE_PAGES + 15, 5);
+}
+
 #define BOTH(name) WITH(name, ANON) WITH(name, MEMFD)
 
 BOTH(late_copy)
@@ -1512,6 +1646,12 @@ BOTH(zeroes_are_placed_when_touched)
 BOTH(a_report_tells_what_is_here)
 BOTH(waits_are_requested_again)
 BOTH(many_waits_are_requested_again)
+BOTH(passes_replace_what_is_here)
+BOTH(what_is_discarded_is_missing)
+BOTH(poison_is_not_discarded)
+BOTH(no_poison_in_a_pass)
+WITH(huge_parts_are_replaced, HUGETLB)
+WITH(huge_are_discarded_whole, HUGETLB)
 WITH(a_report_tells_what_is_here, HUGETLB)
 WITH(huge_waits_are_requested_again, HUGETLB)
 WITH(huge_is_placed_whole, HUGETLB)
@@ -1554,6 +1694,12 @@ int main(void)
 		CASES(a_report_tells_what_is_here),
 		CASES(waits_are_requested_again),
 		CASES(many_waits_are_requested_again),
+		CASES(passes_replace_what_is_here),
+		CASES(what_is_discarded_is_missing),
+		CASES(poison_is_not_discarded),
+		CASES(no_poison_in_a_pass),
+		cmocka_unit_test(huge_parts_are_replaced_HUGETLB),
+		cmocka_unit_test(huge_are_discarded_whole_HUGETLB),
 		cmocka_unit_test(a_report_tells_what_is_here_HUGETLB),
 		cmocka_unit_test(huge_waits_are_requested_again_HUGETLB),
 		cmocka_unit_test(huge_is_placed_whole_HUGETLB),

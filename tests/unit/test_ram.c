@@ -12,6 +12,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/memory/ram.h"
+#include "vmm/memory/ram_dirty.h"
 #include "vmm/memory/ram_holes.h"
 #include "vmm/memory/sigbus.h"
 #include "vmm/memory/uffd.h"
@@ -596,6 +597,71 @@ static void a_walled_huge_page_is_not_read(void **state)
 	ram_destroy(&ram);
 }
 
+static bool is_marked(const uint64_t *bits, uint64_t page)
+{
+	return bits[page / 64] >> page % 64 & 1;
+}
+
+/* What this process writes is known afterwards, once */
+static void writes_are_marked(void **state)
+{
+	uint64_t bits[16 * MIB / 4096 / 64 + 1] = { 0 };
+	struct error err = { 0 };
+	struct ram ram;
+
+	(void)state;
+	assert_int_equal(ram_create(&ram, 16 * MIB, RAM_ANON, &err), 0);
+	assert_int_equal(ram_write(&ram, 0, "x", 1), 0);
+	ram_dirty_take(&ram, bits);	/* before it has begun: nothing */
+	assert_int_equal(ram_dirty_begin(&ram), 0);
+	assert_int_equal(ram_write(&ram, 5 * 4096 - 1, "xy", 2), 0);
+	assert_int_equal(ram_write(&ram, 700 * 4096, "x", 1), 0);
+	ram_dirty_take(&ram, bits);
+	for (uint64_t i = 0; i < 16 * MIB / 4096; i++)
+		assert_int_equal(is_marked(bits, i),
+				 i == 4 || i == 5 || i == 700);
+	memset(bits, 0, sizeof(bits));
+	ram_dirty_take(&ram, bits);
+	assert_false(is_marked(bits, 4));
+	/* A reset changes all */
+	assert_int_equal(ram_renew(&ram, &err), 0);
+	ram_dirty_take(&ram, bits);
+	for (uint64_t i = 0; i < 16 * MIB / 4096; i++)
+		assert_true(is_marked(bits, i));
+	ram_destroy(&ram);
+}
+
+static void check_drop(enum ram_backing backing)
+{
+	struct error err = { 0 };
+	struct ram ram;
+	char c = 1;
+
+	if (ram_create(&ram, 16 * MIB, backing, &err))
+		skip_because("%s", err.text);
+	assert_int_equal(ram_write(&ram, 2 * MIB, "abc", 3), 0);
+	assert_int_equal(ram_write(&ram, 4 * MIB, "abc", 3), 0);
+	assert_int_equal(ram_drop(&ram, 2 * MIB, ram.unit, &err), 0);
+	assert_int_equal(ram_read(&ram, 2 * MIB, &c, 1), 0);
+	assert_int_equal(c, 0);
+	assert_int_equal(ram_read(&ram, 4 * MIB, &c, 1), 0);
+	assert_int_equal(c, 'a');
+	ram_destroy(&ram);
+}
+
+static void dropped_pages_are_fresh(void **state)
+{
+	(void)state;
+	check_drop(RAM_ANON);
+	check_drop(RAM_MEMFD);
+}
+
+static void dropped_huge_pages_are_fresh(void **state)
+{
+	(void)state;
+	check_drop(RAM_HUGETLB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -617,6 +683,9 @@ int main(void)
 		cmocka_unit_test(a_read_that_fails_is_no_proof),
 		cmocka_unit_test(a_read_that_fails_is_repeated),
 		cmocka_unit_test(poison_is_proved),
+		cmocka_unit_test(writes_are_marked),
+		cmocka_unit_test(dropped_pages_are_fresh),
+		cmocka_unit_test(dropped_huge_pages_are_fresh),
 		cmocka_unit_test(a_walled_huge_page_is_not_read),
 		cmocka_unit_test(anonymous_poison_is_no_hole),
 		/* Last: behind it the handler is gone, but thought to be there */

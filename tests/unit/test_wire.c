@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "migration/wire/wire.h"
+#include "vmm/base/units.h"
 
 /* docs/protocol.md's table, written down a second time */
 static const struct {
@@ -32,7 +33,7 @@ static const struct {
 	{ WIRE_MSG_COMPLETE, "COMPLETE", 4, 65536, false },
 	{ WIRE_MSG_BOOT, "BOOT", 16, 16, false },
 	{ WIRE_MSG_IMAGE, "IMAGE", 1, 262144, false },
-	{ WIRE_MSG_READY, "READY", 0, 0, false },
+	{ WIRE_MSG_READY, "READY", 4, 4, false },
 	{ WIRE_MSG_WRITTEN_LIST, "WRITTEN_LIST", 4, 16 << 20, false },
 	{ WIRE_MSG_RESUME, "RESUME", 1, 1, false },
 	{ WIRE_MSG_REPORT, "REPORT", 8, 8 + 32768 * 17, false },
@@ -40,6 +41,9 @@ static const struct {
 	{ WIRE_MSG_CHUNK_ACK, "CHUNK_ACK", 8, 8, false },
 	{ WIRE_MSG_CONFIRMED, "CONFIRMED", 0, 0, false },
 	{ WIRE_MSG_ENDED, "ENDED", 1, 399, false },
+	{ WIRE_MSG_PASS, "PASS", 1, 1, false },
+	{ WIRE_MSG_PASSED, "PASSED", 0, 0, false },
+	{ WIRE_MSG_DISCARD, "DISCARD", 4, 16 << 20, false },
 };
 
 #define TYPES (sizeof(table) / sizeof(table[0]))
@@ -338,6 +342,29 @@ static void hello_layout_is_fixed(void **state)
 	assert_memory_equal(buf + 60, hello.binding, 32);
 }
 
+static void ready_names_a_page_size(void **state)
+{
+	static const uint32_t bad[] = { 0, 1, 2048, 8192, 1 << 30, ~0u };
+	struct error err = { 0 };
+	uint8_t buf[WIRE_READY];
+	uint32_t unit;
+
+	(void)state;
+	wire_put_ready(buf, WIRE_HUGE);
+	assert_memory_equal(buf, "\0\0\x20\0", WIRE_READY);
+	assert_int_equal(wire_get_ready(buf, &unit, &err), 0);
+	assert_int_equal(unit, WIRE_HUGE);
+	wire_put_ready(buf, WIRE_PAGE);
+	assert_int_equal(wire_get_ready(buf, &unit, &err), 0);
+	assert_int_equal(unit, WIRE_PAGE);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		err = (struct error){ 0 };
+		wire_put_ready(buf, bad[i]);
+		assert_refused(wire_get_ready(buf, &unit, &err), EBADMSG, err,
+			       "READY");
+	}
+}
+
 static void hello_of_others(void **state)
 {
 	struct wire_hello got, h = hello;
@@ -356,7 +383,7 @@ static void hello_of_others(void **state)
 	h.version = WIRE_VERSION + 1;
 	wire_put_hello(buf, &h);
 	assert_refused(wire_get_hello(buf, WIRE_HELLO, &got, &err), EPROTO,
-		       err, "version 5");
+		       err, "version 6");
 	err = (struct error){ 0 };
 	h = hello;
 	h.role = WIRE_ROLES;
@@ -503,6 +530,7 @@ int main(void)
 		cmocka_unit_test(garbage_that_passes_is_possible),
 		cmocka_unit_test(hello_round_trip),
 		cmocka_unit_test(hello_layout_is_fixed),
+		cmocka_unit_test(ready_names_a_page_size),
 		cmocka_unit_test(hello_of_others),
 		cmocka_unit_test(hello_of_other_lengths),
 		cmocka_unit_test(reports_are_consistent),

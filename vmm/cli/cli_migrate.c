@@ -29,7 +29,7 @@
 
 /* Templates (render.h) for what query-migrate returned, with name and uri */
 static const char progress_text[] =
-	"{name}: {ferry.stage}"
+	"{name}: {ferry.stage}[  {ferry.precopy.passes!} passes]"
 	"[  {libvirt.memory_processed/M}/{ram.total!/M} MiB {percent,3}%]"
 	"[  {ram.mbps!/B} MB/s]"
 	"[  demand {ferry.pages.demand}]"
@@ -44,6 +44,7 @@ static const char summary_text[] =
 	"{ram.mbps/B} MB/s\n]"
 	"[  pages:    {ferry.pages.demand} on demand, {ferry.pages.push} pushed, "
 	"{ferry.pages.zero} zero, {ferry.pages.poison} poisoned\n]"
+	"[  precopy:  {ferry.precopy.passes!} passes, {ferry.precopy.pages} pages\n]"
 	"[  vCPU    faults   p50 us   p90 us   p99 us   max us\n"
 	"  all   {ferry.demand-latency-us.count!,8} "
 	"{ferry.demand-latency-us.p50,8} {ferry.demand-latency-us.p90,8} "

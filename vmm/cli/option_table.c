@@ -146,6 +146,12 @@ const struct option_def option_table[] = {
 	  .help = "resume the guest here if the hand-over keeps it paused\n"
 		  "for longer than this (default 2000)",
 	  .min = 1, .max = DOWNTIME_LIMIT_MAX, .parameter = "downtime-limit" },
+	{ "precopy-passes", "N", BIT(CMD_MIGRATE), VALUE_TEXT,
+	  AT(precopy_passes),
+	  .help = "send RAM this often, 0 to 30 times, before the guest\n"
+		  "moves; auto: until what is left fits the downtime limit\n"
+		  "or does not shrink (default: as set by QMP, at first 0)",
+	  .parameter = "ferry-precopy-passes" },
 	{ "tls-dir", "DIR", MACHINES | BIT(CMD_MIGRATE), VALUE_PATH,
 	  AT(tls_dir),
 	  .help = "certificates and keys for tls:HOST:PORT (default:\n"

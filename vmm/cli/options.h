@@ -65,7 +65,8 @@ struct options {
 	const char *name, *uri, *file;
 	const char *kernel, *initrd, *append, *control, *serial, *log;
 	const char *ram, *cpu, *cpu_vendor, *method;
-	const char *recover_automatically, *tls_dir, *tls_hostname, *shell;
+	const char *recover_automatically, *precopy_passes;
+	const char *tls_dir, *tls_hostname, *shell;
 	uint64_t memory, cpus, size, address, count, bandwidth, connections;
 	uint64_t downtime_limit;
 	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;

@@ -36,33 +36,36 @@ static void init_sync(struct machine *m)
 	pthread_condattr_destroy(&attr);
 }
 
-/* Show a region to the guest. *slot: number of the next memslot */
-static int map_region(struct machine *m, const struct ram_region *r,
-		      unsigned *slot, struct error *err)
+bool machine_slot(const struct machine *m, unsigned slot, struct kvm_slot *s)
 {
-	int rc = 0;
+	unsigned before = 0;
 
-	for (uint64_t o = 0; o < r->size && !rc; o += SLOT_MAX) {
-		uint64_t left = r->size - o;
-		const struct kvm_slot part = {
-			.slot = *slot, .gpa = r->gpa + o,
-			.size = left < SLOT_MAX ? left : SLOT_MAX,
-			.hva = m->ram.base + r->offset + o,
-		};
+	for (unsigned i = 0; i < m->ram.regions; i++) {
+		const struct ram_region *r = &m->ram.region[i];
+		unsigned n = (unsigned)((r->size + SLOT_MAX - 1) / SLOT_MAX);
+		uint64_t at = (uint64_t)(slot - before) * SLOT_MAX;
+		uint64_t left = r->size - at;
 
-		rc = kvm_set_memory(&m->kvm, &part, err);
-		*slot += 1;
+		if (slot - before < n) {
+			*s = (struct kvm_slot){
+				.slot = slot, .gpa = r->gpa + at,
+				.size = left < SLOT_MAX ? left : SLOT_MAX,
+				.hva = m->ram.base + r->offset + at,
+			};
+			return true;
+		}
+		before += n;
 	}
-	return rc;
+	return false;
 }
 
 static int map_ram(struct machine *m, struct error *err)
 {
 	int rc = ram_create(&m->ram, m->cfg.memory, m->cfg.backing, err);
-	unsigned slot = 0;
+	struct kvm_slot s;
 
-	for (unsigned i = 0; !rc && i < m->ram.regions; i++)
-		rc = map_region(m, &m->ram.region[i], &slot, err);
+	for (unsigned i = 0; !rc && machine_slot(m, i, &s); i++)
+		rc = kvm_set_memory(&m->kvm, &s, err);
 	return rc;
 }
 

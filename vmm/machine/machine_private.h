@@ -46,6 +46,8 @@ struct reset_thread {
  * @cfg:	what it was built from
  * @kvm:	its VM
  * @ram:	its RAM
+ * @dirty_on:	KVM logs writes (dirty.h); of the thread that started it
+ * @dirty_manual: pages are write protected when they are cleared
  * @fdt:	its description, flattened; @fdt_size bytes
  * @vcpu:	@cfg.cpus vCPUs
  * @arch:	the architecture's part
@@ -83,6 +85,7 @@ struct machine {
 	struct machine_config cfg;
 	struct kvm kvm;
 	struct ram ram;
+	bool dirty_on, dirty_manual;
 	void *fdt;
 	size_t fdt_size;
 	struct vcpu *vcpu;
@@ -116,6 +119,16 @@ struct machine {
 	struct ram_hook ram_hook;
 	bool hook_busy;
 };
+
+/**
+ * machine_slot() - The memslot with a number
+ * @m:		the machine, with its RAM
+ * @slot:	the number
+ * @s:		filled in, without flags
+ *
+ * Return: false if there are not so many
+ */
+bool machine_slot(const struct machine *m, unsigned slot, struct kvm_slot *s);
 
 /**
  * machine_load_initial() - Take over the state that the machine was built with

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ram.h"
+#include "ram_dirty.h"
 #include "ram_huge.h"
 #include "vmm/base/page.h"
 
@@ -150,6 +151,7 @@ void ram_destroy(struct ram *ram)
 	if (ram->size && ram->pagemap >= 0)
 		close(ram->pagemap);
 	free(ram->small);
+	ram_dirty_end(ram);
 	*ram = (struct ram){ .memfd = -1, .pagemap = -1 };
 }
 
@@ -160,8 +162,12 @@ void ram_destroy(struct ram *ram)
  */
 int ram_renew(struct ram *ram, struct error *err)
 {
-	if (ram->backing == RAM_HUGETLB)
-		return ram_renew_huge(ram, err);
+	if (ram->backing == RAM_HUGETLB) {
+		int rc = ram_renew_huge(ram, err);
+
+		ram_dirty_mark(ram, 0, ram->size);
+		return rc;
+	}
 	if (madvise(ram->base, ram->size, MADV_DONTNEED))
 		return error_set(err, errno, "cannot drop RAM: %s",
 				 strerrordesc_np(errno));
@@ -175,6 +181,24 @@ int ram_renew(struct ram *ram, struct error *err)
 		return error_set(err, errno, "cannot open all of RAM: %s",
 				 strerrordesc_np(errno));
 	ram->walled = false;
+	ram_dirty_mark(ram, 0, ram->size);
+	return 0;
+}
+
+/* Drop the mapping, then what a file keeps: as ram_renew() */
+int ram_drop(struct ram *ram, uint64_t offset, size_t len, struct error *err)
+{
+	if (ram->backing == RAM_HUGETLB)
+		return ram_drop_huge(ram, offset, len, err);
+	if (madvise(ram->base + offset, len, MADV_DONTNEED))
+		return error_set(err, errno, "cannot drop pages: %s",
+				 strerrordesc_np(errno));
+	if (ram->backing == RAM_MEMFD &&
+	    fallocate(ram->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)offset, (off_t)len))
+		return error_set(err, errno,
+				 "cannot drop pages of RAM's memfd: %s",
+				 strerrordesc_np(errno));
 	return 0;
 }
 

@@ -60,6 +60,7 @@ struct ram_extent {
  * @pagemap:	/proc/self/pagemap for ram_holes.h, or -1
  * @regions:	number of entries of @region in use
  * @walled:	ram_wall() has removed access to pages
+ * @written:	bits: pages that this process has written (ram_dirty.h), or NULL
  */
 struct ram {
 	uint8_t *base;
@@ -70,6 +71,7 @@ struct ram {
 	int memfd, pagemap;
 	unsigned regions;
 	_Atomic bool walled;
+	_Atomic(_Atomic uint64_t *) written;
 	struct ram_region region[RAM_REGIONS];
 };
 
@@ -139,6 +141,21 @@ void ram_destroy(struct ram *ram);
  * Return: 0, -errno
  */
 int ram_renew(struct ram *ram, struct error *err);
+
+/**
+ * ram_drop() - Drop the contents of a range; nothing is there afterwards
+ * @ram:	the RAM
+ * @offset:	of the first page, a multiple of @ram->unit
+ * @len:	bytes, likewise
+ * @err:	the reason on failure
+ *
+ * Only while no vCPU runs. The pages of a registered range are missing
+ * afterwards; RAM of huge pages is mapped anew, which reserves them again, and
+ * must be registered again.
+ *
+ * Return: 0, -errno
+ */
+int ram_drop(struct ram *ram, uint64_t offset, size_t len, struct error *err);
 
 /**
  * ram_offset() - Translate guest-physical addresses to an offset

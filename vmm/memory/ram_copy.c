@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "ram.h"
+#include "ram_dirty.h"
 #include "ram_huge.h"
 #include "sigbus.h"
 #include "vmm/base/page.h"
@@ -165,6 +166,7 @@ int ram_write(const struct ram *ram, uint64_t gpa, const void *from,
 			continue;
 		}
 		tries = 0;
+		ram_dirty_mark(ram, offset, (uint64_t)n);
 		from = (const char *)from + n;
 		offset += (uint64_t)n;
 		len -= (size_t)n;

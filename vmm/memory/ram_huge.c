@@ -98,6 +98,23 @@ int ram_renew_huge(struct ram *ram, struct error *err)
 	return 0;
 }
 
+/* As ram_renew_huge(), for a part */
+int ram_drop_huge(struct ram *ram, uint64_t offset, size_t len,
+		  struct error *err)
+{
+	if (fallocate(ram->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)offset, (off_t)len))
+		return error_set(err, errno, "cannot drop huge pages: %s",
+				 strerrordesc_np(errno));
+	if (mmap(ram->base + offset, len, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, ram->memfd,
+		 (off_t)offset) != MAP_FAILED)
+		return 0;
+	return errno == ENOMEM ? set_pool_error(ram, err)
+		: error_set(err, errno, "cannot map huge pages: %s",
+			    strerrordesc_np(errno));
+}
+
 bool ram_is_huge(const struct ram *ram, uint64_t offset)
 {
 	return ram->small && !ram->small[offset / RAM_HUGE];

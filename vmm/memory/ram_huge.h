@@ -29,6 +29,10 @@ int ram_map_huge(struct ram *ram, struct error *err);
 /** ram_renew_huge() - ram_renew() for huge pages; split ones are huge again */
 int ram_renew_huge(struct ram *ram, struct error *err);
 
+/** ram_drop_huge() - ram_drop() for huge pages */
+int ram_drop_huge(struct ram *ram, uint64_t offset, size_t len,
+		  struct error *err);
+
 /** ram_is_huge() - Is the page at an offset a huge page? */
 bool ram_is_huge(const struct ram *ram, uint64_t offset);
 

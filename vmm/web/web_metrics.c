@@ -220,8 +220,8 @@ static void write_run_states(struct sink *s, json_t *value)
 static void write_migration_states(struct sink *s, json_t *value)
 {
 	static const char *const states[] = {
-		"none", "setup", "device", "postcopy-active", "postcopy-paused",
-		"postcopy-recover-setup", "postcopy-recover", "completed",
+		"none", "setup", "active", "device", "postcopy-active",
+		"postcopy-paused", "postcopy-recover-setup", "postcopy-recover", "completed",
 		"failed", "cancelled", NULL
 	};
 

@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_precopy.c - Precopy passes while the guest writes
+ *
+ * As test_recover.c: the real sessions, sockets and userfaultfd, tests/fake's
+ * machines. vCPU threads compare pages and write new versions of them, on the
+ * source while the passes read them, and on the destination. At the end every
+ * page must have the bytes of its last version.
+ */
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../unit/skip.h"
+#include "../unit/unit.h"
+#include "migration/session/source.h"
+#include "migration/session/target.h"
+#include "relay.h"
+#include "tests/fake/fake_machine.h"
+#include "vmm/base/clock.h"
+
+#define RAM_BYTES	(16 * MIB)
+#define PAGES		(RAM_BYTES / WIRE_PAGE)
+#define WORDS		(WIRE_PAGE / sizeof(uint64_t))
+#define CPUS		2u
+#define LONG_MS		30000u
+#define QUIET		16u	/* no vCPU touches each 16th page */
+#define SLOW		MIB	/* bytes a second: a pass takes 12 s */
+#define HOLE		3000u	/* nor any above, at first: holes */
+
+struct world {
+	char dir[32], near[64], far[64];
+	struct session_limits limits;
+	struct session_env here, there;
+	struct progress near_progress, far_progress;
+	struct machine *home;
+	struct machine *_Atomic gone;
+	struct source *s;
+	struct target *t;
+	struct relay *r;
+};
+
+static _Atomic unsigned wrong;
+static _Atomic uint32_t version[PAGES];
+static _Atomic size_t touched;	/* pages below are written */
+static _Atomic bool was_active;
+
+/* 0: never written. Some versions are zeroes */
+static uint64_t word_of(size_t page, uint32_t v)
+{
+	return v % 5 ? ((uint64_t)page << 32 | v) * 0x9e3779b97f4a7c15ull | 1
+		     : 0;
+}
+
+/* A vCPU's accesses, which no lock orders with those of the passes */
+#define OF_A_VCPU	__attribute__((no_sanitize("thread")))
+
+OF_A_VCPU static bool page_is(const volatile uint64_t *at, uint64_t word)
+{
+	uint64_t differ = 0;
+
+	for (size_t i = 0; i < WORDS; i++)
+		differ |= at[i] ^ word;
+	return !differ;
+}
+
+OF_A_VCPU static void page_write(struct machine *m, size_t page)
+{
+	volatile uint64_t *at = (volatile uint64_t *)(void *)
+		(machine_ram(m)->base + page * WIRE_PAGE);
+	uint64_t word = word_of(page, version[page] + 1);
+
+	for (size_t i = 0; i < WORDS; i++)
+		at[i] = word;
+	version[page]++;
+	fake_machine_dirty(m, page);
+}
+
+/* Each page has one vCPU that touches it */
+static void step(void *ctx, struct machine *m, unsigned vcpu)
+{
+	static _Atomic uint64_t seed = 1;
+	uint64_t s = seed++ * 0x2545f4914f6cdd1d + vcpu;
+	size_t page = dice(&s) % touched;
+
+	(void)ctx;
+	page -= page % CPUS;
+	page += vcpu;
+	if (page % QUIET >= QUIET - CPUS)
+		return;
+	if (!page_is((const volatile uint64_t *)(const void *)
+		     (machine_ram(m)->base + page * WIRE_PAGE),
+		     word_of(page, version[page])) && fake_machine_is_open(m))
+		wrong++;
+	page_write(m, page);
+	usleep(20);
+}
+
+/* A wall: it can't be read any more */
+static int lose(void *ctx, struct machine *m, uint64_t offset)
+{
+	(void)ctx;
+	return ram_wall(machine_ram(m), offset, machine_ram(m)->unit);
+}
+
+static void was_reset(void *ctx, struct machine *m)
+{
+	(void)ctx;
+	(void)m;
+	for (size_t i = 0; i < PAGES; i++)
+		version[i] = 0;
+}
+
+static void adopt(void *ctx, struct machine *m)
+{
+	struct world *w = ctx;
+
+	w->gone = m;
+}
+
+static void set_side(void *ctx, const char *side)
+{
+	(void)ctx;
+	(void)side;
+}
+
+static void on_status(void *ctx, enum progress_status status)
+{
+	(void)ctx;
+	was_active |= status == PROGRESS_ACTIVE;
+}
+
+static struct uri uri_of(const char *path)
+{
+	struct uri u = { .kind = URI_UNIX };
+
+	strcpy(u.path, path);
+	return u;
+}
+
+static void make_source(struct world *w, unsigned passes)
+{
+	struct uri u = uri_of(w->near);
+	struct error err = { 0 };
+
+	source_free(w->s);
+	w->here = (struct session_env){ .ctx = w, .backing = -1,
+					.adopt = adopt, .set_side = set_side };
+	w->s = source_new(w->home, &u, &w->here, &w->limits,
+			  &w->near_progress, &err);
+	if (!w->s)
+		fail_msg("%s", err.text);
+	w->s->connections = 2;
+	w->s->pass.limit = passes;
+}
+
+static void make_target(struct world *w, int backing)
+{
+	struct uri u = uri_of(w->far);
+	struct error err = { 0 };
+
+	w->there = (struct session_env){ .ctx = w, .backing = backing,
+					 .adopt = adopt,
+					 .set_side = set_side };
+	w->t = target_new(&u, &w->there, &w->limits, &w->far_progress, &err);
+	if (!w->t)
+		fail_msg("%s", err.text);
+}
+
+static void make_home(struct world *w)
+{
+	static const struct machine_observer quiet;
+	struct machine_config cfg;
+	struct error err = { 0 };
+
+	fake_config(&cfg, RAM_BYTES, CPUS, RAM_ANON);
+	w->home = machine_new(&cfg, &quiet, &err);
+	if (!w->home)
+		fail_msg("%s", err.text);
+	for (size_t i = 0; i < PAGES; i++)
+		version[i] = 0;
+	touched = HOLE;
+	for (size_t i = 0; i < HOLE; i++)
+		page_write(w->home, i);
+	assert_int_equal(machine_run(w->home, WHY_BOOTED, &err), 0);
+}
+
+static struct world *set_up_backing(unsigned passes, int backing)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	fake_host = (struct fake_host){ .step = step, .lose = lose,
+					.was_reset = was_reset };
+	wrong = 0;
+	was_active = false;
+	strcpy(w->dir, "/tmp/precopy-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	snprintf(w->near, sizeof(w->near), "%s/near", w->dir);
+	snprintf(w->far, sizeof(w->far), "%s/far", w->dir);
+	session_limits_init(&w->limits);
+	w->limits.downtime_ms = w->limits.hello_ms = LONG_MS;
+	progress_init(&w->near_progress, on_status, w);
+	progress_init(&w->far_progress, on_status, w);
+	make_home(w);
+	make_target(w, backing);
+	w->r = relay_new(w->near, w->far);
+	make_source(w, passes);
+	return w;
+}
+
+static struct world *set_up(unsigned passes)
+{
+	return set_up_backing(passes, -1);
+}
+
+static void tear_down(struct world *w)
+{
+	source_free(w->s);
+	target_free(w->t);
+	relay_free(w->r);
+	machine_free(w->home);
+	unlink(w->near);
+	unlink(w->far);
+	assert_int_equal(rmdir(w->dir), 0);
+	assert_int_equal(wrong, 0);
+	free(w);
+}
+
+static void start(struct world *w)
+{
+	struct error err = { 0 };
+
+	if (source_start(w->s, &err))
+		fail_msg("%s", err.text);
+}
+
+static void fail_stuck(struct world *w, const char *what)
+{
+	fail_msg("%s: source %s (%s: %s), destination %s (%s: %s)", what,
+		 source_phase_name(session_phase(&w->s->se)),
+		 w->near_progress.stage, progress_why(&w->near_progress).text,
+		 target_phase_name(session_phase(&w->t->se)),
+		 w->far_progress.stage, progress_why(&w->far_progress).text);
+}
+
+static void await(struct world *w, struct progress *p,
+		  enum progress_status status, const char *what)
+{
+	for (unsigned ms = 0; progress_get(p) != status; ms++) {
+		if (ms > LONG_MS)
+			fail_stuck(w, what);
+		usleep(1000);
+	}
+}
+
+/* Pages that are lost are known to be; the others are of the last version */
+static void assert_whole(struct world *w)
+{
+	struct machine *m = w->gone;
+	struct ram *ram = machine_ram(m);
+
+	assert_int_equal(machine_pause(m, RUN_PAUSED, WHY_USER, NULL), 0);
+	for (size_t i = 0; i < PAGES; i++) {
+		if (poison_find(machine_poison(m),
+				ram_gpa(ram, i * WIRE_PAGE), NULL))
+			continue;
+		if (!page_is((const volatile uint64_t *)(const void *)
+			     (ram->base + i * WIRE_PAGE),
+			     word_of(i, version[i])))
+			fail_msg("page %zu is wrong", i);
+	}
+}
+
+static void await_completed(struct world *w, const char *what)
+{
+	await(w, &w->near_progress, PROGRESS_COMPLETED, what);
+	await(w, &w->far_progress, PROGRESS_COMPLETED, what);
+	assert_whole(w);
+	assert_false(fake_machine_is_logging(w->home));
+}
+
+static void await_passes(struct world *w, unsigned n)
+{
+	for (unsigned ms = 0; w->near_progress.precopy.passes < n; ms++) {
+		if (ms > LONG_MS)
+			fail_stuck(w, "passes");
+		usleep(1000);
+	}
+}
+
+/* Some pages of a pass have been sent */
+static void await_some(struct world *w)
+{
+	for (unsigned ms = 0; w->near_progress.precopy.pages < 200; ms++) {
+		if (ms > LONG_MS)
+			fail_stuck(w, "some pages");
+		usleep(1000);
+	}
+}
+
+static void a_writing_guest_arrives(void **state)
+{
+	struct world *w = set_up(3);
+	const struct progress_precopy *p = &w->near_progress.precopy;
+
+	(void)state;
+	start(w);
+	await_completed(w, "three passes");
+	assert_true(was_active);
+	/* Fewer if the guest did not write: the host may be busy */
+	assert_in_range(p->passes, 1, 3);
+	assert_int_equal(p->syncs, p->passes + 2);
+	assert_true(p->pages >= HOLE);
+	tear_down(w);
+}
+
+/* It is sent by the only pass, and then once more */
+static void what_is_written_later_is_discarded(void **state)
+{
+	struct world *w = set_up(1);
+
+	(void)state;
+	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	start(w);
+	await_some(w);
+	page_write(w->home, QUIET - 1);
+	pacer_set_limit(&w->s->pages.pacer, 0);
+	await_completed(w, "one pass");
+	assert_int_equal(w->near_progress.precopy.passes, 1);
+	assert_true(w->near_progress.stats.again > 0);
+	assert_true(w->far_progress.stats.again > 0);
+	tear_down(w);
+}
+
+static void auto_comes_to_an_end(void **state)
+{
+	struct world *w = set_up(PASSES_AUTO);
+
+	(void)state;
+	w->limits.downtime_ms = LONG_MS;
+	start(w);
+	await_completed(w, "auto");
+	assert_true(w->near_progress.precopy.passes >= 1);
+	tear_down(w);
+}
+
+/* Every page is written after the list of zero pages, and before the hold */
+static void zero_pages_are_written_meanwhile(void **state)
+{
+	struct world *w = set_up(2);
+
+	(void)state;
+	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	start(w);
+	await_some(w);
+	touched = PAGES;
+	pacer_set_limit(&w->s->pages.pacer, 0);
+	await_completed(w, "zero pages");
+	tear_down(w);
+}
+
+static void ended_by_an_operator(void **state)
+{
+	struct world *w = set_up(30);
+
+	(void)state;
+	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	start(w);
+	await_some(w);
+	source_start_postcopy(w->s);
+	await(w, &w->near_progress, PROGRESS_POSTCOPY, "hurry");
+	assert_true(w->near_progress.precopy.passes <= 1);
+	pacer_set_limit(&w->s->pages.pacer, 0);
+	await_completed(w, "ended");
+	tear_down(w);
+}
+
+/* The guest goes on here, and may be moved again */
+static void assert_back(struct world *w)
+{
+	for (unsigned ms = 0; session_phase(&w->t->se) != TARGET_LISTENING;
+	     ms++) {
+		if (ms > LONG_MS)
+			fail_stuck(w, "listening");
+		usleep(1000);
+	}
+	for (unsigned ms = 0; fake_machine_is_logging(w->home); ms++) {
+		if (ms > LONG_MS)
+			fail_stuck(w, "logging");
+		usleep(1000);
+	}
+	assert_true(fake_machine_is_open(w->home));
+	assert_null(w->gone);
+}
+
+static void cancelled_in_a_pass(void **state)
+{
+	struct world *w = set_up(30);
+
+	(void)state;
+	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	start(w);
+	await_some(w);
+	assert_int_equal(source_cancel(w->s, NULL), 0);
+	await(w, &w->near_progress, PROGRESS_CANCELLED, "cancelled");
+	assert_back(w);
+	make_source(w, 2);
+	start(w);
+	await_completed(w, "again");
+	tear_down(w);
+}
+
+static void cut_there(enum relay_from from, enum wire_type type, unsigned nth,
+		      unsigned how)
+{
+	struct world *w = set_up(3);
+
+	relay_cut(w->r, &(struct relay_cut){
+		.from = from, .type = type, .role = WIRE_MAIN, .nth = nth,
+		.after = how == 1, .inside = how == 2 });
+	start(w);
+	await(w, &w->near_progress, PROGRESS_FAILED, wire_name(type));
+	assert_back(w);
+	make_source(w, 1);
+	start(w);
+	await_completed(w, "after a cut");
+	tear_down(w);
+}
+
+static void a_cut_in_a_pass(void **state)
+{
+	(void)state;
+	cut_there(FROM_SOURCE, WIRE_MSG_PAGES, 3, 2);
+	cut_there(FROM_SOURCE, WIRE_MSG_PAGES, 20, 0);
+	cut_there(FROM_SOURCE, WIRE_MSG_PASS, 1, 0);
+	cut_there(FROM_TARGET, WIRE_MSG_PASSED, 1, 1);
+	cut_there(FROM_SOURCE, WIRE_MSG_PASS, 2, 1);
+	cut_there(FROM_SOURCE, WIRE_MSG_DISCARD, 1, 2);
+}
+
+/* All that was sent before is out of date, and RAM is almost empty */
+static void a_reset_in_a_pass(void **state)
+{
+	struct world *w = set_up(3);
+	int rc;
+
+	(void)state;
+	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	start(w);
+	await_some(w);
+	fake_machine_ask_reset(w->home);
+	do
+		rc = fake_machine_reset(w->home);
+	while (rc == -ETIMEDOUT);
+	assert_int_equal(rc, 0);
+	pacer_set_limit(&w->s->pages.pacer, 0);
+	await_completed(w, "reset");
+	tear_down(w);
+}
+
+/* Lost after a pass has sent it, and before one would */
+static void a_page_is_lost_in_a_pass(void **state)
+{
+	const size_t early = QUIET - 1, late = HOLE / QUIET * QUIET - 1;
+	struct world *w = set_up(30);
+	struct ram *ram = machine_ram(w->home);
+	struct error err = { 0 };
+
+	(void)state;
+	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	start(w);
+	await_some(w);
+	assert_int_equal(fake_machine_poison(w->home,
+		ram_gpa(ram, early * WIRE_PAGE), true, &err), 0);
+	assert_int_equal(fake_machine_poison(w->home,
+		ram_gpa(ram, late * WIRE_PAGE), true, &err), 0);
+	pacer_set_limit(&w->s->pages.pacer, 0);
+	await_passes(w, 1);
+	source_start_postcopy(w->s);
+	await_completed(w, "lost pages");
+	assert_true(poison_find(machine_poison(w->gone),
+				ram_gpa(ram, early * WIRE_PAGE), NULL));
+	assert_true(poison_find(machine_poison(w->gone),
+				ram_gpa(ram, late * WIRE_PAGE), NULL));
+	assert_int_equal(w->far_progress.stats.pages[COUNT_POISON], 2);
+	tear_down(w);
+}
+
+static bool has_huge_pages(void)
+{
+	struct error err = { 0 };
+	struct ram ram;
+	int rc = ram_create(&ram, RAM_BYTES, RAM_HUGETLB, &err);
+
+	ram_destroy(&ram);
+	return !rc;
+}
+
+/* A small page that is out of date takes its huge page with it */
+static void huge_pages_at_the_destination(void **state)
+{
+	const size_t page = 5 * CHUNK_PAGES + QUIET - 1;
+	struct error err = { 0 };
+	struct world *w;
+
+	(void)state;
+	if (!has_huge_pages())
+		skip_because("no pool of huge pages");
+	w = set_up_backing(2, RAM_HUGETLB);
+	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	start(w);
+	await_some(w);
+	touched = PAGES;
+	assert_int_equal(fake_machine_poison(w->home,
+		ram_gpa(machine_ram(w->home), page * WIRE_PAGE), true, &err),
+		0);
+	pacer_set_limit(&w->s->pages.pacer, 0);
+	await_completed(w, "huge pages");
+	tear_down(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_writing_guest_arrives),
+		cmocka_unit_test(what_is_written_later_is_discarded),
+		cmocka_unit_test(auto_comes_to_an_end),
+		cmocka_unit_test(zero_pages_are_written_meanwhile),
+		cmocka_unit_test(ended_by_an_operator),
+		cmocka_unit_test(cancelled_in_a_pass),
+		cmocka_unit_test(a_cut_in_a_pass),
+		cmocka_unit_test(a_reset_in_a_pass),
+		cmocka_unit_test(a_page_is_lost_in_a_pass),
+		cmocka_unit_test(huge_pages_at_the_destination),
+	};
+
+	return cmocka_run_group_tests_name("precopy", tests, NULL, NULL);
+}
