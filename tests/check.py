@@ -406,8 +406,10 @@ class Plan:
     def thread(self):
         build = self.build("thread", "SAN=thread")
         self.programs("unit", build, "build/thread", "thread/")
-        self.add("thread/session", ["build/thread/tests/session/test_recover"],
-                 300 * SANITIZER_SLOW, load=0.5, needs=[build])
+        for name in "recover", "precopy":
+            self.add(f"thread/session/{name}",
+                     [f"build/thread/tests/session/test_{name}"],
+                     300 * SANITIZER_SLOW, load=0.5, needs=[build])
         if self.kvm:
             self.files("migrate", build, "build/thread", "thread")
             self.files("failure", build, "build/thread", "thread")

@@ -63,8 +63,8 @@ struct machine {
 	bool held, panicked, loaded, ended, reset_asked;
 	struct run_status status;
 	struct ram_hook hook;
-	_Atomic uint64_t *dirty;
-	bool logging;
+	_Atomic(_Atomic uint64_t *) dirty;
+	_Atomic bool logging;
 	uint8_t state[FAKE_STATE];
 	struct fake_vcpu vcpu[FAKE_VCPUS_MAX];
 };
