@@ -339,7 +339,7 @@ class Plan:
         """That it works, on a small guest: the figures mean nothing here."""
         self.add("bench/native", ["sh", "-c", "scripts/bench --native --quick "
                                   "--memory 64M && echo ok bench/native"],
-                 120, needs=[self.gcc()])
+                 600, needs=[self.gcc()])
         if self.kvm:
             self.add("bench", ["sh", "-c", "scripts/bench --quick --memory "
                                "64M && echo ok bench"], 600,
