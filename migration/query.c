@@ -163,7 +163,7 @@ static uint64_t pages_done(const struct progress *p)
 	for (unsigned i = 0; i < PAGE_COUNTS; i++)
 		n += p->stats.pages[i];
 	n -= p->stats.again < n ? p->stats.again : n;
-	n -= p->precopy.due < n ? p->precopy.due : n;
+	n -= p->precopy.stale < n ? p->precopy.stale : n;
 	return n < p->pages_total ? n : p->pages_total;
 }
 

@@ -19,12 +19,12 @@ bool appetite_due(const struct appetite *a, uint64_t now)
 }
 
 void appetite_measure(struct appetite *a, unsigned vcpu, uint64_t idle,
-		      uint64_t exits, uint64_t now)
+		      uint64_t exits, bool waits, uint64_t now)
 {
 	struct appetite_vcpu *v = &a->vcpu[vcpu];
 
 	/* The first window begins now */
-	if (a->since && idle != UINT64_MAX)
+	if (a->since && idle != UINT64_MAX && !(waits && exits == v->exits))
 		v->level = appetite_step(v->level, exits != v->exits,
 					 idle - v->idle, now - a->since);
 	v->idle = idle;

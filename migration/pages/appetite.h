@@ -80,10 +80,12 @@ bool appetite_due(const struct appetite *a, uint64_t now);
  * @vcpu:	which
  * @idle:	how long it was idle in all, ns; UINT64_MAX: unknown
  * @exits:	how often it has left the guest in all
+ * @waits:	it waits for a page now: if it has not left the guest in the window,
+ *		it was not halted, and its level stays
  * @now:	time, ns
  */
 void appetite_measure(struct appetite *a, unsigned vcpu, uint64_t idle,
-		      uint64_t exits, uint64_t now);
+		      uint64_t exits, bool waits, uint64_t now);
 
 /** appetite_next() - All vCPUs were measured: begin a window, if it is due */
 void appetite_next(struct appetite *a, unsigned vcpus, uint64_t now);

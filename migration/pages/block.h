@@ -6,8 +6,8 @@
  * The thread that receives them collects the contents in a huge buffer, and
  * moves that into RAM when the block is complete. Pages that are collected count
  * as not received until then: they are not acknowledged, and a vCPU that needs
- * one asks for it. Anything else that arrives ends the collection: what is there
- * is copied.
+ * one asks for it. Anything else that arrives ends the collection, so do the end
+ * of the connection and 50 ms: what is there is copied.
  */
 #ifndef FERRY_BLOCK_H
 #define FERRY_BLOCK_H

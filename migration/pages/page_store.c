@@ -287,6 +287,11 @@ int page_store_pass(struct page_store *s, const struct wire_msg *msg,
 		return error_set(err, EBADMSG,
 			"the peer sent %s in a precopy pass",
 			wire_name(msg->type));
+	if (msg->b > WIRE_RUN_PAGES)
+		return error_set(err, EBADMSG,
+			"the peer's %s message in a precopy pass has %llu pages, not 1 to %u",
+			wire_name(msg->type), (unsigned long long)msg->b,
+			WIRE_RUN_PAGES);
 	rc = find_pages(s, msg->a, msg->b, &page, err);
 	if (rc)
 		return rc;

@@ -69,6 +69,15 @@ size_t passes_due(struct passes *p, const struct ledger *l)
 	return count;
 }
 
+size_t passes_stale(const struct passes *p)
+{
+	size_t count = 0;
+
+	for (size_t w = 0; w < p->words; w++)
+		count += (size_t)__builtin_popcountll(p->due[w] & p->sent[w]);
+	return count;
+}
+
 /* The first bit that is set, from @i on */
 static size_t bits_next(const uint64_t *bits, size_t i, size_t end)
 {
@@ -133,18 +142,31 @@ static bool unit_is_stale(const struct passes *p, size_t unit, size_t i)
 	return due && sent;
 }
 
+/* Words in which no page is due, or none was sent, are not looked into */
+static size_t words_skip(const struct passes *p, size_t i)
+{
+	if (p->due[i / BITS] & p->sent[i / BITS] & bits_mask(i % BITS, BITS))
+		return i;
+	i = (i / BITS + 1) * BITS;
+	while (i < p->n && !(p->due[i / BITS] & p->sent[i / BITS]))
+		i += BITS;
+	return i;
+}
+
 size_t passes_discard(const struct passes *p, size_t unit, size_t from,
 		      size_t *n)
 {
 	size_t first = from, i;
 
-	do {
+	while (first < p->n) {
+		if (unit == 1)
+			first = words_skip(p, first);
 		first = bits_next(p->due, first, p->n);
 		first -= first < p->n ? first % unit : 0;
 		if (first >= p->n || unit_is_stale(p, unit, first))
 			break;
 		first += unit;
-	} while (first < p->n);
+	}
 	if (first > p->n)
 		first = p->n;
 	for (i = first; i < p->n && unit_is_stale(p, unit, i); i += unit)

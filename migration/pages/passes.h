@@ -55,6 +55,9 @@ void passes_fini(struct passes *p);
  */
 size_t passes_due(struct passes *p, const struct ledger *l);
 
+/** passes_stale() - Count pages that are due and were sent before */
+size_t passes_stale(const struct passes *p);
+
 /**
  * passes_run() - The next run that is due
  * @p:		the passes

@@ -34,10 +34,10 @@ static int copy_once(struct page_store *s, size_t page, const uint8_t *data,
 int placement_copy(struct page_store *s, size_t page, const uint8_t *data,
 		   size_t n, size_t *done)
 {
-	int rc = -ENOMEM;
+	int rc = 0;
 
 	*done = 0;
-	for (unsigned i = 0; rc == -ENOMEM && i <= RETRIES; i++) {
+	for (unsigned i = 0; i <= RETRIES; i++) {
 		size_t now;
 
 		if (i)
@@ -46,6 +46,12 @@ int placement_copy(struct page_store *s, size_t page, const uint8_t *data,
 			       data ? data + *done * WIRE_PAGE : NULL,
 			       n - *done, &now);
 		*done += now;
+		/*
+		 * EFAULT: some kernels say so, and not EEXIST, if another
+		 * thread moves a huge page there at that moment
+		 */
+		if (rc != -ENOMEM && (rc != -EFAULT || i))
+			break;
 	}
 	return rc;
 }

@@ -98,20 +98,26 @@ static void request_pages(struct fault_thread *f, const struct page_wants *w,
 static struct around around_fault(struct fault_thread *f, size_t page,
 				  unsigned vcpu)
 {
-	struct appetite *a = &f->buffers->appetite;
-	const uint64_t now = now_ns();
-	uint64_t exits = 0;
-
 	if (page_store_requests_max(f->store) > 1)
 		return (struct around){ 0 };
-	for (unsigned i = 0; appetite_due(a, now) && i < f->session.vcpus;
-	     i++) {
+	return appetite_around(&f->buffers->appetite, page, vcpu);
+}
+
+static void measure_appetite(struct fault_thread *f)
+{
+	struct appetite *a = &f->buffers->appetite;
+	const uint64_t now = now_ns();
+
+	if (!appetite_due(a, now) || page_store_requests_max(f->store) > 1)
+		return;
+	for (unsigned i = 0; i < f->session.vcpus; i++) {
+		uint64_t exits = 0;
 		uint64_t idle = f->session.vcpu_idle(f->session.ctx, i, &exits);
 
-		appetite_measure(a, i, idle, exits, now);
+		appetite_measure(a, i, idle, exits,
+				 waiters_has(&f->store->waiters, i), now);
 	}
 	appetite_next(a, f->session.vcpus, now);
-	return appetite_around(a, page, vcpu);
 }
 
 static int handle_fault(struct fault_thread *f, const struct uffd_fault *u,
@@ -194,6 +200,7 @@ static int handle_faults(struct fault_thread *f, struct error *err)
 	for (unsigned i = 0; i < b->unnamed_n; i++)
 		name_waiter(f, b->unnamed[i]);
 	b->unnamed_n = 0;
+	measure_appetite(f);
 	return rc ? rc : one;
 }
 

@@ -55,12 +55,13 @@ typedef void progress_fn(void *ctx, enum progress_status status);
  * @syncs:	how often the dirty log was fetched
  * @pages, @bytes: that they have sent, each time that it was sent
  * @due:	pages written since they were sent, or not sent
+ * @stale:	of these, pages that were sent
  * @dirty_rate:	pages that the guest writes, a second
  * @expected_ms: time that it would take to send @due
  */
 struct progress_precopy {
-	_Atomic uint64_t passes, syncs, pages, bytes, due, dirty_rate,
-		expected_ms;
+	_Atomic uint64_t passes, syncs, pages, bytes, due, stale,
+		dirty_rate, expected_ms;
 };
 
 /**

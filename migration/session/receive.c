@@ -2,20 +2,28 @@
 /* receive.c - The destination's threads that receive pushed pages */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "priority.h"
 #include "receive.h"
+#include "vmm/base/clock.h"
 
 #define ACK_PAGES	CHUNK_PAGES
+/*
+ * A source that cannot read a page any more relies on the copy that it has
+ * pushed: a vCPU that needs it waits for the end of the collection
+ */
+#define COLLECT_MS	50
 
 void receive_init(struct receive_group *g, struct page_store *store,
 		  void (*lost)(void *ctx, bool last, const struct error *why),
 		  void (*ended)(void *ctx), void *ctx)
 {
 	*g = (struct receive_group){ .store = store, .lost = lost,
-				     .ended = ended, .ctx = ctx };
+				     .ended = ended, .ctx = ctx,
+				     .collect_ms = COLLECT_MS };
 	for (unsigned i = 0; i < WIRE_PUSH_MAX; i++)
 		g->receiver[i].group = g;
 	start_gate_init(&g->gate);
@@ -55,6 +63,31 @@ static int say_ack(struct receiver *me, struct error *err)
 	return channel_say(me->c, &m, count, err);
 }
 
+static int flush_block(struct receiver *me, struct error *err)
+{
+	return block_flush(&me->block, me->group->store, err);
+}
+
+/* How long the block may still be collected. Return: ms, 0: no longer */
+static int collect_ms(const struct receiver *me)
+{
+	const uint64_t ms = (now_ns() - me->began) / 1000000;
+
+	return ms < me->group->collect_ms ? (int)(me->group->collect_ms - ms)
+					  : 0;
+}
+
+/* Nothing is here. Wait for the rest of a block as long as it may be collected */
+static int await_rest(struct receiver *me, struct error *err)
+{
+	struct pollfd p = { .fd = channel_poll_fd(me->c), .events = POLLIN };
+
+	if (!me->block.n ||
+	    poll(&p, 1, channel_poll_ms(me->c, collect_ms(me))))
+		return 0;
+	return flush_block(me, err);
+}
+
 /* The next header. Acknowledge before waiting: the source may wait for that */
 static int hear_next(struct receiver *me, struct wire_msg *m,
 		     struct error *err)
@@ -64,6 +97,10 @@ static int hear_next(struct receiver *me, struct wire_msg *m,
 	int rc = n < 0 ? (int)n : 0;
 
 	if (!n)
+		rc = say_ack(me, err);
+	if (!n && !rc)
+		rc = await_rest(me, err);
+	if (!n && !rc)
 		rc = say_ack(me, err);
 	if (!rc)
 		rc = channel_recv(me->c, header + n, sizeof(header) - (size_t)n,
@@ -76,13 +113,17 @@ static int receive_message(struct receiver *me, const struct wire_msg *m,
 			   struct error *err)
 {
 	struct page_store *store = me->group->store;
-	uint8_t *room = block_room(&me->block, store, m);
+	uint8_t *room = NULL;
 	int rc = 0;
 
+	if (!me->block.n || collect_ms(me))
+		room = block_room(&me->block, store, m);
 	if (!room && me->block.n) {
-		rc = block_flush(&me->block, store, err);
+		rc = flush_block(me, err);
 		room = rc ? NULL : block_room(&me->block, store, m);
 	}
+	if (!me->block.n)
+		me->began = now_ns();
 	if (!rc && m->type == WIRE_MSG_PAGES)
 		rc = channel_recv(me->c, room ? room : me->data, m->length,
 				  err);
@@ -106,12 +147,23 @@ static int receive_pages(struct receiver *me, struct error *err)
 			break;
 		/* Nothing follows at once: all that is here is to be placed */
 		rc = m.type == WIRE_MSG_BEAT
-			? block_flush(&me->block, me->group->store, err)
+			? flush_block(me, err)
 			: receive_message(me, &m, err);
 		if (!rc && placed(me) - me->acked >= ACK_PAGES)
 			rc = say_ack(me, err);
 	} while (!rc);
 	return rc;
+}
+
+/*
+ * The connection is lost: what has arrived is placed. Its failure is no other
+ * one than that of the connection
+ */
+static void keep_collected(struct receiver *me)
+{
+	struct error err = { 0 };
+
+	flush_block(me, &err);
 }
 
 static void receiver_leave(struct receive_group *g, int rc,
@@ -142,6 +194,7 @@ static void *receiver_main(void *arg)
 	/* The source must not wait for acknowledgements until its deadline */
 	if (rc)
 		channel_shut(me->c);
+	keep_collected(me);
 	receiver_leave(me->group, rc, &err);
 	return NULL;
 }

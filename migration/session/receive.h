@@ -25,6 +25,7 @@ struct receive_group;
  * @c:		the connection, the session's
  * @data:	buffer of one message's pages
  * @block:	what is collected to be moved into RAM
+ * @began:	when that began, ns
  * @pages:	received on this connection, also those in @block
  * @acked:	of these, acknowledged
  * @thread, @started: the thread, while there is one
@@ -34,7 +35,7 @@ struct receiver {
 	struct channel *c;
 	uint8_t *data;
 	struct block block;
-	uint64_t pages, acked;
+	uint64_t began, pages, acked;
 	pthread_t thread;
 	bool started;
 };
@@ -47,6 +48,7 @@ struct receiver {
  * @gate:	where they wait until receive_start()
  * @running:	threads that have not ended
  * @done:	threads that have received DONE
+ * @collect_ms:	a block is collected no longer than that
  * @lost:	called by a thread whose connection fails, with @ctx. @last: no
  *		other thread receives, and none has received DONE
  * @ended:	called by the last thread that ends, with @ctx
@@ -57,6 +59,7 @@ struct receive_group {
 	_Atomic unsigned n;
 	struct start_gate gate;
 	_Atomic unsigned running, done;
+	unsigned collect_ms;
 	void (*lost)(void *ctx, bool last, const struct error *why);
 	void (*ended)(void *ctx);
 	void *ctx;

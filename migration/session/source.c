@@ -274,6 +274,8 @@ void source_walk(struct source *s, const struct stage *st)
 		if (st->source)
 			rc = st->source(s, &err);
 	}
+	/* Before a client can see that it is over, and begin another one */
+	source_precopy_end(s);
 	if (rc < 0)
 		session_event(&s->se, phase_event_of(rc), &err);
 	session_event(&s->se, EVENT_LEFT, NULL);
@@ -284,7 +286,6 @@ static void *source_main(void *arg)
 	struct source *s = arg;
 
 	source_walk(s, stages);
-	source_precopy_end(s);
 	source_recover(s);
 	/* Nothing is left to report once no thread sends */
 	close_link(s);

@@ -94,6 +94,7 @@ static int send_run(struct source *s, size_t page, size_t n, struct error *err)
 		rc = channel_sendv(&s->se.link.main, s->batch.iov,
 				   s->batch.iovs, err);
 	page_source_passed(p, &s->batch, s->pass_first);
+	pr->precopy.stale -= s->pass_first ? 0 : n;
 	n = s->batch.data_pages + s->batch.zero_pages;
 	s->pass.sent += n;
 	pr->precopy.pages += n;
@@ -143,6 +144,7 @@ static void show_rates(struct source *s, uint64_t before)
 
 	p->syncs++;
 	p->due = r->due;
+	p->stale = passes_stale(&s->passes);
 	p->dirty_rate = r->ns ? fresh * 1000000000ull / r->ns : 0;
 	p->expected_ms = passes_ns(r) / 1000000;
 }
@@ -308,12 +310,14 @@ static int say_discard(struct source *s, struct error *err)
 /* The guest is held, and its state was saved: nothing writes RAM any more */
 int source_discard(struct source *s, struct error *err)
 {
-	int rc = copy_lost(s, err);
+	int rc = s->passes.n ? fetch_due(s, err) : 0;
 
-	if (!rc && s->passes.n)
-		rc = fetch_due(s, err);
+	/* Not before: what is fetched leaves the pages of ZERO_LIST out */
+	if (!rc)
+		rc = copy_lost(s, err);
 	if (!rc)
 		rc = say_discard(s, err);
+	s->se.progress->precopy.stale = 0;
 	s->se.progress->precopy.due = 0;
 	return source_explain_downtime(s, rc, err);
 }

@@ -499,6 +499,8 @@ int source_finish(struct source *s, struct error *err)
 	struct beat b;
 	int rc = session_say(&s->se, WIRE_MSG_DONE, NULL, err);
 
+	/* Long over, but for KVM's dirty log: nobody waits for this thread now */
+	source_precopy_end(s);
 	beat_begin(&b, &s->se);
 	while (!rc)
 		rc = beat_turn(&b, LOOK_MS, &m, "COMPLETE", err);

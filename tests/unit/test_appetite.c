@@ -43,9 +43,9 @@ static void window_pass(struct appetite *a, uint64_t *now, uint64_t idle)
 	*now += APPETITE_WINDOW_NS;
 	all += idle;
 	assert_true(appetite_due(a, *now));
-	appetite_measure(a, 0, all, *now / 2, *now);
-	appetite_measure(a, 1, *now, *now / 3, *now);
-	appetite_measure(a, 2, 0, 5, *now);
+	appetite_measure(a, 0, all, *now / 2, false, *now);
+	appetite_measure(a, 1, *now, *now / 3, false, *now);
+	appetite_measure(a, 2, 0, 5, false, *now);
 	appetite_next(a, 3, *now);
 }
 
@@ -67,9 +67,9 @@ static void each_vcpu_has_its_own(void **state)
 
 	(void)state;
 	assert_true(appetite_due(&a, now));
-	appetite_measure(&a, 0, 0, 0, now);
-	appetite_measure(&a, 1, 0, 0, now);
-	appetite_measure(&a, 2, 0, 5, now);
+	appetite_measure(&a, 0, 0, 0, false, now);
+	appetite_measure(&a, 1, 0, 0, false, now);
+	appetite_measure(&a, 2, 0, 5, false, now);
 	appetite_next(&a, 3, now);
 	assert_around(&a, 0, 0, 0);
 	window_pass(&a, &now, 0);
@@ -86,13 +86,33 @@ static void each_vcpu_has_its_own(void **state)
 	assert_around(&a, PAGE_STATS_OTHER, 0, 0);
 }
 
+/* For a page, through a whole window: it was not halted */
+static void a_vcpu_that_waits_keeps_its_level(void **state)
+{
+	struct appetite a = { .since = 1, .vcpu = {
+		{ .exits = 7, .level = APPETITE_RUN },
+		{ .exits = 7, .level = APPETITE_RUN },
+		{ .exits = 7, .level = APPETITE_RUN },
+	} };
+	uint64_t now = 1 + APPETITE_WINDOW_NS;
+
+	(void)state;
+	appetite_measure(&a, 0, 0, 7, true, now);
+	appetite_measure(&a, 1, 0, 7, false, now);
+	/* It has run before it waits */
+	appetite_measure(&a, 2, APPETITE_WINDOW_NS / 2, 8, true, now);
+	assert_int_equal(a.vcpu[0].level, APPETITE_RUN);
+	assert_int_equal(a.vcpu[1].level, APPETITE_PAGE);
+	assert_int_equal(a.vcpu[2].level, APPETITE_PAGE);
+}
+
 static void what_is_unknown_changes_nothing(void **state)
 {
 	struct appetite a = { 0 };
 
 	(void)state;
 	for (uint64_t now = 1000 * MS; now < 2000 * MS; now += 20 * MS) {
-		appetite_measure(&a, 0, UINT64_MAX, now, now);
+		appetite_measure(&a, 0, UINT64_MAX, now, false, now);
 		appetite_next(&a, 1, now);
 		assert_around(&a, 0, 0, 0);
 	}
@@ -125,6 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(busy_goes_up_and_idle_to_a_page),
 		cmocka_unit_test(each_vcpu_has_its_own),
+		cmocka_unit_test(a_vcpu_that_waits_keeps_its_level),
 		cmocka_unit_test(what_is_unknown_changes_nothing),
 		cmocka_unit_test(a_walk_has_more),
 	};

@@ -61,9 +61,9 @@ static void on_failure(void *ctx, const struct error *why)
 {
 	struct world *w = ctx;
 
-	if (!w->failures)
+	/* The threads of both sides may fail at the same time */
+	if (!atomic_fetch_add(&w->failures, 1))
 		w->why = *why;
-	w->failures++;
 }
 
 /* Of one of several, it is no failure */
@@ -550,6 +550,7 @@ static void a_part_of_a_block_is_not_acknowledged(void **state)
 		tear_down(w);
 		skip();
 	}
+	w->t.receive.collect_ms = 60000;
 	receive_start(&w->t.receive);
 	/* Two runs of the first block; a page of another one; nothing */
 	push_run(w, 0, 64);
@@ -564,8 +565,35 @@ static void a_part_of_a_block_is_not_acknowledged(void **state)
 	for (size_t i = 0; i < 512; i += 64)
 		push_run(w, 2 * 512 + i, 64);
 	assert_int_equal(acknowledged(w), 129 + 64 + 512);
+	/* What was collected when the connection ends is placed */
+	push_run(w, 4 * 512, 64);
 	shutdown(w->s.c[0].fd, SHUT_RDWR);
 	receive_end(&w->t.receive);
+	assert_int_equal(w->t.store.table.present, 129 + 64 + 512 + 64);
+	tear_down(w);
+}
+
+/* The source has sent a part of a block, and then nothing for long */
+static void a_block_is_not_collected_for_long(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+
+	(void)state;
+	w->t.receive.n = 1;
+	assert_int_equal(receive_prepare(&w->t.receive, &err), 0);
+	receive_start(&w->t.receive);
+	push_run(w, 0, 64);
+	assert_int_equal(acknowledged(w), 64);
+	/* Nor if there is always something to receive */
+	for (size_t i = 0; i < 448; i += 64) {
+		push_run(w, 512 + i, 64);
+		usleep(20000);
+	}
+	assert_true(acknowledged(w) > 64);
+	shutdown(w->s.c[0].fd, SHUT_RDWR);
+	receive_end(&w->t.receive);
+	assert_int_equal(w->t.store.table.present, 64 + 448);
 	tear_down(w);
 }
 
@@ -926,7 +954,10 @@ static struct wire_msg touch_and_answer(struct world *w, size_t page)
 	return m;
 }
 
-/* By windows: a page, a run, a block; a page as soon as the vCPU is idle */
+/*
+ * By windows: a page, a run, a block; a page once the vCPU was idle. What a
+ * request shows counts for the next one
+ */
 static void a_busy_vcpu_asks_for_blocks(void **state)
 {
 	struct world *w = set_up(false);
@@ -937,12 +968,15 @@ static void a_busy_vcpu_asks_for_blocks(void **state)
 	start_faults(w);
 	m = touch_and_answer(w, 100);
 	assert_true(!m.before && !m.after);
+	m = touch_and_answer(w, 5000);
+	assert_true(!m.before && !m.after);
 	m = touch_and_answer(w, 600);
 	assert_true(m.before == 600 % 64 && m.after == 63 - 600 % 64);
 	m = touch_and_answer(w, 1300);
 	assert_true(m.before == 1300 - 1024 && m.after == 511 - m.before);
 	idle_ns = now_ns();
-	m = touch_and_answer(w, 2000);
+	touch_and_answer(w, 2000);
+	m = touch_and_answer(w, 7000);
 	assert_true(!m.before && !m.after);
 	idle_ns = UINT64_MAX;
 	tear_down(w);
@@ -1185,6 +1219,7 @@ int main(void)
 		cmocka_unit_test(a_lost_push_costs_what_it_carried),
 		cmocka_unit_test(the_last_push_is_a_failure),
 		cmocka_unit_test(a_part_of_a_block_is_not_acknowledged),
+		cmocka_unit_test(a_block_is_not_collected_for_long),
 		cmocka_unit_test(an_idle_push_thread_says_so),
 		cmocka_unit_test(wrong_acknowledgements),
 		cmocka_unit_test(an_answer_waits_for_a_held_page),

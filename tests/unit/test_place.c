@@ -535,6 +535,37 @@ static void out_of_memory_is_repeated(struct fixture *x)
 	assert_adds_up(x);
 }
 
+static unsigned raced_left;
+
+/* Another thread has moved a huge page there: see placement_copy() */
+static int raced_copy(int fd, void *dst, const void *src, size_t len,
+		      size_t *done)
+{
+	*done = 0;
+	if (!raced_left)
+		return uffd_copy(fd, dst, src, len, done);
+	raced_left--;
+	return -EFAULT;
+}
+
+static void an_efault_is_repeated_once(void **state)
+{
+	struct fixture *x = set_up(RAM_ANON, true);
+	struct error err = { 0 };
+
+	(void)state;
+	x->s.call.copy = raced_copy;
+	raced_left = 1;
+	put(x, WIRE_MSG_PAGES, 0x1000, 5);
+	assert_holds(x, 0x5000, 0x5a);
+	raced_left = 2;
+	assert_refused(put_message(x, WIRE_MSG_PAGES, 0x9000, 1, false, &err),
+		       EFAULT, err, "0x9000");
+	assert_int_equal(raced_left, 0);
+	assert_adds_up(x);
+	tear_down(x);
+}
+
 /* Something is there that the table doesn't know of: EEXIST */
 static void present_without_the_table(struct fixture *x)
 {
@@ -1717,6 +1748,7 @@ int main(void)
 		cmocka_unit_test(huge_is_not_left_by_all_HUGETLB),
 		cmocka_unit_test(huge_waits_for_claimed_poison_HUGETLB),
 		cmocka_unit_test(huge_is_placed_later_HUGETLB),
+		cmocka_unit_test(an_efault_is_repeated_once),
 		cmocka_unit_test(huge_out_of_memory_is_repeated_HUGETLB),
 		cmocka_unit_test(every_errno_has_its_words),
 	};

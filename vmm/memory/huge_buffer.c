@@ -10,6 +10,7 @@
 #include "ram.h"
 
 #define PAUSE_MAX	255
+#define WALL_FACTOR	20	/* of the limit: the kernel may wait for memory */
 
 /* Debian 12's headers have it, its libc not */
 #ifndef MADV_POPULATE_WRITE
@@ -57,28 +58,35 @@ static bool populate(struct huge_buffer *b)
 	return false;
 }
 
-/* A thread that others have preempted is not slow */
-static uint64_t processor_ns(void)
+static uint64_t time_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* A thread that others have preempted is not slow */
+static bool populate_fast(struct huge_buffer *b)
+{
+	const uint64_t begin = time_ns(CLOCK_THREAD_CPUTIME_ID);
+	const uint64_t wall = time_ns(CLOCK_MONOTONIC);
+
+	b->ready = populate(b);
+	return b->ready &&
+	       time_ns(CLOCK_THREAD_CPUTIME_ID) - begin <= b->limit_ns &&
+	       (time_ns(CLOCK_MONOTONIC) - wall) / WALL_FACTOR <= b->limit_ns;
 }
 
 uint8_t *huge_buffer_get(struct huge_buffer *b)
 {
-	uint64_t begin;
-
 	if (b->ready)
 		return b->data;
 	if (b->pagemap < 0 || b->skip) {
 		b->skip -= b->skip > 0;
 		return NULL;
 	}
-	begin = processor_ns();
-	b->ready = populate(b);
-	if (b->ready && processor_ns() - begin <= b->limit_ns)
+	if (populate_fast(b))
 		b->pause = 0;
 	else
 		b->pause = b->pause < PAUSE_MAX ? 4 * b->pause + 3 : PAUSE_MAX;

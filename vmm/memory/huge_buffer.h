@@ -20,7 +20,8 @@
  * @data:	RAM_HUGE bytes, aligned to that
  * @pagemap:	/proc/self/pagemap, the caller's
  * @ready:	@data is one huge page
- * @limit_ns:	processor time that a huge page is worth
+ * @limit_ns:	processor time that a huge page is worth, and a twentieth of the
+ *		time that may pass
  * @skip:	calls of huge_buffer_get() that do not ask the kernel
  * @pause:	@skip after the next failure
  */
