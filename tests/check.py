@@ -264,12 +264,14 @@ class Plan:
         # Most of its time it waits for a new link
         self.add("unit/session", ["build/tests/session/test_recover"], 300,
                  load=0.5, needs=[self.gcc()])
+        self.add("unit/precopy", ["build/tests/session/test_precopy"], 300,
+                 load=0.5, needs=[self.gcc()])
         self.add("unit/shown", ["build/tests/session/test_shown"], 60,
                  load=0.5, needs=[self.gcc()])
 
     def sim(self):
         """Whole migrations on a virtual clock and network (tests/sim): as
-        many as 40 s of a processor are enough for."""
+        many as 100 s of a processor are enough for."""
         seeds = "1-1000" if self.quick else "1-10000"
         self.add("sim/seeds", ["build/tests/sim/sim", "--seeds", seeds],
                  PROGRAM_LIMIT["sim"], needs=[self.gcc()])
