@@ -59,11 +59,16 @@ struct world {
 
 static void on_failure(void *ctx, const struct error *why)
 {
+	/* The threads of both sides may fail at the same time */
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct world *w = ctx;
 
-	/* The threads of both sides may fail at the same time */
-	if (!atomic_fetch_add(&w->failures, 1))
+	pthread_mutex_lock(&lock);
+	if (!w->failures)
 		w->why = *why;
+	/* After that: a test waits for it, and reads @why */
+	w->failures++;
+	pthread_mutex_unlock(&lock);
 }
 
 /* Of one of several, it is no failure */
