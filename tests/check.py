@@ -40,7 +40,7 @@ KVM_GET_API_VERSION, KVM_API_VERSION = 0xae00, 12
 # (tests/run.py); these end a program that hangs, and a build that does
 BUILD_LIMIT = 900
 PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180,
-                 "sim": 300}
+                 "sim": 900}
 FILE_LIMIT = 900
 FILE_LIMITS = {"failure/cuts": 1800}    # some 300 migrations
 FUZZ_SECONDS = 20           # of each fuzzer with libFuzzer
