@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bits.h"
 #include "ledger.h"
 #include "race_point.h"
 
-#define BITS		64
 #define HOLD_BITS	34
 #define HOLD_PAGE	((1ull << HOLD_BITS) - 1)
 #define HOLD_WAIT_US	20
@@ -57,12 +57,6 @@ void ledger_show(const struct ledger *l, size_t i, size_t n, uint8_t *to)
 size_t ledger_left(const struct ledger *l)
 {
 	return l->left;
-}
-
-/* Bits from to to-1 of one word */
-static uint64_t bits_mask(size_t from, size_t to)
-{
-	return (to == BITS ? ~0ull : (1ull << to) - 1) & ~0ull << from;
 }
 
 /* The part of a run that lies in one word: a single atomic operation */

@@ -4,10 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "bits.h"
 #include "migration/wire/wire.h"
 #include "passes.h"
-
-#define BITS	64
 
 int passes_init(struct passes *p, size_t n)
 {
@@ -30,12 +29,6 @@ void passes_fini(struct passes *p)
 static bool bit_test(const uint64_t *bits, size_t i)
 {
 	return bits[i / BITS] >> i % BITS & 1;
-}
-
-/* Bits from to to-1 of one word */
-static uint64_t bits_mask(size_t from, size_t to)
-{
-	return (to == BITS ? ~0ull : (1ull << to) - 1) & ~0ull << from;
 }
 
 static void bits_set(uint64_t *bits, size_t i, size_t n, bool value)

@@ -115,12 +115,15 @@ static void discarded_are_sent_and_due(void **state)
 	passes_sent(&x->p, 60, 1440);
 	passes_mark(&x->p, 50, 20);	/* 50 to 59 were not sent */
 	passes_mark(&x->p, 100, 1);
+	passes_mark(&x->p, 130, 1);
 	passes_mark(&x->p, N - 1, 1);
+	assert_int_equal(passes_stale(&x->p), 10 + 1 + 1 + 1);
 	assert_int_equal(passes_discard(&x->p, 1, 0, &n), 60);
 	assert_int_equal(n, 10);
 	assert_int_equal(passes_discard(&x->p, 1, 70, &n), 100);
 	assert_int_equal(n, 1);
-	assert_int_equal(passes_discard(&x->p, 1, 101, &n), N - 1);
+	assert_int_equal(passes_discard(&x->p, 1, 101, &n), 130);
+	assert_int_equal(passes_discard(&x->p, 1, 131, &n), N - 1);
 	assert_int_equal(n, 1);
 	assert_int_equal(passes_discard(&x->p, 1, N, &n), N);
 }

@@ -1613,6 +1613,18 @@ static void no_poison_in_a_pass(struct fixture *x)
 		       err, "POISON in a precopy pass");
 }
 
+/* Work that a peer can ask for with one message is bounded */
+static void no_long_zero_in_a_pass(struct fixture *x)
+{
+	struct wire_msg m = { .type = WIRE_MSG_ZERO, .b = WIRE_RUN_PAGES };
+	struct error err = { 0 };
+
+	assert_int_equal(page_store_pass(&x->s, &m, NULL, &err), 0);
+	m.b++;
+	assert_refused(page_store_pass(&x->s, &m, NULL, &err), EBADMSG, err,
+		       "has 65 pages, not 1 to 64");
+}
+
 /* Staged, or in place: a later pass replaces a part */
 static void huge_parts_are_replaced(struct fixture *x)
 {
@@ -1681,6 +1693,7 @@ BOTH(passes_replace_what_is_here)
 BOTH(what_is_discarded_is_missing)
 BOTH(poison_is_not_discarded)
 BOTH(no_poison_in_a_pass)
+BOTH(no_long_zero_in_a_pass)
 WITH(huge_parts_are_replaced, HUGETLB)
 WITH(huge_are_discarded_whole, HUGETLB)
 WITH(a_report_tells_what_is_here, HUGETLB)
@@ -1729,6 +1742,7 @@ int main(void)
 		CASES(what_is_discarded_is_missing),
 		CASES(poison_is_not_discarded),
 		CASES(no_poison_in_a_pass),
+		CASES(no_long_zero_in_a_pass),
 		cmocka_unit_test(huge_parts_are_replaced_HUGETLB),
 		cmocka_unit_test(huge_are_discarded_whole_HUGETLB),
 		cmocka_unit_test(a_report_tells_what_is_here_HUGETLB),

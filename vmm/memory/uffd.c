@@ -272,7 +272,8 @@ static int move_once(int fd, uint64_t dst, uint64_t src, size_t len,
 	int rc = ioctl(fd, UFFDIO_MOVE, &m) ? -errno : 0;
 
 	*done = m.move;
-	return rc;
+	/* Nothing moved: the caller has another way, and need not try for ever */
+	return rc == -EAGAIN && m.move <= 0 ? -EBUSY : rc;
 }
 
 int uffd_copy(int fd, void *dst, const void *src, size_t len, size_t *done)
