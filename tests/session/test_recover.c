@@ -520,23 +520,41 @@ static void a_black_hole_is_noticed(void **state)
 	/* The network returns, and an operator resumes */
 	relay_cut_all(w->r);
 	relay_release(w->r);
-	assert_int_equal(source_resume(w->s, &w->s->uri, &(struct error){ 0 }),
-			 0);
+	assert_int_equal(source_resume(w->s, &w->s->uri, NULL, NULL,
+				       &(struct error){ 0 }), 0);
 	await_completed(w, "resumed");
 	tear_down(w);
+}
+
+/* New limits are stored before the attempt for which they are meant begins */
+struct acceptance {
+	struct source *s;
+	unsigned calls;
+	bool late;
+};
+
+static void accept_limits(void *ctx)
+{
+	struct acceptance *a = ctx;
+
+	a->calls++;
+	a->late = a->s->asked || !source_is_parked(session_phase(&a->s->se));
 }
 
 /* The destination listens elsewhere; the source goes there */
 static void another_address(void **state)
 {
 	struct world *w = set_up();
+	struct acceptance a = { .s = w->s };
 	struct uri u = uri_of(w->other);
 	struct error err = { 0 };
 
 	(void)state;
 	w->limits.automatic = false;
 	assert_int_equal(target_recover(w->t, &u, &err), -EINVAL);
-	assert_int_equal(source_resume(w->s, &u, &err), -EINVAL);
+	assert_int_equal(source_resume(w->s, &u, accept_limits, &a, &err),
+			 -EINVAL);
+	assert_int_equal(a.calls, 0);
 	hold_in_postcopy(w);
 	relay_cut_all(w->r);
 	relay_release(w->r);
@@ -548,8 +566,10 @@ static void another_address(void **state)
 	if (target_recover(w->t, &u, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(access(w->far, F_OK), -1);
-	if (source_resume(w->s, &u, &err))
+	if (source_resume(w->s, &u, accept_limits, &a, &err))
 		fail_msg("%s", err.text);
+	assert_int_equal(a.calls, 1);
+	assert_false(a.late);
 	await_completed(w, "another address");
 	assert_int_equal(relay_links(w->r), 1);
 	assert_null(w->near_progress.waits_for);
@@ -665,7 +685,8 @@ static void paused_by_an_operator(void **state)
 				     PROGRESS_COMPLETED);
 		if (there && target_recover(w->t, &far, &err))
 			fail_msg("%s", err.text);
-		if (!there && source_resume(w->s, &w->s->uri, &err))
+		if (!there && source_resume(w->s, &w->s->uri, NULL,
+						NULL, &err))
 			fail_msg("%s", err.text);
 		await_completed(w, "resumed");
 		tear_down(w);
@@ -818,6 +839,7 @@ static void a_refused_connection_is_no_answer(void **state)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct error other = { 0 };
 	struct world *w = set_up();
 	unsigned ms = 0;
 
@@ -837,10 +859,17 @@ static void a_refused_connection_is_no_answer(void **state)
 	await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
 	for (; w->s->attempts < 2 && ms < LONG_MS; ms++)
 		usleep(1000);
+	/* Meanwhile another migration of the guest has begun, and failed */
+	assert_int_equal(error_set(&other, EBUSY, "the next migration"),
+			 -EBUSY);
+	progress_begin(&w->near_progress, true);
+	progress_blame(&w->near_progress, &other);
 	close(fd);
 	assert_int_equal(rename(w->other, w->near), 0);
 	relay_release(w->r);
 	await_phase(w, &w->t->se, TARGET_LISTENING, "told");
+	assert_non_null(strstr(progress_why(&w->far_progress).text,
+			       "refused: the other side closed"));
 	tear_down(w);
 }
 
