@@ -17,7 +17,7 @@ from ferry import Failed, World
 
 BASE_S = 0.3            # the guest's speed before the migration
 SETTLE_MS = 20          # of which the first part is left out
-AFTER_S = 0.1           # the curve goes on for so long
+AFTER_MS = 100          # the curve goes on for so long
 STALL_US = 100          # a shorter access is not counted as a stall
 CLOCK_US = 500          # accuracy of the guest's clock against the host's
 TRIES = 5               # to compare the two
@@ -125,6 +125,28 @@ def percentile(pairs, share):
     return pairs[-1][0] if pairs else 0
 
 
+def course(visits, start, begin, end, stalls, cell, blackout):
+    """Figures from the visits per ms, and the ms since the guest's mark at
+    which its speed was first measured, the migration began, and ended
+
+    A guest that works all the time loses what it could not visit, by its speed
+    before. A paced one loses the time in which it had to wait.
+    """
+    before = visits[start + SETTLE_MS:begin - 1]
+    during, after = visits[begin:end + 1], visits[end + 1:end + AFTER_MS]
+    base = sum(before) / len(before)
+    stalled = sum(us * n for us, n in stalls) / 1e3 / cell["cpus"]
+    return {
+        "stall_p50_us": percentile(stalls, .5),
+        "stall_p99_us": percentile(stalls, .99),
+        "stall_max_us": stalls[-1][0] if stalls else 0,
+        "stalls": sum(n for _, n in stalls), "stalled_ms": stalled,
+        "lost_ms": blackout + stalled if cell["rate"]
+        else len(during) - sum(during) / base,
+        "base_per_ms": base,
+        "after_percent": 100 * sum(after) / len(after) / base}
+
+
 def wait_over(vmm):
     """Wait until the migration has completed. Return: time of that event"""
     over = {"completed", "failed", "cancelled", "postcopy-paused"}
@@ -151,7 +173,7 @@ class Run:
         self.begin = time.time()
         peer.migrate(self.source, self.target)
         self.end = max(map(wait_over, (self.source, self.target)))
-        time.sleep(AFTER_S)
+        time.sleep(AFTER_MS / 1e3)
         self.origins = peer.origins(self.source, self.target)
         # The guest's clock may stand still while it is moved: so this mark
         # counts from then on
@@ -164,12 +186,6 @@ class Run:
         """A host's time as milliseconds since the mark"""
         return int((at - self.mark) * 1e3)
 
-    def base(self):
-        """Visits per ms before the migration"""
-        part = self.visits[self.ms(self.begin_base) + SETTLE_MS:
-                           self.ms(self.begin) - 1]
-        return sum(part) / len(part)
-
     def blackout(self):
         """The gap in which the VMMs stopped and resumed the guest, ms"""
         stop, resume = (1e6 * (at - self.mark) for at in (
@@ -177,48 +193,25 @@ class Run:
         lost = self.tsc_lost if self.tsc_lost > TSC_LOST_MS else 0
         return lost + blackout_gap(self.gaps, stop, resume) / 1e3
 
-    def lost(self, blackout, stalled):
-        """Guest time lost, ms
-
-        A guest that works all the time loses what it could not visit, by its
-        speed before. A paced one loses the time in which it had to wait.
-        """
-        if "rate=" in self.cell["append"]:
-            return blackout + stalled
-        part = self.visits[self.ms(self.begin):self.ms(self.end) + 1]
-        return len(part) - sum(part) / self.base()
-
-    def after(self):
-        """Speed right after the migration, in percent of that before"""
-        part = self.visits[self.ms(self.end) + 1:self.ms(self.end + AFTER_S)]
-        return 100 * sum(part) / len(part) / self.base()
-
     def figures(self):
         """All figures of this run"""
-        blackout = self.blackout()
-        stalled = sum(us * n for us, n in self.stalls) / 1e3 / \
-            self.cell["cpus"]
         down = self.target.qmp.when("RESUME") - self.source.qmp.when("STOP")
         return {
-            "blackout_ms": blackout, "stopped_ms": 1e3 * down,
-            "stall_p50_us": percentile(self.stalls, .5),
-            "stall_p99_us": percentile(self.stalls, .99),
-            "stall_max_us": self.stalls[-1][0] if self.stalls else 0,
-            "stalls": sum(n for _, n in self.stalls),
+            "blackout_ms": self.blackout(), "stopped_ms": 1e3 * down,
+            **course(self.visits, *map(self.ms, (
+                self.begin_base, self.begin, self.end)), self.stalls,
+                self.cell, self.blackout()),
             "total_ms": 1e3 * (self.end - self.begin),
-            "stalled_ms": stalled, "lost_ms": self.lost(blackout, stalled),
-            "tsc_lost_ms": self.tsc_lost, "base_per_ms": self.base(),
-            "after_percent": self.after(),
+            "tsc_lost_ms": self.tsc_lost,
             **{f"pages_{k}": v for k, v in self.origins.items()}}
 
-    def curve(self):
-        """Speed per ms of the migration, in percent, and the hand-over's
-        place in it"""
+    def curve(self, base):
+        """Speed per ms of the migration, in percent of base, and the
+        hand-over's place in it"""
         first = max(0, self.ms(self.begin) - 50)
-        base = self.base()
         return {"first_ms": first - self.ms(self.source.qmp.when("STOP")),
                 "percent": [round(100 * v / base, 2) for v in self.visits[
-                    first:self.ms(self.end + AFTER_S)]]}
+                    first:self.ms(self.end) + AFTER_MS]]}
 
 
 def run_once(peer, cell):
@@ -229,5 +222,6 @@ def run_once(peer, cell):
         except Failed as error:
             raise Failed(f"{peer.name}, {cell['name']}: {error}\n"
                          f"{world.log()}") from error
-        return {"figures": run.figures(), "curve": run.curve(),
+        figures = run.figures()
+        return {"figures": figures, "curve": run.curve(figures["base_per_ms"]),
                 "stalls": run.stalls}
