@@ -112,7 +112,17 @@ def stalls_of(vmm):
     """Stalls since the mark as (us, number), the shortest first"""
     fine = vmm.ask("stalls", "stalls")["fine"].strip(",")
     pairs = [tuple(map(int, p.split(":"))) for p in fine.split(",") if p]
-    return [p for p in reversed(pairs) if p[0] >= STALL_US]
+    return pairs[::-1]
+
+
+def median_of_longest(pairs, n):
+    """Median of the n longest of (value, number), the shortest first"""
+    left = n / 2
+    for value, number in reversed(pairs):
+        left -= number
+        if left <= 0:
+            return value
+    raise Failed(f"the guest saw fewer stalls than {n / 2}: {pairs}")
 
 
 def percentile(pairs, share):
@@ -134,7 +144,7 @@ def course(visits, start, begin, end, stalls, cell, blackout):
     """
     before = visits[start + SETTLE_MS:begin - 1]
     during, after = visits[begin:end + 1], visits[end + 1:end + AFTER_MS]
-    base = sum(before) / len(before)
+    base = max(1, sum(before)) / len(before)    # a guest may rest
     stalled = sum(us * n for us, n in stalls) / 1e3 / cell["cpus"]
     return {
         "stall_p50_us": percentile(stalls, .5),
@@ -174,12 +184,14 @@ class Run:
         peer.migrate(self.source, self.target)
         self.end = max(map(wait_over, (self.source, self.target)))
         time.sleep(AFTER_MS / 1e3)
-        self.origins = peer.origins(self.source, self.target)
+        self.of_peer = peer.figures(self.source, self.target)
+        self.report = self.target.report()
         # The guest's clock may stand still while it is moved: so this mark
         # counts from then on
         mark, self.visits, self.gaps = read_record(world, self.target)
         self.tsc_lost = max(0, mark - self.mark) * 1e3
-        self.stalls = stalls_of(self.target)
+        self.all_stalls = stalls_of(self.target)
+        self.stalls = [p for p in self.all_stalls if p[0] >= STALL_US]
         self.target.verdict()   # a wrong byte would void all figures
 
     def ms(self, at):
@@ -196,14 +208,19 @@ class Run:
     def figures(self):
         """All figures of this run"""
         down = self.target.qmp.when("RESUME") - self.source.qmp.when("STOP")
+        faults, blackout = self.of_peer.get("faults"), self.blackout()
         return {
-            "blackout_ms": self.blackout(), "stopped_ms": 1e3 * down,
+            "blackout_ms": blackout, "stopped_ms": 1e3 * down,
             **course(self.visits, *map(self.ms, (
                 self.begin_base, self.begin, self.end)), self.stalls,
-                self.cell, self.blackout()),
+                self.cell, blackout),
             "total_ms": 1e3 * (self.end - self.begin),
-            "tsc_lost_ms": self.tsc_lost,
-            **{f"pages_{k}": v for k, v in self.origins.items()}}
+            "tsc_lost_ms": self.tsc_lost, **self.of_peer,
+            "gap_ms": self.report["gap_mark_max_us"] / 1e3,
+            "any_stall_p99_us": self.report["stall_p99_us"],
+            "any_stall_max_us": self.report["stall_mark_max_us"],
+            "demand_p50_us": median_of_longest(self.all_stalls, faults)
+            if faults else 0}
 
     def curve(self, base):
         """Speed per ms of the migration, in percent of base, and the
