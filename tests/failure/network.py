@@ -55,8 +55,9 @@ def test_rate(world):
 
 
 def test_netem(world, shape):
-    """Delay and loss: the guest waits for each page as long as the network
-    takes, and is whole."""
+    """Delay and loss: the guest waits for pages as long as the network takes,
+    and is whole. A page that was under way already when the guest touched it
+    comes sooner, so only the longest wait is known to be a whole round."""
     qdisc, delay = SHAPES[shape]
     a, b, net = hosts(world)
     net.shape(*qdisc)
@@ -64,7 +65,7 @@ def test_netem(world, shape):
     whole(b)
     latency = b.migration()["ferry"]["demand-latency-us"]
     check(latency["count"] > 0, "no page was requested")
-    check(latency["p50"] >= delay, "faster than the network", latency)
+    check(latency["max"] >= delay, "faster than the network", latency)
 
 
 test_netem.cases = {"shape": SHAPES}
