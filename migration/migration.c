@@ -241,10 +241,25 @@ static int start_leaving(struct migration *mig, const struct uri *uri,
 	return source_start(o->source, err);
 }
 
+/* The parameters that `migrate` with resume has chosen, checked before */
+struct resumption {
+	struct outgoing *out;
+	json_t *chosen;
+};
+
+static void accept_resumption(void *ctx)
+{
+	struct resumption *r = ctx;
+
+	choose_parameters(&r->out->job, r->chosen, NULL);
+	pacer_set_limit(&r->out->source->pages.pacer, r->out->job.bandwidth);
+}
+
 static int resume_leaving(struct migration *mig, const struct uri *uri,
 			  json_t *chosen, struct error *err)
 {
 	struct outgoing *o = mig->out;
+	struct resumption r = { o, chosen };
 	struct parameters job;
 	int rc;
 
@@ -253,13 +268,8 @@ static int resume_leaving(struct migration *mig, const struct uri *uri,
 			"no migration of this machine's guest is paused: migrate without resume starts one");
 	job = o->job;
 	rc = choose_parameters(&job, chosen, err);
-	if (!rc)
-		rc = source_resume(o->source, uri, err);
-	if (rc)
-		return rc;
-	choose_parameters(&o->job, chosen, NULL);
-	pacer_set_limit(&o->source->pages.pacer, o->job.bandwidth);
-	return 0;
+	return rc ? rc : source_resume(o->source, uri, accept_resumption, &r,
+				       err);
 }
 
 /* The host's lock keeps the machine there while it is looked at */

@@ -161,8 +161,10 @@ static int send_requests(struct fault_thread *f, struct error *err)
 	if (!n || f->detached)
 		return 0;
 	sent = channel_send_some(f->c, data, n, err);
-	if (sent > 0)
+	if (sent > 0) {
 		outbox_sent(&f->buffers->out, (size_t)sent);
+		f->requested = true;
+	}
 	return sent < 0 ? (int)sent : 0;
 }
 
@@ -204,6 +206,24 @@ static int handle_faults(struct fault_thread *f, struct error *err)
 	return rc ? rc : one;
 }
 
+/*
+ * Before the first request a source has nothing to send here: pages that arrive
+ * in precopy passes come on main, in one order (invariant 1)
+ */
+static int check_answer(const struct fault_thread *f, const struct wire_msg *m,
+			struct error *err)
+{
+	if (!f->requested)
+		return error_set(err, EBADMSG,
+			"the peer sent %s on the demand connection, which has requested nothing yet",
+			wire_name(m->type));
+	if (m->length > sizeof(f->buffers->in) - WIRE_HEADER)
+		return error_set(err, EBADMSG,
+			"the peer sent %s among the pages",
+			wire_name(m->type));
+	return 0;
+}
+
 static int handle_answers(struct fault_thread *f, struct error *err)
 {
 	struct fault_buffers *b = f->buffers;
@@ -218,10 +238,8 @@ static int handle_answers(struct fault_thread *f, struct error *err)
 		struct wire_msg m;
 
 		rc = wire_get(at, &m, err);
-		if (!rc && m.length > sizeof(b->in) - WIRE_HEADER)
-			rc = error_set(err, EBADMSG,
-				"the peer sent %s among the pages",
-				wire_name(m.type));
+		if (!rc)
+			rc = check_answer(f, &m, err);
 		if (rc || b->have - used < WIRE_HEADER + m.length)
 			break;
 		if (m.b == 1)
@@ -326,6 +344,7 @@ static bool take_connection(struct fault_thread *f)
 		return false;
 	page_store_waits_begin(f->store, &f->buffers->waits);
 	f->linked_at = now_ns();
+	f->requested = false;
 	f->asking = true;
 	f->detached = false;
 	return true;

@@ -73,6 +73,7 @@ enum fault_link {
  * @wake:	eventfd: the thread shall look at the flags
  * @link:	enum fault_link: who may use @c
  * @detached:	the thread has no connection; only the thread reads and sets it
+ * @requested:	something was requested on @c
  * @asking:	pages that vCPUs have waited for are still being requested
  * @linked_at:	when the connection was attached, ns: no answer is due earlier
  * @ending:	the thread shall end
@@ -87,7 +88,7 @@ struct fault_thread {
 	int wake;
 	_Atomic int link;
 	_Atomic bool ending;
-	bool detached, asking;
+	bool detached, asking, requested;
 	uint64_t linked_at;
 	pthread_t thread;
 	_Atomic bool started;

@@ -40,13 +40,13 @@ static void resume_guest(struct source *s)
 /* A bare close would leave the destination unsure whether COMMIT was sent */
 static void refuse(struct source *s)
 {
-	struct error why = progress_why(s->se.progress);
 	struct channel *main = &s->se.link.main;
 
+	s->refusal = progress_why(s->se.progress);
 	if (channel_is_open(main)) {
 		channel_set_end(main, channel_now_ns() +
 				      GOODBYE_MS * 1000000ull);
-		channel_refuse(main, &why);
+		channel_refuse(main, &s->refusal);
 	}
 	link_shut(&s->se.link);
 }
@@ -426,7 +426,8 @@ int source_pause(struct source *s, struct error *err)
 			 "only a migration in postcopy can be paused");
 }
 
-int source_resume(struct source *s, const struct uri *uri, struct error *err)
+int source_resume(struct source *s, const struct uri *uri,
+		  void (*accept)(void *ctx), void *ctx, struct error *err)
 {
 	struct session *se = &s->se;
 	bool parked;
@@ -434,6 +435,8 @@ int source_resume(struct source *s, const struct uri *uri, struct error *err)
 	pthread_mutex_lock(&se->lock);
 	parked = source_is_parked(se->phase);
 	if (parked) {
+		if (accept)
+			accept(ctx);
 		s->uri = *uri;
 		se->manual = false;
 		s->asked = true;

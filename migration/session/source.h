@@ -62,6 +62,8 @@ struct extents {
  * @reported:	the destination has reported what it has
  * @rebuilding:	the ledger is not what the destination has
  * @told:	PREPARE was sent: the destination may be in doubt
+ * @refusal:	what REFUSE says: why the guest stays here. The process's progress
+ *		may belong to the next migration when it is delivered
  * @quit:	source_free() was called
  * @gone:	ENDED was received
  * @over:	the session thread has nothing left to do
@@ -95,6 +97,7 @@ struct source {
 	_Atomic unsigned attempts;
 	_Atomic bool reported, rebuilding, quit, gone, over;
 	bool told;
+	struct error refusal;
 	_Atomic bool asked;
 	bool started;
 	pthread_t thread;
@@ -152,12 +155,16 @@ int source_pause(struct source *s, struct error *err);
  * source_resume() - Open a new link now (migrate with resume)
  * @s:		it
  * @uri:	where to, from now on
+ * @accept:	called before the attempt begins, with @ctx, unless this fails:
+ *		stores the limits for the new link. NULL: nothing is stored
+ * @ctx:	for @accept
  * @err:	why not
  *
  * Return: 0 (the attempt begins), -EBUSY (one is under way), -EINVAL: not
  *	   paused
  */
-int source_resume(struct source *s, const struct uri *uri, struct error *err);
+int source_resume(struct source *s, const struct uri *uri,
+		  void (*accept)(void *ctx), void *ctx, struct error *err);
 
 /**
  * source_resolve() - An operator decides what happens to the guest here

@@ -332,11 +332,11 @@ bool source_is_telling(struct source *s)
 
 void source_tell(struct source *s)
 {
-	struct error why = progress_why(s->se.progress);
+	struct error *why = &s->refusal;
 
 	s->attempts = 0;
-	if (!why.code)
-		error_set(&why, ECANCELED, "the guest runs on the source");
-	while (may_tell(s) && !tell_once(s, &why))
+	if (!why->code)
+		error_set(why, ECANCELED, "the guest runs on the source");
+	while (may_tell(s) && !tell_once(s, why))
 		;
 }

@@ -92,7 +92,7 @@ static void operate(void *ctx, enum script_command command, size_t page)
 		source_pause(s, NULL);
 		break;
 	case SCRIPT_RECONNECT:
-		source_resume(s, &uri, NULL);
+		source_resume(s, &uri, NULL, NULL, NULL);
 		break;
 	case SCRIPT_RUN_HERE:
 		f->ran_here |= !source_resolve(s, true, NULL);

@@ -38,6 +38,7 @@
  * @home:	the guest's machine on the source
  * @gone:	the machine at the destination, once it was handed over
  * @threads:	of the process before it
+ * @begins_another: see on_status()
  */
 struct world {
 	char dir[32], near[64], far[64], other[64];
@@ -50,6 +51,7 @@ struct world {
 	struct target *t;
 	struct relay *r;
 	unsigned threads;
+	_Atomic bool begins_another;
 };
 
 static _Atomic unsigned wrong, both;
@@ -104,7 +106,21 @@ static void set_side(void *ctx, const char *side)
 	(void)side;
 }
 
+/* A client that sees the failure begins another migration of the guest at once */
 static void on_status(void *ctx, enum progress_status status)
+{
+	struct world *w = ctx;
+	struct error why = { 0 };
+
+	if (!w->begins_another || status != PROGRESS_FAILED)
+		return;
+	w->begins_another = false;
+	error_set(&why, EBUSY, "the next migration");
+	progress_begin(&w->near_progress, true);
+	progress_blame(&w->near_progress, &why);
+}
+
+static void ignore_status(void *ctx, enum progress_status status)
 {
 	(void)ctx;
 	(void)status;
@@ -205,7 +221,7 @@ static struct world *set_up(void)
 	snprintf(w->other, sizeof(w->other), "%s/other", w->dir);
 	set_limits(&w->limits);
 	progress_init(&w->near_progress, on_status, w);
-	progress_init(&w->far_progress, on_status, w);
+	progress_init(&w->far_progress, ignore_status, w);
 	make_home(w);
 	make_target(w);
 	w->r = relay_new(w->near, w->far);
@@ -520,23 +536,41 @@ static void a_black_hole_is_noticed(void **state)
 	/* The network returns, and an operator resumes */
 	relay_cut_all(w->r);
 	relay_release(w->r);
-	assert_int_equal(source_resume(w->s, &w->s->uri, &(struct error){ 0 }),
-			 0);
+	assert_int_equal(source_resume(w->s, &w->s->uri, NULL, NULL,
+				       &(struct error){ 0 }), 0);
 	await_completed(w, "resumed");
 	tear_down(w);
+}
+
+/* New limits are stored before the attempt for which they are meant begins */
+struct acceptance {
+	struct source *s;
+	unsigned calls;
+	bool late;
+};
+
+static void accept_limits(void *ctx)
+{
+	struct acceptance *a = ctx;
+
+	a->calls++;
+	a->late = a->s->asked || !source_is_parked(session_phase(&a->s->se));
 }
 
 /* The destination listens elsewhere; the source goes there */
 static void another_address(void **state)
 {
 	struct world *w = set_up();
+	struct acceptance a = { .s = w->s };
 	struct uri u = uri_of(w->other);
 	struct error err = { 0 };
 
 	(void)state;
 	w->limits.automatic = false;
 	assert_int_equal(target_recover(w->t, &u, &err), -EINVAL);
-	assert_int_equal(source_resume(w->s, &u, &err), -EINVAL);
+	assert_int_equal(source_resume(w->s, &u, accept_limits, &a, &err),
+			 -EINVAL);
+	assert_int_equal(a.calls, 0);
 	hold_in_postcopy(w);
 	relay_cut_all(w->r);
 	relay_release(w->r);
@@ -548,8 +582,10 @@ static void another_address(void **state)
 	if (target_recover(w->t, &u, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(access(w->far, F_OK), -1);
-	if (source_resume(w->s, &u, &err))
+	if (source_resume(w->s, &u, accept_limits, &a, &err))
 		fail_msg("%s", err.text);
+	assert_int_equal(a.calls, 1);
+	assert_false(a.late);
 	await_completed(w, "another address");
 	assert_int_equal(relay_links(w->r), 1);
 	assert_null(w->near_progress.waits_for);
@@ -665,7 +701,8 @@ static void paused_by_an_operator(void **state)
 				     PROGRESS_COMPLETED);
 		if (there && target_recover(w->t, &far, &err))
 			fail_msg("%s", err.text);
-		if (!there && source_resume(w->s, &w->s->uri, &err))
+		if (!there && source_resume(w->s, &w->s->uri, NULL,
+						NULL, &err))
 			fail_msg("%s", err.text);
 		await_completed(w, "resumed");
 		tear_down(w);
@@ -832,8 +869,9 @@ static void a_refused_connection_is_no_answer(void **state)
 	assert_int_equal(rename(w->near, w->other), 0);
 	strcpy(a.sun_path, w->near);
 	assert_int_equal(bind(fd, (void *)&a, sizeof(a)), 0);
+	w->begins_another = true;
 	relay_cut_all(w->r);
-	await(w, &w->near_progress, PROGRESS_FAILED, "it failed");
+	await_phase(w, &w->s->se, SOURCE_FAILED, "it failed");
 	await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
 	for (; w->s->attempts < 2 && ms < LONG_MS; ms++)
 		usleep(1000);
@@ -841,6 +879,8 @@ static void a_refused_connection_is_no_answer(void **state)
 	assert_int_equal(rename(w->other, w->near), 0);
 	relay_release(w->r);
 	await_phase(w, &w->t->se, TARGET_LISTENING, "told");
+	assert_non_null(strstr(progress_why(&w->far_progress).text,
+			       "refused: the other side closed"));
 	tear_down(w);
 }
 

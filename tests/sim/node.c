@@ -242,7 +242,7 @@ static void reconnect(struct node *n)
 	int rc;
 
 	if (n->source) {
-		rc = source_resume(n->source, &uri, &err);
+		rc = source_resume(n->source, &uri, NULL, NULL, &err);
 		trace_result("migrate with resume", rc, &err);
 	} else if (n->target) {
 		rc = target_recover(n->target, &uri, &err);

@@ -1029,6 +1029,41 @@ static void requests_never_block_the_fault_thread(void **state)
 	tear_down(w);
 }
 
+static void await_failures(struct world *w, unsigned n)
+{
+	for (unsigned ms = 0; w->failures < n && ms < 10000; ms++)
+		usleep(1000);
+	assert_int_equal(w->failures, n);
+}
+
+/* A source that sends pages here during precopy passes could overtake them */
+static void an_answer_needs_a_request(void **state)
+{
+	struct world *w = set_up(false);
+	struct error err = { 0 };
+	struct toucher o;
+
+	(void)state;
+	start_faults(w);
+	send_zero(w, 5);
+	await_failures(w, 1);
+	assert_refused(-w->why.code, EBADMSG, w->why, "requested nothing");
+	assert_int_equal(w->t.store.table.missing, PAGES);
+	/* On the next connection a page is requested, and may be answered */
+	fault_detach(&w->t.faults);
+	fault_attach(&w->t.faults, &w->t.demand, 20000);
+	assert_int_equal(demand_start(&w->s.answers, &err), 0);
+	start_touching(&o, w, 9, 1);
+	pthread_join(o.thread, NULL);
+	assert_int_equal(w->failures, 1);
+	/* A request on a lost connection permits nothing on the next one */
+	fault_detach(&w->t.faults);
+	fault_attach(&w->t.faults, &w->t.demand, 20000);
+	send_zero(w, 5);
+	await_failures(w, 2);
+	tear_down(w);
+}
+
 /* A source that does not answer is noticed, once, and vCPUs go on waiting */
 static void silence_is_noticed(void **state)
 {
@@ -1237,6 +1272,7 @@ int main(void)
 		cmocka_unit_test(an_appetite_is_paced),
 		cmocka_unit_test(a_busy_vcpu_asks_for_blocks),
 		cmocka_unit_test(requests_never_block_the_fault_thread),
+		cmocka_unit_test(an_answer_needs_a_request),
 		cmocka_unit_test(silence_is_noticed),
 		cmocka_unit_test(zeroes_need_no_source),
 		cmocka_unit_test(a_new_link_requests_what_is_waited_for),

@@ -13,13 +13,13 @@
 #include <event2/listener.h>
 
 #include "vmm/base/loop.h"
+#include "vmm/base/units.h"
 #include "web_http.h"
 #include "web_private.h"
 
 #define HEADERS_MAX	(16 * 1024)
 #define BODY_MAX	(64 * 1024)
 #define INPUT_MAX	(256 * 1024)	/* that waits while an answer is sent */
-#define IDLE_SECONDS	30	/* of a connection without a request */
 
 /* On every answer. The page uses no inline script or style and no other host */
 static const char *const headers[][2] = {
@@ -88,6 +88,20 @@ json_t *web_http_body(struct evhttp_request *req, struct error *err)
 	return NULL;
 }
 
+static struct bufferevent *connection_of(struct evhttp_request *req)
+{
+	return evhttp_connection_get_bufferevent(
+		evhttp_request_get_connection(req));
+}
+
+/* The answer was sent, and the connection stays open */
+static void on_answered(struct evhttp_request *req, void *ctx)
+{
+	struct web *w = ctx;
+
+	web_deadlines_begin(&w->deadlines, connection_of(req));
+}
+
 static void on_request(struct evhttp_request *req, void *ctx)
 {
 	struct web *w = ctx;
@@ -105,7 +119,9 @@ static void on_request(struct evhttp_request *req, void *ctx)
 	struct error err = { 0 };
 	int status;
 
-	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+	web_deadlines_end(&w->deadlines, connection_of(req));
+	evhttp_request_set_on_complete_cb(req, on_answered, w);
+	for (size_t i = 0; i < ARRAY_SIZE(headers); i++)
 		evhttp_add_header(out, headers[i][0], headers[i][1]);
 	status = web_guard_check(&w->rules, &h,
 				 r ? r->needs : h.post ? WEB_ACTION : 0, &err);
@@ -142,25 +158,32 @@ static void on_full(struct evconnlistener *listener, void *ctx)
 static struct bufferevent *on_accept(struct event_base *base, void *ctx)
 {
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+	struct web *w = ctx;
 
-	(void)ctx;
-	if (bev)
-		bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
+	if (!bev)
+		return NULL;
+	bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
+	/* Without memory for it libevent's own limit remains */
+	web_deadlines_begin(&w->deadlines, bev);
 	return bev;
 }
 
 int web_http_open(struct web *w, struct error *err)
 {
 	struct evhttp_bound_socket *at;
+	int rc = web_deadlines_init(&w->deadlines, loop_base(w->loop),
+				    WEB_REQUEST_S * 1000, err);
 
+	if (rc)
+		return rc;
 	w->http = evhttp_new(loop_base(w->loop));
 	if (!w->http)
 		return error_set(err, ENOMEM, "out of memory for the server");
 	evhttp_set_allowed_methods(w->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
 	evhttp_set_max_headers_size(w->http, HEADERS_MAX);
 	evhttp_set_max_body_size(w->http, BODY_MAX);
-	evhttp_set_timeout(w->http, IDLE_SECONDS);
-	evhttp_set_bevcb(w->http, on_accept, NULL);
+	evhttp_set_timeout(w->http, WEB_REQUEST_S);
+	evhttp_set_bevcb(w->http, on_accept, w);
 	evhttp_set_gencb(w->http, on_request, w);
 	errno = 0;
 	at = evhttp_bind_socket_with_handle(w->http, w->at.host,
@@ -180,4 +203,5 @@ void web_http_close(struct web *w)
 	if (w->http)
 		evhttp_free(w->http);
 	w->http = NULL;
+	web_deadlines_fini(&w->deadlines);
 }

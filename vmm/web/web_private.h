@@ -18,9 +18,13 @@
 
 #include "vmm/base/uri.h"
 #include "web.h"
+#include "web_deadline.h"
 #include "web_guard.h"
 #include "web_machines.h"
 #include "web_recording.h"
+
+/* A connection is closed if its next request has not come after this time */
+#define WEB_REQUEST_S	30
 
 struct evhttp;
 struct evhttp_request;
@@ -37,6 +41,7 @@ struct web_viewer;
  * @rules:	which requests are answered
  * @loop:	main thread's loop
  * @http:	the server
+ * @deadlines:	connections whose next request has not come
  * @machines:	what is followed
  * @recording:	messages so far; with --replay: those of the file
  * @viewers:	pages that receive messages
@@ -50,6 +55,7 @@ struct web {
 	struct web_rules rules;
 	struct loop *loop;
 	struct evhttp *http;
+	struct web_deadlines deadlines;
 	struct web_machines machines;
 	struct web_recording recording;
 	struct web_viewer *viewers;
