@@ -154,13 +154,7 @@ extern const struct option_def option_table[];
 const struct option_def *option_next(enum subcommand cmd,
 				     const struct option_def *d);
 
-/**
- * options_given() - Was an option or argument given?
- * @o:		parsed options
- * @d:		a row of option_table
- *
- * Return: true if so
- */
+/** options_given() - Was this row of option_table given? */
 bool options_given(const struct options *o, const struct option_def *d);
 
 /**
