@@ -51,13 +51,6 @@ struct qmp_client *cli_open(const char *name, const char *control,
  */
 int cli_query(struct qmp_client *q, json_t **status, struct error *err);
 
-/**
- * cli_sum_poisoned() - Shorten the list of poisoned ranges of a status
- * @status:	what query-status returned; receives their bytes as "lost", and
- *		as "unlisted" the number of ranges that were removed
- */
-void cli_sum_poisoned(json_t *status);
-
 /* For cli_members() */
 #define CLI_QMP		offsetof(struct option_def, qmp)
 #define CLI_PARAMETER	offsetof(struct option_def, parameter)
