@@ -139,9 +139,10 @@ static void print_list(json_t *list, const char *dir)
 		fputs(list_header, stdout);
 	else
 		printf("no machine is running on this host (in %s)\n", dir);
-	json_array_foreach(list, i, st)
+	json_array_foreach(list, i, st) {
 		render(stdout, json_object_get(st, "error") ? no_answer_text
 							    : list_text, st);
+	}
 }
 
 static int cli_list(const struct options *o, struct qmp_client *q,
