@@ -228,12 +228,3 @@ const struct option_def option_table[] = {
 	{ 0 }
 };
 static_assert(ARRAY_SIZE(option_table) <= 64, "every option needs its bit");
-
-const struct option_def *option_next(enum subcommand cmd,
-				     const struct option_def *d)
-{
-	d = d ? d + 1 : option_table;
-	while (d->cmds && !(d->cmds & BIT(cmd)))
-		d++;
-	return d->cmds ? d : NULL;
-}

@@ -339,6 +339,15 @@ static int check_choice(const struct options *o, struct error *err)
 			 "ferry %s %s", c->name, c->synopsis);
 }
 
+const struct option_def *option_next(enum subcommand cmd,
+				     const struct option_def *d)
+{
+	d = d ? d + 1 : option_table;
+	while (d->cmds && !(d->cmds & BIT(cmd)))
+		d++;
+	return d->cmds ? d : NULL;
+}
+
 bool options_given(const struct options *o, const struct option_def *d)
 {
 	return o->given >> (d - option_table) & 1;
