@@ -195,6 +195,14 @@ static void set_target(struct migration *mig, struct target *t)
 	target_free(last);
 }
 
+static void set_rates(struct outgoing *o)
+{
+	struct page_source *p = &o->source->pages;
+
+	pacer_set_limit(&p->pacer, o->job.bandwidth);
+	pacer_set_limit(&p->pass_pacer, o->job.pass_bandwidth);
+}
+
 static struct outgoing *new_outgoing(struct migration *mig,
 				     const struct uri *uri,
 				     const struct parameters *job,
@@ -216,7 +224,7 @@ static struct outgoing *new_outgoing(struct migration *mig,
 	o->source->se.link.tls = o->job.tls;
 	o->source->connections = o->job.connections;
 	o->source->pass.limit = o->job.passes;
-	pacer_set_limit(&o->source->pages.pacer, o->job.bandwidth);
+	set_rates(o);
 	return o;
 }
 
@@ -252,7 +260,7 @@ static void accept_resumption(void *ctx)
 	struct resumption *r = ctx;
 
 	choose_parameters(&r->out->job, r->chosen, NULL);
-	pacer_set_limit(&r->out->source->pages.pacer, r->out->job.bandwidth);
+	set_rates(r->out);
 }
 
 static int resume_leaving(struct migration *mig, const struct uri *uri,
@@ -561,8 +569,7 @@ static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 	(void)ret;
 	/* It was accepted, so this does not fail */
 	if (!rc && mig->out && !parameters_set(&mig->out->job, args, err))
-		pacer_set_limit(&mig->out->source->pages.pacer,
-				mig->out->job.bandwidth);
+		set_rates(mig->out);
 	return rc;
 }
 

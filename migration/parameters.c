@@ -12,11 +12,20 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/limits.h"
 
-#define BANDWIDTH	"max-postcopy-bandwidth"
 #define BANDWIDTH_MIN	(1u << 20)	/* slower looks like a dead peer */
 #define CONNECTIONS	"multifd-channels"
 #define CONNECTIONS_AT_FIRST 2		/* as in QEMU */
 static_assert(CONNECTIONS_MAX == WIRE_PUSH_MAX, "--connections has this limit");
+
+/* Bytes per second, as in QEMU */
+static const struct {
+	const char *name;
+	size_t offset;
+} rates[] = {
+#define RATE(name, member) { name, offsetof(struct parameters, member) }
+	RATE("max-bandwidth", pass_bandwidth),
+	RATE("max-postcopy-bandwidth", bandwidth),
+};
 
 /* Limits, in ms */
 static const struct {
@@ -47,12 +56,31 @@ static _Atomic unsigned *limit_at(const struct parameters *p, size_t i)
 				    limits[i].offset);
 }
 
+static uint64_t *rate_at(const struct parameters *p, size_t i)
+{
+	return (uint64_t *)((char *)(uintptr_t)p + rates[i].offset);
+}
+
 void parameters_init(struct parameters *p)
 {
-	p->bandwidth = 0;
+	p->bandwidth = p->pass_bandwidth = 0;
 	p->connections = CONNECTIONS_AT_FIRST;
 	p->passes = 0;
 	session_limits_init(&p->limits);
+}
+
+static int check_rates(json_t *args, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+		json_t *v = json_object_get(args, rates[i].name);
+		json_int_t bytes = json_integer_value(v);
+
+		if (v && (bytes < 0 || (bytes && bytes < BANDWIDTH_MIN)))
+			return error_set(err, EINVAL,
+				"%s is in bytes per second: at least %u, or 0 for no limit",
+				rates[i].name, BANDWIDTH_MIN);
+	}
+	return 0;
 }
 
 static int check_limits(json_t *args, struct error *err)
@@ -93,20 +121,14 @@ static int check_passes(json_t *args, struct error *err)
 
 static int check(json_t *args, struct error *err)
 {
-	json_t *rate = json_object_get(args, BANDWIDTH);
 	json_t *conns = json_object_get(args, CONNECTIONS);
-	json_int_t bytes = json_integer_value(rate);
 	json_int_t n = json_integer_value(conns);
 
-	if (rate && (bytes < 0 || (bytes && bytes < BANDWIDTH_MIN)))
-		return error_set(err, EINVAL,
-			BANDWIDTH " is in bytes per second: at least %u, or 0 for no limit",
-			BANDWIDTH_MIN);
 	if (conns && (n < 1 || n > WIRE_PUSH_MAX))
 		return error_set(err, EINVAL,
 			CONNECTIONS " is the number of connections that push: 1 to %d",
 			WIRE_PUSH_MAX);
-	return check_limits(args, err);
+	return check_rates(args, err) ?: check_limits(args, err);
 }
 
 static int check_tls(json_t *args, struct error *err)
@@ -140,7 +162,6 @@ static void set_tls(struct tls_config *tls, json_t *args)
 
 int parameters_set(struct parameters *p, json_t *args, struct error *err)
 {
-	json_t *rate = json_object_get(args, BANDWIDTH);
 	json_t *conns = json_object_get(args, CONNECTIONS);
 	json_t *passes = json_object_get(args, PASSES);
 	int rc = check(args, err);
@@ -156,8 +177,12 @@ int parameters_set(struct parameters *p, json_t *args, struct error *err)
 		p->passes = (unsigned)parse_passes(json_string_value(passes));
 	if (conns)
 		p->connections = (unsigned)json_integer_value(conns);
-	if (rate)
-		p->bandwidth = (uint64_t)json_integer_value(rate);
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+		json_t *v = json_object_get(args, rates[i].name);
+
+		if (v)
+			*rate_at(p, i) = (uint64_t)json_integer_value(v);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		json_t *v = json_object_get(args, limits[i].name);
 
@@ -169,14 +194,16 @@ int parameters_set(struct parameters *p, json_t *args, struct error *err)
 
 json_t *parameters_json(const struct parameters *p)
 {
-	json_t *o = json_pack("{s:I, s:I, s:s, s:s, s:b}",
-			      BANDWIDTH, (json_int_t)p->bandwidth,
+	json_t *o = json_pack("{s:I, s:s, s:s, s:b}",
 			      CONNECTIONS, (json_int_t)p->connections,
 			      TLS_DIR, p->tls.dir, TLS_HOST, p->tls.hostname,
 			      TLS_REQUIRED, p->tls.required);
 
 	json_object_set_new(o, PASSES, p->passes == PASSES_AUTO
 		? json_string("auto") : json_sprintf("%u", p->passes));
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++)
+		json_object_set_new(o, rates[i].name,
+				    json_integer((json_int_t)*rate_at(p, i)));
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
 		json_object_set_new(o, limits[i].name,
 				    json_integer(*limit_at(p, i)));

@@ -16,13 +16,14 @@
  * struct parameters - Of all migrations of this process
  * @bandwidth:	limit of the push, bytes per second; 0 for none. Has effect at
  *		once
+ * @pass_bandwidth: limit of precopy passes, as @bandwidth
  * @connections: push connections, from the next migration on
  * @passes:	precopy passes, or PASSES_AUTO; from the next migration on
  * @limits:	of waits; for waits that begin after a change
  * @tls:	for sessions that begin after a change
  */
 struct parameters {
-	uint64_t bandwidth;
+	uint64_t bandwidth, pass_bandwidth;
 	unsigned connections, passes;
 	struct session_limits limits;
 	struct tls_config tls;
@@ -30,7 +31,8 @@ struct parameters {
 
 /* Arguments of migrate-set-parameters, for struct control_command */
 #define PARAMETERS_ARGS \
-	"?max-postcopy-bandwidth:i ?multifd-channels:i ?downtime-limit:i " \
+	"?max-bandwidth:i ?max-postcopy-bandwidth:i ?multifd-channels:i " \
+	"?downtime-limit:i " \
 	"?ferry-connect-timeout:i ?ferry-hello-timeout:i " \
 	"?ferry-build-timeout:i ?ferry-silence-timeout:i " \
 	"?ferry-answer-timeout:i ?ferry-last-pages-timeout:i " \

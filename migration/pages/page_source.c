@@ -69,11 +69,11 @@ void page_source_discarded(struct page_source *p, size_t page, size_t n)
 	p->stats->again += ledger_give_back(&p->ledger, page, n);
 }
 
-void page_source_throttle(struct page_source *p)
+void page_source_throttle(struct page_source *p, const struct pacer *pacer)
 {
 	uint64_t ns;
 
-	while (!p->stop && (ns = pacer_wait_ns(&p->pacer, now_ns())))
+	while (!p->stop && (ns = pacer_wait_ns(pacer, now_ns())))
 		usleep((useconds_t)((ns < NAP_MAX_NS ? ns : NAP_MAX_NS) /
 				    1000) + 1);
 }

@@ -21,7 +21,8 @@
  * @ram:	the RAM, which does not change any more
  * @ledger:	pages sent
  * @cursor:	pages to push next
- * @pacer:	bandwidth limit of all but answers to requests
+ * @pacer:	bandwidth limit of all but answers to requests and precopy passes
+ * @pass_pacer:	bandwidth limit of precopy passes
  * @stats:	the session's
  * @lost, @ctx:	called for pages that can't be read
  * @asked:	when the last request came, ns
@@ -31,7 +32,7 @@ struct page_source {
 	const struct ram *ram;
 	struct ledger ledger;
 	struct cursor cursor;
-	struct pacer pacer;
+	struct pacer pacer, pass_pacer;
 	struct page_stats *stats;
 	batch_lost_fn *lost;
 	void *ctx;
@@ -100,12 +101,13 @@ void page_source_passed(struct page_source *p, const struct batch *b,
 void page_source_discarded(struct page_source *p, size_t page, size_t n);
 
 /**
- * page_source_throttle() - Sleep until the bandwidth limit allows more
+ * page_source_throttle() - Sleep until a bandwidth limit allows more
  * @p:		the pages
+ * @pacer:	the limit
  *
  * For bulk threads; ends early when @stop is set.
  */
-void page_source_throttle(struct page_source *p);
+void page_source_throttle(struct page_source *p, const struct pacer *pacer);
 
 /**
  * page_source_lost() - A push connection is lost: others send its pages

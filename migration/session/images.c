@@ -30,7 +30,7 @@ static int send_image(struct source *s, const struct machine_image *im,
 		s->se.progress->stats.bytes += WIRE_HEADER + n;
 		pacer_spend(&s->pages.pacer, now_ns(), WIRE_HEADER + n);
 		at += n;
-		page_source_throttle(&s->pages);
+		page_source_throttle(&s->pages, &s->pages.pacer);
 		if (!rc && session_phase(&s->se) != SOURCE_SETUP)
 			rc = error_set(err, ECANCELED, "cancelled");
 	}

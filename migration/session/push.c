@@ -162,7 +162,7 @@ static int push_pages(struct pusher *me, struct error *err)
 	while (!rc) {
 		size_t first, n;
 
-		page_source_throttle(p);
+		page_source_throttle(p, &p->pacer);
 		if (p->stop)
 			return error_set(err, ECANCELED, "the push was ended");
 		rc = take_acks(me, err);

@@ -93,7 +93,7 @@ static int send_run(struct source *s, size_t page, size_t n, struct error *err)
 	s->batch.skip_lost = false;
 	if (rc)
 		return rc;
-	pacer_spend(&p->pacer, now_ns(), s->batch.bytes);
+	pacer_spend(&p->pass_pacer, now_ns(), s->batch.bytes);
 	if (s->batch.iovs)
 		rc = channel_sendv(&s->se.link.main, s->batch.iov,
 				   s->batch.iovs, err);
@@ -117,7 +117,7 @@ static int send_range(struct source *s, size_t from, size_t end,
 		return 0;
 	rc = machine_dirty_clear(s->m, s->passes.due, from, end - from, err);
 	while (page < end && !rc && !s->end_passes) {
-		page_source_throttle(&s->pages);
+		page_source_throttle(&s->pages, &s->pages.pass_pacer);
 		if (s->pages.stop)
 			return error_set(err, ECANCELED,
 					 "the precopy pass was ended");

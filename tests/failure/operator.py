@@ -308,14 +308,15 @@ def test_parameters_of_one(world):
     before = settings(a)
     relay = Relay(world, b)
     relay.stop_at = (SOURCE, wire.STATE)
-    world.ferry("migrate", "--detach", "--bandwidth", "64M", "--connections",
-                "3", "--downtime-limit", "9000", "--no-poison",
+    world.ferry("migrate", "--detach", "--bandwidth", "64M",
+                "--max-bandwidth", "32M", "--connections", "3",
+                "--downtime-limit", "9000", "--no-poison",
                 "--recover-automatically", "no", "a", relay.uri)
     relay.wait(wire.STATE)
     parameters, capabilities = settings(a)
-    equal([parameters[p] for p in ("max-postcopy-bandwidth",
+    equal([parameters[p] for p in ("max-postcopy-bandwidth", "max-bandwidth",
                                    "multifd-channels", "downtime-limit")],
-          [64 << 20, 3, 9000], "of the migration under way")
+          [64 << 20, 32 << 20, 3, 9000], "of the migration under way")
     equal(capabilities, before[1], "capabilities")
     relay.release()
     a.wait_migration("completed")

@@ -323,11 +323,11 @@ static void what_is_written_later_is_discarded(void **state)
 	struct world *w = set_up(1);
 
 	(void)state;
-	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
 	start(w);
 	await_some(w);
 	page_write(w->home, QUIET - 1);
-	pacer_set_limit(&w->s->pages.pacer, 0);
+	pacer_set_limit(&w->s->pages.pass_pacer, 0);
 	await_completed(w, "one pass");
 	assert_int_equal(w->near_progress.precopy.passes, 1);
 	assert_true(w->near_progress.stats.again > 0);
@@ -353,11 +353,11 @@ static void zero_pages_are_written_meanwhile(void **state)
 	struct world *w = set_up(2);
 
 	(void)state;
-	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
 	start(w);
 	await_some(w);
 	touched = PAGES;
-	pacer_set_limit(&w->s->pages.pacer, 0);
+	pacer_set_limit(&w->s->pages.pass_pacer, 0);
 	await_completed(w, "zero pages");
 	tear_down(w);
 }
@@ -367,13 +367,13 @@ static void ended_by_an_operator(void **state)
 	struct world *w = set_up(30);
 
 	(void)state;
-	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
 	start(w);
 	await_some(w);
 	source_start_postcopy(w->s);
 	await(w, &w->near_progress, PROGRESS_POSTCOPY, "hurry");
 	assert_true(w->near_progress.precopy.passes <= 1);
-	pacer_set_limit(&w->s->pages.pacer, 0);
+	pacer_set_limit(&w->s->pages.pass_pacer, 0);
 	await_completed(w, "ended");
 	tear_down(w);
 }
@@ -401,7 +401,7 @@ static void cancelled_in_a_pass(void **state)
 	struct world *w = set_up(30);
 
 	(void)state;
-	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
 	start(w);
 	await_some(w);
 	assert_int_equal(source_cancel(w->s, NULL), 0);
@@ -448,7 +448,7 @@ static void a_reset_in_a_pass(void **state)
 	int rc;
 
 	(void)state;
-	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
 	start(w);
 	await_some(w);
 	fake_machine_ask_reset(w->home);
@@ -456,7 +456,7 @@ static void a_reset_in_a_pass(void **state)
 		rc = fake_machine_reset(w->home);
 	while (rc == -ETIMEDOUT);
 	assert_int_equal(rc, 0);
-	pacer_set_limit(&w->s->pages.pacer, 0);
+	pacer_set_limit(&w->s->pages.pass_pacer, 0);
 	await_completed(w, "reset");
 	tear_down(w);
 }
@@ -470,14 +470,14 @@ static void a_page_is_lost_in_a_pass(void **state)
 	struct error err = { 0 };
 
 	(void)state;
-	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
 	start(w);
 	await_some(w);
 	assert_int_equal(fake_machine_poison(w->home,
 		ram_gpa(ram, early * WIRE_PAGE), true, &err), 0);
 	assert_int_equal(fake_machine_poison(w->home,
 		ram_gpa(ram, late * WIRE_PAGE), true, &err), 0);
-	pacer_set_limit(&w->s->pages.pacer, 0);
+	pacer_set_limit(&w->s->pages.pass_pacer, 0);
 	await_passes(w, 1);
 	source_start_postcopy(w->s);
 	await_completed(w, "lost pages");
@@ -510,14 +510,14 @@ static void huge_pages_at_the_destination(void **state)
 	if (!has_huge_pages())
 		skip_because("no pool of huge pages");
 	w = set_up_backing(2, RAM_HUGETLB);
-	pacer_set_limit(&w->s->pages.pacer, SLOW);
+	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
 	start(w);
 	await_some(w);
 	touched = PAGES;
 	assert_int_equal(fake_machine_poison(w->home,
 		ram_gpa(machine_ram(w->home), page * WIRE_PAGE), true, &err),
 		0);
-	pacer_set_limit(&w->s->pages.pacer, 0);
+	pacer_set_limit(&w->s->pages.pass_pacer, 0);
 	await_completed(w, "huge pages");
 	tear_down(w);
 }

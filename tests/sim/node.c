@@ -214,6 +214,7 @@ static void migrate(struct node *n)
 		return;
 	}
 	pacer_set_limit(&n->source->pages.pacer, plan.bandwidth);
+	pacer_set_limit(&n->source->pages.pass_pacer, plan.bandwidth);
 	n->source->connections = plan.connections;
 	n->source->pass.limit = plan.passes;
 	if (source_start(n->source, &err))

@@ -182,6 +182,10 @@ static void migrate_takes_name_and_uri(void **state)
 	o = good("migrate --connections 8 --bandwidth 5M src tcp:h:1");
 	assert_int_equal(o.connections, 8);
 	assert_int_equal(o.bandwidth, 5 << 20);
+	o = good("migrate --max-bandwidth 6M --max-postcopy-bandwidth 7M s "
+		 "tcp:h:1");
+	assert_int_equal(o.max_bandwidth, 6 << 20);
+	assert_int_equal(o.max_postcopy_bandwidth, 7 << 20);
 
 	o = good("migrate --control /c tcp:h:1");
 	assert_null(o.name);

@@ -64,7 +64,8 @@ static void actions_are_commands(void **state)
 		   "unix:/x", "migrate", "{\"uri\":\"unix:/x\"}");
 	command_is("{\"action\":\"migrate\",\"id\":\"a\",\"bandwidth\":5}",
 		   "tcp:h:1", "migrate", "{\"uri\":\"tcp:h:1\","
-		   "\"ferry-parameters\":{\"max-postcopy-bandwidth\":5}}");
+		   "\"ferry-parameters\":{\"max-postcopy-bandwidth\":5,"
+		   "\"max-bandwidth\":5}}");
 	command_is("{\"action\":\"migrate\",\"id\":\"a\",\"passes\":\"auto\"}",
 		   "tcp:h:1", "migrate", "{\"uri\":\"tcp:h:1\","
 		   "\"ferry-parameters\":{\"ferry-precopy-passes\":\"auto\"}}");
@@ -74,7 +75,7 @@ static void actions_are_commands(void **state)
 		   "migrate", "{\"uri\":\"tcp:h:1\",\"resume\":true}");
 	command_is("{\"action\":\"bandwidth\",\"id\":\"a\",\"bandwidth\":0}",
 		   NULL, "migrate-set-parameters",
-		   "{\"max-postcopy-bandwidth\":0}");
+		   "{\"max-postcopy-bandwidth\":0,\"max-bandwidth\":0}");
 	command_is("{\"action\":\"poison\",\"id\":\"a\",\"address\":4096}",
 		   NULL, "ferry-poison", "{\"address\":4096,\"count\":1}");
 	command_is("{\"action\":\"cut\",\"id\":\"a\"}", NULL, "migrate-pause",

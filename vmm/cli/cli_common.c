@@ -80,6 +80,22 @@ static json_t *value_json(const struct options *o, const struct option_def *d,
 	}
 }
 
+/* @names: of one or two members that get the value. Return: -1 on failure */
+static int put_members(json_t *to, const char *names, json_t *value)
+{
+	int rc = 0;
+
+	names += *names == '!';
+	while (*names && !rc) {
+		size_t n = strcspn(names, " ");
+
+		rc = json_object_setn(to, names, n, value);
+		names += n + (names[n] == ' ');
+	}
+	json_decref(value);
+	return rc;
+}
+
 json_t *cli_members(const struct options *o, size_t column, struct error *err)
 {
 	json_t *to = json_object();
@@ -88,8 +104,7 @@ json_t *cli_members(const struct options *o, size_t column, struct error *err)
 		const char *name = *(char *const *)((const char *)d + column);
 
 		if (!name || !options_given(o, d) ||
-		    !json_object_set_new(to, name + (*name == '!'),
-					 value_json(o, d, name, err)))
+		    !put_members(to, name, value_json(o, d, name, err)))
 			continue;
 		if (!err->code)
 			error_set(err, EILSEQ, "QMP can't represent %s: it is "

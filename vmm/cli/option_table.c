@@ -129,9 +129,18 @@ const struct option_def option_table[] = {
 		  "auto: hwpoison where it is available",
 	  .words = "simulate, hwpoison or auto", .qmp = "method" },
 	{ "bandwidth", "SIZE", BIT(CMD_MIGRATE), VALUE_MIB, AT(bandwidth),
-	  .help = "push at most this much per second, e.g. 100M, or 0 for\n"
+	  .help = "send at most this much per second, e.g. 100M, or 0 for\n"
 		  "no limit; pages that a vCPU waits for are never\n"
 		  "delayed (default: as set by QMP, at first no limit)",
+	  .max = INT64_MAX,
+	  .parameter = "max-postcopy-bandwidth max-bandwidth" },
+	{ "max-bandwidth", "SIZE", BIT(CMD_MIGRATE), VALUE_MIB,
+	  AT(max_bandwidth),
+	  .help = "the same, for precopy passes alone",
+	  .max = INT64_MAX, .parameter = "max-bandwidth" },
+	{ "max-postcopy-bandwidth", "SIZE", BIT(CMD_MIGRATE), VALUE_MIB,
+	  AT(max_postcopy_bandwidth),
+	  .help = "the same, for postcopy alone",
 	  .max = INT64_MAX, .parameter = "max-postcopy-bandwidth" },
 	{ "no-poison", NULL, BIT(CMD_MIGRATE), VALUE_FLAG, AT(no_poison),
 	  .help = "allow a guest without lost memory to move to a kernel\n"

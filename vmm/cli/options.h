@@ -68,6 +68,7 @@ struct options {
 	const char *recover_automatically, *precopy_passes;
 	const char *tls_dir, *tls_hostname, *shell;
 	uint64_t memory, cpus, size, address, count, bandwidth, connections;
+	uint64_t max_bandwidth, max_postcopy_bandwidth;
 	uint64_t downtime_limit;
 	bool paused, no_reboot, debug_exit, no_sandbox, raw, no_poison;
 	bool json, watch, detach, force, resume, run_here, give_up;
@@ -124,7 +125,7 @@ enum value_type {
  * @step:	the number is a multiple of this, if it is set
  * @qmp:	member of this name in the arguments of the QMP command
  * @parameter:	migration parameter of this name; "!NAME" for a flag that sets
- *		it to false
+ *		it to false; "NAME NAME" for two with the same value
  */
 struct option_def {
 	const char *name, *arg;

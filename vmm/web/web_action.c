@@ -165,9 +165,12 @@ static json_t *parameters_json(const struct web_action *a)
 {
 	json_t *o = a->bandwidth < 0 && !*a->passes ? NULL : json_object();
 
-	if (a->bandwidth >= 0)
+	if (a->bandwidth >= 0) {
 		json_object_set_new(o, "max-postcopy-bandwidth",
 				    json_integer(a->bandwidth));
+		json_object_set_new(o, "max-bandwidth",
+				    json_integer(a->bandwidth));
+	}
 	if (*a->passes)
 		json_object_set_new(o, "ferry-precopy-passes",
 				    json_string(a->passes));
