@@ -2,6 +2,8 @@
 /* appetite.c - How many pages shall follow the answer to a request */
 
 #include "appetite.h"
+#include "migration/wire/wire.h"
+#include "page_run.h"
 
 enum appetite_level appetite_step(enum appetite_level level, bool ran,
 				  uint64_t idle, uint64_t window)
@@ -47,8 +49,8 @@ void appetite_next(struct appetite *a, unsigned vcpus, uint64_t now)
 struct around appetite_around(struct appetite *a, size_t page, unsigned vcpu)
 {
 	static const size_t unit[] = {
-		[APPETITE_PAGE] = 1, [APPETITE_RUN] = 64,
-		[APPETITE_BLOCK] = 512,
+		[APPETITE_PAGE] = 1, [APPETITE_RUN] = WIRE_RUN_PAGES,
+		[APPETITE_BLOCK] = CHUNK_PAGES,
 	};
 	const size_t n = unit[a->vcpu[vcpu].level], before = page % n;
 	const size_t walk = readahead_pages(&a->walks, page);

@@ -11,13 +11,13 @@
 #include "fault.h"
 #include "migration/pages/outbox.h"
 #include "priority.h"
+#include "vmm/base/bits.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/memory/uffd.h"
 
 #define LOOK_MS		1000
 #define FAULTS_MAX	64
-#define MS		1000000ull	/* ns */
 #define DETACH_US	100
 
 enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
@@ -82,7 +82,7 @@ static void request_pages(struct fault_thread *f, const struct page_wants *w,
 
 	for (size_t i = 0; i < CHUNK_PAGES; i += n ? n : 1) {
 		for (n = 0; i + n < CHUNK_PAGES && n < WIRE_RUN_PAGES &&
-		     w->bits[(i + n) / 64] >> (i + n) % 64 & 1; n++)
+		     bits_test(w->bits, i + n); n++)
 			;
 		if (!n)
 			continue;
@@ -263,7 +263,7 @@ static int check_silence(struct fault_thread *f, struct error *err)
 	/* What waited before this link was requested when it began */
 	if (since < f->linked_at)
 		since = f->linked_at;
-	if (now_ns() - since < f->answer_ms * MS)
+	if (now_ns() - since < f->answer_ms * NS_PER_MS)
 		return 0;
 	return error_set(err, ETIMEDOUT,
 		"the source has not answered a request for %u s",
@@ -384,7 +384,7 @@ static void *fault_main(void *arg)
 		rc = rc ? rc : fault_turn(f, &err);
 		/* However busy it is with what needs no answer */
 		if (!rc && now_ns() - looked >= (f->answer_ms < LOOK_MS
-					? f->answer_ms : LOOK_MS) * MS) {
+					? f->answer_ms : LOOK_MS) * NS_PER_MS) {
 			looked = now_ns();
 			rc = check_silence(f, &err);
 		}

@@ -138,7 +138,7 @@ static int say_idle(struct pusher *me, struct error *err)
 static int await_ack(struct pusher *me, struct error *err)
 {
 	struct pollfd p = { .fd = channel_poll_fd(me->c), .events = POLLIN };
-	const uint64_t silence = me->c->silence_ms * 1000000ull;
+	const uint64_t silence = me->c->silence_ms * NS_PER_MS;
 	int rc = say_idle(me, err);
 
 	if (rc)

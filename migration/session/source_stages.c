@@ -95,7 +95,7 @@ int source_hold(struct source *s, struct error *err)
 	if (rc)
 		return rc;
 	s->held = true;
-	s->deadline = p->pause + s->se.limits->downtime_ms * 1000000ull;
+	s->deadline = p->pause + s->se.limits->downtime_ms * NS_PER_MS;
 	channel_set_silence(main, s->se.limits->silence_ms);
 	channel_set_end(main, s->deadline);
 	if (session_event(&s->se, EVENT_HOLD, NULL))
@@ -223,8 +223,7 @@ int source_say_commit(struct source *s, struct error *err)
 {
 	int rc;
 
-	channel_set_end(&s->se.link.main, channel_now_ns() +
-			s->se.limits->dead_peer_ms * 1000000ull);
+	channel_set_end(&s->se.link.main, ns_after(s->se.limits->dead_peer_ms));
 	rc = session_say(&s->se, WIRE_MSG_COMMIT, NULL, err);
 	return rc ? rc : session_expect(&s->se, WIRE_MSG_RUNNING, NULL, NULL,
 					err);

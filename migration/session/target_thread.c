@@ -71,7 +71,7 @@ static unsigned await_source(struct target *t, unsigned changes, uint64_t end)
 /* Without a question for confirm_ms, the source is taken to be gone */
 static unsigned await_question(struct target *t, unsigned changes)
 {
-	const uint64_t end = now_ns() + t->se.limits->confirm_ms * 1000000ull;
+	const uint64_t end = ns_after(t->se.limits->confirm_ms);
 	unsigned phase;
 
 	if (t->se.progress != &t->after) {

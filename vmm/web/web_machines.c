@@ -17,7 +17,7 @@
 #include "web_stream.h"
 
 #define LOOK_SECONDS	1
-#define RETRY_NS	(3ull * 1000000000)	/* a machine that is lost */
+#define RETRY_NS	(3 * NS_PER_S)	/* a machine that is lost */
 
 static void on_output(void *ctx, const char *text)
 {
