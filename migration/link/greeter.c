@@ -193,7 +193,7 @@ static int parse_hello(const struct greeting *gr, struct wire_hello *h,
 	return rc;
 }
 
-/* The HELLO is complete: its fate is the owner's decision */
+/* The HELLO is complete: the owner accepts or refuses it */
 static void greeting_offer(struct greeter *g, struct greeting *gr,
 			   const struct wire_hello *h)
 {

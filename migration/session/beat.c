@@ -24,7 +24,7 @@ static int say_beat(struct beat *b, uint64_t now, struct error *err)
 	if (b->said && now - b->said < b->se->limits->beat_ms * NS_PER_MS)
 		return 0;
 	b->said = now;
-	/* A peer that reads nothing is as dead as one that says nothing */
+	/* A peer that reads nothing is lost, too, as one that sends nothing */
 	channel_set_end(&b->se->link.main, dead_at(b));
 	return session_say(b->se, WIRE_MSG_BEAT, NULL, err);
 }

@@ -25,7 +25,7 @@ enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
 /**
  * struct fault_buffers - What one turn works on
  * @out:	requests to send
- * @appetite:	what the requests ask for
+ * @sizes:	what the requests ask for
  * @unnamed:	first pages of faults whose vCPU is not known
  * @unnamed_n:	how many
  * @waits:	pages to request again on a new connection
@@ -34,7 +34,7 @@ enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
  */
 struct fault_buffers {
 	struct outbox out;
-	struct appetite appetite;
+	struct answer_size sizes;
 	size_t unnamed[FAULTS_MAX];
 	unsigned unnamed_n;
 	struct page_waits waits;
@@ -100,24 +100,24 @@ static struct around around_fault(struct fault_thread *f, size_t page,
 {
 	if (page_store_requests_max(f->store) > 1)
 		return (struct around){ 0 };
-	return appetite_around(&f->buffers->appetite, page, vcpu);
+	return answer_size_around(&f->buffers->sizes, page, vcpu);
 }
 
-static void measure_appetite(struct fault_thread *f)
+static void measure_sizes(struct fault_thread *f)
 {
-	struct appetite *a = &f->buffers->appetite;
+	struct answer_size *a = &f->buffers->sizes;
 	const uint64_t now = now_ns();
 
-	if (!appetite_due(a, now) || page_store_requests_max(f->store) > 1)
+	if (!answer_size_due(a, now) || page_store_requests_max(f->store) > 1)
 		return;
 	for (unsigned i = 0; i < f->session.vcpus; i++) {
 		uint64_t exits = 0;
 		uint64_t idle = f->session.vcpu_idle(f->session.ctx, i, &exits);
 
-		appetite_measure(a, i, idle, exits,
+		answer_size_measure(a, i, idle, exits,
 				 waiters_has(&f->store->waiters, i), now);
 	}
-	appetite_next(a, f->session.vcpus, now);
+	answer_size_next(a, f->session.vcpus, now);
 }
 
 static int handle_fault(struct fault_thread *f, const struct uffd_fault *u,
@@ -202,7 +202,7 @@ static int handle_faults(struct fault_thread *f, struct error *err)
 	for (unsigned i = 0; i < b->unnamed_n; i++)
 		name_waiter(f, b->unnamed[i]);
 	b->unnamed_n = 0;
-	measure_appetite(f);
+	measure_sizes(f);
 	return rc ? rc : one;
 }
 

@@ -110,8 +110,8 @@ static bool any_unacked(const struct push_group *g)
 }
 
 /*
- * Pages that other threads have sent may come back into the ledger, so it is
- * looked at again. A thread that ends too early is no loss: pusher_leave() sees
+ * Pages that other threads have sent may return to the ledger, so it is looked
+ * at again. A thread that ends too early is no loss: pusher_leave() sees
  * what is left when the last one ends.
  */
 static bool all_pushed(const struct push_group *g)

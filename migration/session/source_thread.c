@@ -52,7 +52,7 @@ static void source_walk(struct source *s, const struct stage *st)
 	session_event(&s->se, EVENT_LEFT, NULL);
 }
 
-/* Two sources that have lost the same network do not come back in step */
+/* Random: sources whose network has failed do not all retry at one moment */
 static uint64_t retry_ns(unsigned attempts)
 {
 	uint64_t ns = (attempts < 6 ? RETRY_MS << attempts : RETRY_MAX_MS) *

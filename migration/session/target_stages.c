@@ -146,7 +146,7 @@ int target_commit(struct target *t, struct error *err)
 {
 	int rc;
 
-	/* The source decides at once, or is dead */
+	/* The source decides at once: silence means that it is lost */
 	channel_set_end(&t->se.link.main, ns_after(t->se.limits->dead_peer_ms));
 	rc = session_expect(&t->se, WIRE_MSG_COMMIT, NULL, NULL, err);
 	if (!rc)

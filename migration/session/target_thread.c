@@ -118,7 +118,7 @@ void *target_thread_main(void *arg)
 		else if (!target_is_parked(phase))
 			/* An operator's decision, or the process ends */
 			session_event(&t->se, EVENT_LEFT, NULL);
-		/* Only a session that failed before PREPARED makes room */
+		/* After a failure before PREPARED the next source may come */
 		if (session_phase(&t->se) == TARGET_FAILING)
 			session_event(&t->se, EVENT_DISCARDED, NULL);
 		phase = session_phase(&t->se);

@@ -394,7 +394,7 @@ static void a_joined_vcpu_gets_no_signal(void **state)
 	rig_free(r);
 }
 
-/* A guest that sleeps is idle, one that works is not: for appetite.h */
+/* A guest that sleeps is idle, one that works is not: for answer_size.h */
 static void idle_time_is_known(void **state)
 {
 	static const char *const work[] = { "work=idle period_us=1000",

@@ -17,7 +17,7 @@
 
 #include "unit.h"
 
-#include "migration/pages/appetite.h"
+#include "migration/pages/answer_size.h"
 #include "migration/link/socket.h"
 #include "migration/session/demand.h"
 #include "migration/session/fault.h"
@@ -827,7 +827,7 @@ static void a_block_follows_its_answer(void **state)
 }
 
 /* What a peer asks for ends where RAM ends */
-static void an_appetite_ends_with_ram(void **state)
+static void pages_around_end_with_ram(void **state)
 {
 	struct world *w = set_up(false);
 	bool came[PAGES] = { false };
@@ -877,7 +877,7 @@ static void a_newer_request_overtakes(void **state)
 }
 
 /* Defect 10: what follows an answer is paced, answers are not */
-static void an_appetite_is_paced(void **state)
+static void pages_around_are_paced(void **state)
 {
 	struct world *w = set_up(false);
 	bool came[PAGES] = { false };
@@ -955,7 +955,7 @@ static struct wire_msg touch_and_answer(struct world *w, size_t page)
 	assert_true(m.a == page * WIRE_PAGE && m.b == 1);
 	send_zero(w, page);
 	pthread_join(thread, NULL);
-	usleep(APPETITE_WINDOW_NS / 1000 + 1000);
+	usleep(ANSWER_WINDOW_NS / 1000 + 1000);
 	return m;
 }
 
@@ -1267,9 +1267,9 @@ int main(void)
 		cmocka_unit_test(only_ram_can_be_requested),
 		cmocka_unit_test(a_push_ends_with_done),
 		cmocka_unit_test(a_block_follows_its_answer),
-		cmocka_unit_test(an_appetite_ends_with_ram),
+		cmocka_unit_test(pages_around_end_with_ram),
 		cmocka_unit_test(a_newer_request_overtakes),
-		cmocka_unit_test(an_appetite_is_paced),
+		cmocka_unit_test(pages_around_are_paced),
 		cmocka_unit_test(a_busy_vcpu_asks_for_blocks),
 		cmocka_unit_test(requests_never_block_the_fault_thread),
 		cmocka_unit_test(an_answer_needs_a_request),

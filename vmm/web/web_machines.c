@@ -112,7 +112,7 @@ static void machine_free(struct web_machine *m)
 	free(m);
 }
 
-/* The one that ended first makes room. Return: whether there is room */
+/* The one that ended first is replaced. Return: whether there is room */
 static bool make_room(struct web_machines *all)
 {
 	struct web_machine *m, *old = NULL;
