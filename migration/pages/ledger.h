@@ -75,7 +75,7 @@ void ledger_show(const struct ledger *l, size_t i, size_t n, uint8_t *to);
 
 /**
  * ledger_dirty_begin() - Precopy passes begin: no page is dirty yet
- * @l:		the ledger
+ * @l:		the ledger; once in its life
  *
  * Return: 0, -ENOMEM
  */

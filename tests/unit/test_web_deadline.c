@@ -93,14 +93,14 @@ static bool is_ended(struct fixture *x, int fd, const char *drip, uint64_t ns)
 {
 	const uint64_t end = now_ns() + ns;
 	char byte[256];
+	ssize_t n;
 
 	for (unsigned i = 0; now_ns() < end; i++) {
 		serve(x);
 		if (*drip && i % 20 == 0)
 			send(fd, drip++, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (!recv(fd, byte, sizeof(byte), MSG_DONTWAIT))
-			return true;
-		if (errno == ECONNRESET)
+		n = recv(fd, byte, sizeof(byte), MSG_DONTWAIT);
+		if (!n || (n < 0 && errno == ECONNRESET))
 			return true;
 	}
 	return false;
@@ -178,6 +178,53 @@ static void what_was_closed_is_left_alone(void **state)
 	close(fd);
 }
 
+static void count_bytes(evutil_socket_t fd, short what, void *ctx)
+{
+	size_t *bytes = ctx;
+	char text[100];
+	ssize_t n = recv(fd, text, sizeof(text), MSG_DONTWAIT);
+
+	(void)what;
+	*bytes += n > 0 ? (size_t)n : 0;
+}
+
+/* The server closes a connection; what has its number then is not touched */
+static void a_number_is_used_again(struct fixture *x, const char *request)
+{
+	int fd = connect_to(x), pair[2];
+	size_t bytes = 0, sent = 0;
+	struct event *e;
+
+	send(fd, request, strlen(request), 0);
+	assert_true(is_ended(x, fd, "", LONG_NS));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+				    pair), 0);
+	e = event_new(loop_base(x->w.loop), pair[0], EV_READ | EV_PERSIST,
+		      count_bytes, &bytes);
+	assert_int_equal(event_add(e, NULL), 0);
+	/* Longer than the deadline of the connection that is gone */
+	for (uint64_t end = now_ns() + OPEN_NS; now_ns() < end; sent += 4) {
+		assert_int_equal(send(pair[1], "text", 4,
+				      MSG_NOSIGNAL | MSG_DONTWAIT), 4);
+		serve(x);
+	}
+	serve(x);
+	assert_int_equal(bytes, sent);
+	event_free(e);
+	close(pair[0]);
+	close(pair[1]);
+	close(fd);
+}
+
+static void what_comes_after_is_left_alone(void **state)
+{
+	a_number_is_used_again(*state, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+				       "Connection: close\r\n\r\n");
+	a_number_is_used_again(*state, "HEAD / HTTP/1.1\r\n"
+				       "Host: 127.0.0.1\r\n"
+				       "Connection: close\r\n\r\n");
+}
+
 int main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -186,6 +233,7 @@ int main(void)
 		CASE(the_next_request_has_its_own),
 		CASE(an_answer_has_no_limit),
 		CASE(what_was_closed_is_left_alone),
+		CASE(what_comes_after_is_left_alone),
 	};
 
 	return cmocka_run_group_tests_name("web_deadline", tests, NULL, NULL);

@@ -2,36 +2,36 @@
 /* web_deadline.c - How long a connection may take for one request */
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 
 #include "vmm/base/clock.h"
 #include "web_deadline.h"
 
+#define MS	1000000ull	/* ns */
+
 struct web_wait {
 	TAILQ_ENTRY(web_wait) link;
-	struct bufferevent *bev;
+	int fd;
+	uint64_t cookie;
 	uint64_t end;		/* ns */
 };
+
+/* The kernel's number for a socket, never used again: socket(7). 0: none */
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t n = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &n) ? 0 : cookie;
+}
 
 static void drop(struct web_deadlines *d, struct web_wait *w)
 {
 	TAILQ_REMOVE(&d->waits, w, link);
-	bufferevent_decref(w->bev);
 	free(w);
-}
-
-/* Does libevent still use the connection? Else its descriptor is closed */
-static bool is_open(const struct web_wait *w)
-{
-	bufferevent_event_cb on_event;
-
-	bufferevent_getcb(w->bev, NULL, NULL, &on_event, NULL);
-	return on_event;
 }
 
 /* The timer for the first deadline */
@@ -58,8 +58,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	while ((w = TAILQ_FIRST(&d->waits)) && now_ns() >= w->end) {
 		/* libevent reads the end, and frees the connection */
-		if (is_open(w))
-			shutdown(bufferevent_getfd(w->bev), SHUT_RDWR);
+		if (cookie_of(w->fd) == w->cookie)
+			shutdown(w->fd, SHUT_RDWR);
 		drop(d, w);
 	}
 	arm(d);
@@ -85,38 +85,26 @@ void web_deadlines_fini(struct web_deadlines *d)
 	d->timer = NULL;
 }
 
-/* So there are never more entries than descriptors, but for one */
-static void drop_closed(struct web_deadlines *d)
-{
-	struct web_wait *w = TAILQ_FIRST(&d->waits), *next;
-
-	for (; w; w = next) {
-		next = TAILQ_NEXT(w, link);
-		if (!is_open(w))
-			drop(d, w);
-	}
-}
-
-int web_deadlines_begin(struct web_deadlines *d, struct bufferevent *bev)
+int web_deadlines_begin(struct web_deadlines *d, int fd)
 {
 	struct web_wait *w = malloc(sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
-	drop_closed(d);
-	bufferevent_incref(bev);
-	*w = (struct web_wait){ .bev = bev, .end = ns_after(d->ms) };
+	web_deadlines_end(d, fd);
+	*w = (struct web_wait){ .fd = fd, .cookie = cookie_of(fd),
+				.end = ns_after(d->ms) };
 	TAILQ_INSERT_TAIL(&d->waits, w, link);
 	if (!event_pending(d->timer, EV_TIMEOUT, NULL))
 		arm(d);
 	return 0;
 }
 
-void web_deadlines_end(struct web_deadlines *d, struct bufferevent *bev)
+void web_deadlines_end(struct web_deadlines *d, int fd)
 {
 	struct web_wait *w = TAILQ_FIRST(&d->waits);
 
-	while (w && w->bev != bev)
+	while (w && w->fd != fd)
 		w = TAILQ_NEXT(w, link);
 	if (w)
 		drop(d, w);

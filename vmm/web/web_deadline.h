@@ -7,9 +7,9 @@
  * the time counts from the moment at which the connection was accepted, or its
  * last answer was sent, to the moment at which the whole request has come.
  *
- * libevent does not report that it has closed a connection. So each entry holds
- * a reference to the connection's bufferevent, and is dropped once libevent has
- * given up its own: the bufferevent then has no callbacks any more.
+ * libevent does not report that it has closed a connection, and its descriptor's
+ * number may be another one's soon. So an entry has the kernel's cookie of its
+ * socket, too: a socket that has another one is left alone.
  */
 #ifndef FERRY_WEB_DEADLINE_H
 #define FERRY_WEB_DEADLINE_H
@@ -18,7 +18,6 @@
 
 #include "vmm/base/error.h"
 
-struct bufferevent;
 struct event;
 struct event_base;
 struct web_wait;
@@ -53,14 +52,14 @@ void web_deadlines_fini(struct web_deadlines *d);
 /**
  * web_deadlines_begin() - A connection's next request is due
  * @d:		the deadlines
- * @bev:	the connection, which is ended unless web_deadlines_end() comes in
- *		time
+ * @fd:		the connection, which is ended unless web_deadlines_end() comes in
+ *		time; an earlier entry with this number is replaced
  *
  * Return: 0, -ENOMEM
  */
-int web_deadlines_begin(struct web_deadlines *d, struct bufferevent *bev);
+int web_deadlines_begin(struct web_deadlines *d, int fd);
 
 /** web_deadlines_end() - The request has come; fine if none was due */
-void web_deadlines_end(struct web_deadlines *d, struct bufferevent *bev);
+void web_deadlines_end(struct web_deadlines *d, int fd);
 
 #endif /* FERRY_WEB_DEADLINE_H */

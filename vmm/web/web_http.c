@@ -88,18 +88,18 @@ json_t *web_http_body(struct evhttp_request *req, struct error *err)
 	return NULL;
 }
 
-static struct bufferevent *connection_of(struct evhttp_request *req)
+static int fd_of(struct evhttp_request *req)
 {
-	return evhttp_connection_get_bufferevent(
-		evhttp_request_get_connection(req));
+	return bufferevent_getfd(evhttp_connection_get_bufferevent(
+		evhttp_request_get_connection(req)));
 }
 
-/* The answer was sent, and the connection stays open */
+/* The answer was sent */
 static void on_answered(struct evhttp_request *req, void *ctx)
 {
 	struct web *w = ctx;
 
-	web_deadlines_begin(&w->deadlines, connection_of(req));
+	web_deadlines_begin(&w->deadlines, fd_of(req));
 }
 
 static void on_request(struct evhttp_request *req, void *ctx)
@@ -119,7 +119,7 @@ static void on_request(struct evhttp_request *req, void *ctx)
 	struct error err = { 0 };
 	int status;
 
-	web_deadlines_end(&w->deadlines, connection_of(req));
+	web_deadlines_end(&w->deadlines, fd_of(req));
 	evhttp_request_set_on_complete_cb(req, on_answered, w);
 	for (size_t i = 0; i < ARRAY_SIZE(headers); i++)
 		evhttp_add_header(out, headers[i][0], headers[i][1]);
@@ -154,17 +154,52 @@ static void on_full(struct evconnlistener *listener, void *ctx)
 			on_resume, listener, &moment);
 }
 
+/* A connection that libevent has just accepted */
+struct accepted {
+	struct web *w;
+	struct bufferevent *bev;
+};
+
+static void on_accepted(evutil_socket_t none, short what, void *ctx)
+{
+	struct accepted *a = ctx;
+	evutil_socket_t fd = bufferevent_getfd(a->bev);
+
+	(void)none;
+	(void)what;
+	/* Without memory for it libevent's own limit remains */
+	if (fd >= 0)
+		web_deadlines_begin(&a->w->deadlines, fd);
+	bufferevent_decref(a->bev);
+	free(a);
+}
+
+/* libevent sets the descriptor when this has returned: in the same turn */
+static void await_descriptor(struct web *w, struct bufferevent *bev)
+{
+	struct event_base *base = bufferevent_get_base(bev);
+	struct accepted *a = malloc(sizeof(*a));
+
+	if (!a)
+		return;
+	*a = (struct accepted){ w, bev };
+	bufferevent_incref(bev);
+	if (!event_base_once(base, -1, EV_TIMEOUT, on_accepted, a,
+			     &(struct timeval){ 0 }))
+		return;
+	bufferevent_decref(bev);
+	free(a);
+}
+
 /* libevent reads from a client also while it answers, without a limit */
 static struct bufferevent *on_accept(struct event_base *base, void *ctx)
 {
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
-	struct web *w = ctx;
 
 	if (!bev)
 		return NULL;
 	bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
-	/* Without memory for it libevent's own limit remains */
-	web_deadlines_begin(&w->deadlines, bev);
+	await_descriptor(ctx, bev);
 	return bev;
 }
 

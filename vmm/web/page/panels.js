@@ -129,7 +129,7 @@ export function migrationPanel(model, pair, colours) {
     ["remaining", m?.ram ? sizeText(m.ram.remaining) : null],
     ["time left", running ? timeLeft(m, flow) || "…" : null],
     ["precopy passes", passes ? String(passes.passes) : null],
-    ["written since", passes ? `${passes.dirty} pages` : null],
+    ["left by the last", passes?.passes ? `${passes.dirty} pages` : null],
     ["on demand", n ? String(n.demand) : null],
     ["pushed", n ? String(n.push) : null],
     ["zero", n ? String(n.zero) : null],
