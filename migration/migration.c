@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capabilities.h"
 #include "channels.h"
 #include "migration.h"
 #include "migration/session/source.h"
@@ -108,11 +109,6 @@ static int may_leave(struct migration *mig, struct error *err)
 		words_domain(rs).qemu);
 }
 
-/* On, unless a destination that can't take poison will do: see check_lost() */
-#define POISON	"ferry-poison"
-/* A source opens a new link by itself, unless the peer violated the protocol */
-#define AUTOMATIC	"ferry-recover-automatically"
-
 /*
  * The parameters of one session: @job, with what `migrate` chooses for this
  * one. Nothing is changed before the command is accepted
@@ -120,7 +116,7 @@ static int may_leave(struct migration *mig, struct error *err)
 static int choose_parameters(struct parameters *job, json_t *chosen,
 			     struct error *err)
 {
-	json_t *automatic = json_object_get(chosen, AUTOMATIC);
+	json_t *automatic = json_object_get(chosen, CAPABILITY_AUTOMATIC);
 	int rc;
 
 	if (!chosen)
@@ -128,7 +124,7 @@ static int choose_parameters(struct parameters *job, json_t *chosen,
 	if (!json_is_object(chosen))
 		return error_set(err, EINVAL,
 				 "'ferry-parameters' must be an object");
-	rc = dispatch_check_args(PARAMETERS_ARGS " ?" POISON ":b ?" AUTOMATIC
+	rc = dispatch_check_args(PARAMETERS_ARGS " ?" CAPABILITY_POISON ":b ?" CAPABILITY_AUTOMATIC
 				 ":b", chosen, err);
 	if (!rc)
 		rc = parameters_set(job, chosen, err);
@@ -223,7 +219,7 @@ static struct outgoing *new_outgoing(struct migration *mig,
 static int start_leaving(struct migration *mig, const struct uri *uri,
 			 json_t *chosen, struct error *err)
 {
-	json_t *poison = json_object_get(chosen, POISON);
+	json_t *poison = json_object_get(chosen, CAPABILITY_POISON);
 	struct parameters job = mig->parameters;
 	struct outgoing *o;
 	int rc = may_leave(mig, err);
@@ -463,72 +459,24 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
-/* QEMU's capabilities, with the value that each has here; it can't be changed */
-static const struct {
-	const char *name;
-	bool on;
-} capabilities[] = {
-	{ "postcopy-ram", true }, { "postcopy-preempt", true },
-	{ "zero-blocks", true }, { "events", true },
-	{ "xbzrle", false }, { "compress", false }, { "multifd", true },
-	{ "release-ram", false }, { "auto-converge", false },
-	{ "return-path", true },
-};
-
-static int check_capability(json_t *c, struct error *err)
-{
-	const char *name = json_string_value(json_object_get(c,
-							     "capability"));
-	json_t *state = json_object_get(c, "state");
-
-	if (!name || !json_is_boolean(state))
-		return error_set(err, EINVAL,
-			"each capability needs a name 'capability' and a boolean 'state'");
-	if (!strcmp(name, POISON) || !strcmp(name, AUTOMATIC))
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
-		if (strcmp(name, capabilities[i].name))
-			continue;
-		if (json_is_true(state) == capabilities[i].on)
-			return 0;
-		return error_set(err, ENOTSUP,
-			"capability '%s' is always %s here", name,
-			capabilities[i].on ? "on" : "off");
-	}
-	return error_set(err, EINVAL, "no capability '%.60s'", name);
-}
-
-static void set_capability(struct migration *mig, json_t *c)
-{
-	const char *name = json_string_value(json_object_get(c, "capability"));
-	bool on = json_is_true(json_object_get(c, "state"));
-
-	if (!strcmp(name, POISON))
-		mig->no_poison = !on;
-	if (!strcmp(name, AUTOMATIC))
-		mig->parameters.limits.automatic = on;
-	if (!strcmp(name, AUTOMATIC) && mig->out)
-		mig->out->job.limits.automatic = on;
-}
-
 static int cmd_set_capabilities(void *ctx, json_t *args, json_t **ret,
 				struct error *err)
 {
-	json_t *list = json_object_get(args, "capabilities"), *c;
-	size_t i;
+	json_t *list = json_object_get(args, "capabilities");
 	struct migration *mig = ctx;
-	int rc = 0;
+	int rc = capabilities_check(list, err);
+	bool on;
 
 	(void)ret;
-	if (!json_is_array(list))
-		return error_set(err, EINVAL,
-				 "'capabilities' must be an array");
-	json_array_foreach(list, i, c)
-		rc = rc ? rc : check_capability(c, err);
 	if (rc)
 		return rc;
-	for (i = 0; i < json_array_size(list); i++)
-		set_capability(mig, json_array_get(list, i));
+	if (capabilities_get(list, CAPABILITY_POISON, &on))
+		mig->no_poison = !on;
+	if (!capabilities_get(list, CAPABILITY_AUTOMATIC, &on))
+		return 0;
+	mig->parameters.limits.automatic = on;
+	if (mig->out)
+		mig->out->job.limits.automatic = on;
 	return 0;
 }
 
@@ -539,16 +487,8 @@ static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)err;
-	*ret = json_array();
-	json_array_append_new(*ret, json_pack("{s:s, s:b}", "capability",
-					      POISON, "state",
-					      !mig->no_poison));
-	json_array_append_new(*ret, json_pack("{s:s, s:b}", "capability",
-		AUTOMATIC, "state", (int)mig->parameters.limits.automatic));
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
-		json_array_append_new(*ret, json_pack("{s:s, s:b}",
-			"capability", capabilities[i].name,
-			"state", capabilities[i].on));
+	*ret = capabilities_json(!mig->no_poison,
+				 mig->parameters.limits.automatic);
 	return 0;
 }
 
