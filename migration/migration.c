@@ -27,14 +27,14 @@
 #include "vmm/host/host.h"
 #include "vmm/host/host_work.h"
 
-#define TELLERS_MAX	4
+#define REFUSING_MAX	4
 
 /**
  * struct outgoing - One migration of the guest from here
  * @source:	the session
  * @job:	its parameters: the process's, with what its `migrate` chose. The
  *		session reads the limits of waits: change them one by one
- * @older:	in the lists of tellers and of former sessions: the next one
+ * @older:	in the lists @refusing and @former: the next one
  */
 struct outgoing {
 	struct source *source;
@@ -50,7 +50,7 @@ struct outgoing {
  * @tls:	copy of @parameters' when that session began
  * @progress:	how the current or last session goes
  * @out:	the guest leaves, or has left, or tried to
- * @tellers:	earlier sessions that failed, and still deliver REFUSE to their
+ * @refusing:	earlier sessions that failed, and still deliver REFUSE to their
  *		destinations; the newest first
  * @former:	sessions that the background thread is about to free
  * @target:	a guest arrives, or has arrived; once set, it stays until the end
@@ -67,7 +67,7 @@ struct migration {
 	struct session_env env, arriving;
 	struct tls_config tls;
 	struct progress progress;
-	struct outgoing *out, *tellers, *former;
+	struct outgoing *out, *refusing, *former;
 	struct target *_Atomic target;
 	struct parameters parameters;
 	bool no_poison;
@@ -207,22 +207,22 @@ static struct outgoing *exchange_out(struct migration *mig, struct outgoing *o)
 /*
  * Another migration of the guest begins. The last attempt has failed, and its
  * destination may be in doubt until it receives REFUSE: in doubt it refuses every
- * guest. The newest TELLERS_MAX of such sessions stay, and deliver REFUSE.
+ * guest. The newest REFUSING_MAX of such sessions stay, and deliver REFUSE.
  */
-static void keep_teller(struct migration *mig)
+static void keep_refusing(struct migration *mig)
 {
 	struct outgoing *last = exchange_out(mig, NULL);
-	struct outgoing **at = &mig->tellers;
+	struct outgoing **at = &mig->refusing;
 	unsigned n = 0;
 
 	if (last) {
-		last->older = mig->tellers;
-		mig->tellers = last;
+		last->older = mig->refusing;
+		mig->refusing = last;
 	}
 	while (*at) {
 		struct outgoing *o = *at;
 
-		if (n < TELLERS_MAX && source_is_telling(o->source)) {
+		if (n < REFUSING_MAX && source_is_refusing(o->source)) {
 			at = &o->older;
 			n++;
 		} else {
@@ -269,7 +269,7 @@ static int start_leaving(struct migration *mig, const struct uri *uri,
 		rc = choose_parameters(&job, chosen, err);
 	if (rc)
 		return rc;
-	keep_teller(mig);
+	keep_refusing(mig);
 	o = new_outgoing(mig, uri, &job, err);
 	if (!o)
 		return -err->code;
@@ -751,9 +751,9 @@ void migration_free(struct migration *mig)
 	host_work_free(mig->background);
 	while ((o = take_former(mig)))
 		free_outgoing(o);
-	while (mig->tellers) {
-		o = mig->tellers;
-		mig->tellers = o->older;
+	while (mig->refusing) {
+		o = mig->refusing;
+		mig->refusing = o->older;
 		free_outgoing(o);
 	}
 	free_outgoing(exchange_out(mig, NULL));

@@ -10,6 +10,7 @@ receives a World (tests/lib/ferry.py), and one value from each list in its
   -k WORD            only tests with this in their name; FILE:WORD does the
                      same for one file
   -l                 list the tests
+  -x                 stop at the first test that fails
   --each             of a test with several lists in `cases`, run as many
                      combinations as the longest list has values, such that
                      each value occurs, instead of all combinations
@@ -104,10 +105,15 @@ def run_test(name, test, args):
     return True
 
 
-def run_file(path, tests):
-    """Run the tests of one file. Return: the number that failed."""
+def run_file(path, tests, stop):
+    """Run the tests of one file, to the first failure at most if @stop.
+    Return: the number that failed."""
     start, before = time.monotonic(), os.times()
-    failed = sum(not run_test(*t) for t in tests)
+    failed = 0
+    for t in tests:
+        failed += not run_test(*t)
+        if failed and stop:
+            break
     after = os.times()
     cpu = sum(after[:4]) - sum(before[:4])
     print(f"# {path}: {len(tests)} tests, {time.monotonic() - start:.1f} s "
@@ -120,6 +126,8 @@ def options():
     p.add_argument("-k", metavar="WORD", default="",
                    help="only tests with this in their name")
     p.add_argument("-l", action="store_true", help="list the tests")
+    p.add_argument("-x", action="store_true",
+                   help="stop at the first test that fails")
     p.add_argument("--each", action="store_true",
                    help="each value of each list in `cases`, not each "
                    "combination")
@@ -153,7 +161,9 @@ def main():
         if o.l:
             print("".join(t[0] + "\n" for t in tests), end="")
         elif tests:
-            failed += run_file(path, tests)
+            failed += run_file(path, tests, o.x)
+        if failed and o.x:
+            break
     return 1 if failed else 0
 
 

@@ -41,7 +41,7 @@ static void entry_set(struct unacked_entry *e, size_t from, size_t to)
 }
 
 /* Pages of one block. There is room for another entry */
-static void block_add(struct unacked *u, size_t block, size_t from, size_t to,
+static void entry_add(struct unacked *u, size_t block, size_t from, size_t to,
 		      uint64_t number)
 {
 	struct unacked_entry *e = entry_at(u, u->tail);
@@ -72,7 +72,7 @@ bool unacked_add(struct unacked *u, size_t first, size_t n, uint64_t number)
 		size_t to = end - block < UNACKED_BLOCK ? end - block
 							: UNACKED_BLOCK;
 
-		block_add(u, block, from, to, number);
+		entry_add(u, block, from, to, number);
 		first = block + to;
 	}
 	u->number = number;

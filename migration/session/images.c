@@ -11,9 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "source.h"
-#include "stages.h"
-#include "target.h"
+#include "images.h"
 #include "vmm/machine/machine_images.h"
 
 static int send_image(struct source *s, const struct machine_image *im,

@@ -122,6 +122,11 @@ int session_event(struct session *se, unsigned event, const struct error *why)
 	return s.actions & PHASE_REJECT ? -EPERM : 0;
 }
 
+bool session_is_automatic(const struct session *se)
+{
+	return se->limits->automatic && !se->manual;
+}
+
 unsigned session_wait(struct session *se, session_phase_fn *parked)
 {
 	unsigned phase;
@@ -192,6 +197,17 @@ int session_say(struct session *se, enum wire_type type,
 				 wire_name(type));
 	se->progress->stats.bytes += WIRE_HEADER + m.length;
 	return channel_say(&se->link.main, &m, w ? w->data : NULL, err);
+}
+
+void session_refuse(struct session *se, const struct error *why)
+{
+	struct channel *main = &se->link.main;
+
+	if (!channel_is_open(main))
+		return;
+	channel_set_end(main, channel_now_ns() +
+			      SESSION_GOODBYE_MS * 1000000ull);
+	channel_refuse(main, why);
 }
 
 static int violation(const struct wire_msg *m, const char *wanted,

@@ -51,6 +51,8 @@ struct session_limits {
 	_Atomic bool automatic;
 };
 
+#define SESSION_GOODBYE_MS	500	/* for a REFUSE that need not arrive */
+
 /** session_limits_init() - The defaults (docs/protocol.md has them) */
 void session_limits_init(struct session_limits *l);
 
@@ -147,6 +149,9 @@ unsigned session_phase(const struct session *se);
  */
 int session_event(struct session *se, unsigned event, const struct error *why);
 
+/** session_is_automatic() - Does a source open a new link without an operator? */
+bool session_is_automatic(const struct session *se);
+
 /** session_phase_fn - A predicate over phases, e.g. source_is_sending() */
 typedef bool session_phase_fn(unsigned phase);
 
@@ -202,6 +207,16 @@ void session_woken(struct session *se);
  */
 int session_say(struct session *se, enum wire_type type,
 		const struct writer *w, struct error *err);
+
+/**
+ * session_refuse() - Send REFUSE on main, if it is open
+ * @se:		the session
+ * @why:	the reason
+ *
+ * Before main is closed: a bare close would leave the peer unsure what this side
+ * has decided. Waits SESSION_GOODBYE_MS at most.
+ */
+void session_refuse(struct session *se, const struct error *why);
 
 /**
  * session_hear() - Receive a message's header on main, and report the event

@@ -2,11 +2,10 @@
 /*
  * source.c - The side that a guest leaves
  *
- * The session thread walks through the stages (stages.c). Before the point of
- * no return (source_stages.c:point_of_no_return()) any failure ends with the
- * guest running here; after it the guest's RAM does not change and its vCPUs
- * never run here (invariant 4). phase.c decides which of the two applies. A
- * session that has lost its link goes on in source_recover.c.
+ * Before the point of no return (source_stages.c:point_of_no_return()) any
+ * failure ends with the guest running here; after it the guest's RAM does not
+ * change and its vCPUs never run here (invariant 4). phase.c decides which of
+ * the two applies.
  */
 
 #include <errno.h>
@@ -15,10 +14,11 @@
 #include <sys/random.h>
 
 #include "source.h"
-#include "stages.h"
+#include "source_connect.h"
+#include "source_poison.h"
+#include "source_precopy.h"
+#include "source_thread.h"
 #include "vmm/base/log.h"
-
-#define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
 
 static struct source *source_of(struct session *se)
 {
@@ -37,28 +37,11 @@ static void resume_guest(struct source *s)
 	s->held = false;
 }
 
-/* A bare close would leave the destination unsure whether COMMIT was sent */
 static void refuse(struct source *s)
 {
-	struct channel *main = &s->se.link.main;
-
 	s->refusal = progress_why(s->se.progress);
-	if (channel_is_open(main)) {
-		channel_set_end(main, channel_now_ns() +
-				      GOODBYE_MS * 1000000ull);
-		channel_refuse(main, &s->refusal);
-	}
+	session_refuse(&s->se, &s->refusal);
 	link_shut(&s->se.link);
-}
-
-/* Nothing is sent or requested any more */
-static void close_link(struct source *s)
-{
-	s->pages.stop = true;
-	link_shut(&s->se.link);
-	demand_end(&s->answers);
-	push_end(&s->push);
-	link_close(&s->se.link);
 }
 
 static void source_perform(struct session *se, unsigned actions)
@@ -71,7 +54,7 @@ static void source_perform(struct session *se, unsigned actions)
 	if (actions & PHASE_ENDED)
 		s->gone = true;
 	if (actions & PHASE_HANG_UP)
-		link_hang_up(&se->link, GOODBYE_MS);
+		link_hang_up(&se->link, SESSION_GOODBYE_MS);
 	if (actions & PHASE_SHUT)
 		link_shut(&se->link);
 	/* The guest first, then the peer, which may not be reading */
@@ -80,12 +63,12 @@ static void source_perform(struct session *se, unsigned actions)
 	if (actions & PHASE_REFUSE)
 		refuse(s);
 	if (actions & PHASE_CLOSE)
-		close_link(s);
+		source_close_link(s);
 }
 
 static const char *lost_remedy(const struct source *s, unsigned phase)
 {
-	const bool automatic = source_is_automatic(s);
+	const bool automatic = session_is_automatic(&s->se);
 
 	if (phase == SOURCE_DOUBT)
 		return automatic
@@ -105,7 +88,7 @@ static enum progress_status show_lost(struct source *s, unsigned phase)
 		log_line("migration paused: %s; the guest's memory is kept here",
 			 why.text);
 	progress_wait(s->se.progress, "a connection to the destination",
-		      lost_remedy(s, phase), source_is_automatic(s));
+		      lost_remedy(s, phase), session_is_automatic(&s->se));
 	machine_set_status(s->m, (struct run_status){ RUN_FINISH_MIGRATE,
 						      WHY_POSTCOPY_FAILED });
 	return PROGRESS_PAUSED;
@@ -203,99 +186,6 @@ static void source_push_ended(void *ctx)
 	session_wake(&s->se);
 }
 
-void source_demand_lost(void *ctx, const struct error *why)
-{
-	struct source *s = ctx;
-
-	session_event(&s->se, EVENT_DEMAND_LOST, why);
-}
-
-/*
- * Lost pages: those that are to be sent and can't be read (invariant 3), and
- * those that the destination reports. Called also by threads that vCPUs of the
- * destination wait for: takes no lock
- */
-void source_note_poison(struct source *s, uint64_t gpa, uint64_t size)
-{
-	struct poison p = { .gpa = gpa, .size = size };
-
-	if (poison_post(machine_poison(s->m), &p))
-		log_line("out of memory for the poison list");
-	reporter_wake(&s->reporter);
-}
-
-/* A page has its own event, as if it were poisoned here on purpose */
-static void report_run(struct source *s, const struct poison *run)
-{
-	const bool few = run->size <= WIRE_RUN_PAGES * WIRE_PAGE;
-	struct memory_failure f = { .size = few ? WIRE_PAGE : run->size,
-				    .action = MF_NOTED,
-				    .origin = MF_BY_READ };
-
-	for (uint64_t at = 0; at < run->size; at += f.size) {
-		f.gpa = run->gpa + at;
-		machine_failure(s->m, &f);
-	}
-}
-
-static void source_report_poison(void *ctx)
-{
-	struct source *s = ctx;
-	struct poison run[POISON_POSTS];
-	size_t more = 0;
-	int n = poison_take_news(machine_poison(s->m), run, POISON_POSTS,
-				 &more);
-
-	for (int i = 0; i < n; i++)
-		report_run(s, &run[i]);
-	if (more)
-		log_line("%zu more ranges of memory are lost: query-status lists them",
-			 more);
-}
-
-/* A page that is to be sent can't be read: invariant 3 */
-static void source_page_lost(void *ctx, uint64_t gpa)
-{
-	struct source *s = ctx;
-
-	source_note_poison(s, gpa, WIRE_PAGE);
-	/* Only while no thread but the session's sends pages */
-	if (s->batch.skip_lost)
-		source_pass_lost(s, gpa);
-}
-
-void source_walk(struct source *s, const struct stage *st)
-{
-	struct error err = { 0 };
-	int rc = 0;
-
-	for (; st->name && !rc; st++) {
-		progress_stage(s->se.progress, st->name);
-		if (st->source)
-			rc = st->source(s, &err);
-	}
-	/* Before a client can see that it is over, and begin another one */
-	source_precopy_end(s);
-	if (rc < 0)
-		session_event(&s->se, phase_event_of(rc), &err);
-	session_event(&s->se, EVENT_LEFT, NULL);
-}
-
-static void *source_main(void *arg)
-{
-	struct source *s = arg;
-
-	source_walk(s, stages);
-	source_recover(s);
-	/* Nothing is left to report once no thread sends */
-	close_link(s);
-	reporter_end(&s->reporter);
-	if (s->told && source_may_run(session_phase(&s->se)))
-		source_tell(s);
-	s->over = true;
-	return NULL;
-}
-
 /*
  * Poison made on purpose during a migration: not on what has left, and not
  * while the lists are sent. The page is kept from the sending threads until
@@ -386,7 +276,7 @@ int source_start(struct source *s, struct error *err)
 	machine_set_ram_hook(s->m, &p);
 	s->epoch = 1;
 	link_begin(&s->se.link, s->epoch, s->se.limits->dead_peer_ms);
-	rc = pthread_create(&s->thread, NULL, source_main, s);
+	rc = pthread_create(&s->thread, NULL, source_thread_main, s);
 	if (!rc) {
 		s->started = true;
 		pthread_setname_np(s->thread, "migration");
@@ -412,7 +302,7 @@ int source_cancel(struct source *s, struct error *err)
 
 void source_start_postcopy(struct source *s)
 {
-	s->hurry = true;
+	s->end_passes = true;
 }
 
 int source_pause(struct source *s, struct error *err)
@@ -478,6 +368,11 @@ int source_resolve(struct source *s, bool run_here, struct error *err)
 		"nothing is to be resolved: the hand-over is not in doubt here");
 }
 
+bool source_is_refusing(struct source *s)
+{
+	return source_may_run(session_phase(&s->se)) && s->prepare_sent && !s->over;
+}
+
 void source_free(struct source *s)
 {
 	struct error why = { 0 };
@@ -492,7 +387,7 @@ void source_free(struct source *s)
 	link_shut(&s->se.link);
 	if (s->started)
 		pthread_join(s->thread, NULL);
-	close_link(s);
+	source_close_link(s);
 	reporter_end(&s->reporter);
 	session_fini(&s->se);
 	push_fini(&s->push);

@@ -48,11 +48,12 @@ struct extents {
  * @unit:	pages that the destination can only discard together
  * @lost, @lost_n: the poison list as it was when the guest was held
  * @passing:	the passes have begun
- * @hurry:	they shall end: migrate-start-postcopy
+ * @end_passes:	they shall end: migrate-start-postcopy
  * @reporter:	reports poison that the sending threads have found
  * @held:	the machine is held, and @before is set. The session thread's
  * @before:	what the guest did before that
- * @deadline:	when the guest must be prepared at the destination, ns
+ * @deadline:	when the guest must be prepared at the destination, ns; 0 while
+ *		the guest is not held, or COMMIT was decided
  * @no_poison:	a guest without lost memory may go where poison can't
  * @peer_poison: the destination's kernel has UFFDIO_POISON
  * @connections: push connections to open
@@ -61,7 +62,7 @@ struct extents {
  * @asked:	an operator wants a new link; changed under @se.lock
  * @reported:	the destination has reported what it has
  * @rebuilding:	the ledger is not what the destination has
- * @told:	PREPARE was sent: the destination may be in doubt
+ * @prepare_sent: PREPARE was sent: the destination may be in doubt
  * @refusal:	what REFUSE says: why the guest stays here. The process's progress
  *		may belong to the next migration when it is delivered
  * @quit:	source_free() was called
@@ -84,7 +85,7 @@ struct source {
 	size_t unit;
 	struct poison *lost;
 	int lost_n;
-	_Atomic bool passing, hurry;
+	_Atomic bool passing, end_passes;
 	struct reporter reporter;
 
 	bool held;
@@ -96,7 +97,7 @@ struct source {
 	uint32_t epoch;
 	_Atomic unsigned attempts;
 	_Atomic bool reported, rebuilding, quit, gone, over;
-	bool told;
+	bool prepare_sent;
 	struct error refusal;
 	_Atomic bool asked;
 	bool started;
@@ -185,66 +186,14 @@ int source_resolve(struct source *s, bool run_here, struct error *err);
  */
 void source_start_postcopy(struct source *s);
 
-/* For source_precopy.c and source_stages.c */
-
-/** source_pass_lost() - A page that a pass was to send can't be read */
-void source_pass_lost(struct source *s, uint64_t gpa);
-
-/** source_pass_written() - Pages of ZERO_LIST were written, and are sent */
-void source_pass_written(struct source *s, uint64_t offset, uint64_t len);
-
-/** source_precopy_end() - Free what the passes needed; the guest may run */
-void source_precopy_end(struct source *s);
-
-/** source_explain_downtime() - Say so if the downtime limit ended a wait */
-int source_explain_downtime(struct source *s, int rc, struct error *err);
-
-/* For source_recover.c */
-
-/** source_greet() - Open a connection: HELLO, WELCOME */
-int source_greet(struct source *s, enum wire_role role, unsigned i,
-		 struct error *err);
-
-/** source_say_commit() - COMMIT, once or once more; awaits RUNNING */
-int source_say_commit(struct source *s, struct error *err);
-
-/** source_note_poison() - Memory can't be read any more: report it */
-void source_note_poison(struct source *s, uint64_t gpa, uint64_t size);
-
-/** source_demand_lost() - What the demand thread calls */
-void source_demand_lost(void *ctx, const struct error *why);
-
 /**
- * source_recover() - Have further links, until the session is over
- * @s:		it; the session thread has left its stages
- */
-void source_recover(struct source *s);
-
-/** source_is_automatic() - Does it open a new link without an operator? */
-bool source_is_automatic(const struct source *s);
-
-/**
- * source_tell() - Tell a destination that may be in doubt that the guest runs
- * here
- * @s:		it; the session is over
- *
- * Tries until it succeeds, source_free() is called, or an operator has switched
- * automatic recovery off.
- */
-void source_tell(struct source *s);
-
-/**
- * source_is_telling() - Must it be kept, because the destination of a migration
- *			 that has failed may be in doubt still?
- * @s:		it, ended (progress_ended())
+ * source_is_refusing() - Must it be kept, because it still delivers REFUSE?
+ * @s:		it, ended (progress_ended()). The destination of a migration that
+ *		has failed may be in doubt
  *
  * Return: true if it is not to be freed yet
  */
-bool source_is_telling(struct source *s);
-
-/** source_walk() - Walk through stages, and report how it ended */
-struct stage;
-void source_walk(struct source *s, const struct stage *st);
+bool source_is_refusing(struct source *s);
 
 /** source_free() - End its threads and free it; NULL is fine */
 void source_free(struct source *s);

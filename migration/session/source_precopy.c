@@ -28,8 +28,7 @@
 #include <stdlib.h>
 
 #include "migration/pages/pages.h"
-#include "source.h"
-#include "stages.h"
+#include "source_precopy.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/dirty.h"
 
@@ -112,7 +111,7 @@ static int send_range(struct source *s, size_t from, size_t end,
 	if (page == end)
 		return 0;
 	rc = machine_dirty_clear(s->m, s->passes.due, from, end - from, err);
-	while (page < end && !rc && !s->hurry) {
+	while (page < end && !rc && !s->end_passes) {
 		page_source_throttle(&s->pages);
 		if (s->pages.stop)
 			return error_set(err, ECANCELED,
@@ -193,7 +192,7 @@ static int send_pass(struct source *s, struct error *err)
 	int rc = check_link(s, err);
 
 	s->pass.sent = 0;
-	for (size_t at = 0; at < all && !rc && !s->hurry; at += CLEAR_PAGES)
+	for (size_t at = 0; at < all && !rc && !s->end_passes; at += CLEAR_PAGES)
 		rc = send_range(s, at, all - at < CLEAR_PAGES ? all
 							      : at + CLEAR_PAGES,
 				err);
@@ -207,7 +206,7 @@ static int send_pass(struct source *s, struct error *err)
 
 static bool wants_pass(const struct source *s)
 {
-	return !s->hurry && passes_again(&s->pass,
+	return !s->end_passes && passes_again(&s->pass,
 			s->se.limits->downtime_ms * 1000000ull);
 }
 
@@ -215,7 +214,7 @@ int source_precopy(struct source *s, struct error *err)
 {
 	int rc = 0;
 
-	if (s->pass.limit && !s->hurry) {
+	if (s->pass.limit && !s->end_passes) {
 		rc = precopy_begin(s, err);
 		if (rc)
 			return rc;
@@ -319,5 +318,5 @@ int source_discard(struct source *s, struct error *err)
 		rc = say_discard(s, err);
 	s->se.progress->precopy.stale = 0;
 	s->se.progress->precopy.due = 0;
-	return source_explain_downtime(s, rc, err);
+	return rc;
 }

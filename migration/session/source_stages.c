@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * source_stages.c - What a source does in each stage (stages.c has the table)
+ * source_stages.c - What a source does in most stages (stages.c has the table)
  */
 
 #include <errno.h>
@@ -9,63 +9,14 @@
 
 #include "beat.h"
 #include "migration/pages/mutant.h"
-#include "source.h"
-#include "stages.h"
+#include "source_connect.h"
+#include "source_precopy.h"
+#include "source_stages.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/hot.h"
 #include "vmm/machine/inject.h"
-#include "vmm/memory/ram_holes.h"
-#include "vmm/memory/uffd.h"
 
 #define LOOK_MS		1000	/* session_wake() ends the wait earlier */
-
-/* Send HELLO on a new connection, and receive WELCOME */
-int source_greet(struct source *s, enum wire_role role, unsigned i,
-		 struct error *err)
-{
-	struct link *l = &s->se.link;
-	struct channel *c = link_channel(l, role, i);
-	struct wire_hello h = {
-		.version = WIRE_VERSION, .role = role,
-		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
-		.page_size = WIRE_PAGE, .epoch = l->epoch,
-		.resume = role == WIRE_MAIN && l->epoch > 1,
-		.push = role == WIRE_MAIN ? (uint16_t)s->connections : 0,
-	};
-	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
-	uint8_t out[WIRE_HELLO], *in = NULL;
-	uint32_t n;
-	int rc = link_connect(l, role, i, s->se.limits->connect_ms, err);
-
-	memcpy(h.id, s->se.id, WIRE_ID);
-	memcpy(h.secret, s->se.secret, WIRE_SECRET);
-	channel_bind(c, h.secret, WIRE_SECRET, h.binding);
-	wire_put_hello(out, &h);
-	if (!rc)
-		rc = channel_say(c, &m, out, err);
-	if (!rc)
-		rc = role == WIRE_MAIN
-			? session_expect(&s->se, WIRE_MSG_WELCOME, &in, &n,
-					 err)
-			: channel_expect(c, WIRE_MSG_WELCOME, &in, &n, err);
-	if (!rc)
-		rc = wire_get_hello(in, n, &h, err);
-	if (!rc && (h.page_size != WIRE_PAGE || h.epoch != l->epoch ||
-		    memcmp(h.id, s->se.id, WIRE_ID) ||
-		    !wire_same_secret(h.secret, s->se.secret)))
-		rc = error_set(err, EBADMSG,
-			"the destination's WELCOME does not fit our HELLO");
-	free(in);
-	if (rc || role != WIRE_MAIN)
-		return rc;
-	s->peer_poison = h.features & WIRE_POISON;
-	if (!h.push || h.push > s->connections)
-		return error_set(err, EBADMSG,
-			"the destination takes %u push connections of %u",
-			h.push, s->connections);
-	l->pushes = h.push;
-	return 0;
-}
 
 /*
  * A destination without UFFDIO_POISON gets only a guest without poison, and
@@ -132,108 +83,6 @@ int source_describe(struct source *s, struct error *err)
 					err);
 }
 
-/* The threads are created here, where failing still costs nothing */
-int source_attach(struct source *s, struct error *err)
-{
-	struct link *l = &s->se.link;
-	int rc = source_greet(s, WIRE_DEMAND, 0, err);
-
-	for (unsigned i = 0; i < l->pushes && !rc; i++) {
-		rc = source_greet(s, WIRE_PUSH, i, err);
-		if (!rc)
-			channel_set_silence(&l->push[i],
-					    s->se.limits->silence_ms);
-	}
-	if (rc)
-		return rc;
-	/* Requests may stay away for long */
-	channel_set_silence(&l->demand, 0);
-	s->push.n = l->pushes;
-	for (unsigned i = 0; i < l->pushes; i++)
-		s->push.pusher[i].c = &l->push[i];
-	return push_prepare(&s->push, err);
-}
-
-static int add_extent(struct extents *x, uint64_t offset, uint64_t len)
-{
-	if (x->n == x->cap) {
-		size_t cap = x->cap ? 2 * x->cap : 64;
-		struct ram_extent *at = reallocarray(x->at, cap, sizeof(*at));
-
-		if (!at)
-			return -ENOMEM;
-		x->at = at;
-		x->cap = cap;
-	}
-	x->at[x->n++] = (struct ram_extent){ offset, len };
-	return 0;
-}
-
-#define ZERO_LIST_MAX	((WIRE_LIST_MAX - 4) / 16)
-
-/* What does not fit in the list is found again when it is read */
-static int announce_hole(void *ctx, uint64_t offset, uint64_t len)
-{
-	struct source *s = ctx;
-
-	if (s->zero.n == ZERO_LIST_MAX)
-		return 0;
-	if (session_phase(&s->se) != SOURCE_SETUP)
-		return -ECANCELED;
-	s->se.progress->stats.pages[COUNT_ZERO] +=
-		ledger_take(&s->pages.ledger, offset / WIRE_PAGE,
-			    len / WIRE_PAGE);
-	return add_extent(&s->zero, offset, len);
-}
-
-static int say_extents(struct source *s, enum wire_type type,
-		       const struct extents *x, struct error *err)
-{
-	struct writer w = { 0 };
-	int rc;
-
-	put_u32(&w, (uint32_t)x->n);
-	for (size_t i = 0; i < x->n; i++) {
-		put_u64(&w, x->at[i].offset);
-		put_u64(&w, x->at[i].len);
-	}
-	rc = session_say(&s->se, type, &w, err);
-	writer_free(&w);
-	return rc;
-}
-
-static int hear_ready(struct source *s, struct error *err)
-{
-	uint8_t *data = NULL;
-	uint32_t n, unit = WIRE_PAGE;
-	int rc = session_expect(&s->se, WIRE_MSG_READY, &data, &n, err);
-
-	if (!rc)
-		rc = wire_get_ready(data, &unit, err);
-	free(data);
-	s->unit = unit / WIRE_PAGE;
-	return rc;
-}
-
-/*
- * Announce RAM that was never written as zeroes, while the guest still runs:
- * all that depends on the size of RAM is done before the guest is held. What
- * the guest writes meanwhile is corrected by source_zero(). A kernel that can't
- * tell costs time, not truth: zero pages are found again when they are read.
- */
-int source_scan(struct source *s, struct error *err)
-{
-	const struct ram *ram = machine_ram(s->m);
-	int rc = ram_holes(ram, 0, ram->size, announce_hole, s);
-
-	if (rc == -ENOMEM || rc == -ECANCELED)
-		return error_set(err, -rc, "cannot list the zero pages: %s",
-				 strerrordesc_np(-rc));
-	rc = say_extents(s, WIRE_MSG_ZERO_LIST, &s->zero, err);
-	/* The destination has applied the list, and has all that it needs */
-	return rc ? rc : hear_ready(s, err);
-}
-
 /* From here on RAM does not change, so it may be read and requested */
 int source_hold(struct source *s, struct error *err)
 {
@@ -242,11 +91,11 @@ int source_hold(struct source *s, struct error *err)
 	int rc;
 
 	p->pause = now_ns();
-	s->deadline = p->pause + s->se.limits->downtime_ms * 1000000ull;
 	rc = machine_hold(s->m, &s->before, err);
 	if (rc)
 		return rc;
 	s->held = true;
+	s->deadline = p->pause + s->se.limits->downtime_ms * 1000000ull;
 	channel_set_silence(main, s->se.limits->silence_ms);
 	channel_set_end(main, s->deadline);
 	if (session_event(&s->se, EVENT_HOLD, NULL))
@@ -254,17 +103,6 @@ int source_hold(struct source *s, struct error *err)
 	/* Poison made before is in the list; later attempts see the phase */
 	inject_drain(s->m);
 	return demand_start(&s->answers, err);
-}
-
-/* A wait of the hand-over that took too long: say which limit it was */
-int source_explain_downtime(struct source *s, int rc, struct error *err)
-{
-	if (rc != -ETIMEDOUT || channel_now_ns() < s->deadline)
-		return rc;
-	error_clear(err);
-	return error_set(err, ETIMEDOUT,
-		"the destination was not prepared in time: the downtime limit is %u ms",
-		s->se.limits->downtime_ms);
 }
 
 int source_state(struct source *s, struct error *err)
@@ -278,85 +116,7 @@ int source_state(struct source *s, struct error *err)
 	if (!rc)
 		rc = session_say(&s->se, WIRE_MSG_STATE, &w, err);
 	writer_free(&w);
-	return source_explain_downtime(s, rc, err);
-}
-
-/*
- * What was written of the announced ranges: all of them but the holes that are
- * left. Both ascend.
- */
-struct written {
-	struct source *s;
-	struct extents x;
-	size_t range;		/* of @s->zero that is being looked at */
-	uint64_t at;		/* all of it below was looked at */
-};
-
-static int add_written(struct written *wr, uint64_t to)
-{
-	struct source *s = wr->s;
-	uint64_t from = wr->at;
-
-	wr->at = to;
-	if (from == to)
-		return 0;
-	if (wr->x.n == ZERO_LIST_MAX)
-		return -ENOSPC;
-	source_pass_written(s, from, to - from);
-	s->se.progress->stats.pages[COUNT_ZERO] -=
-		ledger_give_back(&s->pages.ledger, (size_t)(from / WIRE_PAGE),
-				 (size_t)((to - from) / WIRE_PAGE));
-	return add_extent(&wr->x, from, to - from);
-}
-
-/* The rest of the ranges that end at or below an offset was written */
-static int finish_ranges(struct written *wr, uint64_t offset)
-{
-	const struct extents *z = &wr->s->zero;
-	int rc = 0;
-
-	while (!rc && wr->range < z->n) {
-		const struct ram_extent *e = &z->at[wr->range];
-
-		if (wr->at < e->offset)
-			wr->at = e->offset;
-		if (e->offset + e->len > offset)
-			break;
-		rc = add_written(wr, e->offset + e->len);
-		wr->range++;
-	}
 	return rc;
-}
-
-/* A hole is within one range */
-static int skip_hole(void *ctx, uint64_t offset, uint64_t len)
-{
-	struct written *wr = ctx;
-	int rc = finish_ranges(wr, offset);
-
-	if (!rc)
-		rc = add_written(wr, offset);
-	wr->at = offset + len;
-	return rc;
-}
-
-/*
- * The guest is held: what is a hole now was never written, whatever was
- * announced. So only pages that were announced and are no holes are corrected.
- */
-int source_zero(struct source *s, struct error *err)
-{
-	struct written wr = { .s = s };
-	int rc = ram_holes_left(machine_ram(s->m), s->zero.at, s->zero.n,
-				skip_hole, &wr);
-
-	if (!rc)
-		rc = finish_ranges(&wr, UINT64_MAX);
-	rc = rc ? error_set(err, -rc, "cannot list the written pages: %s",
-			    strerrordesc_np(-rc))
-		: say_extents(s, WIRE_MSG_WRITTEN_LIST, &wr.x, err);
-	free(wr.x.at);
-	return source_explain_downtime(s, rc, err);
 }
 
 /* Pages that were announced as zeroes are taken already: they change kind */
@@ -394,7 +154,7 @@ int source_poison(struct source *s, struct error *err)
 	if (!rc)
 		rc = session_say(&s->se, WIRE_MSG_POISON_LIST, &w, err);
 	writer_free(&w);
-	return source_explain_downtime(s, rc, err);
+	return rc;
 }
 
 /* What the vCPUs touch first goes ahead, so that they needn't ask for it */
@@ -425,13 +185,13 @@ int source_prepare(struct source *s, struct error *err)
 {
 	int rc = send_hot(s, err);
 
-	s->told = true;
+	s->prepare_sent = true;
 	if (!rc)
 		rc = session_say(&s->se, WIRE_MSG_PREPARE, NULL, err);
 	if (!rc)
 		rc = session_expect(&s->se, WIRE_MSG_PREPARED, NULL, NULL,
 				    err);
-	return source_explain_downtime(s, rc, err);
+	return rc;
 }
 
 /*
@@ -455,9 +215,8 @@ int source_commit(struct source *s, struct error *err)
 {
 	int rc = point_of_no_return(s, err);
 
-	if (rc)
-		return rc;
-	return source_say_commit(s, err);
+	s->deadline = 0;
+	return rc ? rc : source_say_commit(s, err);
 }
 
 int source_say_commit(struct source *s, struct error *err)
@@ -490,6 +249,18 @@ int source_push(struct source *s, struct error *err)
 		return error_set(err, EPIPE, "a connection was lost");
 	return session_event(&s->se, EVENT_ALL_SENT, NULL)
 		? error_set(err, EPIPE, "a connection was lost") : 0;
+}
+
+int source_confirm(struct source *s, struct error *err)
+{
+	/* migrate-pause, or a lost connection, came first: a destination that is
+	 * told nevertheless would not listen for the next link
+	 */
+	if (session_phase(&s->se) != SOURCE_COMPLETED)
+		return error_set(err, EPIPE, "the connection was lost");
+	/* A destination that does not receive it asks again */
+	session_say(&s->se, WIRE_MSG_CONFIRMED, NULL, NULL);
+	return 0;
 }
 
 int source_finish(struct source *s, struct error *err)

@@ -3,7 +3,17 @@
 
 #include <stddef.h>
 
+#include "images.h"
+#include "source_connect.h"
+#include "source_precopy.h"
+#include "source_relink.h"
+#include "source_stages.h"
+#include "source_zero_list.h"
 #include "stages.h"
+#include "target_connect.h"
+#include "target_load.h"
+#include "target_relink.h"
+#include "target_stages.h"
 
 const struct stage stages[] = {
 	/* The guest runs on the source; a failure ends the session */

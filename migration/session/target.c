@@ -2,12 +2,9 @@
 /*
  * target.c - The side that a guest arrives at
  *
- * The session thread waits until the listener has received the HELLO of a main
- * connection, and then walks through the stages with that source. phase.c
- * decides what a failure means: before PREPARED everything is discarded, and
- * the next source may try; after it the machine is kept, and does not run
- * before COMMIT (invariant 5); after COMMIT it runs with what has arrived. A
- * session that has lost its link goes on in target_recover.c.
+ * phase.c decides what a failure means: before PREPARED everything is discarded,
+ * and the next source may try; after it the machine is kept, and does not run
+ * before COMMIT (invariant 5); after COMMIT it runs with what has arrived.
  */
 
 #include <errno.h>
@@ -16,13 +13,15 @@
 #include <unistd.h>
 
 #include "migration/pages/mutant.h"
-#include "stages.h"
 #include "target.h"
+#include "target_connect.h"
+#include "target_greet.h"
+#include "target_load.h"
+#include "target_poison.h"
+#include "target_thread.h"
 #include "vmm/base/log.h"
 #include "vmm/memory/uffd.h"
 
-#define POISON_REPORTS_MAX	64	/* events at once */
-#define GOODBYE_MS	500	/* for a REFUSE that need not arrive */
 #define ENDED_MS	2000	/* for ENDED: without it the source waits on */
 #define ENDED_LOOK_MS	5
 
@@ -31,25 +30,11 @@ static struct target *target_of(struct session *se)
 	return (struct target *)((char *)se - offsetof(struct target, se));
 }
 
-void target_drop_received(struct target *t)
-{
-	free(t->state);
-	free(t->poison);
-	free(t->written);
-	free(t->discard);
-	t->state = t->poison = t->written = t->discard = NULL;
-}
-
 static void refuse(struct target *t)
 {
 	struct error why = progress_why(t->se.progress);
-	struct channel *main = &t->se.link.main;
 
-	if (channel_is_open(main)) {
-		channel_set_end(main, channel_now_ns() +
-				      GOODBYE_MS * 1000000ull);
-		channel_refuse(main, &why);
-	}
+	session_refuse(&t->se, &why);
 }
 
 /* The source would wait for a guest that is not there any more */
@@ -75,18 +60,10 @@ static void tell_ended(struct target *t)
 		usleep(ENDED_LOOK_MS * 1000);
 }
 
-static void end_link(struct target *t)
-{
-	link_shut(&t->se.link);
-	fault_end(&t->faults);
-	receive_end(&t->receive);
-	link_close(&t->se.link);
-}
-
 /* Free what a session has left; the phase lets no thread use it any more */
 static void discard(struct target *t)
 {
-	end_link(t);
+	target_end_link(t);
 	/* A thread that waits for a page gets a zero page when RAM is
 	 * unregistered, and no vCPU may run with it. The machine goes last: its
 	 * end waits for such threads
@@ -122,10 +99,8 @@ static void run_guest(struct target *t)
 /* The guest is an ordinary one now: nothing of the migration stays */
 static void close_all(struct target *t)
 {
-	end_link(t);
-	pthread_mutex_lock(&t->listen_lock);
-	greeter_stop(t->greeter);
-	pthread_mutex_unlock(&t->listen_lock);
+	target_end_link(t);
+	target_stop_listening(t);
 }
 
 static void target_perform(struct session *se, unsigned actions)
@@ -140,7 +115,7 @@ static void target_perform(struct session *se, unsigned actions)
 	if (actions & (PHASE_HANG_UP | PHASE_SHUT))
 		fault_cut(&t->faults);
 	if (actions & PHASE_HANG_UP)
-		link_hang_up(&se->link, GOODBYE_MS);
+		link_hang_up(&se->link, SESSION_GOODBYE_MS);
 	if (actions & PHASE_SHUT)
 		link_shut(&se->link);
 	if (actions & PHASE_REFUSE)
@@ -196,9 +171,9 @@ static enum progress_status target_show(struct session *se, unsigned phase)
 		return PROGRESS_POSTCOPY;
 	case TARGET_COMPLETED:
 	case TARGET_UNCONFIRMED:
-		if (!t->told)
+		if (!t->logged)
 			log_line("the guest has arrived whole");
-		t->told = true;
+		t->logged = true;
 		return PROGRESS_COMPLETED;
 	case TARGET_REJOIN:
 	case TARGET_REJOIN_DOUBT:
@@ -227,13 +202,6 @@ static const struct session_ops target_ops = {
 	.show		= target_show,
 };
 
-static void target_demand_lost(void *ctx, const struct error *why)
-{
-	struct target *t = ctx;
-
-	session_event(&t->se, EVENT_DEMAND_LOST, why);
-}
-
 static void target_push_lost(void *ctx, bool last, const struct error *why)
 {
 	struct target *t = ctx;
@@ -251,293 +219,6 @@ static void target_push_ended(void *ctx)
 	session_wake(&t->se);
 }
 
-static unsigned target_vcpu_of(void *ctx, pid_t tid)
-{
-	struct target *t = ctx;
-
-	for (unsigned i = 0; i < machine_config(t->m)->cpus; i++)
-		if (machine_vcpu_tid(t->m, i) == tid)
-			return i;
-	return PAGE_STATS_OTHER;
-}
-
-static bool target_vcpu_blocked(void *ctx, unsigned vcpu)
-{
-	struct target *t = ctx;
-
-	return machine_vcpu_blocking(t->m, vcpu);
-}
-
-static uint64_t target_vcpu_idle(void *ctx, unsigned vcpu, uint64_t *exits)
-{
-	struct target *t = ctx;
-
-	return machine_vcpu_idle(t->m, vcpu, exits);
-}
-
-int target_start_faults(struct target *t, struct error *err)
-{
-	const struct fault_session fs = {
-		.ctx = t, .vcpus = machine_config(t->m)->cpus,
-		.vcpu_of = target_vcpu_of,
-		.vcpu_blocked = target_vcpu_blocked,
-		.vcpu_idle = target_vcpu_idle,
-		.lost = target_demand_lost,
-	};
-
-	t->faults.answer_ms = t->se.limits->answer_ms;
-	return fault_start(&t->faults, &t->store, &t->se.link.demand, &fs,
-			   err);
-}
-
-/* Called by threads that vCPUs wait for: takes no lock */
-static int target_poisoned(void *ctx, uint64_t gpa, uint64_t size,
-			   bool delivered)
-{
-	struct target *t = ctx;
-	struct poison p = { .gpa = gpa, .size = size, .delivered = delivered };
-
-	return poison_post(machine_poison(t->m), &p);
-}
-
-/*
- * One log line and one event for each run, up to a limit, then only a count.
- * Runs of POISON_LIST are reported together, when all of it is in the list.
- */
-void target_report_poison(void *ctx)
-{
-	struct target *t = ctx;
-	struct poison run[POISON_REPORTS_MAX];
-	size_t more = 0;
-	int n = t->quiet ? 0 : poison_take_news(machine_poison(t->m), run,
-						POISON_REPORTS_MAX, &more);
-
-	for (int i = 0; i < n; i++) {
-		const struct memory_failure f = {
-			.gpa = run[i].gpa, .size = run[i].size,
-			.action = MF_NOTED, .origin = MF_BY_PEER,
-		};
-
-		machine_failure(t->m, &f);
-	}
-	if (n < 0)
-		log_line("out of memory for the poison list");
-	if (more)
-		log_line("the guest arrives with %zu more ranges of lost memory: query-status lists them",
-			 more);
-}
-
-static void target_crash(void *ctx)
-{
-	struct target *t = ctx;
-
-	machine_crash(t->m);
-}
-
-int target_inject(void *ctx, uint64_t offset, bool simulate,
-		  struct error *err)
-{
-	struct target *t = ctx;
-
-	return page_store_inject(&t->store, offset, simulate, err);
-}
-
-static void walk(struct target *t, const struct stage *st)
-{
-	struct error err = { 0 };
-	int rc = 0;
-
-	for (; st->name && !rc; st++) {
-		progress_stage(t->se.progress, st->name);
-		if (st->target)
-			rc = st->target(t, &err);
-	}
-	if (rc < 0)
-		session_event(&t->se, phase_event_of(rc), &err);
-	session_event(&t->se, EVENT_LEFT, NULL);
-}
-
-static bool is_waiting(unsigned phase)
-{
-	return phase == TARGET_LISTENING || target_is_parked(phase);
-}
-
-static void ignore_status(void *ctx, enum progress_status status)
-{
-	(void)ctx;
-	(void)status;
-}
-
-/*
- * Wait until a source has begun a link, even if that link is lost again
- * before this thread runs (migrate-pause, or a second HELLO): the caller must
- * close it. @changes: session_changes() before the last link was left; @end:
- * when the wait ends, ns, or 0
- */
-static unsigned await_source(struct target *t, unsigned changes, uint64_t end)
-{
-	struct session *se = &t->se;
-	unsigned phase;
-
-	pthread_mutex_lock(&se->lock);
-	while (is_waiting(se->phase) &&
-	       (se->changes == changes || t->parked) &&
-	       (!end || now_ns() < end))
-		session_sleep(se, end);
-	phase = se->phase;
-	pthread_mutex_unlock(&se->lock);
-	if (!is_waiting(phase))
-		return phase;
-	/* The listener may be about to change the phase: the link has a
-	 * connection already. The caller would close it, and walk() would then
-	 * use it
-	 */
-	pthread_mutex_lock(&t->greet_lock);
-	pthread_mutex_unlock(&t->greet_lock);
-	return session_phase(se);
-}
-
-/* Without a question for confirm_ms, the source is taken to be gone */
-static unsigned await_question(struct target *t, unsigned changes)
-{
-	const uint64_t end = now_ns() + t->se.limits->confirm_ms * 1000000ull;
-	unsigned phase;
-
-	if (t->se.progress != &t->after) {
-		progress_init(&t->after, ignore_status, NULL);
-		session_divert(&t->se, &t->after);
-	}
-	phase = await_source(t, changes, end);
-	if (phase == TARGET_UNCONFIRMED && now_ns() >= end)
-		session_event(&t->se, EVENT_GIVE_UP, NULL);
-	return session_phase(&t->se);
-}
-
-/* Wait for the first connection of a link. Return: the phase that ended it */
-static unsigned await_link(struct target *t)
-{
-	const unsigned changes = session_changes(&t->se);
-	unsigned phase = session_phase(&t->se);
-
-	if (!target_is_parked(phase))
-		return session_wait(&t->se, is_waiting);
-	target_leave_link(t);
-	return session_phase(&t->se) == TARGET_UNCONFIRMED
-		? await_question(t, changes) : await_source(t, changes, 0);
-}
-
-/* No further link begins before this one has been left */
-static void walk_again(struct target *t)
-{
-	t->parked = false;
-	walk(t, resume_stages);
-}
-
-static void *target_main(void *arg)
-{
-	struct target *t = arg;
-	unsigned phase;
-
-	for (;;) {
-		phase = await_link(t);
-		if (phase == TARGET_SETUP)
-			walk(t, stages);
-		else if (target_is_rejoining(phase) || phase == TARGET_WHOLE)
-			walk_again(t);
-		else if (!target_is_parked(phase))
-			/* An operator's decision, or the process ends */
-			session_event(&t->se, EVENT_LEFT, NULL);
-		/* Only a session that failed before PREPARED makes room */
-		if (session_phase(&t->se) == TARGET_FAILING)
-			session_event(&t->se, EVENT_DISCARDED, NULL);
-		phase = session_phase(&t->se);
-		/* SETUP: a source has come the moment there was room */
-		if (!is_waiting(phase) && phase != TARGET_SETUP)
-			break;
-	}
-	if (session_phase(&t->se) == TARGET_QUITTING)
-		session_event(&t->se, EVENT_LEFT, NULL);
-	return NULL;
-}
-
-static int refuse_busy(struct error *err)
-{
-	return error_set(err, EBUSY, "another migration is arriving here");
-}
-
-/* A main connection: it begins a session, if none is there */
-static int greet_main(struct target *t, const struct channel *c,
-		      const struct wire_hello *h, struct error *err)
-{
-	struct session *se = &t->se;
-	unsigned phase = session_phase(se);
-
-	if (h->resume)
-		return target_greet_resume(t, c, h, err);
-	/* A session that has failed, or is about to notice, makes room */
-	if (phase == TARGET_FAILING ||
-	    (phase != TARGET_LISTENING && !target_has_promised(phase) &&
-	     link_ended(&se->link)))
-		return -EAGAIN;
-	if (phase != TARGET_LISTENING)
-		return refuse_busy(err);
-	if (t->epoch && !memcmp(h->id, se->id, WIRE_ID))
-		return error_set(err, ESTALE,
-			"a replayed greeting: that migration has ended here");
-	link_begin(&se->link, h->epoch, se->limits->dead_peer_ms);
-	if (link_put(&se->link, WIRE_MAIN, 0, c))
-		return refuse_busy(err);
-	memcpy(se->id, h->id, WIRE_ID);
-	memcpy(se->secret, h->secret, WIRE_SECRET);
-	t->epoch = h->epoch;
-	t->parked = t->passing = se->manual = false;
-	se->link.pushes = h->push < WIRE_PUSH_MAX ? h->push : WIRE_PUSH_MAX;
-	progress_begin(se->progress, false);
-	progress_name(se->progress, se->id, &t->uri);
-	/* Fails only when the process ends: the link is closed then */
-	session_event(se, WIRE_MSG_HELLO, NULL);
-	return 0;
-}
-
-/* A further connection of the session that is being set up */
-static int greet_more(struct target *t, const struct channel *c,
-		      const struct wire_hello *h, struct error *err)
-{
-	struct session *se = &t->se;
-	unsigned i = 0, n = h->role == WIRE_PUSH ? se->link.pushes : 1;
-
-	if (session_phase(se) == TARGET_LISTENING)
-		return error_set(err, EBADMSG,
-			"the peer opened the wrong kind of connection");
-	if (memcmp(h->id, se->id, WIRE_ID) ||
-	    !wire_same_secret(h->secret, se->secret))
-		return refuse_busy(err);
-	if (h->epoch != se->link.epoch)
-		return error_set(err, ESTALE,
-			"stale epoch %u: a connection of a link that is lost",
-			h->epoch);
-	if (session_phase(se) != TARGET_SETUP &&
-	    !target_is_rejoining(session_phase(se)))
-		return refuse_busy(err);
-	if (!link_same_peer(&se->link, c))
-		return error_set(err, EACCES,
-			"another certificate or key than that of the main connection");
-	while (i < n && link_has(&se->link, h->role, i))
-		i++;
-	if (i == n || link_put(&se->link, h->role, i, c))
-		return refuse_busy(err);
-	session_notify(se);
-	return 0;
-}
-
-/* The listener's thread: a connection has said HELLO */
-static int target_greeted(void *ctx, const struct channel *c,
-			  const struct wire_hello *h, struct error *err)
-{
-	return h->role == WIRE_MAIN ? greet_main(ctx, c, h, err)
-				    : greet_more(ctx, c, h, err);
-}
-
 /*
  * What WELCOME says of this kernel. A process that may not open a userfaultfd
  * at all fails when it needs one, with the remedy.
@@ -550,32 +231,18 @@ static bool kernel_can_poison(void)
 	return false;
 }
 
-struct greeter *target_listen(struct target *t, const struct uri *uri,
-			      struct error *err)
-{
-	return greeter_new(uri, &(struct greeter_env){
-		.hello_ms = &t->se.limits->hello_ms, .tls = &t->se.link.tls,
-		.fn = target_greeted, .ctx = t,
-	}, err);
-}
-
 static int target_start(struct target *t, struct error *err)
 {
 	int rc;
 
-	rc = pthread_create(&t->thread, NULL, target_main, t);
+	rc = pthread_create(&t->thread, NULL, target_thread_main, t);
 	if (rc)
 		return error_set(err, rc,
 			"cannot start the incoming migration: %s",
 			strerrordesc_np(rc));
 	t->started = true;
 	pthread_setname_np(t->thread, "migration");
-	/* The session thread, which may stop it, must see it */
-	pthread_mutex_lock(&t->listen_lock);
-	t->greeter = target_listen(t, &t->uri, err);
-	rc = t->greeter ? 0 : -err->code;
-	pthread_mutex_unlock(&t->listen_lock);
-	return rc;
+	return target_listen(t, err);
 }
 
 struct target *target_new(const struct uri *uri, const struct session_env *env,
@@ -617,16 +284,39 @@ int target_pause(struct target *t, struct error *err)
 			 "only a migration in postcopy can be paused");
 }
 
-/* The session thread may be about to stop it */
-static struct greeter *take_greeter(struct target *t)
+int target_recover(struct target *t, const struct uri *uri, struct error *err)
 {
-	struct greeter *g;
+	unsigned phase = session_phase(&t->se);
+	int rc;
 
-	pthread_mutex_lock(&t->listen_lock);
-	g = t->greeter;
-	t->greeter = NULL;
-	pthread_mutex_unlock(&t->listen_lock);
-	return g;
+	if (phase != TARGET_LOST && phase != TARGET_DOUBT)
+		return error_set(err, EINVAL,
+			"only a migration that is postcopy-paused can be recovered");
+	rc = target_listen_at(t, uri, err);
+	if (rc)
+		return rc;
+	t->se.manual = false;
+	return 0;
+}
+
+int target_resolve(struct target *t, bool run_here, struct error *err)
+{
+	unsigned phase = session_phase(&t->se);
+	struct error why = { 0 };
+
+	error_set(&why, ECANCELED, run_here
+		  ? "an operator has decided that the guest runs here"
+		  : "an operator has given the guest up here");
+	if (phase == TARGET_DOUBT &&
+	    !session_event(&t->se, run_here ? EVENT_RUN_HERE : EVENT_GIVE_UP,
+			   &why))
+		return 0;
+	if (phase == TARGET_REJOIN_DOUBT || phase == TARGET_DOUBT)
+		return error_set(err, EAGAIN,
+			"the source has connected just now: it decides");
+	return error_set(err, EPERM, target_has_committed(phase)
+		? "the guest runs here already: quit ends it"
+		: "nothing is to be resolved: the hand-over is not in doubt here");
 }
 
 void target_free(struct target *t)
@@ -634,7 +324,7 @@ void target_free(struct target *t)
 	if (!t)
 		return;
 	session_event(&t->se, EVENT_QUIT, NULL);
-	greeter_free(take_greeter(t));
+	target_free_listener(t);
 	if (t->started)
 		pthread_join(t->thread, NULL);
 	/* In the phases in which the session thread had ended before */

@@ -40,12 +40,12 @@ struct target;
  *		had; 0: no session yet
  * @parked:	the threads of the last link have ended: a new one may begin
  * @greet_lock:	held from the moment in which the link has the connection of a
- *		source that resumes until the phase says so: see await_source()
- * @listen_lock: protects @greeter and @uri against target_recover()
+ *		source that resumes until the phase says so: see target_thread.c:await_source()
+ * @listen_lock: protects @greeter and @uri against target_listen_at()
  * @after:	where a session that is shown as completed reports to: the
  *		process's progress may belong to the next migration
  * @passing:	a precopy pass arrives
- * @told:	the guest's arrival was reported
+ * @logged:	the log says that the guest has arrived
  * @quiet:	POISON_LIST is being entered: it is reported when all of it is
  */
 struct target {
@@ -61,7 +61,7 @@ struct target {
 	struct page_store store;
 	uint8_t *state, *poison, *written, *discard;
 	uint32_t state_len, poison_len, written_len, discard_len;
-	bool run_it, told;
+	bool run_it, logged;
 	_Atomic bool quiet, passing;
 
 	uint32_t epoch;
@@ -122,52 +122,5 @@ int target_resolve(struct target *t, bool run_here, struct error *err);
 
 /** target_free() - End its threads, free it and the machine; NULL is fine */
 void target_free(struct target *t);
-
-/** target_drop_received() - Free what was received to be loaded */
-void target_drop_received(struct target *t);
-
-/* For target_recover.c */
-
-/**
- * target_greet_resume() - A main connection that begins a new link
- * @t:		it
- * @c:		the connection
- * @h:		its HELLO
- * @err:	why it is refused
- *
- * Return: as greeter_fn
- */
-int target_greet_resume(struct target *t, const struct channel *c,
-			const struct wire_hello *h, struct error *err);
-
-/**
- * target_leave_link() - End the threads of a lost link; RAM and table stay
- * @t:		it, parked; the session thread
- */
-void target_leave_link(struct target *t);
-
-/** target_listen() - Another listener. Return: it, or NULL */
-struct greeter *target_listen(struct target *t, const struct uri *uri,
-			      struct error *err);
-
-/** target_welcome() - Answer a HELLO. Return: 0, -errno */
-int target_welcome(struct target *t, enum wire_role role, unsigned i,
-		   struct error *err);
-
-/** target_open_link() - The other connections, and the receive threads */
-int target_open_link(struct target *t, struct error *err);
-
-/** target_await_confirmed() - The source knows that the guest is whole */
-int target_await_confirmed(struct target *t, struct error *err);
-
-/** target_start_faults() - Start the fault thread. Return: 0, -errno */
-int target_start_faults(struct target *t, struct error *err);
-
-/** target_report_poison() - Report poison that was posted; @ctx: the target */
-void target_report_poison(void *ctx);
-
-/** target_inject() - The machine's hook for poison made on purpose */
-int target_inject(void *ctx, uint64_t offset, bool simulate,
-		  struct error *err);
 
 #endif /* FERRY_TARGET_H */

@@ -3,7 +3,17 @@
 
 #include "unit.h"
 
+#include "migration/session/images.h"
+#include "migration/session/source_connect.h"
+#include "migration/session/source_precopy.h"
+#include "migration/session/source_relink.h"
+#include "migration/session/source_stages.h"
+#include "migration/session/source_zero_list.h"
 #include "migration/session/stages.h"
+#include "migration/session/target_connect.h"
+#include "migration/session/target_load.h"
+#include "migration/session/target_relink.h"
+#include "migration/session/target_stages.h"
 
 static size_t count(void)
 {

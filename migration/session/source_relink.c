@@ -1,99 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
- * source_recover.c - A source that has lost its link opens another one
+ * source_relink.c - What a source does in the stages of a further link
  *
- * The session thread has left the stages of the lost link. It ends the threads
- * of that link, waits for the retry timer or an operator, and walks through
- * resume_stages[]. Until the stage "recommit" no page is sent, and all memory
- * and all threads are allocated there, so a failure only means that the session
- * is paused still.
+ * Until the stage "recommit" no page is sent, and all memory and all threads are
+ * allocated there, so a failure only means that the session is paused still.
  */
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
 
-#include "source.h"
+#include "source_connect.h"
+#include "source_poison.h"
+#include "source_relink.h"
+#include "source_stages.h"
 #include "stages.h"
-#include "vmm/base/log.h"
 
 #define MS		1000000ull	/* ns */
-#define RETRY_MS	100u		/* after the first loss; then doubled */
-#define RETRY_MAX_MS	5000u
-#define LOOK_NS		(1000 * MS)	/* automatic recovery is switched on */
 
-/* Two sources that have lost the same network do not come back in step */
-static uint64_t retry_ns(unsigned attempts)
-{
-	uint64_t ns = (attempts < 6 ? RETRY_MS << attempts : RETRY_MAX_MS) *
-		      MS;
-	uint16_t dice = 0;
-
-	if (ns > RETRY_MAX_MS * MS)
-		ns = RETRY_MAX_MS * MS;
-	if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) < 0)
-		dice = UINT16_MAX / 2;
-	return ns * 3 / 4 + ns / 2 * dice / UINT16_MAX;
-}
-
-bool source_is_automatic(const struct source *s)
-{
-	return s->se.limits->automatic && !s->se.manual;
-}
-
-/* The threads of the lost link end; RAM and the ledger stay */
-static void leave_link(struct source *s)
-{
-	s->pages.stop = true;
-	link_shut(&s->se.link);
-	demand_end(&s->answers);
-	push_end(&s->push);
-	link_close(&s->se.link);
-	s->reported = false;
-}
-
-/*
- * Is a new link due, after a wait of a second at most? Only this thread opens
- * one: another thread could do so before the old link is left
- */
-static bool is_redial_due(struct source *s, uint64_t at)
-{
-	const uint64_t look = now_ns() + LOOK_NS;
-	bool due;
-
-	pthread_mutex_lock(&s->se.lock);
-	if (!s->asked && source_is_parked(s->se.phase))
-		session_sleep(&s->se, source_is_automatic(s) && at < look ? at : look);
-	due = s->asked || (source_is_automatic(s) && now_ns() >= at);
-	s->asked = false;
-	pthread_mutex_unlock(&s->se.lock);
-	return due;
-}
-
-/* Wait for an operator or for the retry timer */
-static void await_redial(struct source *s)
-{
-	const uint64_t at = now_ns() + retry_ns(s->attempts);
-
-	while (source_is_parked(session_phase(&s->se)))
-		if (is_redial_due(s, at))
-			session_event(&s->se, EVENT_REDIAL, NULL);
-}
-
-void source_recover(struct source *s)
-{
-	while (source_is_parked(session_phase(&s->se))) {
-		leave_link(s);
-		await_redial(s);
-		if (source_is_redialling(session_phase(&s->se)))
-			source_walk(s, resume_stages);
-		else	/* An operator's decision, or the process ends */
-			session_event(&s->se, EVENT_LEFT, NULL);
-	}
-}
-
-static int begin_link(struct source *s, struct error *err)
+int source_begin_link(struct source *s, struct error *err)
 {
 	unsigned phase;
 	struct uri uri;
@@ -116,7 +40,7 @@ int source_redial(struct source *s, struct error *err)
 	int rc;
 
 	s->attempts++;
-	rc = begin_link(s, err);
+	rc = source_begin_link(s, err);
 	/* The process ends, or migrate-pause: the link must not stay open */
 	if (!source_is_redialling(session_phase(&s->se)))
 		link_shut(&s->se.link);
@@ -199,18 +123,6 @@ static int hear_report(struct source *s, struct ledger_rebuild *r,
 	return rc;
 }
 
-int source_confirm(struct source *s, struct error *err)
-{
-	/* migrate-pause, or a lost connection, came first: a destination that is
-	 * told nevertheless would not listen for the next link
-	 */
-	if (session_phase(&s->se) != SOURCE_COMPLETED)
-		return error_set(err, EPIPE, "the connection was lost");
-	/* A destination that does not receive it asks again */
-	session_say(&s->se, WIRE_MSG_CONFIRMED, NULL, NULL);
-	return 0;
-}
-
 /* Every page is there. The destination waits to learn that this side knows */
 static int peer_is_whole(struct source *s, struct error *err)
 {
@@ -276,67 +188,4 @@ int source_recommit(struct source *s, struct error *err)
 	}
 	return session_event(&s->se, EVENT_RECOVERED, NULL)
 		? error_set(err, EPIPE, "a connection was lost") : 0;
-}
-
-/*
- * Wait until the next attempt. It is due without automatic recovery, too: no
- * guest is moved by it, and a destination in doubt would wait for ever.
- *
- * Return: true to make it
- */
-static bool may_tell(struct source *s)
-{
-	const uint64_t end = now_ns() + retry_ns(s->attempts);
-	bool may;
-
-	pthread_mutex_lock(&s->se.lock);
-	while (!s->quit && now_ns() < end)
-		session_sleep(&s->se, end);
-	may = !s->quit;
-	pthread_mutex_unlock(&s->se.lock);
-	return may;
-}
-
-/*
- * Only a destination that refuses the greeting, because no session waits there
- * any more, is known to have received REFUSE: a link that was opened may be
- * lost before REFUSE arrives (docs/model: BREAK_REFUSE_UNSURE). A host that
- * refuses the connection proves nothing: its listener may open again.
- *
- * Return: true if the destination knows
- */
-static bool tell_once(struct source *s, const struct error *why)
-{
-	struct channel *main = &s->se.link.main;
-	struct error err = { 0 };
-	int rc = begin_link(s, &err);
-	bool knows = rc == -ECONNREFUSED && channel_is_open(main);
-
-	s->attempts++;
-	if (!rc) {
-		channel_set_end(main, now_ns() +
-				s->se.limits->dead_peer_ms * MS);
-		channel_refuse(main, why);
-		/* It closes when it has discarded the machine */
-		channel_expect(main, WIRE_MSG_REFUSE, NULL, NULL, &err);
-	}
-	link_shut(&s->se.link);
-	link_close(&s->se.link);
-	return knows;
-}
-
-bool source_is_telling(struct source *s)
-{
-	return source_may_run(session_phase(&s->se)) && s->told && !s->over;
-}
-
-void source_tell(struct source *s)
-{
-	struct error *why = &s->refusal;
-
-	s->attempts = 0;
-	if (!why->code)
-		error_set(why, ECANCELED, "the guest runs on the source");
-	while (may_tell(s) && !tell_once(s, why))
-		;
 }
