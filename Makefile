@@ -88,8 +88,9 @@ $(BUILD)/syscall_names.h: Makefile
 $(BUILD)/vmm/base/sandbox.o: $(BUILD)/syscall_names.h
 $(BUILD)/vmm/base/sandbox.o: FERRY_CPPFLAGS += -include $(BUILD)/syscall_names.h
 
-# Its assembler reads the page's files
+# Their assembler reads these files (vmm/base/embed.h)
 $(BUILD)/vmm/web/web_page.o: $(wildcard vmm/web/page/*)
+$(BUILD)/vmm/cli/completion.o: vmm/cli/completion.bash vmm/cli/completion.zsh
 
 $(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
 		$(BUILD)/tests/kernel/kguest.o $(BUILD)/tests/kernel/kuffd.o

@@ -5,11 +5,10 @@ import itertools
 import time
 
 import experience
-import native
-from limits import summary
+from limits import summarize_runs
 from matrix import cells_of, mib_of
 from peers import make_peers
-from table import number
+from table import spread
 
 # Figure, heading, and for each load the goal: at most this share of QEMU's
 FIGURES = (
@@ -43,13 +42,12 @@ def goal_of(cell, key, goals):
 
 def measure_cell(result, peers, cell, options, warm, tell):
     """Runs of all peers in turn, added to their lists in result"""
-    run_once = native.run_once if options.native else experience.run_once
     runs = options.runs
     for n in range(runs):
         for peer in peers:
             if warm:
                 warm(mib_of(cell["memory"]) << 20)
-            run = run_once(peer, cell)
+            run = peer.run_once(cell)
             result[peer.name].append(run)
             f = run["figures"]
             tell(f"{cell['name']}: {n + 1}/{runs} {peer.name}: blackout "
@@ -62,7 +60,6 @@ def summarize(cell, found):
     """A cell's medians and ranges, and the curve of each median run"""
     peers = {}
     for name, runs in found.items():
-        keys = runs[0]["figures"]
         middle = sorted(runs, key=lambda r: r["figures"]["total_ms"])[
             len(runs) // 2]
         stalls = {}
@@ -70,9 +67,7 @@ def summarize(cell, found):
                 r["stalls"] for r in runs):
             stalls[us] = stalls.get(us, 0) + n
         peers[name] = {
-            "figures": {k: {**summary([r["figures"][k] for r in runs]),
-                            "runs": [r["figures"][k] for r in runs]}
-                        for k in keys},
+            "figures": summarize_runs([r["figures"] for r in runs]),
             "curve": middle["curve"], "stalls": sorted(stalls.items())}
     return {**cell, "runs": min(map(len, found.values())), "peers": peers,
             "ratios": ratios(cell, peers)}
@@ -105,11 +100,6 @@ def cell_lines(cell):
     yield f"{'':34}" + "".join(f"{p:>28}" for p in peers) + "".join(
         f"{'of ' + p:>17}" for p in cell["ratios"])
 
-    def value(f):
-        return f"{number(f['median'])} " + (
-            f"({number(f['min'])}-{number(f['max'])})"
-            if len(f["runs"]) > 1 else "")
-
     def share(ratio):
         if not ratio:
             return ""
@@ -122,7 +112,7 @@ def cell_lines(cell):
                 not any(p["figures"][key]["max"] for p in peers.values()):
             continue
         yield f"{heading:34}" + "".join(
-            f"{value(p['figures'][key]):>28}" for p in peers.values()
+            f"{spread(p['figures'][key]):>28}" for p in peers.values()
         ) + "".join(f"{share(r.get(key)):>17}"
                     for r in cell["ratios"].values())
 
@@ -164,8 +154,7 @@ def compare(options, machine, warm, busy, tell):
     warm(bytes) has free memory at hand; busy() tells how many CPUs are in use.
     """
     began = time.monotonic()
-    peers, version = native.make_peers(options.peer, options.build) \
-        if options.native else make_peers(options.peer)
+    peers, version = make_peers(options.peer, options.native)
     needed = 3 * max(map(mib_of, options.memory)) + 1024
     warmth = None
     if "off" in options.thp:

@@ -17,7 +17,7 @@ from ferry import Failed, World
 
 BASE_S = 0.3            # the guest's speed before the migration
 SETTLE_MS = 20          # of which the first part is left out
-AFTER_S = 0.1           # the curve goes on for so long
+AFTER_MS = 100          # the curve goes on for so long
 STALL_US = 100          # a shorter access is not counted as a stall
 CLOCK_US = 500          # accuracy of the guest's clock against the host's
 TRIES = 5               # to compare the two
@@ -112,7 +112,17 @@ def stalls_of(vmm):
     """Stalls since the mark as (us, number), the shortest first"""
     fine = vmm.ask("stalls", "stalls")["fine"].strip(",")
     pairs = [tuple(map(int, p.split(":"))) for p in fine.split(",") if p]
-    return [p for p in reversed(pairs) if p[0] >= STALL_US]
+    return pairs[::-1]
+
+
+def median_of_longest(pairs, n):
+    """Median of the n longest of (value, number), the shortest first"""
+    left = n / 2
+    for value, number in reversed(pairs):
+        left -= number
+        if left <= 0:
+            return value
+    raise Failed(f"the guest saw fewer stalls than {n / 2}: {pairs}")
 
 
 def percentile(pairs, share):
@@ -123,6 +133,28 @@ def percentile(pairs, share):
         if left <= 0:
             return value
     return pairs[-1][0] if pairs else 0
+
+
+def course(visits, start, begin, end, stalls, cell, blackout):
+    """Figures from the visits per ms, and the ms since the guest's mark at
+    which its speed was first measured, the migration began, and ended
+
+    A guest that works all the time loses what it could not visit, by its speed
+    before. A paced one loses the time in which it had to wait.
+    """
+    before = visits[start + SETTLE_MS:begin - 1]
+    during, after = visits[begin:end + 1], visits[end + 1:end + AFTER_MS]
+    base = max(1, sum(before)) / len(before)    # a guest may rest
+    stalled = sum(us * n for us, n in stalls) / 1e3 / cell["cpus"]
+    return {
+        "stall_p50_us": percentile(stalls, .5),
+        "stall_p99_us": percentile(stalls, .99),
+        "stall_max_us": stalls[-1][0] if stalls else 0,
+        "stalls": sum(n for _, n in stalls), "stalled_ms": stalled,
+        "lost_ms": blackout + stalled if cell["rate"]
+        else len(during) - sum(during) / base,
+        "base_per_ms": base,
+        "after_percent": 100 * sum(after) / len(after) / base}
 
 
 def wait_over(vmm):
@@ -151,24 +183,20 @@ class Run:
         self.begin = time.time()
         peer.migrate(self.source, self.target)
         self.end = max(map(wait_over, (self.source, self.target)))
-        time.sleep(AFTER_S)
-        self.origins = peer.origins(self.source, self.target)
+        time.sleep(AFTER_MS / 1e3)
+        self.of_peer = peer.figures(self.source, self.target)
+        self.report = self.target.report()
         # The guest's clock may stand still while it is moved: so this mark
         # counts from then on
         mark, self.visits, self.gaps = read_record(world, self.target)
         self.tsc_lost = max(0, mark - self.mark) * 1e3
-        self.stalls = stalls_of(self.target)
+        self.all_stalls = stalls_of(self.target)
+        self.stalls = [p for p in self.all_stalls if p[0] >= STALL_US]
         self.target.verdict()   # a wrong byte would void all figures
 
     def ms(self, at):
         """A host's time as milliseconds since the mark"""
         return int((at - self.mark) * 1e3)
-
-    def base(self):
-        """Visits per ms before the migration"""
-        part = self.visits[self.ms(self.begin_base) + SETTLE_MS:
-                           self.ms(self.begin) - 1]
-        return sum(part) / len(part)
 
     def blackout(self):
         """The gap in which the VMMs stopped and resumed the guest, ms"""
@@ -177,48 +205,30 @@ class Run:
         lost = self.tsc_lost if self.tsc_lost > TSC_LOST_MS else 0
         return lost + blackout_gap(self.gaps, stop, resume) / 1e3
 
-    def lost(self, blackout, stalled):
-        """Guest time lost, ms
-
-        A guest that works all the time loses what it could not visit, by its
-        speed before. A paced one loses the time in which it had to wait.
-        """
-        if "rate=" in self.cell["append"]:
-            return blackout + stalled
-        part = self.visits[self.ms(self.begin):self.ms(self.end) + 1]
-        return len(part) - sum(part) / self.base()
-
-    def after(self):
-        """Speed right after the migration, in percent of that before"""
-        part = self.visits[self.ms(self.end) + 1:self.ms(self.end + AFTER_S)]
-        return 100 * sum(part) / len(part) / self.base()
-
     def figures(self):
         """All figures of this run"""
-        blackout = self.blackout()
-        stalled = sum(us * n for us, n in self.stalls) / 1e3 / \
-            self.cell["cpus"]
         down = self.target.qmp.when("RESUME") - self.source.qmp.when("STOP")
+        faults, blackout = self.of_peer.get("faults"), self.blackout()
         return {
             "blackout_ms": blackout, "stopped_ms": 1e3 * down,
-            "stall_p50_us": percentile(self.stalls, .5),
-            "stall_p99_us": percentile(self.stalls, .99),
-            "stall_max_us": self.stalls[-1][0] if self.stalls else 0,
-            "stalls": sum(n for _, n in self.stalls),
+            **course(self.visits, *map(self.ms, (
+                self.begin_base, self.begin, self.end)), self.stalls,
+                self.cell, blackout),
             "total_ms": 1e3 * (self.end - self.begin),
-            "stalled_ms": stalled, "lost_ms": self.lost(blackout, stalled),
-            "tsc_lost_ms": self.tsc_lost, "base_per_ms": self.base(),
-            "after_percent": self.after(),
-            **{f"pages_{k}": v for k, v in self.origins.items()}}
+            "tsc_lost_ms": self.tsc_lost, **self.of_peer,
+            "gap_ms": self.report["gap_mark_max_us"] / 1e3,
+            "any_stall_p99_us": self.report["stall_p99_us"],
+            "any_stall_max_us": self.report["stall_mark_max_us"],
+            "demand_p50_us": median_of_longest(self.all_stalls, faults)
+            if faults else 0}
 
-    def curve(self):
-        """Speed per ms of the migration, in percent, and the hand-over's
-        place in it"""
+    def curve(self, base):
+        """Speed per ms of the migration, in percent of base, and the
+        hand-over's place in it"""
         first = max(0, self.ms(self.begin) - 50)
-        base = self.base()
         return {"first_ms": first - self.ms(self.source.qmp.when("STOP")),
                 "percent": [round(100 * v / base, 2) for v in self.visits[
-                    first:self.ms(self.end + AFTER_S)]]}
+                    first:self.ms(self.end) + AFTER_MS]]}
 
 
 def run_once(peer, cell):
@@ -229,5 +239,6 @@ def run_once(peer, cell):
         except Failed as error:
             raise Failed(f"{peer.name}, {cell['name']}: {error}\n"
                          f"{world.log()}") from error
-        return {"figures": run.figures(), "curve": run.curve(),
+        figures = run.figures()
+        return {"figures": figures, "curve": run.curve(figures["base_per_ms"]),
                 "stalls": run.stalls}

@@ -7,20 +7,11 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "limits.h"
 
 #define BATCH		(512 * PAGE)
 #define FILLING		0x5a
-
-uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
 
 void stream_write(int fd, const void *buf, size_t len)
 {

@@ -15,14 +15,12 @@
 #include <err.h>
 
 #include "tests/kernel/ktest.h"
+#include "vmm/base/clock.h"
 
 #define CHUNK		(256UL << 10)	/* size of one bulk read or copy */
 #define UNAVAILABLE	77
 
 /* limits.c. These end the program on failure */
-
-/** now_ns() - CLOCK_MONOTONIC in nanoseconds */
-uint64_t now_ns(void);
 
 /** stream_write() - Write a whole buffer to a socket */
 void stream_write(int fd, const void *buf, size_t len);

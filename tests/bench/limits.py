@@ -182,6 +182,13 @@ def summary(values):
             "max": max(values)}
 
 
+def summarize_runs(runs):
+    """Each figure that all runs have: median, range, and the runs"""
+    return {key: {**summary(values), "runs": values} for key, values in (
+        (key, [run[key] for run in runs]) for key in runs[0]
+        if all(key in run for run in runs))}
+
+
 def summarize(rounds):
     """All rounds as nested objects"""
     result = {}

@@ -3,9 +3,10 @@
 
 import itertools
 
+PACED_RATE = 5000       # visits per second
 LOADS = {
     "saturating": "work=dirty",
-    "paced": "work=dirty rate=5000",
+    "paced": f"work=dirty rate={PACED_RATE}",
     "quarter": "work=dirty part=4",
     "sequential": "work=walk order=seq",
     "strided": "work=walk order=stride stride=16",
@@ -28,17 +29,13 @@ def rate_of(load):
     name, _, rate = load.partition("-")
     if name != "paced":
         return 0
-    return int(rate) if rate.isdigit() else 5000
+    return int(rate) if rate.isdigit() else PACED_RATE
 
 
 def append_of(load, cpus):
     """Boot arguments of a load; paced-N has N visits per second in all"""
-    name, _, rate = load.partition("-")
-    if name == "paced" and rate.isdigit() and int(rate) >= cpus:
-        return f"work=dirty rate={int(rate) // cpus}"
-    if load == "paced":
-        return f"work=dirty rate={5000 // cpus}"
-    return LOADS[load]
+    rate = rate_of(load)
+    return f"work=dirty rate={max(1, rate // cpus)}" if rate else LOADS[load]
 
 
 def mib_of(memory):

@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""The VMMs that scripts/bench compares: Ferry, another build of it, QEMU
+"""What scripts/bench compares: Ferry, another build of it, QEMU
 
-All boot the same guest ELF and are controlled through QMP, so that one harness
-drives them; they differ in how a pair of processes is started, how a migration
-is started, and in what their statistics say about the origin of pages.
+The VMMs boot the same guest ELF and are controlled through QMP, so that one
+harness (experience.py) drives them; they differ in how a pair of processes is
+started, how a migration is started, and in what their statistics say.
 """
 
+import json
 import os
 import subprocess
 
+import experience
 from browser import Web
+from errors import Failed
 from ferry import BUILD, ROOT, Vmm
+from matrix import mib_of
 
 # QEMU's modes: postcopy-preempt, and the number of precopy passes before
 # postcopy begins
 QEMU_MODES = {"qemu": (True, 0), "qemu-plain": (False, 0),
               "qemu-hybrid": (True, 1)}
 NO_LIMIT = 10 ** 11     # bytes per second
+NATIVE_S = 120          # for one run of bench-native
 
 
 class PeerError(Exception):
@@ -38,13 +43,59 @@ def find_qemu():
     return program, version[0]
 
 
-class Ferry:
+def program_of(name, build, program):
+    """A program of a build"""
+    path = os.path.join(build, program)
+    if not os.access(path, os.X_OK):
+        raise PeerError(f"{name}: there is no {path} (make build/{program})")
+    return path
+
+
+class Native:
+    """Ferry's sessions between two processes, without KVM: a bench-native"""
+
+    def __init__(self, name, build=BUILD):
+        self.name = name
+        self.program = program_of(name, build, "bench-native")
+
+    def run_once(self, cell):
+        """One migration. Return: figures, stalls
+
+        The program records what experience.py reads from a guest, and more.
+        """
+        command = [self.program, "--memory", str(mib_of(cell["memory"])),
+                   "--cpus", str(cell["cpus"])]
+        if cell["rate"]:
+            command += ["--rate", str(cell["rate"])]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True,
+                                  check=False, timeout=NATIVE_S)
+        except subprocess.TimeoutExpired as error:
+            raise Failed(f"{self.name}: {' '.join(command)}: no end") from error
+        if done.returncode:
+            raise Failed(f"{self.name}: {' '.join(command)}: {done.stderr}")
+        found = {**json.loads(done.stdout), "curve": None}
+        if "visits" in found:   # older builds have computed it themselves
+            found["figures"].update(experience.course(
+                found["visits"], 0, found["begin"], found["end"],
+                found["stalls"], cell, found["figures"]["blackout_ms"]))
+        return found
+
+
+class Pair:
+    """Two VMMs with a guest: subclasses start them, and its migration"""
+
+    def run_once(self, cell):
+        """One migration. Return: figures, curve, stalls"""
+        return experience.run_once(self, cell)
+
+
+class Ferry(Pair):
     """Ferry: of this build, or of another one"""
 
     def __init__(self, name, build=BUILD):
         self.name, self.build = name, build
-        if not os.access(os.path.join(build, "ferry"), os.X_OK):
-            raise PeerError(f"{name}: there is no {build}/ferry")
+        program_of(name, build, "ferry")
 
     def pair(self, world, cell, append):
         """A guest's machine, and one that waits for it"""
@@ -60,12 +111,22 @@ class Ferry:
         source.start_migration(target.uri)
 
     @staticmethod
-    def origins(source, target):
-        """Pages by their origin, and requests"""
-        pages = target.migration()["ferry"]["pages"]
-        return {"demand": pages["demand"], "push": pages["push"],
-                "zero": pages["zero"],
-                "requests": source.migration()["ram"]["postcopy-requests"]}
+    def figures(source, target):
+        """What both sides' statistics say; pages by their origin"""
+        out, placed = source.migration(), target.migration()
+        took, latency = out["ferry"], placed["ferry"]["demand-latency-us"]
+        push_ms = took["total-ms"] - took["setup-ms"] - took["downtime-ms"]
+        pages = placed["ferry"]["pages"]
+        return {
+            "pages_demand": pages["demand"], "pages_push": pages["push"],
+            "pages_zero": pages["zero"],
+            "pages_requests": out["ram"]["postcopy-requests"],
+            "downtime_ms": took["downtime-ms"], "faults": latency["count"],
+            "placed_p50_us": latency["p50"], "placed_p99_us": latency["p99"],
+            "push_gb_s": out["ram"]["normal-bytes"] / push_ms / 1e6,
+            **{f"stage_ms.{side}.{name}": ms
+               for side, said in (("source", out), ("destination", placed))
+               for name, ms in said["ferry"].get("stage-ms", {}).items()}}
 
 
 class Watched(Ferry):
@@ -77,7 +138,7 @@ class Watched(Ferry):
         return pair
 
 
-class Qemu:
+class Qemu(Pair):
     """QEMU in one of its modes"""
 
     def __init__(self, name, program):
@@ -126,36 +187,35 @@ class Qemu:
         source.qmp.execute("migrate-start-postcopy")
 
     @staticmethod
-    def origins(source, _):
-        """Pages by their origin, and requests"""
+    def figures(source, _):
+        """What the source's statistics say: pages by their origin"""
         ram = source.migration()["ram"]
-        return {"demand": ram["postcopy-requests"],
-                "push": ram["normal"] - ram["postcopy-requests"],
-                "zero": ram["duplicate"],
-                "requests": ram["postcopy-requests"]}
+        return {"pages_demand": ram["postcopy-requests"],
+                "pages_push": ram["normal"] - ram["postcopy-requests"],
+                "pages_zero": ram["duplicate"],
+                "pages_requests": ram["postcopy-requests"]}
 
 
-def make_peers(names):
+def make_peers(names, native=False):
     """The peers of these names, and the version of QEMU
 
     Raises PeerError where one cannot be had.
     """
-    program, version = find_qemu() if set(names) & set(QEMU_MODES) else \
-        (None, None)
+    program, version, kinds = None, None, {"ferry": Native}
+    if not native:
+        kinds = {"ferry": Ferry, "web": Watched}
+        if set(names) & set(QEMU_MODES):
+            program, version = find_qemu()
     peers = []
     for name in names:
         label, _, build = name.partition("=")
-        if name in QEMU_MODES:
+        if name in QEMU_MODES and not native:
             peers.append(Qemu(name, program))
-        elif name == "ferry":
-            peers.append(Ferry(name))
-        elif name == "web":
-            peers.append(Watched(name))
+        elif name in kinds:
+            peers.append(kinds[name](name))
         elif build:
-            peers.append(Ferry(label, os.path.abspath(build)))
+            peers.append(kinds["ferry"](label, os.path.abspath(build)))
         else:
-            raise PeerError(f"'{name}' is no peer: ferry, web, NAME=BUILD-FOLDER, "
-                            + ", ".join(QEMU_MODES))
+            raise PeerError(f"'{name}' is no peer: " + ", ".join(
+                [*kinds, "NAME=BUILD-FOLDER", *(() if native else QEMU_MODES)]))
     return peers, version
-
-

@@ -8,21 +8,23 @@ GOALS = (
     ("push", "push_gb_s", "push_gb_s", 0.6, False, "x limit"),
 )
 
-# key, heading and unit
+# key, workload and its figure (experience.py, peers.py), heading and unit
 FIGURES = (
-    ("blackout_ms", "blackout seen by the guest, ms"),
-    ("downtime_ms", "downtime by Ferry's clock, ms"),
-    ("gap_ms", "longest gap of the whole migration, ms"),
-    ("demand_p50_us", "demand, guest, p50, us"),
-    ("stall_p99_us", "all stalls, guest, p99, us"),
-    ("stall_max_us", "all stalls, guest, max, us"),
-    ("placed_p50_us", "fault reported to page placed, p50, us"),
-    ("placed_p99_us", "fault reported to page placed, p99, us"),
-    ("faults", "faults"),
-    ("total_ms", "total time, walking guest, ms"),
-    ("lost_ms", "guest time lost, ms"),
-    ("push_gb_s", "push, resting guest, GB/s"),
-    ("total_rest_ms", "total time, resting guest, ms"),
+    ("blackout_ms", "wake", "blackout_ms", "blackout seen by the guest, ms"),
+    ("downtime_ms", "wake", "downtime_ms", "downtime by Ferry's clock, ms"),
+    ("gap_ms", "wake", "gap_ms", "longest gap of the whole migration, ms"),
+    ("demand_p50_us", "walk", "demand_p50_us", "demand, guest, p50, us"),
+    ("stall_p99_us", "walk", "any_stall_p99_us", "all stalls, guest, p99, us"),
+    ("stall_max_us", "walk", "any_stall_max_us", "all stalls, guest, max, us"),
+    ("placed_p50_us", "walk", "placed_p50_us",
+     "fault reported to page placed, p50, us"),
+    ("placed_p99_us", "walk", "placed_p99_us",
+     "fault reported to page placed, p99, us"),
+    ("faults", "walk", "faults", "faults"),
+    ("total_ms", "walk", "total_ms", "total time, walking guest, ms"),
+    ("lost_ms", "walk", "lost_ms", "guest time lost, ms"),
+    ("push_gb_s", "rest", "push_gb_s", "push, resting guest, GB/s"),
+    ("total_rest_ms", "rest", "total_ms", "total time, resting guest, ms"),
 )
 
 
@@ -73,6 +75,13 @@ def number(value):
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
+def spread(figure):
+    """Median, and the range of several runs"""
+    return number(figure["median"]) + (
+        f" ({number(figure['min'])}-{number(figure['max'])})"
+        if len(figure["runs"]) > 1 else "")
+
+
 def limit_lines(results):
     """The limits of the machine"""
     yield "\nLimits of this machine"
@@ -86,17 +95,12 @@ def limit_lines(results):
 
 def figure_lines(results):
     """The figures, medians and ranges, one column a configuration"""
-    guests, runs = results["guests"], results["runs"]
-
-    def cell(f):
-        return number(f["median"]) + (
-            f" ({number(f['min'])}-{number(f['max'])})" if runs > 1 else "")
-
-    yield f"\nFerry, medians (ranges) of {runs} runs\n"
+    guests = results["guests"]
+    yield f"\nFerry, medians (ranges) of {results['runs']} runs\n"
     yield f"{'':42}" + "".join(f"{g['memory'] + ' ' + g['ram']:>24}"
                                for g in guests)
-    for key, heading in FIGURES:
-        yield f"{heading:42}" + "".join(f"{cell(g['figures'][key]):>24}"
+    for key, _, _, heading in FIGURES:
+        yield f"{heading:42}" + "".join(f"{spread(g['figures'][key]):>24}"
                                         for g in guests)
 
 

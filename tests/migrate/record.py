@@ -78,3 +78,27 @@ def test_blackout(_):
             (12200, 12600, 3000), (18000, 19000, 0):
         equal(experience.blackout_gap(gaps, stop, resume), wanted,
               f"blackout between {stop} and {resume}")
+
+
+def test_course(_):
+    """A guest that works loses what it did not visit, by its speed before; a
+    paced one the time in which it waited."""
+    visits = [7] * 20 + [10] * 80 + [0] * 40 + [5] * 10 + [4] * 200
+    stalls = [(100, 20), (2000, 4)]
+    cell = {"cpus": 2, "rate": 0}
+    found = experience.course(visits, 0, 100, 149, stalls, cell, 3)
+    equal([found[k] for k in ("base_per_ms", "lost_ms", "after_percent",
+                              "stalls", "stalled_ms", "stall_max_us")],
+          [10, 45, 40, 24, 5, 2000], "figures of a guest that works")
+    cell["rate"] = 5000
+    equal(experience.course(visits, 0, 100, 149, stalls, cell, 3)["lost_ms"],
+          8, "time that a paced guest lost")
+    equal(experience.course([0] * 400, 0, 100, 150, [], cell, 3)["lost_ms"],
+          3, "time that a resting guest lost")
+
+
+def test_demand(_):
+    """Of all accesses, the longest ones are those that fetched a page."""
+    pairs = [(4, 1000), (100, 5), (200, 4), (900, 1)]
+    equal(experience.median_of_longest(pairs, 10), 200, "of 10 faults")
+    equal(experience.median_of_longest(pairs, 2), 900, "of 2 faults")

@@ -17,9 +17,9 @@ enum tty_output {
  * tty_raw() - Set the terminal to raw mode: each byte is read as it is typed
  * @output:	mode of its output
  *
- * Signals that have a handler, or are ignored, remain as they are; on the
- * others, the mode is restored. The previous mode returns with tty_restore(), exit(3), or a signal that ends
- * or stops the program; only SIGKILL leaves the terminal in raw mode.
+ * The previous mode returns with tty_restore(), exit(3), or a signal that ends or
+ * stops the program; only SIGKILL, and a signal that had a handler or was ignored
+ * before, leave the terminal in raw mode.
  *
  * Return: true; false, and nothing is changed, if it is not a terminal
  */

@@ -31,7 +31,7 @@ static const char list_header[] =
 	"NAME                 STATUS                MIB VCPUS  POISONED  "
 	"MIGRATION\n";
 static const char list_text[] =
-	"{name,-20} {status,-16} {memory,8/M} {cpus,5.0} {lost,9/P}  "
+	"{name,-20} {status,-16} {memory,8/M} {cpus,5.0} {poisoned-bytes,9/P}  "
 	"{migration.status}\n";
 static const char no_answer_text[] = "{name,-20} {status,-16} {error}\n";
 
@@ -140,7 +140,6 @@ static void print_list(json_t *list, const char *dir)
 	else
 		printf("no machine is running on this host (in %s)\n", dir);
 	json_array_foreach(list, i, st) {
-		cli_sum_poisoned(st);
 		render(stdout, json_object_get(st, "error") ? no_answer_text
 							    : list_text, st);
 	}

@@ -84,8 +84,7 @@ json_t *cli_members(const struct options *o, size_t column, struct error *err)
 {
 	json_t *to = json_object();
 
-	for (const struct option_def *d = option_table; d->name || d->arg;
-	     d++) {
+	for (const struct option_def *d = NULL; (d = option_next(o->cmd, d));) {
 		const char *name = *(char *const *)((const char *)d + column);
 
 		if (!name || !options_given(o, d) ||

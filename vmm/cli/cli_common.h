@@ -25,13 +25,7 @@ typedef int cli_command_fn(const struct options *o, struct qmp_client *q,
 
 cli_command_fn cli_console, cli_events, cli_migrate, cli_status;
 
-/**
- * cli_render() - Text made of a JSON value
- * @template:	as render() has it
- * @value:	the value
- *
- * Return: text for free(), never NULL
- */
+/** cli_render() - What render() prints, as text for free(), never NULL */
 char *cli_render(const char *template, json_t *value);
 
 /**
@@ -57,13 +51,6 @@ struct qmp_client *cli_open(const char *name, const char *control,
  */
 int cli_query(struct qmp_client *q, json_t **status, struct error *err);
 
-/**
- * cli_sum_poisoned() - Shorten the list of poisoned ranges of a status
- * @status:	what query-status returned; receives their bytes as "lost", and
- *		as "unlisted" the number of ranges that were removed
- */
-void cli_sum_poisoned(json_t *status);
-
 /* For cli_members() */
 #define CLI_QMP		offsetof(struct option_def, qmp)
 #define CLI_PARAMETER	offsetof(struct option_def, parameter)
@@ -88,12 +75,7 @@ json_t *cli_members(const struct options *o, size_t column, struct error *err);
  */
 json_t *cli_path(const char *prefix, const char *path, struct error *err);
 
-/**
- * cli_label() - The machine's name for messages
- * @o:		the options
- *
- * Return: its name, or the path of its control socket
- */
+/** cli_label() - The machine in messages: its name, or its control socket */
 const char *cli_label(const struct options *o);
 
 /**
@@ -105,12 +87,7 @@ const char *cli_label(const struct options *o);
  */
 int cli_flush(void);
 
-/**
- * cli_json() - A value as one line
- * @value:	the value
- *
- * Return: text for free()
- */
+/** cli_json() - A value as one line, for free() */
 char *cli_json(const json_t *value);
 
 /** cli_print_json() - Print a value as one line */

@@ -90,7 +90,6 @@ static const struct status {
  * @o:		the options
  * @q:		connection to the source
  * @info:	what query-migrate last returned, never NULL
- * @status:	its row of the table
  * @signals:	from cli_signals()
  * @cancelled:	migrate_cancel was sent
  * @shown:	a progress line is on the terminal
@@ -100,17 +99,18 @@ struct follow {
 	const struct options *o;
 	struct qmp_client *q;
 	json_t *info;
-	const struct status *status;
 	int signals;
 	bool cancelled, shown;
 	json_int_t reported;
 };
 
-static void set_status(struct follow *f, const char *name)
+static const struct status *status_of(const struct follow *f)
 {
-	f->status = statuses;
-	while (*f->status->name && strcmp(f->status->name, name))
-		f->status++;
+	const struct status *s = statuses;
+
+	while (*s->name && !render_is(f->info, "status", s->name))
+		s++;
+	return s;
 }
 
 static int query(struct follow *f, struct error *err)
@@ -122,7 +122,6 @@ static int query(struct follow *f, struct error *err)
 		return rc;
 	json_decref(f->info);
 	f->info = info;
-	set_status(f, render_text(info, "status"));
 	return 0;
 }
 
@@ -192,8 +191,10 @@ static void hide_progress(struct follow *f)
  */
 static bool is_over(const struct follow *f)
 {
-	return f->status->final &&
-	       !(f->status->exit == CLI_PAUSED && !f->o->resume &&
+	const struct status *s = status_of(f);
+
+	return s->final &&
+	       !(s->exit == CLI_PAUSED && !f->o->resume &&
 		 json_is_true(render_find(f->info, "ferry.waiting.automatic")));
 }
 
@@ -205,7 +206,7 @@ static bool is_over(const struct follow *f)
 static json_int_t times_lost(const struct follow *f)
 {
 	return json_integer_value(render_find(f->info, "ferry.recoveries")) +
-	       (f->status->exit == CLI_PAUSED);
+	       (status_of(f)->exit == CLI_PAUSED);
 }
 
 /*
@@ -218,7 +219,7 @@ static void show_lost(struct follow *f)
 	const char *why = render_text(f->info, "error-desc");
 
 	if (f->o->resume || lost <= f->reported ||
-	    (f->status->exit == CLI_PAUSED && is_over(f)))
+	    (status_of(f)->exit == CLI_PAUSED && is_over(f)))
 		return;
 	f->reported = lost;
 	hide_progress(f);
@@ -238,7 +239,7 @@ static int interrupted(struct follow *f)
 	while (read(f->signals, &si, sizeof(si)) > 0)
 		;
 	hide_progress(f);
-	if (f->cancelled || !f->status->early) {
+	if (f->cancelled || !status_of(f)->early) {
 		log_line("the migration continues in the background; "
 			 "`ferry status %s` shows its state", cli_label(f->o));
 		return -EINTR;
@@ -266,10 +267,8 @@ static int wait_for_change(struct follow *f, struct error *err)
 			return rc == -ETIMEDOUT ? 0 : rc;
 		/* Note it: the source may end before another query */
 		status = render_find(event, "data.status");
-		if (status && render_is(event, "event", "MIGRATION")) {
+		if (status && render_is(event, "event", "MIGRATION"))
 			json_object_set(f->info, "status", status);
-			set_status(f, json_string_value(status));
-		}
 		json_decref(event);
 	}
 	return 0;
@@ -291,7 +290,7 @@ static int follow_to_end(struct follow *f, struct error *err)
 		rc = wait_for_change(f, err);
 	} while (!rc);
 
-	if ((rc != -ECONNRESET && rc != -ESHUTDOWN) || !f->status->final)
+	if ((rc != -ECONNRESET && rc != -ESHUTDOWN) || !status_of(f)->final)
 		return rc;
 	error_clear(err);
 	return 0;
@@ -332,9 +331,9 @@ static int migrate(struct follow *f, struct error *err)
 /* Print the result. Return: exit status */
 static int report(const struct follow *f)
 {
-	bool good = f->o->detach || f->status->exit == CLI_OK;
-	char *text = info_text(f, f->o->detach ? started_text
-					       : f->status->text);
+	const struct status *s = status_of(f);
+	bool good = f->o->detach || s->exit == CLI_OK;
+	char *text = info_text(f, f->o->detach ? started_text : s->text);
 
 	if (f->o->json)
 		cli_print_json(f->info);
@@ -343,7 +342,7 @@ static int report(const struct follow *f)
 	if (!good)
 		log_line("%s", text);
 	free(text);
-	return good ? CLI_OK : f->status->exit;
+	return good ? CLI_OK : s->exit;
 }
 
 int cli_migrate(const struct options *o, struct qmp_client *q,

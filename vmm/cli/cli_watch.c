@@ -19,7 +19,7 @@ static const char status_text[] =
 	"{name}: {status} ({libvirt.state}, {libvirt.reason})\n"
 	"[  memory:    {memory/M} MiB\n]"
 	"[  vCPUs:     {cpus!}\n]"
-	"  poisoned:  {lost/K} KiB\n"
+	"  poisoned:  {poisoned-bytes/K} KiB\n"
 	"<poisoned:             {address/x}, {size/K} KiB"
 	"[{delivered!} (the guest received a machine check)]\n>"
 	"[             and {unlisted} more ranges\n]"
@@ -42,15 +42,13 @@ static const char event_text[] =
 	"[, and {data.repeats!} more accesses][ {data.reason}]"
 	"[ {data.result.status}][ {data.count}][: {data.error}]\n";
 
-void cli_sum_poisoned(json_t *st)
+/* Shorten the list of poisoned ranges: "unlisted" is how many are left out */
+static void shorten_poisoned(json_t *st)
 {
 	json_t *list = render_find(st, "poisoned");
 	json_t *rest = render_find(st, "poisoned-unlisted");
-	json_t *bytes = render_find(st, "poisoned-bytes");
 	size_t n = json_array_size(list);
 
-	json_object_set_new(st, "lost",
-			    json_integer(json_integer_value(bytes)));
 	if (n <= POISON_SHOWN)
 		return;
 	json_object_set_new(st, "unlisted", json_integer((json_int_t)n -
@@ -71,7 +69,7 @@ static char *status_of(const struct options *o, struct qmp_client *q,
 	if (o->json) {
 		text = cli_json(st);
 	} else {
-		cli_sum_poisoned(st);
+		shorten_poisoned(st);
 		if (render_is(st, "migration.status", "none"))
 			json_object_del(st, "migration");
 		text = cli_render(status_text, st);

@@ -25,14 +25,22 @@
 /* getopt_long(3) returns the index of a row plus this, above any character */
 #define OPTION_ID 256
 
+#define NUMBER_TEXT 24		/* bytes of number_text() */
+
+static bool is_a_size(const struct option_def *d)
+{
+	return d->type == VALUE_MIB || d->type == VALUE_BYTES;
+}
+
 /* The number with the largest unit that divides it, if it is a size */
-static const char *number_text(char *to, size_t size, uint64_t n, bool is_size)
+static const char *number_text(char to[NUMBER_TEXT],
+			       const struct option_def *d, uint64_t n)
 {
 	const char *unit = "\0KMGT";
 
-	for (; is_size && n && n % KIB == 0 && unit[1]; n /= KIB)
+	for (; is_a_size(d) && n && n % KIB == 0 && unit[1]; n /= KIB)
 		unit++;
-	snprintf(to, size, "%llu%.1s", (unsigned long long)n, unit);
+	snprintf(to, NUMBER_TEXT, "%llu%.1s", (unsigned long long)n, unit);
 	return to;
 }
 
@@ -68,7 +76,7 @@ static int not_a_number(const struct option_def *d, const char *text,
 static int parse_number(const struct option_def *d, const char *text,
 			uint64_t *n, struct error *err)
 {
-	bool is_size = d->type == VALUE_MIB || d->type == VALUE_BYTES;
+	const bool is_size = is_a_size(d);
 	size_t prefix = (d->type == VALUE_BYTES || d->type == VALUE_ADDRESS) &&
 			!strncasecmp(text, "0x", 2) ? 2 : 0;
 	const char *digits = prefix ? "0123456789abcdefABCDEF" : "0123456789";
@@ -92,8 +100,7 @@ static int parse_number(const struct option_def *d, const char *text,
 static int check_number(const struct option_def *d, const char *text,
 			uint64_t n, struct error *err)
 {
-	bool is_size = d->type == VALUE_MIB || d->type == VALUE_BYTES;
-	char min[24], max[24];
+	char min[NUMBER_TEXT], max[NUMBER_TEXT];
 
 	if (n > d->max && d->type == VALUE_ADDRESS)
 		return error_set(err, ERANGE, "no guest has memory at %.64s: "
@@ -101,8 +108,8 @@ static int check_number(const struct option_def *d, const char *text,
 	if (n < d->min || n > d->max)
 		return error_set(err, ERANGE, "%.64s is not between %s and %s",
 				 text,
-				 number_text(min, sizeof(min), d->min, is_size),
-				 number_text(max, sizeof(max), d->max, is_size));
+				 number_text(min, d, d->min),
+				 number_text(max, d, d->max));
 	if (d->step && n % d->step)
 		return error_set(err, EINVAL, "%.64s is not a whole number of "
 				 "MiB", text);
@@ -252,8 +259,8 @@ static int parse_options(struct options *o, int argc, char **argv,
 	const struct option_def *d;
 	int c, rc = 0;
 
-	for (d = option_table; d->name; d++)
-		if (d->cmds & BIT(o->cmd))
+	for (d = NULL; (d = option_next(o->cmd, d));)
+		if (d->name)
 			*l++ = (struct option){
 				.name = d->name, .has_arg = d->arg != NULL,
 				.val = OPTION_ID + (int)(d - option_table),
@@ -281,7 +288,7 @@ static bool is_needed(const struct options *o, const struct option_def *d)
 		return !o->control;
 	if (d->required & BIT(o->cmd))
 		return true;
-	for (const struct option_def *e = option_table; e->name; e++)
+	for (const struct option_def *e = NULL; (e = option_next(o->cmd, e));)
 		if (options_given(o, e) && e->needs && d->name &&
 		    !strcmp(e->needs, d->name))
 			return true;
@@ -296,10 +303,10 @@ static int parse_arguments(struct options *o, int n, char **words,
 	const struct option_def *d;
 	int rc = 0, i = 0, count = 0;
 
-	for (d = option_table; d->arg || d->name; d++)
-		count += !d->name && d->cmds & BIT(o->cmd);
-	for (d = option_table; (d->arg || d->name) && !rc; d++) {
-		if (!(d->cmds & BIT(o->cmd)) || options_given(o, d))
+	for (d = NULL; (d = option_next(o->cmd, d));)
+		count += !d->name;
+	for (d = NULL; !rc && (d = option_next(o->cmd, d));) {
+		if (options_given(o, d))
 			continue;
 		if (!d->name && i < n && (n >= count || is_needed(o, d)))
 			rc = store_value(o, d, words[i++], err);
@@ -321,8 +328,8 @@ static int check_choice(const struct options *o, struct error *err)
 	const struct command_def *c = &command_table[o->cmd];
 	unsigned choices = 0, given = 0;
 
-	for (const struct option_def *d = option_table; d->name; d++)
-		if (d->type == VALUE_CHOICE && d->cmds & BIT(o->cmd)) {
+	for (const struct option_def *d = NULL; (d = option_next(o->cmd, d));)
+		if (d->type == VALUE_CHOICE) {
 			choices++;
 			given += options_given(o, d);
 		}
@@ -330,6 +337,15 @@ static int check_choice(const struct options *o, struct error *err)
 		return 0;
 	return error_set(err, EINVAL, "exactly one must be chosen; usage: "
 			 "ferry %s %s", c->name, c->synopsis);
+}
+
+const struct option_def *option_next(enum subcommand cmd,
+				     const struct option_def *d)
+{
+	d = d ? d + 1 : option_table;
+	while (d->cmds && !(d->cmds & BIT(cmd)))
+		d++;
+	return d->cmds ? d : NULL;
 }
 
 bool options_given(const struct options *o, const struct option_def *d)

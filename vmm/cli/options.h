@@ -145,12 +145,16 @@ extern const struct command_def command_table[CMDS];
 extern const struct option_def option_table[];
 
 /**
- * options_given() - Was an option or argument given?
- * @o:		parsed options
- * @d:		a row of option_table
+ * option_next() - Walk the options and arguments of a subcommand
+ * @cmd:	the subcommand
+ * @d:		its last row, or NULL to begin
  *
- * Return: true if so
+ * Return: the next row that the subcommand takes, or NULL at the end
  */
+const struct option_def *option_next(enum subcommand cmd,
+				     const struct option_def *d);
+
+/** options_given() - Was this row of option_table given? */
 bool options_given(const struct options *o, const struct option_def *d);
 
 /**
@@ -165,6 +169,5 @@ bool options_given(const struct options *o, const struct option_def *d);
  * Return: 0, -EINVAL, -ERANGE
  */
 int options_parse(struct options *o, int argc, char **argv, struct error *err);
-
 
 #endif /* FERRY_OPTIONS_H */

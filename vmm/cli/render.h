@@ -41,23 +41,10 @@ void render(FILE *out, const char *template, json_t *value);
  */
 json_t *render_find(json_t *value, const char *path);
 
-/**
- * render_text() - A string somewhere inside an object
- * @value:	the object, or NULL
- * @path:	as in a template
- *
- * Return: the string, or "" if there is none
- */
+/** render_text() - The string that render_find() finds, or "" */
 const char *render_text(json_t *value, const char *path);
 
-/**
- * render_is() - Compare a string somewhere inside an object
- * @value:	the object, or NULL
- * @path:	as in a template
- * @text:	the string that is expected
- *
- * Return: true if it is that string
- */
+/** render_is() - Does render_find() find this string? */
 bool render_is(json_t *value, const char *path, const char *text);
 
 #endif /* FERRY_RENDER_H */

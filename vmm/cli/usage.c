@@ -8,16 +8,6 @@
 
 #define PURPOSE "move a running KVM guest from one host to another"
 
-static bool takes(enum subcommand cmd, const struct option_def *d)
-{
-	return d->cmds >> cmd & 1;
-}
-
-static bool takes_required(enum subcommand cmd, const struct option_def *d)
-{
-	return takes(cmd, d) && d->required >> cmd & 1;
-}
-
 static void print_option(FILE *out, const struct option_def *d)
 {
 	int n = fprintf(out, "  --%s%s%s", d->name, d->arg ? " " : "",
@@ -37,8 +27,9 @@ void usage_print(FILE *out, enum subcommand topic)
 	if (topic < CMDS) {
 		fprintf(out, "usage: ferry %s%s%s\n\n  %s\n\n", c->name,
 			*c->synopsis ? " " : "", c->synopsis, c->summary);
-		for (const struct option_def *d = option_table; d->name; d++)
-			if (takes(topic, d))
+		for (const struct option_def *d = NULL;
+		     (d = option_next(topic, d));)
+			if (d->name)
 				print_option(out, d);
 		return;
 	}
@@ -73,13 +64,11 @@ static void man_command(FILE *out, enum subcommand cmd)
 {
 	const struct option_def *d;
 
-	for (d = option_table; d->name || d->arg; d++)
-		if (takes(cmd, d))
-			man_option(out, takes_required(cmd, d) ? "." : ".Op ",
-				   d);
+	for (d = NULL; (d = option_next(cmd, d));)
+		man_option(out, d->required >> cmd & 1 ? "." : ".Op ", d);
 	fputs(".Sh OPTIONS\n.Bl -tag -width Ds\n", out);
-	for (d = option_table; d->name; d++)
-		if (takes(cmd, d)) {
+	for (d = NULL; (d = option_next(cmd, d));)
+		if (d->name) {
 			man_option(out, ".It ", d);
 			man_text(out, d->help);
 		}

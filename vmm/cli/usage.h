@@ -9,11 +9,7 @@
 
 #include "options.h"
 
-/**
- * usage_print() - Print the help text
- * @out:	receives the text
- * @topic:	subcommand, or CMDS for the list of all
- */
+/** usage_print() - Print a subcommand's help text; CMDS: the list of all */
 void usage_print(FILE *out, enum subcommand topic);
 
 /**
@@ -25,11 +21,7 @@ void usage_print(FILE *out, enum subcommand topic);
  */
 void usage_man(FILE *out, enum subcommand topic);
 
-/**
- * usage_completion() - Print a shell's completion of ferry's commands
- * @out:	receives the script
- * @shell:	"bash" or "zsh"
- */
+/** usage_completion() - Print a script for @shell, which is "bash" or "zsh" */
 void usage_completion(FILE *out, const char *shell);
 
 #endif /* FERRY_USAGE_H */

@@ -46,11 +46,7 @@ struct qmp_client *qmp_open(const char *name, const char *path,
 int qmp_connect(const char *label, const char *path, int timeout_ms,
 		struct error *err);
 
-/**
- * qmp_timeout() - Change the time that the machine may take to answer
- * @q:		the client
- * @timeout_ms:	for every answer from now on; -1 for no limit
- */
+/** qmp_timeout() - Change the time for every answer; -1 for no limit */
 void qmp_timeout(struct qmp_client *q, int timeout_ms);
 
 /**
@@ -92,10 +88,7 @@ int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
 int qmp_next_event(struct qmp_client *q, int timeout_ms, json_t **event,
 		   struct error *err);
 
-/**
- * qmp_close() - Disconnect
- * @q:		the client, or NULL
- */
+/** qmp_close() - Disconnect; @q may be NULL */
 void qmp_close(struct qmp_client *q);
 
 #endif /* FERRY_QMP_CLIENT_H */

@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: MIT
-/*
- * web_page.c - The page's files, which are part of the program
- *
- * The assembler reads them (.incbin), relative to the top of the source tree.
- * The Makefile lists them as prerequisites of this file's object.
- */
+/* web_page.c - The page's files, which are part of the program */
 
 #include <string.h>
 
 #include "web_page.h"
+#include "vmm/base/embed.h"
 
-#define PAGE_FILE(symbol, name)						\
-	__asm__(".section .rodata\n"					\
-		"file_" #symbol ":\n"					\
-		".incbin \"vmm/web/page/" name "\"\n"			\
-		"file_" #symbol "_end:\n"				\
-		".byte 0\n"						\
-		".previous\n");						\
-	extern const char file_##symbol[] __attribute__((visibility("hidden"))); \
-	extern const char file_##symbol##_end[] __attribute__((visibility("hidden")))
+#define PAGE_FILE(symbol, name)	EMBED_FILE(file_##symbol, "vmm/web/page/" name)
 
 PAGE_FILE(index, "index.html");
 PAGE_FILE(style, "style.css");

@@ -15,8 +15,8 @@
  * by one clock. At the end every page is checked, and the sum of all rewrites
  * must be what the vCPUs have done: no write is lost on the way.
  *
- * Prints JSON (docs/performance.md has the figures); exit status 1 if the guest
- * is not whole.
+ * Prints what was recorded as JSON, from which native.py computes the figures;
+ * exit status 1 if the guest is not whole.
  */
 
 #include <arpa/inet.h>
@@ -30,6 +30,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "migration/session/source.h"
 #include "migration/session/target.h"
 #include "tests/fake/fake_machine.h"
@@ -39,8 +41,7 @@
 #define MS		1000000ull	/* ns */
 #define LINE		8u		/* words of 8 bytes */
 #define RECORD_MS	60000u
-#define BASE_MS		300u		/* speed before the migration */
-#define SETTLE_MS	20u		/* of which the first part is left out */
+#define BASE_MS		300u		/* to measure the speed before */
 #define AFTER_MS	100u
 #define LIMIT_MS	(RECORD_MS - 1000)
 #define STALL_NS	100000ull
@@ -50,7 +51,6 @@
  * struct seen - What one vCPU has experienced on both sides
  * @visits:	pages visited in each ms since the mark
  * @stalls:	visits that took STALL_NS or longer, by stall_index()
- * @stalled:	sum of these, ns
  * @done:	all visits
  * @last:	when the last visit on the source ended
  * @first:	when the first one at the destination ended
@@ -59,7 +59,7 @@
 struct seen {
 	_Atomic uint32_t visits[RECORD_MS];
 	_Atomic uint32_t stalls[STALLS];
-	_Atomic uint64_t stalled, done, last, first;
+	_Atomic uint64_t done, last, first;
 	uint64_t at;
 };
 
@@ -151,10 +151,8 @@ static void record(struct seen *s, uint64_t from, uint64_t to)
 		s->first = to;
 	if (!is_target)
 		s->last = to;
-	if (to - from < STALL_NS)
-		return;
-	s->stalls[stall_index(to - from)]++;
-	s->stalled += to - from;
+	if (to - from >= STALL_NS)
+		s->stalls[stall_index(to - from)]++;
 }
 
 static void sleep_until(uint64_t *next)
@@ -419,90 +417,55 @@ static uint64_t stall_count(unsigned i)
 	return n;
 }
 
-/* The percentile of the stalls, µs; 0 without any */
-static double stall_us(double share, uint64_t all)
+static json_t *stalls_json(void)
 {
-	double left = share * (double)all;
-	unsigned last = 0;
-
-	for (unsigned i = 24; i < STALLS; i++) {
-		uint64_t n = stall_count(i);
-
-		last = n ? i : last;
-		left -= (double)n;
-		if (n && left <= 0)
-			break;
-	}
-	return last ? (double)stall_value(last) / 1e3 : 0;
-}
-
-/* Visits from one ms since the mark to another */
-static double visits(uint64_t from, uint64_t to)
-{
-	double n = 0;
-
-	for (unsigned v = 0; v < cpus; v++)
-		for (uint64_t ms = from; ms < to && ms < RECORD_MS; ms++)
-			n += shared->seen[v].visits[ms];
-	return n;
-}
-
-static void figure(const char *name, double value)
-{
-	printf("\"%s\": %.3f, ", name, value);
-}
-
-static void figures_of_guest(uint64_t begin, uint64_t end)
-{
-	const struct seen *s = &shared->seen[0];
-	const double base = visits(SETTLE_MS, begin - 1) /
-			    (double)(begin - 1 - SETTLE_MS);
-	const double blackout = (double)(s->first - s->last) / 1e6;
-	double stalled = 0, lost;
-	uint64_t all = 0;
+	json_t *list = json_array();
 
 	for (unsigned i = 24; i < STALLS; i++)
-		all += stall_count(i);
-	for (unsigned v = 0; v < cpus; v++)
-		stalled += (double)shared->seen[v].stalled / 1e6 / cpus;
-	lost = rate ? blackout + stalled
-		    : (double)(end + 1 - begin) - visits(begin, end + 1) / base;
-	figure("blackout_ms", blackout);
-	figure("stall_p50_us", stall_us(.5, all));
-	figure("stall_p99_us", stall_us(.99, all));
-	figure("stall_max_us", stall_us(1, all));
-	figure("stalls", (double)all);
-	figure("lost_ms", lost);
-	figure("stalled_ms", stalled);
-	figure("base_per_ms", base);
-	figure("after_percent", 100 * visits(end + 1, end + AFTER_MS - 10) /
-				(double)(AFTER_MS - 11) / base);
+		if (stall_count(i))
+			json_array_append_new(list, json_pack("[f, I]",
+				(double)stall_value(i) / 1e3, stall_count(i)));
+	return list;
+}
+
+static json_t *visits_json(uint64_t ms)
+{
+	json_t *list = json_array();
+
+	for (uint64_t i = 0; i < ms && i < RECORD_MS; i++) {
+		json_int_t n = 0;
+
+		for (unsigned v = 0; v < cpus; v++)
+			n += shared->seen[v].visits[i];
+		json_array_append_new(list, json_integer(n));
+	}
+	return list;
 }
 
 static void print_figures(void)
 {
 	const struct side *s = &shared->source, *t = &shared->target;
+	const struct seen *first = &shared->seen[0];
 	const uint64_t last = s->end > t->end ? s->end : t->end;
+	const uint64_t begin_ms = (s->begin - shared->mark) / MS;
+	const uint64_t end_ms = (last - shared->mark) / MS;
+	json_t *result = json_pack(
+		"{s:{s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}, "
+		"s:I, s:I, s:o, s:o}", "figures",
+		"blackout_ms", (double)(first->first - first->last) / 1e6,
+		"total_ms", (double)(last - s->begin) / 1e6,
+		"faults", t->faults, "pages_demand", s->demand,
+		"pages_push", s->push, "pages_zero", s->zero,
+		"duplicates", t->duplicates,
+		"source_cpu_ms", (double)(s->cpu - s->vcpu_cpu) / 1e6,
+		"target_cpu_ms", (double)(t->cpu - t->vcpu_cpu) / 1e6,
+		"vcpu_cpu_ms", (double)(s->vcpu_cpu + t->vcpu_cpu) / 1e6,
+		"begin", begin_ms, "end", end_ms,
+		"visits", visits_json(end_ms + AFTER_MS - 10),
+		"stalls", stalls_json());
 
-	printf("{\"figures\": {");
-	figures_of_guest((s->begin - shared->mark) / MS,
-			 (last - shared->mark) / MS);
-	figure("total_ms", (double)(last - s->begin) / 1e6);
-	figure("faults", (double)t->faults);
-	figure("pages_demand", (double)s->demand);
-	figure("pages_push", (double)s->push);
-	figure("pages_zero", (double)s->zero);
-	figure("duplicates", (double)t->duplicates);
-	figure("source_cpu_ms", (double)(s->cpu - s->vcpu_cpu) / 1e6);
-	figure("target_cpu_ms", (double)(t->cpu - t->vcpu_cpu) / 1e6);
-	printf("\"vcpu_cpu_ms\": %.3f}, \"stalls\": [",
-	       (double)(s->vcpu_cpu + t->vcpu_cpu) / 1e6);
-	for (unsigned i = 24, n = 0; i < STALLS; i++)
-		if (stall_count(i))
-			printf("%s[%.1f, %llu]", n++ ? ", " : "",
-			       (double)stall_value(i) / 1e3,
-			       (unsigned long long)stall_count(i));
-	printf("]}\n");
+	json_dumpf(result, stdout, 0);
+	json_decref(result);
 }
 
 /* An option's number, 1 to @max */
