@@ -30,7 +30,9 @@ void ledger_fini(struct ledger *l)
 	free(l->word);
 	free(l->unsure);
 	free(l->demanded);
-	l->word = l->unsure = l->demanded = NULL;
+	free(l->dirty);
+	l->word = l->unsure = l->demanded = l->dirty = NULL;
+	l->shows_dirty = false;
 }
 
 bool ledger_test(const struct ledger *l, size_t i)
@@ -45,13 +47,47 @@ bool ledger_is_unsure(const struct ledger *l, size_t i)
 
 void ledger_show(const struct ledger *l, size_t i, size_t n, uint8_t *to)
 {
+	const bool dirty = l->shows_dirty;
+
 	for (const size_t end = i + n; i < end; i++, to++) {
 		const uint64_t bit = 1ull << i % BITS;
 
 		*to = !(l->word[i / BITS] & bit) ? SHOW_HERE
 		      : l->demanded[i / BITS] & bit ? SHOW_DEMANDED
-						    : SHOW_MOVED;
+		      : dirty && l->dirty[i / BITS] & bit ? SHOW_DIRTY
+							  : SHOW_MOVED;
 	}
+}
+
+/* Freed with the ledger only: another thread may be in ledger_show() */
+int ledger_dirty_begin(struct ledger *l)
+{
+	if (!l->dirty)
+		l->dirty = calloc(l->n / BITS + 1, sizeof(*l->dirty));
+	l->shows_dirty = l->dirty;
+	return l->dirty ? 0 : -ENOMEM;
+}
+
+void ledger_dirty_set(struct ledger *l, size_t word, uint64_t bits)
+{
+	atomic_store_explicit(&l->dirty[word], bits, memory_order_relaxed);
+}
+
+void ledger_dirty_sent(struct ledger *l, size_t i, size_t n)
+{
+	while (n) {
+		size_t from = i % BITS, room = BITS - from;
+		size_t now = n < room ? n : room;
+
+		l->dirty[i / BITS] &= ~bits_mask(from, from + now);
+		i += now;
+		n -= now;
+	}
+}
+
+void ledger_dirty_end(struct ledger *l)
+{
+	l->shows_dirty = false;
 }
 
 size_t ledger_left(const struct ledger *l)

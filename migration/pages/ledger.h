@@ -32,6 +32,9 @@
  * @word:	bits: the page was taken
  * @unsure:	bits: the page may have arrived, whether it is taken or not
  * @demanded:	bits: it was taken by ledger_take_demanded(), for ledger_show()
+ * @dirty:	bits, for ledger_show(): a precopy pass has sent the page, and it
+ *		was written since. NULL without ledger_dirty_begin()
+ * @shows_dirty: ledger_show() looks at @dirty
  * @n:		pages
  * @left:	pages that are not taken, or held
  * @hold:	the page held (plus 1, 0 for none) in the low 34 bits; above it
@@ -39,6 +42,8 @@
  */
 struct ledger {
 	_Atomic uint64_t *word, *unsure, *demanded;
+	_Atomic uint64_t *dirty;
+	_Atomic bool shows_dirty;
 	size_t n;
 	_Atomic size_t left;
 	_Atomic uint64_t hold;
@@ -67,6 +72,23 @@ bool ledger_test(const struct ledger *l, size_t i);
  * @to:		filled in: enum page_show of each
  */
 void ledger_show(const struct ledger *l, size_t i, size_t n, uint8_t *to);
+
+/**
+ * ledger_dirty_begin() - Precopy passes begin: no page is dirty yet
+ * @l:		the ledger
+ *
+ * Return: 0, -ENOMEM
+ */
+int ledger_dirty_begin(struct ledger *l);
+
+/** ledger_dirty_set() - Dirty pages among 64: bit i is page 64 * @word + i */
+void ledger_dirty_set(struct ledger *l, size_t word, uint64_t bits);
+
+/** ledger_dirty_sent() - Pages are sent again, @n from @i on */
+void ledger_dirty_sent(struct ledger *l, size_t i, size_t n);
+
+/** ledger_dirty_end() - No page is dirty any more; fine without a beginning */
+void ledger_dirty_end(struct ledger *l);
 
 /** ledger_left() - Pages that were not sent; 0: every page was taken */
 size_t ledger_left(const struct ledger *l);

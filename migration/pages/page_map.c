@@ -24,6 +24,7 @@ static const struct {
 	[SHOW_DEMANDED]	 = { 'd', "demanded" },
 	[SHOW_MOVED]	 = { 's', "pushed" },
 	[SHOW_ZERO]	 = { 'z', "zero" },
+	[SHOW_DIRTY]	 = { 'o', "dirty" },
 	[SHOW_POISONED]	 = { 'p', "poisoned" },
 };
 

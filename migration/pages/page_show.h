@@ -16,6 +16,7 @@ enum page_show {
 	SHOW_DEMANDED,		/* moved because a vCPU waited for it */
 	SHOW_MOVED,		/* moved unasked (pushed) */
 	SHOW_ZERO,		/* destination: known to be zeroes */
+	SHOW_DIRTY,		/* source: a pass has sent it; written since */
 	SHOW_POISONED,		/* lost */
 	PAGE_SHOWS
 };

@@ -62,12 +62,17 @@ size_t passes_due(struct passes *p, const struct ledger *l)
 	return count;
 }
 
-size_t passes_stale(const struct passes *p)
+size_t passes_stale(const struct passes *p, struct ledger *l)
 {
 	size_t count = 0;
 
-	for (size_t w = 0; w < p->words; w++)
-		count += (size_t)__builtin_popcountll(p->due[w] & p->sent[w]);
+	for (size_t w = 0; w < p->words; w++) {
+		uint64_t stale = p->due[w] & p->sent[w];
+
+		count += (size_t)__builtin_popcountll(stale);
+		if (l->shows_dirty)
+			ledger_dirty_set(l, w, stale);
+	}
 	return count;
 }
 

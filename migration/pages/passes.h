@@ -55,8 +55,14 @@ void passes_fini(struct passes *p);
  */
 size_t passes_due(struct passes *p, const struct ledger *l);
 
-/** passes_stale() - Count pages that are due and were sent before */
-size_t passes_stale(const struct passes *p);
+/**
+ * passes_stale() - Count pages that are due and were sent before
+ * @p:		the passes
+ * @l:		is told which, from ledger_dirty_begin() to ledger_dirty_end()
+ *
+ * Return: pages
+ */
+size_t passes_stale(const struct passes *p, struct ledger *l);
 
 /**
  * passes_run() - The next run that is due

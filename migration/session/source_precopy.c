@@ -40,6 +40,7 @@ void source_precopy_end(struct source *s)
 {
 	if (s->passes.n)
 		machine_dirty_stop(s->m);
+	ledger_dirty_end(&s->pages.ledger);
 	passes_fini(&s->passes);
 	free(s->lost);
 	s->lost = NULL;
@@ -49,6 +50,8 @@ static int precopy_begin(struct source *s, struct error *err)
 {
 	int rc = passes_init(&s->passes, s->pages.ledger.n);
 
+	if (!rc)
+		rc = ledger_dirty_begin(&s->pages.ledger);
 	if (rc)
 		return error_set(err, -rc, "out of memory for the dirty pages");
 	rc = machine_dirty_start(s->m, err);
@@ -82,6 +85,8 @@ static int send_run(struct source *s, size_t page, size_t n, struct error *err)
 	s->pass_first = !passes_was_sent(&s->passes, page);
 	if (s->pass_first)
 		ledger_take(&p->ledger, page, n);
+	else
+		ledger_dirty_sent(&p->ledger, page, n);
 	passes_sent(&s->passes, page, n);
 	s->batch.skip_lost = true;
 	rc = batch_fill(&s->batch, page, n, err);
@@ -143,7 +148,7 @@ static void show_rates(struct source *s, uint64_t before)
 
 	p->syncs++;
 	p->due = r->due;
-	p->stale = passes_stale(&s->passes);
+	p->stale = passes_stale(&s->passes, &s->pages.ledger);
 	p->dirty_rate = r->ns ? fresh * 1000000000ull / r->ns : 0;
 	p->expected_ms = passes_ns(r) / 1000000;
 }
@@ -309,8 +314,11 @@ static int say_discard(struct source *s, struct error *err)
 /* The guest is held, and its state was saved: nothing writes RAM any more */
 int source_discard(struct source *s, struct error *err)
 {
-	int rc = s->passes.n ? fetch_due(s, err) : 0;
+	int rc;
 
+	/* What is dirty now counts as not sent, below */
+	ledger_dirty_end(&s->pages.ledger);
+	rc = s->passes.n ? fetch_due(s, err) : 0;
 	/* Not before: what is fetched leaves the pages of ZERO_LIST out */
 	if (!rc)
 		rc = copy_lost(s, err);

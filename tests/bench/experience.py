@@ -9,6 +9,7 @@ the same code.
 """
 
 import ctypes
+import math
 import mmap
 import struct
 import time
@@ -140,7 +141,8 @@ def course(visits, start, begin, end, stalls, cell, blackout):
     which its speed was first measured, the migration began, and ended
 
     A guest that works all the time loses what it could not visit, by its speed
-    before. A paced one loses the time in which it had to wait.
+    before. A paced one loses the time in which it had to wait. The record has an
+    end: what a longer migration has cost is not a number.
     """
     before = visits[start + SETTLE_MS:begin - 1]
     during, after = visits[begin:end + 1], visits[end + 1:end + AFTER_MS]
@@ -152,9 +154,10 @@ def course(visits, start, begin, end, stalls, cell, blackout):
         "stall_max_us": stalls[-1][0] if stalls else 0,
         "stalls": sum(n for _, n in stalls), "stalled_ms": stalled,
         "lost_ms": blackout + stalled if cell["rate"]
-        else len(during) - sum(during) / base,
+        else len(during) - sum(during) / base if after else math.nan,
         "base_per_ms": base,
-        "after_percent": 100 * sum(after) / len(after) / base}
+        "after_percent": 100 * sum(after) / len(after) / base
+        if after else math.nan}
 
 
 def wait_over(vmm):

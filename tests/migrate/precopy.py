@@ -127,3 +127,26 @@ def test_command(world):
     equal(m["status"], "completed", "status")
     check(m["ferry"]["precopy"]["passes"] >= 1, m["ferry"])
     whole(b, True)
+
+
+def test_dirty_pages_are_shown(world):
+    """query-ferry-pages on the source: pages that the guest has written since
+    a pass has sent them, until the hand-over."""
+    def shown(vmm):
+        return vmm.qmp.execute("query-ferry-pages")["pages"]
+
+    a = world.run("work=verify mib=8 seed=3", memory="32M").ready()
+    a.working()
+    b = world.receive()
+    start(a, b, 30, **{RATE: 4 * MIB})
+    end = time.monotonic() + WAIT
+    while not shown(a)["dirty"]:
+        check(time.monotonic() < end, f"no page is dirty: {a.migration()}")
+        time.sleep(0.05)
+    check(shown(a)["pushed"], "no page was sent")
+    a.qmp.execute("migrate-start-postcopy")
+    a.qmp.execute("migrate-set-parameters", **{RATE: 0})
+    both(a, b)
+    for vmm in a, b:
+        equal(shown(vmm)["dirty"], 0, f"dirty pages of {vmm.name}")
+    whole(b, True)

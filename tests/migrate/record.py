@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The guest's record of what it experienced, and how scripts/bench reads it."""
 
+import math
 import os
 import sys
 import time
@@ -90,6 +91,8 @@ def test_course(_):
     equal([found[k] for k in ("base_per_ms", "lost_ms", "after_percent",
                               "stalls", "stalled_ms", "stall_max_us")],
           [10, 45, 40, 24, 5, 2000], "figures of a guest that works")
+    found = experience.course(visits[:140], 0, 100, 149, stalls, cell, 3)
+    check(math.isnan(found["lost_ms"]), "lost beyond the record:", found)
     cell["rate"] = 5000
     equal(experience.course(visits, 0, 100, 149, stalls, cell, 3)["lost_ms"],
           8, "time that a paced guest lost")

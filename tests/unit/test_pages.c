@@ -343,6 +343,20 @@ static void zero_chunks_are_like_zero_pages(void **state)
 	assert_int_equal(pages_zero_bits(t, 576), ~(1ull << 24));
 }
 
+/* The mark for a whole chunk is only for one of which no page was touched */
+static void a_touched_chunk_has_its_pages(void **state)
+{
+	struct pages *t = *state;
+
+	assert_int_equal(pages_claim(t, 3, 1), 1);
+	pages_placed(t, 3, 1);
+	assert_int_equal(pages_set_zero(t, 0, CHUNK_PAGES), CHUNK_PAGES - 1);
+	assert_int_equal(pages_get(t, 3), PAGE_PRESENT);
+	assert_int_equal(pages_get(t, 4), PAGE_ZERO);
+	assert_int_equal(t->zero, CHUNK_PAGES - 1);
+	check_sum(t);
+}
+
 /* Zeroes that were written since: in whole chunks, parts, and the last one */
 static void zeroes_can_become_missing_again(void **state)
 {
@@ -746,6 +760,7 @@ int main(void)
 		CASE(runs_stop_at_what_is_not_free),
 		CASE(zero_stretches_skip_what_is_known),
 		CASE(zero_chunks_are_like_zero_pages),
+		CASE(a_touched_chunk_has_its_pages),
 		CASE(present_pages_are_forgotten),
 		cmocka_unit_test(runs_are_what_the_pages_are),
 		CASE(spelling_out_keeps_what_changes_meanwhile),

@@ -117,7 +117,7 @@ static void discarded_are_sent_and_due(void **state)
 	passes_mark(&x->p, 100, 1);
 	passes_mark(&x->p, 130, 1);
 	passes_mark(&x->p, N - 1, 1);
-	assert_int_equal(passes_stale(&x->p), 10 + 1 + 1 + 1);
+	assert_int_equal(passes_stale(&x->p, &x->l), 10 + 1 + 1 + 1);
 	assert_int_equal(passes_discard(&x->p, 1, 0, &n), 60);
 	assert_int_equal(n, 10);
 	assert_int_equal(passes_discard(&x->p, 1, 70, &n), 100);
@@ -126,6 +126,42 @@ static void discarded_are_sent_and_due(void **state)
 	assert_int_equal(passes_discard(&x->p, 1, 131, &n), N - 1);
 	assert_int_equal(n, 1);
 	assert_int_equal(passes_discard(&x->p, 1, N, &n), N);
+}
+
+static void assert_shown(struct fixture *x, size_t page, enum page_show want)
+{
+	uint8_t show;
+
+	ledger_show(&x->l, page, 1, &show);
+	assert_int_equal(show, want);
+}
+
+/* Until it is sent again, or the passes end */
+static void dirty_pages_are_shown(void **state)
+{
+	struct fixture *x = *state;
+
+	assert_int_equal(ledger_dirty_begin(&x->l), 0);
+	ledger_take(&x->l, 0, 200);
+	passes_sent(&x->p, 0, 200);
+	passes_mark(&x->p, 60, 10);
+	passes_mark(&x->p, 300, 1);	/* never sent */
+	assert_shown(x, 63, SHOW_MOVED);
+	passes_stale(&x->p, &x->l);
+	assert_shown(x, 59, SHOW_MOVED);
+	assert_shown(x, 60, SHOW_DIRTY);
+	assert_shown(x, 69, SHOW_DIRTY);
+	assert_shown(x, 70, SHOW_MOVED);
+	assert_shown(x, 300, SHOW_HERE);
+	ledger_dirty_sent(&x->l, 62, 4);
+	assert_shown(x, 61, SHOW_DIRTY);
+	assert_shown(x, 62, SHOW_MOVED);
+	assert_shown(x, 65, SHOW_MOVED);
+	assert_shown(x, 66, SHOW_DIRTY);
+	ledger_dirty_end(&x->l);
+	assert_shown(x, 66, SHOW_MOVED);
+	passes_stale(&x->p, &x->l);
+	assert_shown(x, 66, SHOW_MOVED);
 }
 
 /* A huge page: any page that was sent, and any that is due */
@@ -199,6 +235,7 @@ int main(void)
 		CASE(runs_cover_what_is_due),
 		CASE(lost_pages_stay_due),
 		CASE(discarded_are_sent_and_due),
+		CASE(dirty_pages_are_shown),
 		CASE(huge_pages_are_discarded_whole),
 		cmocka_unit_test(as_many_as_wanted),
 		cmocka_unit_test(auto_ends_when_it_is_worth_it),

@@ -65,6 +65,11 @@ static void actions_are_commands(void **state)
 	command_is("{\"action\":\"migrate\",\"id\":\"a\",\"bandwidth\":5}",
 		   "tcp:h:1", "migrate", "{\"uri\":\"tcp:h:1\","
 		   "\"ferry-parameters\":{\"max-postcopy-bandwidth\":5}}");
+	command_is("{\"action\":\"migrate\",\"id\":\"a\",\"passes\":\"auto\"}",
+		   "tcp:h:1", "migrate", "{\"uri\":\"tcp:h:1\","
+		   "\"ferry-parameters\":{\"ferry-precopy-passes\":\"auto\"}}");
+	command_is("{\"action\":\"postcopy\",\"id\":\"a\"}", NULL,
+		   "migrate-start-postcopy", NULL);
 	command_is("{\"action\":\"recover\",\"id\":\"a\"}", "tcp:h:1",
 		   "migrate", "{\"uri\":\"tcp:h:1\",\"resume\":true}");
 	command_is("{\"action\":\"bandwidth\",\"id\":\"a\",\"bandwidth\":0}",
@@ -103,6 +108,8 @@ static void wrong_actions_are_refused(void **state)
 	bad("{\"action\":\"stop\"}", "needs 'id'");
 	bad("{\"action\":\"stop\",\"id\":\"a\",\"uri\":\"x\"}", "has no 'uri'");
 	bad("{\"action\":\"stop\",\"id\":\"a\",\"x\":1}", "unknown");
+	bad("{\"action\":\"cut\",\"id\":\"a\",\"passes\":\"1\"}", "has no");
+	bad("{\"action\":\"migrate\",\"id\":\"a\",\"passes\":1}", "'passes'");
 	bad("{\"action\":\"stop\",\"id\":7}", "'id'");
 	bad("{\"action\":\"stop\",\"id\":\"a\\u0000b\"}", "'id'");
 	bad("{\"action\":\"poison\",\"id\":\"a\",\"address\":-1}", "'address'");

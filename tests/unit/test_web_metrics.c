@@ -22,6 +22,7 @@ static const char sample[] =
 	"    \"poison\": 1},"
 	"   \"bytes-by-kind\": {\"demand\": 100, \"push\": 200,"
 	"    \"control\": 30},"
+	"   \"precopy\": {\"passes\": 2, \"dirty\": 77},"
 	"   \"recoveries\": 1, \"stage-ms\": {\"setup\": 1.5},"
 	"   \"downtime-ms\": 0.25, \"demand-latency-us\": {\"sum\": 150.5,"
 	"    \"buckets\": [{\"below\": 16.384, \"count\": 1},"
@@ -90,6 +91,10 @@ static void samples_have_values(void **state)
 			"side=\"destination\",stage=\"setup\"} 0.0015",
 		"ferry_migration_downtime_seconds{machine=\"src\","
 			"side=\"destination\"} 0.00025",
+		"ferry_migration_precopy_passes_total{machine=\"src\","
+			"side=\"destination\"} 2",
+		"ferry_migration_precopy_dirty_pages{machine=\"src\","
+			"side=\"destination\"} 77",
 		"ferry_migration_recoveries_total{machine=\"src\","
 			"side=\"destination\"} 1",
 	};

@@ -31,6 +31,7 @@ ferry.model.apply = function (msg) {
     if (side) ferry.seen.add(side + " " + m.migration.status);
     if (side === "destination" && m.map?.letter.includes("m"))
       ferry.seen.add("missing");
+    if (m.map?.pages.dirty) ferry.seen.add("dirty");
   }
 };"""
 
@@ -117,6 +118,20 @@ def test_migration_by_clicks(world):
     wait_text(b, "#sentence", "completed")
     b.wait("/blackout .host.[0-9.]+ (µs|ms|s)/.test("
            "document.querySelector('#figures').textContent)", "the blackout")
+    b.log_is_empty()
+
+
+def test_precopy_passes(world):
+    """Passes are chosen in the page, the map shows what was written since, and
+    a button ends them."""
+    b = demo(world, 20000000)
+    b.choose("#move [name=passes]", "3")
+    b.click("#migrate")
+    wait_seen(b, "dirty")
+    wait_text(b, "#migration", "precopy passes")
+    # Ignored if the third pass has ended
+    b.js("document.getElementById('postcopy').click()")
+    finished(b, {})
     b.log_is_empty()
 
 

@@ -44,8 +44,7 @@ static bool is_huge_page(int pagemap, const uint8_t *at)
 		.category_mask = SCAN_HUGE, .return_mask = SCAN_HUGE,
 	};
 
-	return ioctl(pagemap, SCAN_IOCTL, &a) == 1 &&
-	       found.end - found.start == RAM_HUGE;
+	return ioctl(pagemap, SCAN_IOCTL, &a) == 1;
 }
 
 /* Nothing of it is mapped. Return: true if one huge page is, now */

@@ -13,6 +13,7 @@
 enum {
 	M_ID = 1, M_TO = 2, M_URI = 4, M_TEXT = 8, M_WORK = 16, M_ADDRESS = 32,
 	M_COUNT = 64, M_BANDWIDTH = 128, M_MEMORY = 256, M_CPUS = 512,
+	M_PASSES = 1024,
 };
 
 #define AT(member) offsetof(struct web_action, member)
@@ -29,6 +30,7 @@ static const struct {
 	{ "uri", M_URI, AT(uri), SIZE(uri), 0, 0 },
 	{ "text", M_TEXT, AT(text), SIZE(text), 0, 0 },
 	{ "work", M_WORK, AT(work), SIZE(work), 0, 0 },
+	{ "passes", M_PASSES, AT(passes), SIZE(passes), 0, 0 },
 	{ "address", M_ADDRESS, AT(address), 0, 0, INT64_MAX },
 	{ "count", M_COUNT, AT(count), 0, 1, 4096 },
 	{ "bandwidth", M_BANDWIDTH, AT(bandwidth), 0, 0, INT64_MAX },
@@ -45,7 +47,8 @@ static const struct {
 	[ACT_END_DEMO]	= { "end-demo", NULL, 0, 0 },
 	[ACT_TYPE]	= { "type", NULL, M_ID | M_TEXT, 0 },
 	[ACT_MIGRATE]	= { "migrate", "migrate", M_ID,
-			    M_TO | M_URI | M_BANDWIDTH },
+			    M_TO | M_URI | M_BANDWIDTH | M_PASSES },
+	[ACT_POSTCOPY]	= { "postcopy", "migrate-start-postcopy", M_ID, 0 },
 	[ACT_BANDWIDTH]	= { "bandwidth", "migrate-set-parameters",
 			    M_ID | M_BANDWIDTH, 0 },
 	[ACT_CUT]	= { "cut", "migrate-pause", M_ID, 0 },
@@ -157,11 +160,18 @@ int web_action_parse(json_t *body, struct web_action *a, struct error *err)
 	return rc;
 }
 
-static json_t *bandwidth_json(const struct web_action *a)
+/* Return: migration parameters that the page has chosen; NULL: none */
+static json_t *parameters_json(const struct web_action *a)
 {
-	return a->bandwidth < 0 ? NULL :
-	       json_pack("{s:I}", "max-postcopy-bandwidth",
-			 (json_int_t)a->bandwidth);
+	json_t *o = a->bandwidth < 0 && !*a->passes ? NULL : json_object();
+
+	if (a->bandwidth >= 0)
+		json_object_set_new(o, "max-postcopy-bandwidth",
+				    json_integer(a->bandwidth));
+	if (*a->passes)
+		json_object_set_new(o, "ferry-precopy-passes",
+				    json_string(a->passes));
+	return o;
 }
 
 const char *web_action_command(const struct web_action *a, const char *uri,
@@ -170,11 +180,11 @@ const char *web_action_command(const struct web_action *a, const char *uri,
 	*args = NULL;
 	if (a->kind == ACT_MIGRATE)
 		*args = json_pack("{s:s, s:o*}", "uri", uri,
-				  "ferry-parameters", bandwidth_json(a));
+				  "ferry-parameters", parameters_json(a));
 	else if (a->kind == ACT_RECOVER)
 		*args = json_pack("{s:s, s:b}", "uri", uri, "resume", 1);
 	else if (a->kind == ACT_BANDWIDTH)
-		*args = bandwidth_json(a);
+		*args = parameters_json(a);
 	else if (a->kind == ACT_POISON)
 		*args = json_pack("{s:I, s:I}", "address",
 				  (json_int_t)a->address, "count",

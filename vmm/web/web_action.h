@@ -19,7 +19,8 @@ enum web_action_kind {
 	ACT_DEMO,		/* start a guest and a waiting destination */
 	ACT_END_DEMO,
 	ACT_TYPE,		/* input for a guest */
-	ACT_MIGRATE, ACT_BANDWIDTH, ACT_CUT, ACT_RECOVER, ACT_POISON,
+	ACT_MIGRATE, ACT_POSTCOPY, ACT_BANDWIDTH, ACT_CUT, ACT_RECOVER,
+	ACT_POISON,
 	ACT_STOP, ACT_CONT, ACT_QUIT,
 	WEB_ACTIONS
 };
@@ -32,6 +33,7 @@ enum web_action_kind {
  * @uri:	migrate, recover: the address, or ""
  * @text:	type: the input
  * @work:	demo: the guest's workload
+ * @passes:	migrate: precopy passes, as the machine takes them; "": as it is
  * @address:	poison: guest-physical
  * @count:	poison: pages, 1 or more
  * @bandwidth:	bytes per second, 0: no limit; -1: as it is
@@ -41,7 +43,7 @@ enum web_action_kind {
 struct web_action {
 	enum web_action_kind kind;
 	char id[108], to[108], uri[ACTION_URI], text[ACTION_TEXT];
-	char work[ACTION_WORD];
+	char work[ACTION_WORD], passes[ACTION_WORD];
 	int64_t address, count, bandwidth, memory, cpus;
 };
 

@@ -6,7 +6,8 @@ export const STATES = {
   ".": ["never written", "never"], "w": ["here, not moved", "here"],
   "m": ["missing", "missing"], "r": ["requested: a vCPU waits", "requested"],
   "d": ["arrived on demand", "demanded"], "s": ["pushed", "pushed"],
-  "z": ["zero", "zero"], "p": ["poisoned", "poisoned"],
+  "z": ["zero", "zero"],
+  "o": ["written since it was sent", "dirty"], "p": ["poisoned", "poisoned"],
   "x": ["not RAM", "no-ram"],
 };
 export const RETIRED = "retired by the guest";
@@ -17,7 +18,8 @@ let colours = {};
 export function readColours() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["never", "here", "missing", "edge", "requested",
-                      "demanded", "pushed", "zero", "poisoned", "on-poison",
+                      "demanded", "pushed", "zero", "dirty", "poisoned",
+                      "on-poison",
                       "no-ram", "mark", "text", "soft", "line", "accent",
                       "card"])
     colours[name] = style.getPropertyValue("--" + name).trim();
@@ -52,6 +54,12 @@ export function drawCell(g, x, y, w, h, letter, mark, retired) {
   } else if (letter === "w") {
     g.fillRect(x, y, w, h);
     g.clearRect(x, y, w * .34, h * .34);
+  } else if (letter === "o") {
+    g.beginPath();
+    g.moveTo(x, y);
+    g.lineTo(x + w, y + h);
+    g.lineTo(x, y + h);
+    g.fill();
   } else {
     g.fillRect(x, y, w, h);
   }

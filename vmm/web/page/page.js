@@ -78,6 +78,8 @@ function controls(shown) {
   const source = shown.find((m) => m?.migration?.ferry?.side === "source");
   const status = source?.migration.status;
   byId("migrate").disabled = !guests.length || !form.to.value;
+  byId("postcopy").disabled = status !== "active" ||
+    source.migration.ferry.stage !== "precopy";
   byId("cut").disabled = status !== "postcopy-active";
   byId("recover").disabled = status !== "postcopy-paused";
   byId("save").disabled = !live;
@@ -165,7 +167,8 @@ byId("move").onsubmit = (e) => {
   e.preventDefault();
   const f = e.target.elements, to = f.to.value.trim();
   const action = { action: "migrate", id: f.from.value,
-                   bandwidth: Number(f.bandwidth.value) };
+                   bandwidth: Number(f.bandwidth.value),
+                   passes: f.passes.value };
   action[to.includes(":") ? "uri" : "to"] = to;
   run(action);
 };
@@ -178,7 +181,7 @@ byId("move").elements.bandwidth.onchange = (e) => {
           bandwidth: Number(e.target.value) });
 };
 
-for (const action of ["cut", "recover"])
+for (const action of ["postcopy", "cut", "recover"])
   byId(action).onclick = () => run({ action, id: pair().find((m) =>
     m?.migration?.ferry?.side === "source").id });
 

@@ -119,7 +119,8 @@ export function migrationPanel(model, pair, colours) {
   const target = pair.find((m) =>
     m.migration?.ferry?.side === "destination");
   const m = (source || target)?.migration, flow = model.flow.at(-1);
-  const n = m?.ferry?.pages, running = m?.status === "postcopy-active";
+  const n = m?.ferry?.pages, passes = m?.ferry?.precopy;
+  const running = m?.status === "postcopy-active";
   const latency = (target || source)?.migration?.ferry?.["demand-latency-us"];
   figures(byId("migration"), [
     ["status", m?.status || "none"],
@@ -127,6 +128,8 @@ export function migrationPanel(model, pair, colours) {
     ["sent", m?.ram ? sizeText(m.ram.total - m.ram.remaining) : null],
     ["remaining", m?.ram ? sizeText(m.ram.remaining) : null],
     ["time left", running ? timeLeft(m, flow) || "…" : null],
+    ["precopy passes", passes ? String(passes.passes) : null],
+    ["written since", passes ? `${passes.dirty} pages` : null],
     ["on demand", n ? String(n.demand) : null],
     ["pushed", n ? String(n.push) : null],
     ["zero", n ? String(n.zero) : null],
