@@ -547,7 +547,7 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
-/* QEMU's capabilities, with the value that each has here for good */
+/* QEMU's capabilities, with the value that each has here; it can't be changed */
 static const struct {
 	const char *name;
 	bool on;

@@ -6,29 +6,20 @@
 
 #include "migration/pages/page_show.h"
 #include "page_holes.h"
+#include "vmm/base/bits.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/page.h"
 #include "vmm/memory/ram_holes.h"
 
-#define LOOK_NS		1000000000ull	/* at least between two looks */
+#define LOOK_NS		NS_PER_S	/* at least between two looks */
 #define LOOK_SHARE	50		/* of the time at most a 50th */
 #define PART		(256 * MIB)	/* of RAM at once */
-#define BITS		64
 
 static int set_hole(void *ctx, uint64_t offset, uint64_t len)
 {
 	struct page_holes *h = ctx;
-	size_t i = offset / GUEST_PAGE_SIZE, end = i + len / GUEST_PAGE_SIZE;
-
-	while (i < end) {
-		if (i % BITS || end - i < BITS) {
-			h->bits[i / BITS] |= 1ull << i % BITS;
-			i++;
-		} else {
-			h->bits[i / BITS] = ~0ull;
-			i += BITS;
-		}
-	}
+	bits_fill(h->bits, offset / GUEST_PAGE_SIZE, len / GUEST_PAGE_SIZE,
+		  true);
 	return 0;
 }
 

@@ -128,7 +128,7 @@ static bool view_fits(const struct view *v, const struct wish *w)
 	       v->map.grain == w->grain;
 }
 
-/* The view that a query asks for; the least recently used makes room */
+/* The view that a query asks for; the least recently used one is replaced */
 static struct view *view_get(struct page_query *q, const struct wish *w,
 			     struct error *err)
 {

@@ -6,19 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "channel.h"
 
 #define WATCH_MS	100	/* a wait looks at @end_ns this often */
-
-uint64_t channel_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static int explain(const struct channel *c, ssize_t rc, struct error *err)
 {
@@ -110,12 +101,12 @@ void channel_close(struct channel *c)
  */
 static int watch(const struct channel *c, short events, uint64_t start)
 {
-	const uint64_t silence = c->silence_ms * 1000000ull;
+	const uint64_t silence = c->silence_ms * NS_PER_MS;
 
 	for (;;) {
 		struct pollfd p = { .fd = c->fd, .events = events };
-		uint64_t now = channel_now_ns(), end = c->end_ns;
-		uint64_t left = WATCH_MS * 1000000ull;
+		uint64_t now = now_ns(), end = c->end_ns;
+		uint64_t left = WATCH_MS * NS_PER_MS;
 
 		if ((end && now >= end) || (silence && now - start >= silence))
 			return -ETIMEDOUT;
@@ -136,7 +127,7 @@ static ssize_t recv_once(struct channel *c, void *data, size_t max, bool wait)
 
 	if (!wait || !c->watched)
 		return c->ops->recv(c, data, max, wait);
-	start = channel_now_ns();
+	start = now_ns();
 	while (!(n = c->ops->recv(c, data, max, false))) {
 		n = watch(c, POLLIN, start);
 		if (n)
@@ -153,7 +144,7 @@ static ssize_t send_once(struct channel *c, const struct iovec *iov, size_t n,
 
 	if (!wait || !c->watched)
 		return c->ops->sendv(c, iov, n, wait);
-	start = channel_now_ns();
+	start = now_ns();
 	while (!(done = c->ops->sendv(c, iov, n, false))) {
 		done = watch(c, POLLOUT, start);
 		if (done)

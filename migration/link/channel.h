@@ -27,6 +27,7 @@
 #include <sys/types.h>
 
 #include "migration/wire/wire.h"
+#include "vmm/base/clock.h"
 
 struct iovec;
 struct channel;
@@ -293,8 +294,5 @@ int channel_expect(struct channel *c, enum wire_type type, uint8_t **payload,
  * @why:	what went wrong
  */
 void channel_refuse(struct channel *c, const struct error *why);
-
-/** channel_now_ns() - Monotonic time, as deadlines use it, ns */
-uint64_t channel_now_ns(void);
 
 #endif /* FERRY_CHANNEL_H */

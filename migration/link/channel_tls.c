@@ -17,9 +17,8 @@
 #include "tls_kernel.h"
 #include "tls_private.h"
 
-#define RECORD		16384		/* bytes in one record, at most */
 #define RECORD_HEADER	5
-#define RECORD_MAX	(RECORD_HEADER + RECORD + 256)
+#define RECORD_MAX	(RECORD_HEADER + TLS_RECORD + 256)
 #define IN_GREETING	(18u << 10)	/* a record and more */
 #define IN_READY	(128u << 10)
 #define HANDSHAKE_MAX	(32u << 10)	/* bytes of a handshake message */
@@ -279,15 +278,15 @@ static size_t gather_record(struct gather g, uint8_t *copy,
 
 	gather_skip(&g, 0);
 	*data = copy;
-	if (g.n && g.iov->iov_len - g.at >= RECORD) {
+	if (g.n && g.iov->iov_len - g.at >= TLS_RECORD) {
 		*data = (const uint8_t *)g.iov->iov_base + g.at;
-		return RECORD;
+		return TLS_RECORD;
 	}
-	while (g.n && have < RECORD) {
+	while (g.n && have < TLS_RECORD) {
 		size_t k = g.iov->iov_len - g.at;
 
-		if (k > RECORD - have)
-			k = RECORD - have;
+		if (k > TLS_RECORD - have)
+			k = TLS_RECORD - have;
 		memcpy(copy + have, (const uint8_t *)g.iov->iov_base + g.at, k);
 		have += k;
 		gather_skip(&g, k);
@@ -339,7 +338,7 @@ static ssize_t send_now(struct tls_end *e, const struct iovec *iov, size_t n)
 static int wait_ready(const struct tls_end *e, short events, uint64_t start)
 {
 	struct pollfd p = { .fd = e->under.fd, .events = events };
-	uint64_t spent = (channel_now_ns() - start) / 1000000;
+	uint64_t spent = (now_ns() - start) / 1000000;
 
 	if (e->ms && spent >= e->ms)
 		return -ETIMEDOUT;
@@ -349,7 +348,7 @@ static int wait_ready(const struct tls_end *e, short events, uint64_t start)
 
 static ssize_t tls_recv(struct channel *c, void *data, size_t max, bool wait)
 {
-	uint64_t start = wait ? channel_now_ns() : 0;
+	uint64_t start = wait ? now_ns() : 0;
 	struct tls_end *e = c->ctx;
 	ssize_t n;
 
@@ -364,7 +363,7 @@ static ssize_t tls_recv(struct channel *c, void *data, size_t max, bool wait)
 static ssize_t tls_sendv(struct channel *c, const struct iovec *iov, size_t n,
 			 bool wait)
 {
-	uint64_t start = wait ? channel_now_ns() : 0;
+	uint64_t start = wait ? now_ns() : 0;
 	struct tls_end *e = c->ctx;
 	ssize_t done;
 
@@ -554,7 +553,7 @@ int tls_channel(struct channel *c, struct tls *t, const char *host,
 	pthread_mutex_init(&e->lock, NULL);
 	e->tls = tls_ref(t);
 	e->in = malloc(IN_GREETING);
-	e->gather = malloc(RECORD);
+	e->gather = malloc(TLS_RECORD);
 	e->size = IN_GREETING;
 	strncpy(e->host, host ? host : "", sizeof(e->host) - 1);
 	rc = e->in && e->gather ? session_start(e) : GNUTLS_E_MEMORY_ERROR;
@@ -702,7 +701,7 @@ void tls_send_plain(const struct channel *c, const void *data, size_t n)
 int tls_connect(struct channel *c, struct tls *t, const char *host,
 		const struct socket_wait *w, struct error *err)
 {
-	uint64_t end = channel_now_ns() + w->ms * 1000000ull;
+	uint64_t end = ns_after(w->ms);
 	int rc = tls_channel(c, t, host, err);
 
 	while (!rc && (rc = tls_handshake(c, err)) == -EAGAIN) {
@@ -711,7 +710,7 @@ int tls_connect(struct channel *c, struct tls *t, const char *host,
 		rc = 0;
 		if (w->stop(w->ctx))
 			return error_set(err, ECANCELED, "cancelled");
-		if (channel_now_ns() >= end)
+		if (now_ns() >= end)
 			return error_set(err, ETIMEDOUT,
 				"the destination has not completed the TLS handshake in time");
 		poll(&p, 1, LOOK_MS);

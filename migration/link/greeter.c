@@ -21,8 +21,8 @@
 #define TLS_MAJOR	3	/* and the second one */
 #define RETRY_MS	100	/* after accept() failed: descriptors, memory */
 #define OWNER_MS	20	/* until the owner is asked again */
-#define REFUSED_NS	1000000000ull	/* one line a second about refusals */
-#define TROUBLE_NS	60000000000ull	/* and one a minute about this host */
+#define REFUSED_NS	NS_PER_S	/* one line a second about refusals */
+#define TROUBLE_NS	(60 * NS_PER_S)	/* and one a minute about this host */
 
 /* A connection that has not said HELLO yet */
 struct greeting {
@@ -71,7 +71,7 @@ static void greeting_close(struct greeting *gr)
 /* Port scanners connect often, and a host out of descriptors stays so */
 static void log_rarely(struct rare_line *r, const char *what, const char *why)
 {
-	uint64_t now = channel_now_ns();
+	uint64_t now = now_ns();
 
 	if (r->logged && now - r->logged < r->interval) {
 		r->more++;
@@ -134,7 +134,7 @@ static void greeting_begin(struct greeter *g, struct channel *c)
 		return;
 	}
 	*gr = (struct greeting){ .c = *c, .handshake = g->tls };
-	gr->end = channel_now_ns() + *g->env.hello_ms * 1000000ull;
+	gr->end = ns_after(*g->env.hello_ms);
 }
 
 /* Return: false if accept() can't go on at the moment */
@@ -193,7 +193,7 @@ static int parse_hello(const struct greeting *gr, struct wire_hello *h,
 	return rc;
 }
 
-/* The HELLO is complete: its fate is the owner's decision */
+/* The HELLO is complete: the owner accepts or refuses it */
 static void greeting_offer(struct greeter *g, struct greeting *gr,
 			   const struct wire_hello *h)
 {
@@ -263,7 +263,7 @@ static unsigned add_poll(struct polls *ps, int fd, short events)
 /* Return: how long poll() may wait for the next deadline, ms; -1 for ever */
 static int fill_polls(struct greeter *g, struct polls *ps, bool accepting)
 {
-	uint64_t now = channel_now_ns(), end = 0;
+	uint64_t now = now_ns(), end = 0;
 	int ms = accepting ? -1 : RETRY_MS;
 
 	ps->n = 0;
@@ -319,7 +319,7 @@ static void *greeter_main(void *arg)
 
 			if (!channel_is_open(&gr->c))
 				continue;
-			if (channel_now_ns() >= gr->end)
+			if (now_ns() >= gr->end)
 				greeting_expire(g, gr);
 			else if (ps.p[gr->poll].revents || gr->waits ||
 				 channel_pending(&gr->c))

@@ -168,7 +168,7 @@ void link_hang_up(struct link *l, unsigned ms)
 	if (l->state == LINK_OPEN) {
 		l->state = LINK_HUNG_UP;
 		channel_set_end(&l->main,
-				channel_now_ns() + ms * 1000000ull);
+				ns_after(ms));
 		channel_shut_in(&l->main);
 		shut_others(l);
 	}

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "tls_kernel.h"
+#include "tls_private.h"
 #include "vmm/base/units.h"
 
 #ifndef SOL_TLS
@@ -26,7 +27,6 @@
 #define TYPE_DATA		23
 #define ALERT_WARNING		1
 #define ALERT_CLOSE_NOTIFY	0
-#define RECORD			16384	/* bytes in one record, at most */
 
 /* What setsockopt(2) wants of each cipher: the same, in other places */
 union keys {
@@ -181,7 +181,7 @@ ssize_t tls_kernel_sendv(int fd, const struct iovec *iov, size_t n,
 	while (done < 0 && errno == EINTR);
 	if (done < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-	*records += (unsigned)(((size_t)done + RECORD - 1) / RECORD);
+	*records += (unsigned)(((size_t)done + TLS_RECORD - 1) / TLS_RECORD);
 	return done;
 }
 

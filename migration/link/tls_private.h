@@ -30,6 +30,8 @@ struct tls {
 	gnutls_certificate_credentials_t certificates;
 };
 
+#define TLS_RECORD	16384	/* bytes in one record, at most */
+
 /** tls_date() - A time as "2026-11-27 14:16 UTC", in @text (TLS_DATE bytes) */
 void tls_date(time_t t, char *text);
 

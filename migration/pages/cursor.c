@@ -4,10 +4,11 @@
 #include <stdbool.h>
 
 #include "cursor.h"
+#include "migration/wire/wire.h"
 
 void cursor_fault(struct cursor *c, size_t page)
 {
-	c->wanted = page / CURSOR_CHUNK + 1;
+	c->wanted = page / CHUNK_PAGES + 1;
 }
 
 void cursor_restart(struct cursor *c)
@@ -19,9 +20,9 @@ void cursor_restart(struct cursor *c)
 static void chunk_set(struct cursor_chunk *chunk, const struct ledger *l,
 		      size_t i)
 {
-	chunk->at = i * CURSOR_CHUNK;
-	chunk->end = l->n - chunk->at < CURSOR_CHUNK ? l->n
-						: chunk->at + CURSOR_CHUNK;
+	chunk->at = i * CHUNK_PAGES;
+	chunk->end = l->n - chunk->at < CHUNK_PAGES ? l->n
+						: chunk->at + CHUNK_PAGES;
 	if (chunk->at >= l->n)
 		chunk->at = chunk->end = 0;
 }
@@ -34,7 +35,7 @@ static bool cursor_chunk_next(struct cursor *c, const struct ledger *l,
 	/* Not by adding alone: a thread that polls would let it overflow */
 	if (i)
 		i--;
-	else if (c->next * CURSOR_CHUNK < l->n)
+	else if (c->next * CHUNK_PAGES < l->n)
 		i = c->next++;
 	else
 		return false;
@@ -46,9 +47,9 @@ static size_t take_between(struct ledger *l, size_t *at, size_t end,
 			   size_t *first)
 {
 	while ((*at = ledger_next(l, *at, end)) < end) {
-		size_t max = end - *at < CURSOR_RUN ? end - *at : CURSOR_RUN;
-		size_t n = ledger_take(l, *at, max);
+		size_t n, max = end - *at;
 
+		n = ledger_take(l, *at, max < WIRE_RUN_PAGES ? max : WIRE_RUN_PAGES);
 		*first = *at;
 		*at += n;
 		if (n)
@@ -71,6 +72,6 @@ size_t cursor_take(struct cursor *c, struct ledger *l,
 	n = take_between(l, &from, l->n, first);
 	/* The next run is near: the search must not begin at page 0 again */
 	if (n)
-		chunk_set(chunk, l, from / CURSOR_CHUNK);
+		chunk_set(chunk, l, from / CHUNK_PAGES);
 	return n;
 }

@@ -2,7 +2,7 @@
 /*
  * cursor.h - Which pages to push next (pure)
  *
- * Push threads take chunks of 512 pages in ascending order, each by one atomic
+ * Push threads take chunks of 2 MiB in ascending order, each by one atomic
  * operation, and then take the runs of their chunk from the ledger. The
  * chunk of the latest fault comes first: one atomic slot, which the next push
  * thread empties. A chunk may be handed out twice (by the slot and in order);
@@ -20,9 +20,6 @@
 #include <stddef.h>
 
 #include "ledger.h"
-
-#define CURSOR_CHUNK	512u	/* pages: 2 MiB, a huge page */
-#define CURSOR_RUN	64u	/* pages taken from the ledger at once */
 
 /**
  * struct cursor - Shared by the push threads; zeroed at the start

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "bits.h"
 #include "ledger.h"
 #include "race_point.h"
+#include "vmm/base/bits.h"
 
 #define HOLD_BITS	34
 #define HOLD_PAGE	((1ull << HOLD_BITS) - 1)

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "appetite.h"
+#include "answer_size.h"
 #include "migration/wire/wire.h"
 
 /* For one fault on a huge page: pages in turns missing and there */

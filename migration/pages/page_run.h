@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* page_run.h - What a destination has, as runs of pages (pure) */
+/* page_run.h - Chunks of pages; what a destination has, as runs of pages (pure) */
 #ifndef FERRY_PAGE_RUN_H
 #define FERRY_PAGE_RUN_H
 
 #include <stddef.h>
+
+/* Pages to a chunk: 2 MiB, a huge page. The unit of push threads and of tables */
+#define CHUNK_PAGES	512u
 
 /* What a destination has of a page. The numbers are those of REPORT */
 enum page_have {

@@ -165,7 +165,8 @@ int page_store_poison(struct page_store *s, uint64_t gpa, size_t n,
 
 	if (!rc && !s->can_poison && !s->accepted)
 		rc = error_set(err, ENOTSUP,
-			"the guest's page at 0x%llx is lost, and this kernel has no UFFDIO_POISON (Linux 6.6 or newer has)",
+			"the guest's page at 0x%llx is lost, and this kernel has no "
+			"UFFDIO_POISON (Linux 6.6 or newer has)",
 			(unsigned long long)gpa);
 	return rc ? rc : s->ops->poison(s, page, n, delivered, err);
 }
@@ -460,7 +461,8 @@ static int inject_open(struct page_store *s, uint64_t offset, bool simulate,
 			"the page has not arrived yet: try again, or use --method simulate");
 	if (!s->can_poison)
 		return error_set(err, ENOTSUP,
-			"this kernel has no UFFDIO_POISON (Linux 6.6 or newer has): use --method hwpoison");
+			"this kernel has no UFFDIO_POISON (Linux 6.6 or newer has): "
+			"use --method hwpoison");
 	return s->ops->inject(s, page, err);
 }
 

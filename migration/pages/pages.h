@@ -54,9 +54,6 @@
 #include "page_run.h"
 #include "page_show.h"
 
-/* Pages to a chunk: 2 MiB */
-#define CHUNK_PAGES	512u
-
 enum page_state {
 	PAGE_MISSING,		/* not here, not requested */
 	PAGE_REQUESTED,		/* not here, a vCPU waits: the source is asked */

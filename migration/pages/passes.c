@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "bits.h"
 #include "migration/wire/wire.h"
 #include "passes.h"
+#include "vmm/base/bits.h"
 
 int passes_init(struct passes *p, size_t n)
 {
@@ -24,27 +24,6 @@ void passes_fini(struct passes *p)
 	free(p->due);
 	free(p->sent);
 	*p = (struct passes){ 0 };
-}
-
-static bool bit_test(const uint64_t *bits, size_t i)
-{
-	return bits[i / BITS] >> i % BITS & 1;
-}
-
-static void bits_set(uint64_t *bits, size_t i, size_t n, bool value)
-{
-	while (n) {
-		size_t from = i % BITS, room = BITS - from;
-		size_t now = n < room ? n : room;
-		uint64_t mask = bits_mask(from, from + now);
-
-		if (value)
-			bits[i / BITS] |= mask;
-		else
-			bits[i / BITS] &= ~mask;
-		i += now;
-		n -= now;
-	}
 }
 
 size_t passes_due(struct passes *p, const struct ledger *l)
@@ -76,28 +55,13 @@ size_t passes_stale(const struct passes *p, struct ledger *l)
 	return count;
 }
 
-/* The first bit that is set, from @i on */
-static size_t bits_next(const uint64_t *bits, size_t i, size_t end)
-{
-	while (i < end) {
-		uint64_t is = bits[i / BITS] & bits_mask(i % BITS, BITS);
-
-		if (is) {
-			i = i / BITS * BITS + (size_t)__builtin_ctzll(is);
-			break;
-		}
-		i = (i / BITS + 1) * BITS;
-	}
-	return i < end ? i : end;
-}
-
 size_t passes_run(const struct passes *p, size_t from, size_t end, size_t *n)
 {
 	size_t first = bits_next(p->due, from, end), i = first;
-	bool sent = first < end && bit_test(p->sent, first);
+	bool sent = first < end && bits_test(p->sent, first);
 
 	while (i < end && i - first < WIRE_RUN_PAGES &&
-	       bit_test(p->due, i) && bit_test(p->sent, i) == sent)
+	       bits_test(p->due, i) && bits_test(p->sent, i) == sent)
 		i++;
 	*n = i - first;
 	return first;
@@ -105,25 +69,25 @@ size_t passes_run(const struct passes *p, size_t from, size_t end, size_t *n)
 
 bool passes_was_sent(const struct passes *p, size_t page)
 {
-	return bit_test(p->sent, page);
+	return bits_test(p->sent, page);
 }
 
 void passes_sent(struct passes *p, size_t page, size_t n)
 {
-	bits_set(p->due, page, n, false);
-	bits_set(p->sent, page, n, true);
+	bits_fill(p->due, page, n, false);
+	bits_fill(p->sent, page, n, true);
 }
 
 void passes_unsent(struct passes *p, size_t page, bool first)
 {
-	bits_set(p->due, page, 1, true);
+	bits_fill(p->due, page, 1, true);
 	if (first)
-		bits_set(p->sent, page, 1, false);
+		bits_fill(p->sent, page, 1, false);
 }
 
 void passes_mark(struct passes *p, size_t page, size_t n)
 {
-	bits_set(p->due, page, n, true);
+	bits_fill(p->due, page, n, true);
 }
 
 static bool unit_is_stale(const struct passes *p, size_t unit, size_t i)
@@ -131,7 +95,7 @@ static bool unit_is_stale(const struct passes *p, size_t unit, size_t i)
 	uint64_t due = 0, sent = 0;
 
 	if (unit == 1)
-		return bit_test(p->due, i) && bit_test(p->sent, i);
+		return bits_test(p->due, i) && bits_test(p->sent, i);
 	for (size_t w = i / BITS; w < (i + unit) / BITS && w < p->words;
 	     w++) {
 		due |= p->due[w];

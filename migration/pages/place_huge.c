@@ -38,6 +38,7 @@
  *	  places it later.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,9 @@
 
 #define SPARES	4	/* buffers kept for reuse: their memory is warm */
 #define WORDS	(HUGE_PAGES / 64)
+
+static_assert(CHUNK_PAGES == RAM_HUGE / WIRE_PAGE, "a chunk is a huge page");
+static_assert(WIRE_AROUND_MAX == CHUNK_PAGES - 1, "a request may ask for all of it");
 
 static const uint8_t zero_page[WIRE_PAGE];
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "placement.h"
+#include "vmm/base/bits.h"
 #include "vmm/memory/uffd.h"
 
 #define RETRIES		8	/* pauses of 1, 2, 4 ... 128 ms */
@@ -87,8 +88,6 @@ void placement_wake(struct page_store *s, size_t page, size_t n)
 
 void placement_want(struct page_wants *w, size_t page)
 {
-	size_t bit = page - w->first;
-
-	w->bits[bit / 64] |= 1ull << bit % 64;
+	bits_fill(w->bits, page - w->first, 1, true);
 	w->any = true;
 }

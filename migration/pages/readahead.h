@@ -2,10 +2,9 @@
 /*
  * readahead.h - How many pages to send after a requested one (pure)
  *
- * Part of what a request asks for (appetite.h). Neighbours save a guest that
- * walks through its memory a fault for each page.
- * They cost a guest that jumps time on every fault, because they stand before
- * the next answer in the socket. So a sequence of requests must first show that
+ * Part of what a request asks for (answer_size.h). Neighbours save a guest that
+ * walks through its memory a fault for each page. They cost a guest that jumps
+ * time on every fault, because they precede the next answer in the socket. So a sequence of requests must first show that
  * it walks: the first answer is sent alone; while requests follow each other,
  * the number of pages after each answer doubles.
  */

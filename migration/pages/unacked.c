@@ -5,8 +5,7 @@
 #include <stdlib.h>
 
 #include "unacked.h"
-
-#define BITS	64
+#include "vmm/base/bits.h"
 
 int unacked_init(struct unacked *u)
 {
@@ -26,38 +25,33 @@ static struct unacked_entry *entry_at(const struct unacked *u, uint64_t i)
 	return &u->entry[i % UNACKED_MAX];
 }
 
-/* Can pages of a block join the entry that was added last? */
-static bool entry_fits(const struct unacked *u, size_t block, uint64_t number)
+/* Can pages of a chunk join the entry that was added last? */
+static bool entry_fits(const struct unacked *u, size_t chunk, uint64_t number)
 {
 	const struct unacked_entry *e = entry_at(u, u->tail - 1);
 
-	return u->tail != u->head && e->block == block && e->number == number;
+	return u->tail != u->head && e->chunk == chunk && e->number == number;
 }
 
-static void entry_set(struct unacked_entry *e, size_t from, size_t to)
-{
-	for (size_t k = from; k < to; k++)
-		e->bits[k / BITS] |= 1ull << k % BITS;
-}
-
-/* Pages of one block. There is room for another entry */
-static void entry_add(struct unacked *u, size_t block, size_t from, size_t to,
+/* Pages of one chunk. There is room for another entry */
+static void entry_add(struct unacked *u, size_t chunk, size_t from, size_t to,
 		      uint64_t number)
 {
 	struct unacked_entry *e = entry_at(u, u->tail);
 
-	if (entry_fits(u, block, number)) {
-		entry_set(entry_at(u, u->tail - 1), from, to);
+	if (entry_fits(u, chunk, number)) {
+		bits_fill(entry_at(u, u->tail - 1)->bits, from, to - from,
+			  true);
 		return;
 	}
-	*e = (struct unacked_entry){ .block = block, .number = number };
-	entry_set(e, from, to);
+	*e = (struct unacked_entry){ .chunk = chunk, .number = number };
+	bits_fill(e->bits, from, to - from, true);
 	u->tail++;
 }
 
 bool unacked_full(const struct unacked *u)
 {
-	/* A run may lie in two blocks */
+	/* A run may lie in two chunks */
 	return u->tail - u->head > UNACKED_MAX - 2;
 }
 
@@ -68,12 +62,12 @@ bool unacked_add(struct unacked *u, size_t first, size_t n, uint64_t number)
 	if (unacked_full(u))
 		return false;
 	while (first < end) {
-		size_t from = first % UNACKED_BLOCK, block = first - from;
-		size_t to = end - block < UNACKED_BLOCK ? end - block
-							: UNACKED_BLOCK;
+		size_t from = first % CHUNK_PAGES, chunk = first - from;
+		size_t to = end - chunk < CHUNK_PAGES ? end - chunk
+							: CHUNK_PAGES;
 
-		entry_add(u, block, from, to, number);
-		first = block + to;
+		entry_add(u, chunk, from, to, number);
+		first = chunk + to;
 	}
 	u->number = number;
 	return true;
@@ -102,14 +96,14 @@ static size_t entry_give_back(const struct unacked_entry *e, struct ledger *l)
 {
 	size_t done = 0;
 
-	for (size_t k = 0, n; k < UNACKED_BLOCK; k += n) {
-		const bool set = e->bits[k / BITS] >> k % BITS & 1;
+	for (size_t k = 0, n; k < CHUNK_PAGES; k += n) {
+		const bool set = bits_test(e->bits, k);
 
-		for (n = 1; k + n < UNACKED_BLOCK && set ==
-		     (e->bits[(k + n) / BITS] >> (k + n) % BITS & 1); n++)
+		for (n = 1; k + n < CHUNK_PAGES &&
+		     bits_test(e->bits, k + n) == set; n++)
 			;
 		if (set)
-			done += ledger_send_again(l, e->block + k, n);
+			done += ledger_send_again(l, e->chunk + k, n);
 	}
 	return done;
 }

@@ -6,7 +6,7 @@
  * If the connection is lost, its pages return to the ledger, and the other
  * push threads send them.
  *
- * A ring of entries. An entry has the pages of one aligned block of 512 that
+ * A ring of entries. An entry has the pages of one aligned chunk that
  * share a running number; the destination acknowledges a number, and with it
  * all lower ones. What is numbered is the caller's choice. The push thread
  * adds, and one thread (the same or another) acknowledges: the entry is written
@@ -23,20 +23,19 @@
 
 #include "ledger.h"
 
-#define UNACKED_BLOCK	512u	/* pages of an entry: a chunk of the cursor */
 /* Entries: 1 GiB if each is full. A TCP connection holds some MiB */
 #define UNACKED_MAX	512u
 
 /**
- * struct unacked_entry - Pages of one block
- * @block:	the block's first page
+ * struct unacked_entry - Pages of one chunk
+ * @chunk:	the chunk's first page
  * @number:	what acknowledges them
  * @bits:	the pages
  */
 struct unacked_entry {
-	size_t block;
+	size_t chunk;
 	uint64_t number;
-	uint64_t bits[UNACKED_BLOCK / 64];
+	uint64_t bits[CHUNK_PAGES / 64];
 };
 
 /**

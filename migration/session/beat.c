@@ -8,7 +8,6 @@
 #include "beat.h"
 #include "vmm/base/clock.h"
 
-#define MS	1000000ull	/* ns */
 
 void beat_begin(struct beat *b, struct session *se)
 {
@@ -17,15 +16,15 @@ void beat_begin(struct beat *b, struct session *se)
 
 static uint64_t dead_at(const struct beat *b)
 {
-	return b->heard + b->se->limits->dead_peer_ms * MS;
+	return b->heard + b->se->limits->dead_peer_ms * NS_PER_MS;
 }
 
 static int say_beat(struct beat *b, uint64_t now, struct error *err)
 {
-	if (b->said && now - b->said < b->se->limits->beat_ms * MS)
+	if (b->said && now - b->said < b->se->limits->beat_ms * NS_PER_MS)
 		return 0;
 	b->said = now;
-	/* A peer that reads nothing is as dead as one that says nothing */
+	/* A peer that reads nothing is lost, too, as one that sends nothing */
 	channel_set_end(&b->se->link.main, dead_at(b));
 	return session_say(b->se, WIRE_MSG_BEAT, NULL, err);
 }
@@ -33,9 +32,9 @@ static int say_beat(struct beat *b, uint64_t now, struct error *err)
 /* Until the next BEAT or the deadline, whichever comes first; at most @ms */
 static int wait_ms(const struct beat *b, uint64_t now, unsigned ms)
 {
-	uint64_t next = b->said + b->se->limits->beat_ms * MS;
+	uint64_t next = b->said + b->se->limits->beat_ms * NS_PER_MS;
 	uint64_t end = dead_at(b) < next ? dead_at(b) : next;
-	uint64_t left = end > now ? (end - now) / MS + 1 : 0;
+	uint64_t left = end > now ? (end - now) / NS_PER_MS + 1 : 0;
 
 	return left < ms ? (int)left : (int)ms;
 }

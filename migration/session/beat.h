@@ -5,7 +5,7 @@
  * While pages are sent, main carries nothing else. Each side sends BEAT on it
  * once in ferry-beat-interval, and expects a whole message within
  * ferry-dead-peer-timeout: a peer that is stopped, a network that drops
- * everything, and a peer that trickles single bytes are all dead by then. The
+ * everything, and a peer that sends single bytes are all noticed by then. The
  * session threads do it, so that no heartbeat delays a page.
  */
 #ifndef FERRY_BEAT_H

@@ -10,10 +10,10 @@
 #include "vmm/base/clock.h"
 
 /*
- * A page that was pushed is sent again: it may still stand behind megabytes in
- * a push connection, and the destination drops the second copy. If it can't be
- * read any more, nothing is sent: what is under way is right, whether contents
- * or poison.
+ * A page that was pushed is sent again: on the push connection megabytes may be
+ * queued before the first copy, and the destination drops the second. If it
+ * can't be read any more, nothing is sent: the first copy is right, whether it
+ * is contents or poison.
  */
 static int answer_page(struct demand_server *d, size_t page,
 		       struct error *err)

@@ -11,13 +11,13 @@
 #include "fault.h"
 #include "migration/pages/outbox.h"
 #include "priority.h"
+#include "vmm/base/bits.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/memory/uffd.h"
 
 #define LOOK_MS		1000
 #define FAULTS_MAX	64
-#define MS		1000000ull	/* ns */
 #define DETACH_US	100
 
 enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
@@ -25,7 +25,7 @@ enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
 /**
  * struct fault_buffers - What one turn works on
  * @out:	requests to send
- * @appetite:	what the requests ask for
+ * @sizes:	what the requests ask for
  * @unnamed:	first pages of faults whose vCPU is not known
  * @unnamed_n:	how many
  * @waits:	pages to request again on a new connection
@@ -34,7 +34,7 @@ enum { POLL_UFFD, POLL_DEMAND, POLL_WAKE, POLLS };
  */
 struct fault_buffers {
 	struct outbox out;
-	struct appetite appetite;
+	struct answer_size sizes;
 	size_t unnamed[FAULTS_MAX];
 	unsigned unnamed_n;
 	struct page_waits waits;
@@ -82,7 +82,7 @@ static void request_pages(struct fault_thread *f, const struct page_wants *w,
 
 	for (size_t i = 0; i < CHUNK_PAGES; i += n ? n : 1) {
 		for (n = 0; i + n < CHUNK_PAGES && n < WIRE_RUN_PAGES &&
-		     w->bits[(i + n) / 64] >> (i + n) % 64 & 1; n++)
+		     bits_test(w->bits, i + n); n++)
 			;
 		if (!n)
 			continue;
@@ -100,24 +100,24 @@ static struct around around_fault(struct fault_thread *f, size_t page,
 {
 	if (page_store_requests_max(f->store) > 1)
 		return (struct around){ 0 };
-	return appetite_around(&f->buffers->appetite, page, vcpu);
+	return answer_size_around(&f->buffers->sizes, page, vcpu);
 }
 
-static void measure_appetite(struct fault_thread *f)
+static void measure_sizes(struct fault_thread *f)
 {
-	struct appetite *a = &f->buffers->appetite;
+	struct answer_size *a = &f->buffers->sizes;
 	const uint64_t now = now_ns();
 
-	if (!appetite_due(a, now) || page_store_requests_max(f->store) > 1)
+	if (!answer_size_due(a, now) || page_store_requests_max(f->store) > 1)
 		return;
 	for (unsigned i = 0; i < f->session.vcpus; i++) {
 		uint64_t exits = 0;
 		uint64_t idle = f->session.vcpu_idle(f->session.ctx, i, &exits);
 
-		appetite_measure(a, i, idle, exits,
+		answer_size_measure(a, i, idle, exits,
 				 waiters_has(&f->store->waiters, i), now);
 	}
-	appetite_next(a, f->session.vcpus, now);
+	answer_size_next(a, f->session.vcpus, now);
 }
 
 static int handle_fault(struct fault_thread *f, const struct uffd_fault *u,
@@ -202,7 +202,7 @@ static int handle_faults(struct fault_thread *f, struct error *err)
 	for (unsigned i = 0; i < b->unnamed_n; i++)
 		name_waiter(f, b->unnamed[i]);
 	b->unnamed_n = 0;
-	measure_appetite(f);
+	measure_sizes(f);
 	return rc ? rc : one;
 }
 
@@ -263,7 +263,7 @@ static int check_silence(struct fault_thread *f, struct error *err)
 	/* What waited before this link was requested when it began */
 	if (since < f->linked_at)
 		since = f->linked_at;
-	if (now_ns() - since < f->answer_ms * MS)
+	if (now_ns() - since < f->answer_ms * NS_PER_MS)
 		return 0;
 	return error_set(err, ETIMEDOUT,
 		"the source has not answered a request for %u s",
@@ -384,7 +384,7 @@ static void *fault_main(void *arg)
 		rc = rc ? rc : fault_turn(f, &err);
 		/* However busy it is with what needs no answer */
 		if (!rc && now_ns() - looked >= (f->answer_ms < LOOK_MS
-					? f->answer_ms : LOOK_MS) * MS) {
+					? f->answer_ms : LOOK_MS) * NS_PER_MS) {
 			looked = now_ns();
 			rc = check_silence(f, &err);
 		}

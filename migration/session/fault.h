@@ -57,7 +57,7 @@ struct fault_buffers;
  * @FAULT_LINK_OFFERED:	there is another one, which the thread may take
  *
  * Only the thread goes from CUT to NONE and from OFFERED to USED, only others
- * go from NONE to OFFERED. So who sees NONE may close the connection.
+ * go from NONE to OFFERED. So a thread that sees NONE may close the connection.
  */
 enum fault_link {
 	FAULT_LINK_USED, FAULT_LINK_CUT, FAULT_LINK_NONE, FAULT_LINK_OFFERED,

@@ -110,8 +110,8 @@ static bool any_unacked(const struct push_group *g)
 }
 
 /*
- * Pages that other threads have sent may come back into the ledger, so it is
- * looked at again. A thread that ends too early is no loss: pusher_leave() sees
+ * Pages that other threads have sent may return to the ledger, so it is looked
+ * at again. A thread that ends too early is no loss: pusher_leave() sees
  * what is left when the last one ends.
  */
 static bool all_pushed(const struct push_group *g)
@@ -138,7 +138,7 @@ static int say_idle(struct pusher *me, struct error *err)
 static int await_ack(struct pusher *me, struct error *err)
 {
 	struct pollfd p = { .fd = channel_poll_fd(me->c), .events = POLLIN };
-	const uint64_t silence = me->c->silence_ms * 1000000ull;
+	const uint64_t silence = me->c->silence_ms * NS_PER_MS;
 	int rc = say_idle(me, err);
 
 	if (rc)

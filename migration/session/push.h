@@ -92,9 +92,8 @@ int push_prepare(struct push_group *g, struct error *err);
  * push_start() - Begin to push, after a pause
  * @g:		the group, prepared
  *
- * A guest that has just been started requests page after page. The push would
- * stand before each answer in the host's queues, and take the cores of a small
- * host. So it begins when no request has come for 1 ms, at the latest after
+ * A guest that has just been started requests page after page. Pushed pages would
+ * precede each answer in the host's queues, and use the cores of a small host. So it begins when no request has come for 1 ms, at the latest after
  * 5 ms: on the benchmark's two cores the median blackout fell from 4.5 to
  * 2.9 ms by it (24 runs each, in turns).
  */

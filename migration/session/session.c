@@ -205,8 +205,7 @@ void session_refuse(struct session *se, const struct error *why)
 
 	if (!channel_is_open(main))
 		return;
-	channel_set_end(main, channel_now_ns() +
-			      SESSION_GOODBYE_MS * 1000000ull);
+	channel_set_end(main, ns_after(SESSION_GOODBYE_MS));
 	channel_refuse(main, why);
 }
 

@@ -72,10 +72,13 @@ static const char *lost_remedy(const struct source *s, unsigned phase)
 
 	if (phase == SOURCE_DOUBT)
 		return automatic
-			? "nothing: it is tried again and again; if the destination is gone for good: ferry resolve NAME --run-here"
-			: "ferry migrate NAME URI --resume; if the destination is gone for good: ferry resolve NAME --run-here";
+			? "none, the source retries; if the destination is gone for good: "
+			  "ferry resolve NAME --run-here"
+			: "ferry migrate NAME URI --resume; if the destination is gone for good: "
+			  "ferry resolve NAME --run-here";
 	return automatic
-		? "nothing: it is tried again and again; ferry migrate NAME URI --resume tries another address"
+		? "none, the source retries; for another address: "
+		  "ferry migrate NAME URI --resume"
 		: "ferry migrate NAME URI --resume";
 }
 
@@ -211,7 +214,9 @@ static int source_hook(void *ctx, uint64_t offset, bool simulate,
 		return 1;
 	if (ledger_is_unsure(&s->pages.ledger, page))
 		return error_set(err, EAGAIN,
-			"0x%llx was sent on a connection that was lost, so the destination may have it: poison it there, or try again when a new connection is open",
+			"0x%llx was sent on a connection that was lost, so "
+			"the destination may have it: poison it there, or try "
+			"again when a new connection is open",
 			(unsigned long long)ram_gpa(machine_ram(s->m), offset));
 	return error_set(err, EALREADY,
 		"0x%llx was already handed over to the destination: poison it there",

@@ -149,8 +149,8 @@ static void show_rates(struct source *s, uint64_t before)
 	p->syncs++;
 	p->due = r->due;
 	p->stale = passes_stale(&s->passes, &s->pages.ledger);
-	p->dirty_rate = r->ns ? fresh * 1000000000ull / r->ns : 0;
-	p->expected_ms = passes_ns(r) / 1000000;
+	p->dirty_rate = r->ns ? fresh * NS_PER_S / r->ns : 0;
+	p->expected_ms = passes_ns(r) / NS_PER_MS;
 }
 
 /* What the guest has written, and what is left of a pass that was ended early */
@@ -183,7 +183,7 @@ static int explain_refusal(struct source *s, int rc, struct error *err)
 
 	if (rc != -EPIPE)
 		return rc;
-	channel_set_end(main, channel_now_ns() + REFUSAL_NS);
+	channel_set_end(main, now_ns() + REFUSAL_NS);
 	if (session_hear(&s->se, &m, "PASSED", &why) != -ECONNREFUSED)
 		return rc;
 	*err = why;
@@ -212,7 +212,7 @@ static int send_pass(struct source *s, struct error *err)
 static bool wants_pass(const struct source *s)
 {
 	return !s->end_passes && passes_again(&s->pass,
-			s->se.limits->downtime_ms * 1000000ull);
+			s->se.limits->downtime_ms * NS_PER_MS);
 }
 
 int source_precopy(struct source *s, struct error *err)

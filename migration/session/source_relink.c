@@ -15,7 +15,6 @@
 #include "source_stages.h"
 #include "stages.h"
 
-#define MS		1000000ull	/* ns */
 
 int source_begin_link(struct source *s, struct error *err)
 {
@@ -113,8 +112,8 @@ static int hear_report(struct source *s, struct ledger_rebuild *r,
 		uint8_t *data = NULL;
 		uint32_t len;
 
-		channel_set_end(&s->se.link.main, now_ns() +
-				s->se.limits->answer_ms * MS);
+		channel_set_end(&s->se.link.main,
+				ns_after(s->se.limits->answer_ms));
 		rc = session_expect(&s->se, WIRE_MSG_REPORT, &data, &len, err);
 		if (!rc)
 			rc = take_report(s, r, &next, data, len, head, err);

@@ -95,7 +95,7 @@ int source_hold(struct source *s, struct error *err)
 	if (rc)
 		return rc;
 	s->held = true;
-	s->deadline = p->pause + s->se.limits->downtime_ms * 1000000ull;
+	s->deadline = p->pause + s->se.limits->downtime_ms * NS_PER_MS;
 	channel_set_silence(main, s->se.limits->silence_ms);
 	channel_set_end(main, s->deadline);
 	if (session_event(&s->se, EVENT_HOLD, NULL))
@@ -157,7 +157,7 @@ int source_poison(struct source *s, struct error *err)
 	return rc;
 }
 
-/* What the vCPUs touch first goes ahead, so that they needn't ask for it */
+/* The pages that the vCPUs touch first are sent before they are requested */
 static int send_hot(struct source *s, struct error *err)
 {
 	const struct ram *ram = machine_ram(s->m);
@@ -223,8 +223,7 @@ int source_say_commit(struct source *s, struct error *err)
 {
 	int rc;
 
-	channel_set_end(&s->se.link.main, channel_now_ns() +
-			s->se.limits->dead_peer_ms * 1000000ull);
+	channel_set_end(&s->se.link.main, ns_after(s->se.limits->dead_peer_ms));
 	rc = session_say(&s->se, WIRE_MSG_COMMIT, NULL, err);
 	return rc ? rc : session_expect(&s->se, WIRE_MSG_RUNNING, NULL, NULL,
 					err);
@@ -253,8 +252,8 @@ int source_push(struct source *s, struct error *err)
 
 int source_confirm(struct source *s, struct error *err)
 {
-	/* migrate-pause, or a lost connection, came first: a destination that is
-	 * told nevertheless would not listen for the next link
+	/* migrate-pause, or a lost connection, came first: a destination that
+	 * received CONFIRMED would not listen for the next link
 	 */
 	if (session_phase(&s->se) != SOURCE_COMPLETED)
 		return error_set(err, EPIPE, "the connection was lost");
@@ -270,7 +269,7 @@ int source_finish(struct source *s, struct error *err)
 	struct beat b;
 	int rc = session_say(&s->se, WIRE_MSG_DONE, NULL, err);
 
-	/* Long over, but for KVM's dirty log: nobody waits for this thread now */
+	/* The passes are over; KVM's dirty log ends here, where no vCPU waits */
 	source_precopy_end(s);
 	beat_begin(&b, &s->se);
 	while (!rc)

@@ -18,10 +18,9 @@
 #include "source_thread.h"
 #include "stages.h"
 
-#define MS		1000000ull	/* ns */
 #define RETRY_MS	100u		/* after the first loss; then doubled */
 #define RETRY_MAX_MS	5000u
-#define LOOK_NS		(1000 * MS)	/* automatic recovery is switched on */
+#define LOOK_NS		(1000 * NS_PER_MS)	/* automatic recovery is switched on */
 
 /* A wait of the hand-over that took too long: say which limit it was */
 static void explain_timeout(const struct source *s, int rc, struct error *err)
@@ -53,15 +52,15 @@ static void source_walk(struct source *s, const struct stage *st)
 	session_event(&s->se, EVENT_LEFT, NULL);
 }
 
-/* Two sources that have lost the same network do not come back in step */
+/* Random: sources whose network has failed do not all retry at one moment */
 static uint64_t retry_ns(unsigned attempts)
 {
 	uint64_t ns = (attempts < 6 ? RETRY_MS << attempts : RETRY_MAX_MS) *
-		      MS;
+		      NS_PER_MS;
 	uint16_t dice = 0;
 
-	if (ns > RETRY_MAX_MS * MS)
-		ns = RETRY_MAX_MS * MS;
+	if (ns > RETRY_MAX_MS * NS_PER_MS)
+		ns = RETRY_MAX_MS * NS_PER_MS;
 	if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) < 0)
 		dice = UINT16_MAX / 2;
 	return ns * 3 / 4 + ns / 2 * dice / UINT16_MAX;
@@ -152,8 +151,7 @@ static bool deliver_once(struct source *s, const struct error *why)
 
 	s->attempts++;
 	if (!rc) {
-		channel_set_end(main, now_ns() +
-				s->se.limits->dead_peer_ms * MS);
+		channel_set_end(main, ns_after(s->se.limits->dead_peer_ms));
 		channel_refuse(main, why);
 		/* It closes when it has discarded the machine */
 		channel_expect(main, WIRE_MSG_REFUSE, NULL, NULL, &err);

@@ -76,7 +76,8 @@ static int hear_ready(struct source *s, struct error *err)
  * Announce RAM that was never written as zeroes, while the guest still runs:
  * all that depends on the size of RAM is done before the guest is held. What
  * the guest writes meanwhile is corrected by source_zero(). A kernel that can't
- * tell costs time, not truth: zero pages are found again when they are read.
+ * report holes makes the migration slower: zero pages are found when they are
+ * read.
  */
 int source_scan(struct source *s, struct error *err)
 {

@@ -18,7 +18,7 @@ struct target;
 
 /**
  * struct stage - A row of the table
- * @name:	for people
+ * @name:	shown to clients
  * @source:	what the source does, or NULL
  * @target:	what the destination does, or NULL
  *

@@ -49,7 +49,7 @@ static void tell_ended(struct target *t)
 	text = machine_status(t->m).state == RUN_SHUTDOWN
 		? "it has powered off" : "its process was ended there";
 	m.length = (uint32_t)strlen(text);
-	channel_set_end(main, channel_now_ns() + ENDED_MS * 1000000ull);
+	channel_set_end(main, ns_after(ENDED_MS));
 	if (channel_say(main, &m, text, NULL))
 		return;
 	/* The source must read this before it sees the others closed: it closes

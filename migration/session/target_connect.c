@@ -36,7 +36,7 @@ static int await_channel(struct target *t, enum wire_role role, unsigned i,
 			 struct error *err)
 {
 	struct link *l = &t->se.link;
-	const uint64_t end = now_ns() + t->se.limits->hello_ms * 1000000ull;
+	const uint64_t end = ns_after(t->se.limits->hello_ms);
 	int rc = 0;
 
 	pthread_mutex_lock(&t->se.lock);

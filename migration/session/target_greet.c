@@ -31,7 +31,7 @@ static int check_resume(struct target *t, const struct wire_hello *h,
 		return error_set(err, ESTALE,
 			"stale epoch %u: a replayed or late greeting, or a second one that resumes the session; the last one was %u",
 			h->epoch, t->epoch);
-	/* In doubt a source that tells its decision is welcome in any case */
+	/* In doubt the source's decision is accepted in any case */
 	if (se->manual && phase == TARGET_LOST)
 		return error_set(err, EPERM,
 			"an operator must allow it at the destination: ferry recover (migrate-recover)");
@@ -98,7 +98,7 @@ static int greet_main(struct target *t, const struct channel *c,
 
 	if (h->resume)
 		return greet_resume(t, c, h, err);
-	/* A session that has failed, or is about to notice, makes room */
+	/* A session that has failed, or is about to notice, is freed soon */
 	if (phase == TARGET_FAILING ||
 	    (phase != TARGET_LISTENING && !target_has_promised(phase) &&
 	     link_ended(&se->link)))

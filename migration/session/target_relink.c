@@ -81,8 +81,7 @@ int target_report(struct target *t, struct error *err)
 	unsigned phase;
 	int rc;
 
-	channel_set_end(main, channel_now_ns() +
-			t->se.limits->hello_ms * 1000000ull);
+	channel_set_end(main, ns_after(t->se.limits->hello_ms));
 	rc = session_expect(&t->se, WIRE_MSG_RESUME, NULL, NULL, err);
 	if (rc)
 		return rc;

@@ -146,9 +146,8 @@ int target_commit(struct target *t, struct error *err)
 {
 	int rc;
 
-	/* The source decides at once, or is dead */
-	channel_set_end(&t->se.link.main, channel_now_ns() +
-			t->se.limits->dead_peer_ms * 1000000ull);
+	/* The source decides at once: silence means that it is lost */
+	channel_set_end(&t->se.link.main, ns_after(t->se.limits->dead_peer_ms));
 	rc = session_expect(&t->se, WIRE_MSG_COMMIT, NULL, NULL, err);
 	if (!rc)
 		rc = session_say(&t->se, WIRE_MSG_RUNNING, NULL, err);
@@ -166,7 +165,7 @@ static int check_done_due(const struct target *t, uint64_t *since,
 
 	if (t->receive.running || !*since)
 		*since = now;
-	if (now - *since < t->se.limits->silence_ms * 1000000ull)
+	if (now - *since < t->se.limits->silence_ms * NS_PER_MS)
 		return 0;
 	return error_set(err, ETIMEDOUT,
 		"the source has ended every push connection, but has not sent DONE");
@@ -204,8 +203,7 @@ static int explain_missing(struct target *t, struct error *err)
 /* The source has sent all; some may still be on the demand connection */
 static int wait_last_pages(struct target *t, struct error *err)
 {
-	const uint64_t end = now_ns() +
-			     t->se.limits->last_pages_ms * 1000000ull;
+	const uint64_t end = ns_after(t->se.limits->last_pages_ms);
 	struct wire_msg m;
 	struct beat b;
 	int rc = 0;
@@ -247,8 +245,7 @@ int target_await_confirmed(struct target *t, struct error *err)
 	struct wire_msg m;
 	int rc;
 
-	channel_set_end(&t->se.link.main, channel_now_ns() +
-			t->se.limits->dead_peer_ms * 1000000ull);
+	channel_set_end(&t->se.link.main, ns_after(t->se.limits->dead_peer_ms));
 	do
 		rc = session_hear(&t->se, &m, "CONFIRMED", err);
 	while (!rc && m.type == WIRE_MSG_BEAT);

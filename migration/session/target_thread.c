@@ -71,7 +71,7 @@ static unsigned await_source(struct target *t, unsigned changes, uint64_t end)
 /* Without a question for confirm_ms, the source is taken to be gone */
 static unsigned await_question(struct target *t, unsigned changes)
 {
-	const uint64_t end = now_ns() + t->se.limits->confirm_ms * 1000000ull;
+	const uint64_t end = ns_after(t->se.limits->confirm_ms);
 	unsigned phase;
 
 	if (t->se.progress != &t->after) {
@@ -118,7 +118,7 @@ void *target_thread_main(void *arg)
 		else if (!target_is_parked(phase))
 			/* An operator's decision, or the process ends */
 			session_event(&t->se, EVENT_LEFT, NULL);
-		/* Only a session that failed before PREPARED makes room */
+		/* After a failure before PREPARED the next source may come */
 		if (session_phase(&t->se) == TARGET_FAILING)
 			session_event(&t->se, EVENT_DISCARDED, NULL);
 		phase = session_phase(&t->se);

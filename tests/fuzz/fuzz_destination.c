@@ -15,10 +15,6 @@
 #include "session_env.h"
 #include "vmm/machine/description.h"
 
-#define MAIN	0
-#define DEMAND	1
-#define PUSH	2
-#define AGAIN	3	/* the main connection of a second link */
 #define ID	"0123456789abcdef"
 
 static void run_vcpu(void *ctx, struct machine *m, unsigned vcpu)
@@ -115,14 +111,6 @@ static void say(struct writer *w, unsigned connection, enum wire_type type,
 	*payload = (struct writer){ 0 };
 }
 
-static void say_nothing(struct writer *w, unsigned connection,
-			enum wire_type type)
-{
-	struct wire_msg m = { .type = type };
-
-	script_message(w, connection, &m, NULL);
-}
-
 static void say_hello(struct writer *w, unsigned connection,
 		      enum wire_role role, unsigned pushes, unsigned epoch)
 {
@@ -152,8 +140,8 @@ static void say_description(struct writer *w, enum ram_backing backing)
 	CHECK(!description_build(&cfg, &fdt, &size, NULL));
 	put_bytes(&out, fdt, size);
 	free(fdt);
-	say(w, MAIN, WIRE_MSG_DESCRIPTION, &out);
-	script_await(w, MAIN, WIRE_MSG_BUILT);
+	say(w, SCRIPT_MAIN, WIRE_MSG_DESCRIPTION, &out);
+	script_await(w, SCRIPT_MAIN, WIRE_MSG_BUILT);
 }
 
 static void say_images(struct writer *w, const char *kernel)
@@ -162,10 +150,10 @@ static void say_images(struct writer *w, const char *kernel)
 
 	put_u64(&out, strlen(kernel));
 	put_u64(&out, 0);
-	say(w, MAIN, WIRE_MSG_BOOT, &out);
+	say(w, SCRIPT_MAIN, WIRE_MSG_BOOT, &out);
 	put_bytes(&out, kernel, strlen(kernel));
 	if (*kernel)
-		say(w, MAIN, WIRE_MSG_IMAGE, &out);
+		say(w, SCRIPT_MAIN, WIRE_MSG_IMAGE, &out);
 }
 
 static void say_state(struct writer *w)
@@ -182,7 +170,7 @@ static void say_state(struct writer *w)
 	put_u8(&out, 1);
 	CHECK(!machine_save(m, &out, NULL));
 	machine_free(m);
-	say(w, MAIN, WIRE_MSG_STATE, &out);
+	say(w, SCRIPT_MAIN, WIRE_MSG_STATE, &out);
 }
 
 static void say_extents(struct writer *w, enum wire_type type, unsigned page,
@@ -195,7 +183,7 @@ static void say_extents(struct writer *w, enum wire_type type, unsigned page,
 		put_u64(&out, page * WIRE_PAGE);
 		put_u64(&out, n * WIRE_PAGE);
 	}
-	say(w, MAIN, type, &out);
+	say(w, SCRIPT_MAIN, type, &out);
 }
 
 static void say_poison(struct writer *w, unsigned n)
@@ -208,7 +196,7 @@ static void say_poison(struct writer *w, unsigned n)
 		put_u64(&out, WIRE_PAGE);
 		put_u8(&out, i & 1);
 	}
-	say(w, MAIN, WIRE_MSG_POISON_LIST, &out);
+	say(w, SCRIPT_MAIN, WIRE_MSG_POISON_LIST, &out);
 }
 
 /* Two passes, if there is a pass: pages 0 to 8 are sent, some twice */
@@ -217,30 +205,30 @@ static void say_passes(struct writer *w, enum ram_backing backing)
 	struct writer out = { 0 };
 
 	if (backing != RAM_MEMFD) {
-		script_pages(w, MAIN, 0, 8);
-		script_header(w, MAIN, WIRE_MSG_ZERO, 8, 1);
+		script_pages(w, SCRIPT_MAIN, 0, 8);
+		script_header(w, SCRIPT_MAIN, WIRE_MSG_ZERO, 8, 1);
 		put_u8(&out, 1);
-		say(w, MAIN, WIRE_MSG_PASS, &out);
-		script_await(w, MAIN, WIRE_MSG_PASSED);
-		script_header(w, MAIN, WIRE_MSG_ZERO, 0, 2);
-		script_pages(w, MAIN, 7, 2);
+		say(w, SCRIPT_MAIN, WIRE_MSG_PASS, &out);
+		script_await(w, SCRIPT_MAIN, WIRE_MSG_PASSED);
+		script_header(w, SCRIPT_MAIN, WIRE_MSG_ZERO, 0, 2);
+		script_pages(w, SCRIPT_MAIN, 7, 2);
 	}
 	put_u8(&out, 0);
-	say(w, MAIN, WIRE_MSG_PASS, &out);
+	say(w, SCRIPT_MAIN, WIRE_MSG_PASS, &out);
 }
 
 /* 64 pages are not zeroes: 0 to 63 */
 static void say_until_state(struct writer *w, unsigned pushes,
 			    enum ram_backing backing)
 {
-	say_hello(w, MAIN, WIRE_MAIN, pushes, 1);
+	say_hello(w, SCRIPT_MAIN, WIRE_MAIN, pushes, 1);
 	say_description(w, backing);
-	say_hello(w, DEMAND, WIRE_DEMAND, 0, 1);
+	say_hello(w, SCRIPT_DEMAND, WIRE_DEMAND, 0, 1);
 	for (unsigned i = 0; i < pushes; i++)
-		say_hello(w, PUSH + i, WIRE_PUSH, 0, 1);
+		say_hello(w, SCRIPT_PUSH + i, WIRE_PUSH, 0, 1);
 	say_images(w, backing == RAM_ANON ? "kernel" : "");
 	say_extents(w, WIRE_MSG_ZERO_LIST, 64, SESSION_RAM / WIRE_PAGE - 64);
-	script_await(w, MAIN, WIRE_MSG_READY);
+	script_await(w, SCRIPT_MAIN, WIRE_MSG_READY);
 	say_passes(w, backing);
 	say_state(w);
 }
@@ -250,34 +238,34 @@ static void say_prepare(struct writer *w, unsigned poisoned, bool huge)
 	say_extents(w, WIRE_MSG_WRITTEN_LIST, 128, 3);
 	say_extents(w, WIRE_MSG_DISCARD, 0, huge ? 512 : 9);
 	say_poison(w, poisoned);
-	script_pages(w, MAIN, 1, huge ? 63 : 1);
+	script_pages(w, SCRIPT_MAIN, 1, huge ? 63 : 1);
 	if (huge)
-		script_pages(w, MAIN, 128, 3);
-	script_header(w, MAIN, WIRE_MSG_ZERO, huge ? 0 : 2, 1);
-	say_nothing(w, MAIN, WIRE_MSG_PREPARE);
-	script_await(w, MAIN, WIRE_MSG_PREPARED);
+		script_pages(w, SCRIPT_MAIN, 128, 3);
+	script_header(w, SCRIPT_MAIN, WIRE_MSG_ZERO, huge ? 0 : 2, 1);
+	script_empty(w, SCRIPT_MAIN, WIRE_MSG_PREPARE);
+	script_await(w, SCRIPT_MAIN, WIRE_MSG_PREPARED);
 }
 
 static void say_commit(struct writer *w)
 {
-	say_nothing(w, MAIN, WIRE_MSG_COMMIT);
-	script_await(w, MAIN, WIRE_MSG_RUNNING);
+	script_empty(w, SCRIPT_MAIN, WIRE_MSG_COMMIT);
+	script_await(w, SCRIPT_MAIN, WIRE_MSG_RUNNING);
 }
 
 static void say_pages(struct writer *w, unsigned pushes)
 {
-	script_await(w, DEMAND, WIRE_MSG_REQUEST);
-	script_pages(w, DEMAND, 37, 1);
-	script_header(w, DEMAND, WIRE_MSG_POISON, 40, 1);
-	script_pages(w, PUSH, 0, 16);
-	script_header(w, PUSH, WIRE_MSG_ZERO, 16, 4);
-	script_pages(w, PUSH + pushes - 1, 20, 44);
-	script_pages(w, PUSH, 128, 3);
+	script_await(w, SCRIPT_DEMAND, WIRE_MSG_REQUEST);
+	script_pages(w, SCRIPT_DEMAND, 37, 1);
+	script_header(w, SCRIPT_DEMAND, WIRE_MSG_POISON, 40, 1);
+	script_pages(w, SCRIPT_PUSH, 0, 16);
+	script_header(w, SCRIPT_PUSH, WIRE_MSG_ZERO, 16, 4);
+	script_pages(w, SCRIPT_PUSH + pushes - 1, 20, 44);
+	script_pages(w, SCRIPT_PUSH, 128, 3);
 	for (unsigned i = 0; i < pushes; i++)
-		say_nothing(w, PUSH + i, WIRE_MSG_DONE);
-	say_nothing(w, MAIN, WIRE_MSG_DONE);
-	script_await(w, MAIN, WIRE_MSG_COMPLETE);
-	say_nothing(w, MAIN, WIRE_MSG_CONFIRMED);
+		script_empty(w, SCRIPT_PUSH + i, WIRE_MSG_DONE);
+	script_empty(w, SCRIPT_MAIN, WIRE_MSG_DONE);
+	script_await(w, SCRIPT_MAIN, WIRE_MSG_COMPLETE);
+	script_empty(w, SCRIPT_MAIN, WIRE_MSG_CONFIRMED);
 }
 
 /* The link is lost: a second one, over which the rest is sent */
@@ -285,23 +273,23 @@ static void say_again(struct writer *w, bool in_doubt)
 {
 	struct writer out = { 0 };
 
-	for (unsigned i = 0; i < AGAIN; i++)
+	for (unsigned i = 0; i < SCRIPT_AGAIN; i++)
 		script_close(w, i);
-	say_hello(w, AGAIN, WIRE_MAIN, 1, 2);
+	say_hello(w, SCRIPT_AGAIN, WIRE_MAIN, 1, 2);
 	put_u8(&out, 1);
-	say(w, AGAIN, WIRE_MSG_RESUME, &out);
-	script_await(w, AGAIN, WIRE_MSG_REPORT);
-	say_hello(w, AGAIN + DEMAND, WIRE_DEMAND, 0, 2);
-	say_hello(w, AGAIN + PUSH, WIRE_PUSH, 0, 2);
+	say(w, SCRIPT_AGAIN, WIRE_MSG_RESUME, &out);
+	script_await(w, SCRIPT_AGAIN, WIRE_MSG_REPORT);
+	say_hello(w, SCRIPT_AGAIN + SCRIPT_DEMAND, WIRE_DEMAND, 0, 2);
+	say_hello(w, SCRIPT_AGAIN + SCRIPT_PUSH, WIRE_PUSH, 0, 2);
 	if (in_doubt)
-		say_nothing(w, AGAIN, WIRE_MSG_COMMIT);
-	say_nothing(w, AGAIN, WIRE_MSG_BEAT);
-	script_pages(w, AGAIN + PUSH, 0, 64);
-	script_pages(w, AGAIN + PUSH, 128, 3);
-	say_nothing(w, AGAIN + PUSH, WIRE_MSG_DONE);
-	say_nothing(w, AGAIN, WIRE_MSG_DONE);
-	script_await(w, AGAIN, WIRE_MSG_COMPLETE);
-	say_nothing(w, AGAIN, WIRE_MSG_CONFIRMED);
+		script_empty(w, SCRIPT_AGAIN, WIRE_MSG_COMMIT);
+	script_empty(w, SCRIPT_AGAIN, WIRE_MSG_BEAT);
+	script_pages(w, SCRIPT_AGAIN + SCRIPT_PUSH, 0, 64);
+	script_pages(w, SCRIPT_AGAIN + SCRIPT_PUSH, 128, 3);
+	script_empty(w, SCRIPT_AGAIN + SCRIPT_PUSH, WIRE_MSG_DONE);
+	script_empty(w, SCRIPT_AGAIN, WIRE_MSG_DONE);
+	script_await(w, SCRIPT_AGAIN, WIRE_MSG_COMPLETE);
+	script_empty(w, SCRIPT_AGAIN, WIRE_MSG_CONFIRMED);
 }
 
 static void say_refuse(struct writer *w)
@@ -309,13 +297,13 @@ static void say_refuse(struct writer *w)
 	struct writer out = { 0 };
 
 	put_bytes(&out, "the source gave up", 18);
-	say(w, MAIN, WIRE_MSG_REFUSE, &out);
+	say(w, SCRIPT_MAIN, WIRE_MSG_REFUSE, &out);
 }
 
 /* The link is lost, and the operator decides */
 static size_t say_resolved(struct writer *w, bool run_here, uint8_t *to)
 {
-	script_close(w, MAIN);
+	script_close(w, SCRIPT_MAIN);
 	script_pass(w, 1);
 	script_operate(w, SCRIPT_RECONNECT, 0);
 	script_operate(w, run_here ? SCRIPT_RUN_HERE : SCRIPT_GIVE_UP, 0);
@@ -340,7 +328,7 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 	}
 	say_prepare(&w, i == 1 ? 3 : 0, i == 2);
 	if (i == 4)
-		script_close(&w, PUSH);
+		script_close(&w, SCRIPT_PUSH);
 	if (i == 5)
 		say_refuse(&w);
 	if (i == 6)

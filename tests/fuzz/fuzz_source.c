@@ -16,10 +16,6 @@
 #include "session_env.h"
 #include "tests/fake/fake_ram.h"
 
-#define MAIN	0
-#define DEMAND	1
-#define PUSH	2
-#define AGAIN	3	/* the main connection of a second link */
 #define PAGES	64	/* that are not zeroes */
 
 static void run_vcpu(void *ctx, struct machine *m, unsigned vcpu)
@@ -154,14 +150,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 /* ---- Seeds ---- */
 
-static void say_nothing(struct writer *w, unsigned connection,
-			enum wire_type type)
-{
-	struct wire_msg m = { .type = type };
-
-	script_message(w, connection, &m, NULL);
-}
-
 static void say_welcome(struct writer *w, unsigned connection,
 			enum wire_role role, unsigned pushes)
 {
@@ -169,7 +157,7 @@ static void say_welcome(struct writer *w, unsigned connection,
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = role, .page_size = WIRE_PAGE,
 		.features = WIRE_POISON, .push = (uint16_t)pushes,
-		.epoch = connection < AGAIN ? 1 : 2,
+		.epoch = connection < SCRIPT_AGAIN ? 1 : 2,
 	};
 	uint8_t out[WIRE_HELLO];
 
@@ -201,14 +189,14 @@ static void say_setup(struct writer *w)
 					.length = WIRE_READY };
 	uint8_t unit[WIRE_READY];
 
-	say_welcome(w, MAIN, WIRE_MAIN, 1);
-	script_await(w, MAIN, WIRE_MSG_DESCRIPTION);
-	say_nothing(w, MAIN, WIRE_MSG_BUILT);
-	say_welcome(w, DEMAND, WIRE_DEMAND, 0);
-	say_welcome(w, PUSH, WIRE_PUSH, 0);
-	script_await(w, MAIN, WIRE_MSG_ZERO_LIST);
+	say_welcome(w, SCRIPT_MAIN, WIRE_MAIN, 1);
+	script_await(w, SCRIPT_MAIN, WIRE_MSG_DESCRIPTION);
+	script_empty(w, SCRIPT_MAIN, WIRE_MSG_BUILT);
+	say_welcome(w, SCRIPT_DEMAND, WIRE_DEMAND, 0);
+	say_welcome(w, SCRIPT_PUSH, WIRE_PUSH, 0);
+	script_await(w, SCRIPT_MAIN, WIRE_MSG_ZERO_LIST);
 	wire_put_ready(unit, WIRE_PAGE);
-	script_message(w, MAIN, &ready, unit);
+	script_message(w, SCRIPT_MAIN, &ready, unit);
 }
 
 /* The link is lost: a second one, for which REPORT has these flags */
@@ -221,21 +209,21 @@ static void say_again(struct writer *w, unsigned flags)
 	const struct wire_report head = { .flags = flags, .n = 1 };
 	uint8_t out[WIRE_REPORT_HEAD + WIRE_REPORT_RUN];
 
-	for (unsigned i = 0; i < AGAIN; i++)
+	for (unsigned i = 0; i < SCRIPT_AGAIN; i++)
 		script_close(w, i);
 	script_pass(w, 1);
 	script_operate(w, SCRIPT_RECONNECT, 0);
-	say_welcome(w, AGAIN, WIRE_MAIN, 1);
-	script_await(w, AGAIN, WIRE_MSG_RESUME);
+	say_welcome(w, SCRIPT_AGAIN, WIRE_MAIN, 1);
+	script_await(w, SCRIPT_AGAIN, WIRE_MSG_RESUME);
 	wire_put_report(out, &head);
 	wire_put_run(out + WIRE_REPORT_HEAD, &run);
-	script_message(w, AGAIN, &m, out);
-	say_welcome(w, AGAIN + DEMAND, WIRE_DEMAND, 0);
-	say_welcome(w, AGAIN + PUSH, WIRE_PUSH, 0);
+	script_message(w, SCRIPT_AGAIN, &m, out);
+	say_welcome(w, SCRIPT_AGAIN + SCRIPT_DEMAND, WIRE_DEMAND, 0);
+	say_welcome(w, SCRIPT_AGAIN + SCRIPT_PUSH, WIRE_PUSH, 0);
 	if (flags & WIRE_REPORT_COMMITTED)
 		return;
-	script_await(w, AGAIN, WIRE_MSG_COMMIT);
-	say_nothing(w, AGAIN, WIRE_MSG_RUNNING);
+	script_await(w, SCRIPT_AGAIN, WIRE_MSG_COMMIT);
+	script_empty(w, SCRIPT_AGAIN, WIRE_MSG_RUNNING);
 }
 
 static void say_pages(struct writer *w, unsigned link)
@@ -245,15 +233,15 @@ static void say_pages(struct writer *w, unsigned link)
 		.before = 20, .after = 511,
 	};
 
-	script_header(w, link + DEMAND, WIRE_MSG_REQUEST, 40, 4);
-	script_message(w, link + DEMAND, &run, NULL);
-	script_header(w, link + DEMAND, WIRE_MSG_REQUEST, 11, 1);
-	script_await(w, link + DEMAND, WIRE_MSG_POISON);
+	script_header(w, link + SCRIPT_DEMAND, WIRE_MSG_REQUEST, 40, 4);
+	script_message(w, link + SCRIPT_DEMAND, &run, NULL);
+	script_header(w, link + SCRIPT_DEMAND, WIRE_MSG_REQUEST, 11, 1);
+	script_await(w, link + SCRIPT_DEMAND, WIRE_MSG_POISON);
 	script_operate(w, SCRIPT_LOSE, 20);
 	script_operate(w, SCRIPT_POISON, 30);
-	script_ack(w, link + PUSH);
-	script_ack(w, link + PUSH);
-	script_await(w, link + PUSH, WIRE_MSG_DONE);
+	script_ack(w, link + SCRIPT_PUSH);
+	script_ack(w, link + SCRIPT_PUSH);
+	script_await(w, link + SCRIPT_PUSH, WIRE_MSG_DONE);
 	script_await(w, link, WIRE_MSG_DONE);
 }
 
@@ -262,26 +250,26 @@ static bool say_prepared(struct writer *w, unsigned i)
 {
 	const struct wire_msg refuse = { .type = WIRE_MSG_REFUSE, .length = 4 };
 
-	script_header(w, DEMAND, WIRE_MSG_REQUEST, 12, 1);
-	script_await(w, MAIN, WIRE_MSG_PREPARE);
+	script_header(w, SCRIPT_DEMAND, WIRE_MSG_REQUEST, 12, 1);
+	script_await(w, SCRIPT_MAIN, WIRE_MSG_PREPARE);
 	if (i == 1)
-		script_message(w, MAIN, &refuse, "nope");
+		script_message(w, SCRIPT_MAIN, &refuse, "nope");
 	if (i == 2)
-		script_close(w, DEMAND);
+		script_close(w, SCRIPT_DEMAND);
 	if (i == 5)
 		script_operate(w, SCRIPT_CANCEL, 0);
 	if (i == 6)
 		script_pass(w, 13);
 	if (i == 1 || i == 5 || i == 6)
 		return false;
-	say_nothing(w, MAIN, WIRE_MSG_PREPARED);
-	script_await(w, MAIN, WIRE_MSG_COMMIT);
+	script_empty(w, SCRIPT_MAIN, WIRE_MSG_PREPARED);
+	script_await(w, SCRIPT_MAIN, WIRE_MSG_COMMIT);
 	return true;
 }
 
 size_t fuzz_seed(unsigned i, uint8_t *to)
 {
-	const unsigned link = i == 7 || i == 8 ? AGAIN : MAIN;
+	const unsigned link = i == 7 || i == 8 ? SCRIPT_AGAIN : SCRIPT_MAIN;
 	struct writer w = { 0 };
 
 	if (i > 9)
@@ -290,19 +278,19 @@ size_t fuzz_seed(unsigned i, uint8_t *to)
 	if (!say_prepared(&w, i))
 		return script_put(&w, to);
 	if (i == 3)
-		script_close(&w, PUSH);
+		script_close(&w, SCRIPT_PUSH);
 	if (i == 7)
 		say_again(&w, WIRE_REPORT_END);
 	if (i == 9) {
-		script_close(&w, MAIN);
+		script_close(&w, SCRIPT_MAIN);
 		script_pass(&w, 1);
 		script_operate(&w, SCRIPT_RUN_HERE, 0);
 		return script_put(&w, to);
 	}
-	if (link == MAIN || i == 8)
-		say_nothing(&w, MAIN, WIRE_MSG_RUNNING);
+	if (link == SCRIPT_MAIN || i == 8)
+		script_empty(&w, SCRIPT_MAIN, WIRE_MSG_RUNNING);
 	if (i == 8) {
-		script_await(&w, PUSH, WIRE_MSG_PAGES);
+		script_await(&w, SCRIPT_PUSH, WIRE_MSG_PAGES);
 		script_operate(&w, SCRIPT_PAUSE, 0);
 		say_again(&w, WIRE_REPORT_END | WIRE_REPORT_COMMITTED);
 	}

@@ -21,7 +21,7 @@
 #define IN_VAIN_MAX	16	/* waits */
 #define PASS_BITS	16
 #define PASS_MAX	120000	/* ms, in all */
-#define FILL_MAX	(64 * 4096)
+#define FILL_MAX	(WIRE_RUN_PAGES * WIRE_PAGE)
 
 static int open_socket(struct sockaddr_in *a)
 {
@@ -230,7 +230,7 @@ static void send_pages(struct script *s, struct script_connection *c,
 	static uint8_t fill[FILL_MAX];
 
 	memset(fill, value, sizeof(fill));
-	send_bytes(s, c, fill, (count % 64 + 1) * 4096);
+	send_bytes(s, c, fill, (count % WIRE_RUN_PAGES + 1) * WIRE_PAGE);
 }
 
 static void send_header(struct script *s, struct script_connection *c,
@@ -389,6 +389,13 @@ static void put_send(struct writer *w, unsigned connection, const void *p,
 	put_op(w, SCRIPT_SEND, connection);
 	put_u16(w, (uint16_t)n);
 	put_bytes(w, p, n);
+}
+
+void script_empty(struct writer *w, unsigned connection, enum wire_type type)
+{
+	const struct wire_msg m = { .type = type };
+
+	script_message(w, connection, &m, NULL);
 }
 
 void script_message(struct writer *w, unsigned connection,

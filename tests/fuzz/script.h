@@ -37,6 +37,9 @@
 
 #define SCRIPT_CONNECTIONS 8
 
+/* Connections of a script: AGAIN is the main connection of a second link */
+enum { SCRIPT_MAIN, SCRIPT_DEMAND, SCRIPT_PUSH, SCRIPT_AGAIN };
+
 enum script_op {
 	SCRIPT_SEND, SCRIPT_PAGES, SCRIPT_HEADER, SCRIPT_AWAIT, SCRIPT_CLOSE,
 	SCRIPT_ACK, SCRIPT_PASS, SCRIPT_OPERATE, SCRIPT_OPS
@@ -126,6 +129,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
 size_t script_record(const uint8_t *data, size_t size);
 
 /* ---- To write scripts ---- */
+
+/** script_empty() - A message without a payload */
+void script_empty(struct writer *w, unsigned connection, enum wire_type type);
 
 /** script_message() - A message with a payload; NULL: @m->length zeroes */
 void script_message(struct writer *w, unsigned connection,

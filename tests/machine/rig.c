@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "rig.h"
+#include "vmm/cpu/x86_regs.h"
 #include "vmm/boot/boot.h"
 #include "vmm/cpu/x86_cpuid.h"
 #include "vmm/machine/vcpu.h"
@@ -377,7 +378,7 @@ void rig_fill_registers(struct rig *r)
 		struct {		/* struct kvm_msrs with one entry */
 			uint32_t nmsrs, pad;
 			struct kvm_msr_entry entry;
-		} q = { .nmsrs = 1, .entry = { .index = 0xc0000102,
+		} q = { .nmsrs = 1, .entry = { .index = MSR_KERNEL_GS_BASE,
 					       .data = 0x123456789000 + i } };
 
 		fill_xsave(v);
@@ -394,4 +395,20 @@ bool rig_pause(struct rig *r)
 	if (rc && rc != -ECANCELED)
 		fail_msg("%s", err.text);
 	return !rc;
+}
+
+void rig_save(struct machine *m, struct writer *w)
+{
+	struct error err = { 0 };
+
+	if (machine_save(m, w, &err))
+		fail_msg("%s", err.text);
+}
+
+uint64_t rig_clock(struct rig *r)
+{
+	struct kvm_clock_data c = { 0 };
+
+	assert_int_equal(ioctl(r->m->kvm.vm, KVM_GET_CLOCK, &c), 0);
+	return c.clock;
 }

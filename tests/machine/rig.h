@@ -23,10 +23,15 @@
 #include <cmocka.h>
 
 #include "tests/unit/skip.h"
+#include "vmm/base/page.h"
 #include "vmm/machine/machine_private.h"
 
 #define RIG_SECONDS	120	/* machines are slow, and shared */
 #define RIG_FAILURES	64
+
+/* struct pvclock_vcpu_time_info (Linux, asm/pvclock-abi.h) */
+#define PVCLOCK_FLAGS		29	/* offset, bytes */
+#define PVCLOCK_GUEST_STOPPED	2u
 
 /**
  * struct rig - See above
@@ -142,6 +147,12 @@ uint64_t rig_number(struct rig *r, size_t at, const char *key);
  * them), debug registers, KERNEL_GS_BASE.
  */
 void rig_fill_registers(struct rig *r);
+
+/** rig_save() - All state of a machine but RAM */
+void rig_save(struct machine *m, struct writer *w);
+
+/** rig_clock() - The guest's kvmclock, ns */
+uint64_t rig_clock(struct rig *r);
 
 /** rig_pause() - Pause the machine; true unless the guest has ended */
 bool rig_pause(struct rig *r);

@@ -79,7 +79,7 @@ static void check_noted(struct rig *r, unsigned n, uint64_t gpa)
 	struct memory_failure f = rig_failure(r, n);
 
 	assert_int_equal(f.action, MF_NOTED);
-	assert_true(f.gpa == gpa && f.size == 4096);
+	assert_true(f.gpa == gpa && f.size == GUEST_PAGE_SIZE);
 	assert_false(f.required || f.recursive);
 }
 
@@ -89,7 +89,7 @@ static void check_injected(struct rig *r, unsigned n, uint64_t gpa)
 	struct poison p;
 
 	assert_int_equal(f.action, MF_INJECTED);
-	assert_true(f.gpa == gpa && f.size == 4096);
+	assert_true(f.gpa == gpa && f.size == GUEST_PAGE_SIZE);
 	assert_true(f.required && !f.recursive);
 	assert_true(poison_find(&r->m->poison, gpa, &p) && p.delivered);
 }
@@ -241,7 +241,7 @@ static void check_told(struct rig *r, unsigned n, uint64_t gpa)
 	struct poison p;
 
 	assert_int_equal(f.action, MF_INJECTED);
-	assert_true(f.gpa == gpa && f.size == 4096);
+	assert_true(f.gpa == gpa && f.size == GUEST_PAGE_SIZE);
 	assert_false(f.required || f.recursive);
 	assert_true(poison_find(&r->m->poison, gpa, &p) && p.delivered);
 	assert_false(inject_report(r->m));
@@ -398,7 +398,7 @@ static void what_was_met_is_not_told(void **state)
 	poison(r, 0x600000);
 	found(r, 0x600000);
 	found(r, 0x601000);
-	poison_delivered(&r->m->poison, 0x601000, 4096);
+	poison_delivered(&r->m->poison, 0x601000, GUEST_PAGE_SIZE);
 	assert_false(inject_report(r->m));
 	rig_free(r);
 }

@@ -15,6 +15,7 @@
 
 #include "rig.h"
 #include "vmm/base/clock.h"
+#include "vmm/cpu/x86_regs.h"
 #include "vmm/machine/vcpu.h"
 
 #define TIMES	1000
@@ -165,11 +166,6 @@ static void freed_at_any_time(void **state)
 	}
 }
 
-/* struct pvclock_vcpu_time_info (Linux, asm/pvclock-abi.h) */
-#define MSR_KVM_SYSTEM_TIME	0x4b564d01
-#define PVCLOCK_FLAGS		29	/* offset, bytes */
-#define PVCLOCK_GUEST_STOPPED	2u
-
 static uint64_t kvmclock_flags_gpa(struct rig *r)
 {
 	uint64_t msr = 0;
@@ -237,14 +233,6 @@ static void the_guest_learns_of_a_pause(void **state)
 	rig_free(r);
 }
 
-static uint64_t guest_ns(struct rig *r)
-{
-	struct kvm_clock_data c = { 0 };
-
-	assert_int_equal(ioctl(r->m->kvm.vm, KVM_GET_CLOCK, &c), 0);
-	return c.clock;
-}
-
 /* A guest's clock around a pause: when it began, stood, ended, in ns */
 struct pause_times {
 	uint64_t guest, begin, parked, resume;
@@ -255,7 +243,7 @@ struct pause_times {
 
 static struct pause_times begin_pause(struct rig *r)
 {
-	return (struct pause_times){ .begin = now_ns(), .guest = guest_ns(r) };
+	return (struct pause_times){ .begin = now_ns(), .guest = rig_clock(r) };
 }
 
 static void stay_paused(struct pause_times *t)
@@ -268,7 +256,7 @@ static void stay_paused(struct pause_times *t)
 /* It neither steps back nor counts the time for which it was paused */
 static void check_stood(struct rig *r, const struct pause_times *t)
 {
-	const uint64_t passed = guest_ns(r) - t->guest;
+	const uint64_t passed = rig_clock(r) - t->guest;
 	const uint64_t paused = t->resume - t->parked;
 
 	assert_in_range(passed, 0, now_ns() - t->begin - paused + CLOCKS_NS);
@@ -331,7 +319,7 @@ static void the_clock_goes_on_in_a_hand_over(void **state)
 	assert_int_equal(machine_hold(r->m, &before, &err), 0);
 	stay_paused(&t);
 	machine_thaw(r->m, &before);
-	assert_true(guest_ns(r) - t.guest + CLOCKS_NS >= t.resume - t.parked);
+	assert_true(rig_clock(r) - t.guest + CLOCKS_NS >= t.resume - t.parked);
 	rig_free(r);
 }
 
@@ -406,7 +394,7 @@ static void a_joined_vcpu_gets_no_signal(void **state)
 	rig_free(r);
 }
 
-/* A guest that sleeps is idle, one that works is not: for appetite.h */
+/* A guest that sleeps is idle, one that works is not: for answer_size.h */
 static void idle_time_is_known(void **state)
 {
 	static const char *const work[] = { "work=idle period_us=1000",

@@ -15,20 +15,11 @@
 #include "compare.h"
 #include "rig.h"
 #include "vmm/boot/boot.h"
+#include "vmm/cpu/x86_regs.h"
 #include "vmm/machine/inject.h"
 #include "vmm/machine/machine_reset.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/memory/ram_holes.h"
-
-#define MSR_TSC		0x10
-
-static void save(struct machine *m, struct writer *w)
-{
-	struct error err = { 0 };
-
-	if (machine_save(m, w, &err))
-		fail_msg("%s", err.text);
-}
 
 static void reset(struct rig *r)
 {
@@ -48,7 +39,7 @@ static void save_new(const struct machine_config *cfg, struct writer *w)
 	rig_build(r);
 	if (boot_load(r->m, rig_guest(), NULL, &err))
 		fail_msg("%s", err.text);
-	save(r->m, w);
+	rig_save(r->m, w);
 	rig_free(r);
 }
 
@@ -67,7 +58,7 @@ static void like_new(unsigned cpus, enum ram_backing backing)
 		reset(r);
 		assert_int_equal(machine_status(r->m).state, RUN_PRELAUNCH);
 		save_new(&r->cfg, &before);
-		save(r->m, &after);
+		rig_save(r->m, &after);
 		compare_states(&before, &after, "reset");
 		writer_free(&before);
 		writer_free(&after);
@@ -119,7 +110,7 @@ static void no_startup_outlives_it(void **state)
 	send_ipi(r->m, 1, 6, 0x42);	/* SIPI */
 	reset(r);
 	save_new(&r->cfg, &before);
-	save(r->m, &after);
+	rig_save(r->m, &after);
 	compare_states(&before, &after, "reset");
 	writer_free(&before);
 	writer_free(&after);
@@ -141,7 +132,7 @@ static void no_register_outlives_it(void **state)
 	reset(r);
 	assert_int_equal(r->m->vcpu[1].asked, 0);
 	save_new(&r->cfg, &before);
-	save(r->m, &after);
+	rig_save(r->m, &after);
 	compare_states(&before, &after, "reset");
 	writer_free(&before);
 	writer_free(&after);
@@ -205,7 +196,7 @@ static void ram_is_empty(void **state)
 	assert_int_equal(ram_holes(&r->m->ram, 0, 32 * MIB, any_hole, &holes),
 			 0);
 	assert_true(holes > 31 * MIB);
-	for (uint64_t gpa = 4 * MIB; gpa < 32 * MIB; gpa += 4096) {
+	for (uint64_t gpa = 4 * MIB; gpa < 32 * MIB; gpa += GUEST_PAGE_SIZE) {
 		assert_int_equal(ram_read(&r->m->ram, gpa, &word, 8), 0);
 		assert_int_equal(word, 0);
 	}
@@ -345,7 +336,7 @@ static void the_wish_moves_along(void **state)
 	rig_wait(r, 0, "\nready ");
 	assert_int_equal(machine_hold(r->m, &before, &err), 0);
 	machine_ask_reset(r->m, RESET_GUEST);
-	save(r->m, &w);
+	rig_save(r->m, &w);
 	rig_build(to);
 	rd = (struct reader){ .data = w.data, .len = w.len };
 	assert_int_equal(machine_load(to->m, &rd, &err), 0);

@@ -17,6 +17,7 @@
 #include "compare.h"
 #include "rig.h"
 #include "vmm/base/clock.h"
+#include "vmm/cpu/x86_regs.h"
 #include "vmm/devices/section.h"
 #include "vmm/machine/description.h"
 #include "vmm/machine/vcpu.h"
@@ -74,14 +75,6 @@ static void copy_ram(struct machine *from, struct machine *to)
 		copy_up_to(&c, size, 0);
 }
 
-static void save(struct machine *m, struct writer *w)
-{
-	struct error err = { 0 };
-
-	if (machine_save(m, w, &err))
-		fail_msg("%s", err.text);
-}
-
 static void load(struct machine *m, const struct writer *w)
 {
 	struct reader r = { .data = w->data, .len = w->len };
@@ -97,12 +90,12 @@ static void move(struct rig *r, const char *where)
 	struct writer before = { 0 }, again = { 0 }, after = { 0 };
 	struct machine *m = new_from_description(r);
 
-	save(r->m, &before);
-	save(r->m, &again);
+	rig_save(r->m, &before);
+	rig_save(r->m, &again);
 	compare_states(&before, &again, "saved twice");
 	copy_ram(r->m, m);
 	load(m, &before);
-	save(m, &after);
+	rig_save(m, &after);
 	compare_states(&before, &after, where);
 
 	machine_free(r->m);
@@ -240,11 +233,6 @@ static void tscs_stay_in_step(void **state)
 	rig_free(r);
 }
 
-/* struct pvclock_vcpu_time_info (Linux, asm/pvclock-abi.h) */
-#define MSR_KVM_SYSTEM_TIME	0x4b564d01
-#define PVCLOCK_FLAGS		29	/* offset, bytes */
-#define PVCLOCK_GUEST_STOPPED	2u
-
 /* A migration is a pause for the guest: its watchdogs must not count it */
 static void the_guest_learns_of_a_move(void **state)
 {
@@ -372,7 +360,6 @@ static void a_pending_triple_fault_moves(void **state)
 }
 
 #define CR0_PAGING	0x80000011	/* PG, ET, PE */
-#define CR4_PAE		0x20
 
 /* Not in memory, or no longer: the processor has its own copy */
 static void page_directory_pointers_move(void **state)
@@ -403,8 +390,6 @@ static void page_directory_pointers_move(void **state)
 	rig_free(r);
 }
 
-#define MSR_KERNEL_GS_BASE	0xc0000102
-
 /* Newer KVMs have more than one call takes. Here one MSR stands for many */
 static void more_msrs_than_one_call_takes(void **state)
 {
@@ -420,7 +405,7 @@ static void more_msrs_than_one_call_takes(void **state)
 	while (a->msrs < 1000)
 		a->msr[a->msrs++] = MSR_KERNEL_GS_BASE;
 	set_msr(&r->m->vcpu[0], MSR_KERNEL_GS_BASE, 0x1234);
-	save(r->m, &w);
+	rig_save(r->m, &w);
 	set_msr(&r->m->vcpu[0], MSR_KERNEL_GS_BASE, 0);
 	load(r->m, &w);
 	assert_int_equal(get_msr(&r->m->vcpu[0], MSR_KERNEL_GS_BASE), 0x1234);
@@ -438,16 +423,8 @@ static uint8_t *find_realtime(const struct writer *w)
 	return at + SECTION_HEADER + 8;
 }
 
-static uint64_t guest_clock(struct rig *r)
-{
-	struct kvm_clock_data c = { 0 };
-
-	assert_int_equal(ioctl(r->m->kvm.vm, KVM_GET_CLOCK, &c), 0);
-	return c.clock;
-}
-
 #define HOUR_NS		3600000000000ll
-#define SECOND_NS	1000000000ll
+#define SECOND_NS	((int64_t)NS_PER_S)
 
 /* An hour between two hosts' clocks is no hour of the guest's */
 static void wrong_wall_clocks_are_no_guest_time(void **state)
@@ -466,7 +443,7 @@ static void wrong_wall_clocks_are_no_guest_time(void **state)
 		uint64_t real, before;
 		struct timespec t;
 
-		save(r->m, &w);
+		rig_save(r->m, &w);
 		memcpy(&before, find_realtime(&w) - sizeof(before),
 		       sizeof(before));
 		/* Not each KVM that takes the real time gives it, too */
@@ -474,7 +451,7 @@ static void wrong_wall_clocks_are_no_guest_time(void **state)
 		real = (uint64_t)(t.tv_sec * SECOND_NS + t.tv_nsec + off[i]);
 		memcpy(find_realtime(&w), &real, sizeof(real));
 		load(r->m, &w);
-		assert_in_range(guest_clock(r), before, before + 2 * SECOND_NS);
+		assert_in_range(rig_clock(r), before, before + 2 * SECOND_NS);
 		writer_free(&w);
 	}
 	rig_free(r);
@@ -490,7 +467,7 @@ static void a_paused_clock_moves_as_it_is(void **state)
 	rig_boot(r, rig_guest());
 	rig_wait(r, 0, "ready ");
 	begin = now_ns();
-	guest = guest_clock(r);
+	guest = rig_clock(r);
 	assert_true(rig_pause(r));
 	for (unsigned i = 0; i < 2; i++) {
 		slept -= now_ns();
@@ -500,7 +477,7 @@ static void a_paused_clock_moves_as_it_is(void **state)
 			move(r, "while it is paused");
 	}
 	rig_run(r);
-	guest = guest_clock(r) - guest;
+	guest = rig_clock(r) - guest;
 	/* 5 ms: between the two clocks' speeds */
 	assert_in_range(guest, 0, now_ns() - begin - slept + 5000000);
 	rig_free(r);
@@ -518,7 +495,7 @@ static void other_states_are_refused(void **state)
 	(void)state;
 	rig_build(one);
 	rig_build(two);
-	save(two->m, &w);
+	rig_save(two->m, &w);
 	r = (struct reader){ .data = w.data, .len = w.len };
 	assert_int_equal(machine_load(one->m, &r, &err), -EBADMSG);
 	assert_non_null(strstr(err.text, "2 vCPUs"));
@@ -558,7 +535,7 @@ static void unknown_msrs(void **state)
 
 	(void)state;
 	rig_build(r);
-	save(r->m, &w);
+	rig_save(r->m, &w);
 	msr = find_msr(&w);
 	assert_non_null(msr);
 	memcpy(msr, "\xde\xc0\xad\x0b", 4);
@@ -580,7 +557,7 @@ static void truncated_states_are_refused(void **state)
 
 	(void)state;
 	rig_build(r);
-	save(r->m, &w);
+	rig_save(r->m, &w);
 	for (size_t n = 0; n < w.len; n += 1 + n / 40) {
 		uint8_t *cut = malloc(n ? n : 1);
 		struct reader part = { .data = cut, .len = n };

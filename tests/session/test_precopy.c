@@ -14,34 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../unit/skip.h"
-#include "../unit/unit.h"
-#include "migration/session/source.h"
-#include "migration/session/target.h"
-#include "relay.h"
-#include "tests/fake/fake_machine.h"
-#include "vmm/base/clock.h"
+#include "pair.h"
 
-#define RAM_BYTES	(16 * MIB)
-#define PAGES		(RAM_BYTES / WIRE_PAGE)
 #define WORDS		(WIRE_PAGE / sizeof(uint64_t))
-#define CPUS		2u
-#define LONG_MS		30000u
 #define QUIET		16u	/* no vCPU touches each 16th page */
 #define SLOW		MIB	/* bytes a second: a pass takes 12 s */
 #define HOLE		3000u	/* nor any above, at first: holes */
-
-struct world {
-	char dir[32], near[64], far[64];
-	struct session_limits limits;
-	struct session_env here, there;
-	struct progress near_progress, far_progress;
-	struct machine *home;
-	struct machine *_Atomic gone;
-	struct source *s;
-	struct target *t;
-	struct relay *r;
-};
 
 static _Atomic unsigned wrong;
 static _Atomic uint32_t version[PAGES];
@@ -114,150 +92,58 @@ static void was_reset(void *ctx, struct machine *m)
 		version[i] = 0;
 }
 
-static void adopt(void *ctx, struct machine *m)
-{
-	struct world *w = ctx;
-
-	w->gone = m;
-}
-
-static void set_side(void *ctx, const char *side)
-{
-	(void)ctx;
-	(void)side;
-}
-
 static void on_status(void *ctx, enum progress_status status)
 {
 	(void)ctx;
 	was_active |= status == PROGRESS_ACTIVE;
 }
 
-static struct uri uri_of(const char *path)
+static void fill(struct machine *m)
 {
-	struct uri u = { .kind = URI_UNIX };
-
-	strcpy(u.path, path);
-	return u;
-}
-
-static void make_source(struct world *w, unsigned passes)
-{
-	struct uri u = uri_of(w->near);
 	struct error err = { 0 };
 
-	source_free(w->s);
-	w->here = (struct session_env){ .ctx = w, .backing = -1,
-					.adopt = adopt, .set_side = set_side };
-	w->s = source_new(w->home, &u, &w->here, &w->limits,
-			  &w->near_progress, &err);
-	if (!w->s)
-		fail_msg("%s", err.text);
-	w->s->connections = 2;
-	w->s->pass.limit = passes;
-}
-
-static void make_target(struct world *w, int backing)
-{
-	struct uri u = uri_of(w->far);
-	struct error err = { 0 };
-
-	w->there = (struct session_env){ .ctx = w, .backing = backing,
-					 .adopt = adopt,
-					 .set_side = set_side };
-	w->t = target_new(&u, &w->there, &w->limits, &w->far_progress, &err);
-	if (!w->t)
-		fail_msg("%s", err.text);
-}
-
-static void make_home(struct world *w)
-{
-	static const struct machine_observer quiet;
-	struct machine_config cfg;
-	struct error err = { 0 };
-
-	fake_config(&cfg, RAM_BYTES, CPUS, RAM_ANON);
-	w->home = machine_new(&cfg, &quiet, &err);
-	if (!w->home)
-		fail_msg("%s", err.text);
 	for (size_t i = 0; i < PAGES; i++)
 		version[i] = 0;
 	touched = HOLE;
 	for (size_t i = 0; i < HOLE; i++)
-		page_write(w->home, i);
-	assert_int_equal(machine_run(w->home, WHY_BOOTED, &err), 0);
+		page_write(m, i);
+	assert_int_equal(machine_run(m, WHY_BOOTED, &err), 0);
 }
 
-static struct world *set_up_backing(unsigned passes, int backing)
+static void make_source(struct pair *w, unsigned passes)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	pair_new_source(w);
+	w->s->pass.limit = passes;
+}
+
+static struct pair *set_up_backing(unsigned passes, int backing)
+{
+	struct pair *w;
 
 	fake_host = (struct fake_host){ .step = step, .lose = lose,
 					.was_reset = was_reset };
 	wrong = 0;
 	was_active = false;
-	strcpy(w->dir, "/tmp/precopy-XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
-	snprintf(w->near, sizeof(w->near), "%s/near", w->dir);
-	snprintf(w->far, sizeof(w->far), "%s/far", w->dir);
-	session_limits_init(&w->limits);
-	w->limits.downtime_ms = w->limits.hello_ms = LONG_MS;
-	progress_init(&w->near_progress, on_status, w);
-	progress_init(&w->far_progress, on_status, w);
-	make_home(w);
-	make_target(w, backing);
-	w->r = relay_new(w->near, w->far);
-	make_source(w, passes);
+	w = pair_new(on_status, on_status);
+	fill(w->home);
+	pair_connect(w, backing);
+	w->s->pass.limit = passes;
 	return w;
 }
 
-static struct world *set_up(unsigned passes)
+static struct pair *set_up(unsigned passes)
 {
 	return set_up_backing(passes, -1);
 }
 
-static void tear_down(struct world *w)
+static void tear_down(struct pair *w)
 {
-	source_free(w->s);
-	target_free(w->t);
-	relay_free(w->r);
-	machine_free(w->home);
-	unlink(w->near);
-	unlink(w->far);
-	assert_int_equal(rmdir(w->dir), 0);
+	pair_free(w);
 	assert_int_equal(wrong, 0);
-	free(w);
-}
-
-static void start(struct world *w)
-{
-	struct error err = { 0 };
-
-	if (source_start(w->s, &err))
-		fail_msg("%s", err.text);
-}
-
-static void fail_stuck(struct world *w, const char *what)
-{
-	fail_msg("%s: source %s (%s: %s), destination %s (%s: %s)", what,
-		 source_phase_name(session_phase(&w->s->se)),
-		 w->near_progress.stage, progress_why(&w->near_progress).text,
-		 target_phase_name(session_phase(&w->t->se)),
-		 w->far_progress.stage, progress_why(&w->far_progress).text);
-}
-
-static void await(struct world *w, struct progress *p,
-		  enum progress_status status, const char *what)
-{
-	for (unsigned ms = 0; progress_get(p) != status; ms++) {
-		if (ms > LONG_MS)
-			fail_stuck(w, what);
-		usleep(1000);
-	}
 }
 
 /* Pages that are lost are known to be; the others are of the last version */
-static void assert_whole(struct world *w)
+static void assert_whole(struct pair *w)
 {
 	struct machine *m = w->gone;
 	struct ram *ram = machine_ram(m);
@@ -274,40 +160,40 @@ static void assert_whole(struct world *w)
 	}
 }
 
-static void await_completed(struct world *w, const char *what)
+static void await_completed(struct pair *w, const char *what)
 {
-	await(w, &w->near_progress, PROGRESS_COMPLETED, what);
-	await(w, &w->far_progress, PROGRESS_COMPLETED, what);
+	pair_await(w, &w->near_progress, PROGRESS_COMPLETED, what);
+	pair_await(w, &w->far_progress, PROGRESS_COMPLETED, what);
 	assert_whole(w);
 	assert_false(fake_machine_is_logging(w->home));
 }
 
-static void await_passes(struct world *w, unsigned n)
+static void await_passes(struct pair *w, unsigned n)
 {
 	for (unsigned ms = 0; w->near_progress.precopy.passes < n; ms++) {
 		if (ms > LONG_MS)
-			fail_stuck(w, "passes");
+			pair_stuck(w, "passes");
 		usleep(1000);
 	}
 }
 
 /* Some pages of a pass have been sent */
-static void await_some(struct world *w)
+static void await_some(struct pair *w)
 {
 	for (unsigned ms = 0; w->near_progress.precopy.pages < 200; ms++) {
 		if (ms > LONG_MS)
-			fail_stuck(w, "some pages");
+			pair_stuck(w, "some pages");
 		usleep(1000);
 	}
 }
 
 static void a_writing_guest_arrives(void **state)
 {
-	struct world *w = set_up(3);
+	struct pair *w = set_up(3);
 	const struct progress_precopy *p = &w->near_progress.precopy;
 
 	(void)state;
-	start(w);
+	pair_start(w);
 	await_completed(w, "three passes");
 	assert_true(was_active);
 	/* Fewer if the guest did not write: the host may be busy */
@@ -320,11 +206,11 @@ static void a_writing_guest_arrives(void **state)
 /* It is sent by the only pass, and then once more */
 static void what_is_written_later_is_discarded(void **state)
 {
-	struct world *w = set_up(1);
+	struct pair *w = set_up(1);
 
 	(void)state;
 	pacer_set_limit(&w->s->pages.pacer, SLOW);
-	start(w);
+	pair_start(w);
 	await_some(w);
 	page_write(w->home, QUIET - 1);
 	pacer_set_limit(&w->s->pages.pacer, 0);
@@ -337,11 +223,11 @@ static void what_is_written_later_is_discarded(void **state)
 
 static void auto_comes_to_an_end(void **state)
 {
-	struct world *w = set_up(PASSES_AUTO);
+	struct pair *w = set_up(PASSES_AUTO);
 
 	(void)state;
 	w->limits.downtime_ms = LONG_MS;
-	start(w);
+	pair_start(w);
 	await_completed(w, "auto");
 	assert_true(w->near_progress.precopy.passes >= 1);
 	tear_down(w);
@@ -350,11 +236,11 @@ static void auto_comes_to_an_end(void **state)
 /* Every page is written after the list of zero pages, and before the hold */
 static void zero_pages_are_written_meanwhile(void **state)
 {
-	struct world *w = set_up(2);
+	struct pair *w = set_up(2);
 
 	(void)state;
 	pacer_set_limit(&w->s->pages.pacer, SLOW);
-	start(w);
+	pair_start(w);
 	await_some(w);
 	touched = PAGES;
 	pacer_set_limit(&w->s->pages.pacer, 0);
@@ -364,14 +250,14 @@ static void zero_pages_are_written_meanwhile(void **state)
 
 static void ended_by_an_operator(void **state)
 {
-	struct world *w = set_up(30);
+	struct pair *w = set_up(30);
 
 	(void)state;
 	pacer_set_limit(&w->s->pages.pacer, SLOW);
-	start(w);
+	pair_start(w);
 	await_some(w);
 	source_start_postcopy(w->s);
-	await(w, &w->near_progress, PROGRESS_POSTCOPY, "hurry");
+	pair_await(w, &w->near_progress, PROGRESS_POSTCOPY, "end of the passes");
 	assert_true(w->near_progress.precopy.passes <= 1);
 	pacer_set_limit(&w->s->pages.pacer, 0);
 	await_completed(w, "ended");
@@ -379,17 +265,12 @@ static void ended_by_an_operator(void **state)
 }
 
 /* The guest goes on here, and may be moved again */
-static void assert_back(struct world *w)
+static void assert_back(struct pair *w)
 {
-	for (unsigned ms = 0; session_phase(&w->t->se) != TARGET_LISTENING;
-	     ms++) {
-		if (ms > LONG_MS)
-			fail_stuck(w, "listening");
-		usleep(1000);
-	}
+	pair_await_phase(w, &w->t->se, TARGET_LISTENING, "listening");
 	for (unsigned ms = 0; fake_machine_is_logging(w->home); ms++) {
 		if (ms > LONG_MS)
-			fail_stuck(w, "logging");
+			pair_stuck(w, "logging");
 		usleep(1000);
 	}
 	assert_true(fake_machine_is_open(w->home));
@@ -398,17 +279,17 @@ static void assert_back(struct world *w)
 
 static void cancelled_in_a_pass(void **state)
 {
-	struct world *w = set_up(30);
+	struct pair *w = set_up(30);
 
 	(void)state;
 	pacer_set_limit(&w->s->pages.pacer, SLOW);
-	start(w);
+	pair_start(w);
 	await_some(w);
 	assert_int_equal(source_cancel(w->s, NULL), 0);
-	await(w, &w->near_progress, PROGRESS_CANCELLED, "cancelled");
+	pair_await(w, &w->near_progress, PROGRESS_CANCELLED, "cancelled");
 	assert_back(w);
 	make_source(w, 2);
-	start(w);
+	pair_start(w);
 	await_completed(w, "again");
 	tear_down(w);
 }
@@ -416,16 +297,16 @@ static void cancelled_in_a_pass(void **state)
 static void cut_there(enum relay_from from, enum wire_type type, unsigned nth,
 		      unsigned how)
 {
-	struct world *w = set_up(3);
+	struct pair *w = set_up(3);
 
 	relay_cut(w->r, &(struct relay_cut){
 		.from = from, .type = type, .role = WIRE_MAIN, .nth = nth,
 		.after = how == 1, .inside = how == 2 });
-	start(w);
-	await(w, &w->near_progress, PROGRESS_FAILED, wire_name(type));
+	pair_start(w);
+	pair_await(w, &w->near_progress, PROGRESS_FAILED, wire_name(type));
 	assert_back(w);
 	make_source(w, 1);
-	start(w);
+	pair_start(w);
 	await_completed(w, "after a cut");
 	tear_down(w);
 }
@@ -444,12 +325,12 @@ static void a_cut_in_a_pass(void **state)
 /* All that was sent before is out of date, and RAM is almost empty */
 static void a_reset_in_a_pass(void **state)
 {
-	struct world *w = set_up(3);
+	struct pair *w = set_up(3);
 	int rc;
 
 	(void)state;
 	pacer_set_limit(&w->s->pages.pacer, SLOW);
-	start(w);
+	pair_start(w);
 	await_some(w);
 	fake_machine_ask_reset(w->home);
 	do
@@ -465,13 +346,13 @@ static void a_reset_in_a_pass(void **state)
 static void a_page_is_lost_in_a_pass(void **state)
 {
 	const size_t early = QUIET - 1, late = HOLE / QUIET * QUIET - 1;
-	struct world *w = set_up(30);
+	struct pair *w = set_up(30);
 	struct ram *ram = machine_ram(w->home);
 	struct error err = { 0 };
 
 	(void)state;
 	pacer_set_limit(&w->s->pages.pacer, SLOW);
-	start(w);
+	pair_start(w);
 	await_some(w);
 	assert_int_equal(fake_machine_poison(w->home,
 		ram_gpa(ram, early * WIRE_PAGE), true, &err), 0);
@@ -504,14 +385,14 @@ static void huge_pages_at_the_destination(void **state)
 {
 	const size_t page = 5 * CHUNK_PAGES + QUIET - 1;
 	struct error err = { 0 };
-	struct world *w;
+	struct pair *w;
 
 	(void)state;
 	if (!has_huge_pages())
 		skip_because("no pool of huge pages");
 	w = set_up_backing(2, RAM_HUGETLB);
 	pacer_set_limit(&w->s->pages.pacer, SLOW);
-	start(w);
+	pair_start(w);
 	await_some(w);
 	touched = PAGES;
 	assert_int_equal(fake_machine_poison(w->home,

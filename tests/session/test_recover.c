@@ -19,42 +19,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../unit/unit.h"
-#include "migration/session/source.h"
-#include "migration/session/target.h"
-#include "relay.h"
-#include "tests/fake/fake_machine.h"
+#include "pair.h"
 #include "vmm/base/clock.h"
 #include "vmm/memory/uffd.h"
 
-#define RAM_BYTES	(16 * MIB)
-#define PAGES		(RAM_BYTES / WIRE_PAGE)
-#define CPUS		2u
-#define LONG_MS		30000u
-
-/**
- * struct world - One migration
- * @dir:	of the sockets
- * @home:	the guest's machine on the source
- * @gone:	the machine at the destination, once it was handed over
- * @threads:	of the process before it
- * @begins_another: see on_status()
- */
-struct world {
-	char dir[32], near[64], far[64], other[64];
-	struct session_limits limits;
-	struct session_env here, there;
-	struct progress near_progress, far_progress;
-	struct machine *home;
-	struct machine *_Atomic gone;
-	struct source *s;
-	struct target *t;
-	struct relay *r;
-	unsigned threads;
-	_Atomic bool begins_another;
-};
-
 static _Atomic unsigned wrong, both;
+static unsigned threads_before;		/* of the process */
+static _Atomic bool begins_another;	/* see on_status() */
 
 /* Every fourth page is zeroes; the others begin with their number */
 static uint64_t word_of(size_t page)
@@ -93,37 +64,18 @@ static void on_gate(void *ctx, struct machine *m, bool open)
 		both++;
 }
 
-static void adopt(void *ctx, struct machine *m)
-{
-	struct world *w = ctx;
-
-	w->gone = m;
-}
-
-static void set_side(void *ctx, const char *side)
-{
-	(void)ctx;
-	(void)side;
-}
-
 /* A client that sees the failure begins another migration of the guest at once */
 static void on_status(void *ctx, enum progress_status status)
 {
-	struct world *w = ctx;
+	struct pair *w = ctx;
 	struct error why = { 0 };
 
-	if (!w->begins_another || status != PROGRESS_FAILED)
+	if (!begins_another || status != PROGRESS_FAILED)
 		return;
-	w->begins_another = false;
+	begins_another = false;
 	error_set(&why, EBUSY, "the next migration");
 	progress_begin(&w->near_progress, true);
 	progress_blame(&w->near_progress, &why);
-}
-
-static void ignore_status(void *ctx, enum progress_status status)
-{
-	(void)ctx;
-	(void)status;
 }
 
 static void fill(struct machine *m)
@@ -138,63 +90,6 @@ static void fill(struct machine *m)
 	}
 }
 
-static void set_limits(struct session_limits *l)
-{
-	session_limits_init(l);
-	l->downtime_ms = l->hello_ms = LONG_MS;
-	l->dead_peer_ms = 10000;
-	l->beat_ms = 100;
-}
-
-static void make_home(struct world *w)
-{
-	static const struct machine_observer quiet;
-	struct machine_config cfg;
-	struct error err = { 0 };
-
-	fake_config(&cfg, RAM_BYTES, CPUS, RAM_ANON);
-	w->home = machine_new(&cfg, &quiet, &err);
-	if (!w->home)
-		fail_msg("%s", err.text);
-	fill(w->home);
-	assert_int_equal(machine_run(w->home, WHY_BOOTED, &err), 0);
-}
-
-static struct uri uri_of(const char *path)
-{
-	struct uri u = { .kind = URI_UNIX };
-
-	strcpy(u.path, path);
-	return u;
-}
-
-static void make_target(struct world *w)
-{
-	struct uri u = uri_of(w->far);
-	struct error err = { 0 };
-
-	w->there = (struct session_env){ .ctx = w, .backing = -1,
-					 .adopt = adopt,
-					 .set_side = set_side };
-	w->t = target_new(&u, &w->there, &w->limits, &w->far_progress, &err);
-	if (!w->t)
-		fail_msg("%s", err.text);
-}
-
-static void make_source(struct world *w)
-{
-	struct uri u = uri_of(w->near);
-	struct error err = { 0 };
-
-	w->here = (struct session_env){ .ctx = w, .backing = -1,
-					.adopt = adopt, .set_side = set_side };
-	w->s = source_new(w->home, &u, &w->here, &w->limits,
-			  &w->near_progress, &err);
-	if (!w->s)
-		fail_msg("%s", err.text);
-	w->s->connections = 2;
-}
-
 static unsigned threads(void)
 {
 	DIR *d = opendir("/proc/self/task");
@@ -206,88 +101,38 @@ static unsigned threads(void)
 	return n;
 }
 
-static struct world *set_up(void)
+static struct pair *set_up(void)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct error err = { 0 };
+	struct pair *w;
 
-	w->threads = threads();
+	threads_before = threads();
 	fake_host = (struct fake_host){ .step = step, .gate = on_gate };
 	wrong = both = 0;
 	gates = 0;
-	strcpy(w->dir, "/tmp/recover-XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
-	snprintf(w->near, sizeof(w->near), "%s/near", w->dir);
-	snprintf(w->far, sizeof(w->far), "%s/far", w->dir);
-	snprintf(w->other, sizeof(w->other), "%s/other", w->dir);
-	set_limits(&w->limits);
-	progress_init(&w->near_progress, on_status, w);
-	progress_init(&w->far_progress, ignore_status, w);
-	make_home(w);
-	make_target(w);
-	w->r = relay_new(w->near, w->far);
-	make_source(w);
+	begins_another = false;
+	w = pair_new(on_status, pair_ignore);
+	w->limits.dead_peer_ms = 10000;
+	w->limits.beat_ms = 100;
+	fill(w->home);
+	assert_int_equal(machine_run(w->home, WHY_BOOTED, &err), 0);
+	pair_connect(w, -1);
 	return w;
 }
 
-static void tear_down(struct world *w)
+static void tear_down(struct pair *w)
 {
-	source_free(w->s);
-	target_free(w->t);
-	relay_free(w->r);
-	machine_free(w->home);
-	unlink(w->near);
-	unlink(w->far);
-	unlink(w->other);
-	assert_int_equal(rmdir(w->dir), 0);
+	pair_free(w);
 	/* No thread stays; the kernel lists one a moment longer */
-	for (unsigned ms = 0; threads() > w->threads && ms < 1000; ms++)
+	for (unsigned ms = 0; threads() > threads_before && ms < 1000; ms++)
 		usleep(1000);
-	assert_int_equal(threads(), w->threads);
+	assert_int_equal(threads(), threads_before);
 	assert_int_equal(wrong, 0);
 	assert_int_equal(both, 0);
-	free(w);
-}
-
-static void start(struct world *w)
-{
-	struct error err = { 0 };
-
-	if (source_start(w->s, &err))
-		fail_msg("%s", err.text);
-}
-
-static void fail_stuck(struct world *w, const char *what)
-{
-	fail_msg("%s: source %s (%s: %s), destination %s (%s: %s)", what,
-		 source_phase_name(session_phase(&w->s->se)),
-		 w->near_progress.stage, progress_why(&w->near_progress).text,
-		 target_phase_name(session_phase(&w->t->se)),
-		 w->far_progress.stage, progress_why(&w->far_progress).text);
-}
-
-/* Wait for a status of a side */
-static void await(struct world *w, struct progress *p,
-		  enum progress_status status, const char *what)
-{
-	for (unsigned ms = 0; progress_get(p) != status; ms++) {
-		if (ms > LONG_MS)
-			fail_stuck(w, what);
-		usleep(1000);
-	}
-}
-
-static void await_phase(struct world *w, struct session *se, unsigned phase,
-			const char *what)
-{
-	for (unsigned ms = 0; session_phase(se) != phase; ms++) {
-		if (ms > LONG_MS)
-			fail_stuck(w, what);
-		usleep(1000);
-	}
 }
 
 /* Every page is right, or lost */
-static void assert_whole(struct world *w)
+static void assert_whole(struct pair *w)
 {
 	struct machine *m = w->gone;
 	struct ram *ram = machine_ram(m);
@@ -304,15 +149,15 @@ static void assert_whole(struct world *w)
 	}
 }
 
-static void await_completed(struct world *w, const char *what)
+static void await_completed(struct pair *w, const char *what)
 {
-	await(w, &w->near_progress, PROGRESS_COMPLETED, what);
-	await(w, &w->far_progress, PROGRESS_COMPLETED, what);
+	pair_await(w, &w->near_progress, PROGRESS_COMPLETED, what);
+	pair_await(w, &w->far_progress, PROGRESS_COMPLETED, what);
 	assert_whole(w);
 }
 
 /* The guest has ended up in one place, whole, without an operator */
-static void await_end(struct world *w, const char *what)
+static void await_end(struct pair *w, const char *what)
 {
 	enum progress_status s;
 
@@ -321,7 +166,7 @@ static void await_end(struct world *w, const char *what)
 		if (s == PROGRESS_FAILED || s == PROGRESS_COMPLETED)
 			break;
 		if (ms > LONG_MS)
-			fail_stuck(w, what);
+			pair_stuck(w, what);
 		usleep(1000);
 	}
 	if (s == PROGRESS_COMPLETED) {
@@ -329,18 +174,18 @@ static void await_end(struct world *w, const char *what)
 		return;
 	}
 	assert_true(fake_machine_is_open(w->home));
-	await_phase(w, &w->t->se, TARGET_LISTENING, what);
+	pair_await_phase(w, &w->t->se, TARGET_LISTENING, what);
 }
 
 static void nothing_is_cut(void **state)
 {
-	struct world *w = set_up();
+	struct pair *w = set_up();
 
 	(void)state;
-	start(w);
+	pair_start(w);
 	await_completed(w, "not cut");
 	assert_int_equal(relay_links(w->r), 1);
-	await_phase(w, &w->t->se, TARGET_COMPLETED, "confirmed");
+	pair_await_phase(w, &w->t->se, TARGET_COMPLETED, "confirmed");
 	tear_down(w);
 }
 
@@ -383,13 +228,13 @@ static void cut_there(const struct place *p, unsigned how)
 		.from = p->from, .type = p->type, .role = p->role,
 		.nth = p->nth, .after = how == 1, .inside = how == 2,
 	};
-	struct world *w = set_up();
+	struct pair *w = set_up();
 	char what[80];
 
 	snprintf(what, sizeof(what), "%s %s %u", how == 1 ? "after" :
 		 how == 2 ? "inside" : "before", wire_name(p->type), p->nth);
 	relay_cut(w->r, &cut);
-	start(w);
+	pair_start(w);
 	await_end(w, what);
 	tear_down(w);
 }
@@ -400,11 +245,11 @@ static void a_doubt_is_counted(void **state)
 	const struct relay_cut cut = { .from = FROM_SOURCE,
 				       .type = WIRE_MSG_COMMIT,
 				       .role = WIRE_MAIN, .nth = 1 };
-	struct world *w = set_up();
+	struct pair *w = set_up();
 
 	(void)state;
 	relay_cut(w->r, &cut);
-	start(w);
+	pair_start(w);
 	await_completed(w, "in doubt");
 	assert_int_equal(w->near_progress.recoveries, 1);
 	assert_int_equal(w->far_progress.recoveries, 1);
@@ -445,18 +290,14 @@ static void cut_twice(const struct relay_cut *first, const struct place *p,
 		.from = p->from, .type = p->type, .role = p->role,
 		.nth = p->nth, .after = how == 1, .inside = how == 2,
 	};
-	struct world *w = set_up();
+	struct pair *w = set_up();
 	char what[80];
 
 	snprintf(what, sizeof(what), "%s, then %u %s %u",
 		 wire_name(first->type), how, wire_name(p->type), p->nth);
 	relay_cut(w->r, first);
-	start(w);
-	for (unsigned ms = 0; !relay_done(w->r); ms++) {
-		if (ms > 10 * LONG_MS)
-			fail_stuck(w, what);
-		usleep(100);
-	}
+	pair_start(w);
+	pair_await_cut(w, what);
 	relay_cut(w->r, &again);
 	await_completed(w, what);
 	tear_down(w);
@@ -489,36 +330,32 @@ static void a_cut_at_each_message_of_a_new_link(void **state)
 /* One push connection of two: no pause, no second link */
 static void one_push_connection(void **state)
 {
-	struct world *w = set_up();
+	struct pair *w = set_up();
 
 	(void)state;
 	relay_cut(w->r, &(struct relay_cut){
 		.from = FROM_SOURCE, .type = WIRE_MSG_PAGES,
 		.role = WIRE_PUSH, .nth = 4, .only = true });
-	start(w);
+	pair_start(w);
 	await_completed(w, "one push connection");
 	assert_true(relay_done(w->r));
 	assert_int_equal(relay_links(w->r), 1);
 	tear_down(w);
 }
 
-static void hold_in_postcopy(struct world *w)
+static void hold_in_postcopy(struct pair *w)
 {
 	relay_cut(w->r, &(struct relay_cut){
 		.from = FROM_SOURCE, .type = WIRE_MSG_PAGES,
 		.role = WIRE_PUSH, .nth = 3, .hold = true });
-	start(w);
-	for (unsigned ms = 0; !relay_done(w->r); ms++) {
-		if (ms > LONG_MS)
-			fail_stuck(w, "hold");
-		usleep(1000);
-	}
+	pair_start(w);
+	pair_await_cut(w, "hold");
 }
 
 /* Nothing passes any more, and no connection is closed */
 static void a_black_hole_is_noticed(void **state)
 {
-	struct world *w = set_up();
+	struct pair *w = set_up();
 	uint64_t begin;
 
 	(void)state;
@@ -526,8 +363,8 @@ static void a_black_hole_is_noticed(void **state)
 	w->limits.automatic = false;
 	hold_in_postcopy(w);
 	begin = now_ns();
-	await(w, &w->near_progress, PROGRESS_PAUSED, "the source notices");
-	await(w, &w->far_progress, PROGRESS_PAUSED, "the destination notices");
+	pair_await(w, &w->near_progress, PROGRESS_PAUSED, "the source notices");
+	pair_await(w, &w->far_progress, PROGRESS_PAUSED, "the destination notices");
 	assert_true(now_ns() - begin < 10000000000ull);
 	assert_non_null(strstr(progress_why(&w->near_progress).text,
 			       "ferry-dead-peer-timeout"));
@@ -560,9 +397,9 @@ static void accept_limits(void *ctx)
 /* The destination listens elsewhere; the source goes there */
 static void another_address(void **state)
 {
-	struct world *w = set_up();
+	struct pair *w = set_up();
 	struct acceptance a = { .s = w->s };
-	struct uri u = uri_of(w->other);
+	struct uri u = pair_uri(w->other);
 	struct error err = { 0 };
 
 	(void)state;
@@ -574,8 +411,8 @@ static void another_address(void **state)
 	hold_in_postcopy(w);
 	relay_cut_all(w->r);
 	relay_release(w->r);
-	await(w, &w->near_progress, PROGRESS_PAUSED, "paused");
-	await(w, &w->far_progress, PROGRESS_PAUSED, "paused");
+	pair_await(w, &w->near_progress, PROGRESS_PAUSED, "paused");
+	pair_await(w, &w->far_progress, PROGRESS_PAUSED, "paused");
 	assert_string_equal(w->far_progress.waits_for,
 			    "the source to connect again");
 	err = (struct error){ 0 };
@@ -594,12 +431,12 @@ static void another_address(void **state)
 }
 
 /* Say HELLO to the destination. The answer must be REFUSE with these words */
-static void greet_wrongly(struct world *w, const struct wire_hello *h,
+static void greet_wrongly(struct pair *w, const struct wire_hello *h,
 			  const char *words)
 {
 	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
 	uint8_t out[WIRE_HELLO];
-	struct uri u = uri_of(w->far);
+	struct uri u = pair_uri(w->far);
 	struct error err = { 0 };
 	struct link l;
 
@@ -617,7 +454,7 @@ static void greet_wrongly(struct world *w, const struct wire_hello *h,
 /* Greetings that may not resume the session, nor harm it */
 static void refused_by_name(void **state)
 {
-	struct world *w = set_up();
+	struct pair *w = set_up();
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = WIRE_MAIN, .resume = true,
 		.page_size = WIRE_PAGE, .push = 1, .epoch = 9,
@@ -656,7 +493,7 @@ static void refused_by_name(void **state)
 /* What a third party has heard of a migration that failed opens no other one */
 static void a_replayed_greeting_is_refused(void **state)
 {
-	struct world *w = set_up();
+	struct pair *w = set_up();
 	struct wire_hello h = {
 		.version = WIRE_VERSION, .role = WIRE_MAIN,
 		.page_size = WIRE_PAGE, .push = 1, .epoch = 1,
@@ -666,16 +503,15 @@ static void a_replayed_greeting_is_refused(void **state)
 	relay_cut(w->r, &(struct relay_cut){
 		.from = FROM_SOURCE, .type = WIRE_MSG_STATE,
 		.role = WIRE_MAIN, .nth = 1 });
-	start(w);
-	await(w, &w->near_progress, PROGRESS_FAILED, "the source has failed");
-	await(w, &w->far_progress, PROGRESS_FAILED, "the destination, too");
+	pair_start(w);
+	pair_await(w, &w->near_progress, PROGRESS_FAILED, "the source has failed");
+	pair_await(w, &w->far_progress, PROGRESS_FAILED, "the destination, too");
 	memcpy(h.id, w->s->se.id, WIRE_ID);
 	memcpy(h.secret, w->s->se.secret, WIRE_SECRET);
 	greet_wrongly(w, &h, "replayed");
 	/* Another source is as welcome as before */
-	source_free(w->s);
-	make_source(w);
-	start(w);
+	pair_new_source(w);
+	pair_start(w);
 	await_completed(w, "another source");
 	tear_down(w);
 }
@@ -687,15 +523,15 @@ static void paused_by_an_operator(void **state)
 
 	(void)state;
 	for (unsigned there = 0; there < 2; there++) {
-		struct world *w = set_up();
-		struct uri far = uri_of(w->far);
+		struct pair *w = set_up();
+		struct uri far = pair_uri(w->far);
 
 		hold_in_postcopy(w);
 		assert_int_equal(there ? target_pause(w->t, &err)
 				       : source_pause(w->s, &err), 0);
 		relay_cut_all(w->r);
 		relay_release(w->r);
-		await(w, &w->far_progress, PROGRESS_PAUSED, "paused");
+		pair_await(w, &w->far_progress, PROGRESS_PAUSED, "paused");
 		usleep(600000);
 		assert_int_not_equal(progress_get(&w->near_progress),
 				     PROGRESS_COMPLETED);
@@ -712,7 +548,7 @@ static void paused_by_an_operator(void **state)
 /* The destination's process ends: the source learns it, and is done */
 static void the_guest_ends_there(void **state)
 {
-	struct world *w = set_up();
+	struct pair *w = set_up();
 
 	(void)state;
 	hold_in_postcopy(w);
@@ -721,8 +557,7 @@ static void the_guest_ends_there(void **state)
 		.from = FROM_SOURCE, .type = WIRE_MSG_PAGES,
 		.role = WIRE_PUSH, .nth = 1, .hold = true });
 	w->limits.automatic = false;
-	for (unsigned ms = 0; !relay_done(w->r) && ms < LONG_MS; ms++)
-		usleep(1000);
+	pair_await_cut(w, "held");
 	relay_release(w->r);
 	pacer_set_limit(&w->s->pages.pacer, 1 << 20);
 	target_free(w->t);
@@ -749,26 +584,26 @@ static void resolved_by_an_operator(void **state)
 
 	(void)state;
 	for (unsigned what = 0; what < 4; what++) {
-		struct world *w = set_up();
+		struct pair *w = set_up();
 
 		w->limits.automatic = false;
 		assert_int_equal(source_resolve(w->s, true, &err), -EPERM);
 		relay_cut(w->r, &at_commit);
-		start(w);
-		await(w, &w->near_progress, PROGRESS_PAUSED, "in doubt");
-		await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
+		pair_start(w);
+		pair_await(w, &w->near_progress, PROGRESS_PAUSED, "in doubt");
+		pair_await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
 		assert_false(fake_machine_is_open(w->home));
 		if (what == 0) {
 			target_resolve(w->t, false, &err);
-			await_phase(w, &w->t->se, TARGET_LISTENING, "given up");
+			pair_await_phase(w, &w->t->se, TARGET_LISTENING, "given up");
 			assert_int_equal(source_resolve(w->s, true, &err), 0);
-			await(w, &w->near_progress, PROGRESS_FAILED, "here");
+			pair_await(w, &w->near_progress, PROGRESS_FAILED, "here");
 			assert_true(fake_machine_is_open(w->home));
 		} else if (what == 1) {
 			assert_int_equal(source_resolve(w->s, false, &err), 0);
-			await(w, &w->near_progress, PROGRESS_FAILED, "dropped");
+			pair_await(w, &w->near_progress, PROGRESS_FAILED, "dropped");
 			assert_int_equal(target_resolve(w->t, true, &err), 0);
-			await_phase(w, &w->t->se, TARGET_LOST, "there");
+			pair_await_phase(w, &w->t->se, TARGET_LOST, "there");
 			assert_true(fake_machine_is_open(w->gone));
 			assert_int_equal(target_resolve(w->t, false, &err),
 					 -EPERM);
@@ -795,7 +630,7 @@ static void move_to(struct session *se, unsigned phase)
 }
 
 /* A link whose main connection has ended already */
-static void put_dead_link(struct world *w)
+static void put_dead_link(struct pair *w)
 {
 	struct link *l = &w->t->se.link;
 	struct channel c;
@@ -809,11 +644,11 @@ static void put_dead_link(struct world *w)
 }
 
 /* The session thread has left the last link */
-static void await_parked(struct world *w, const char *what)
+static void await_parked(struct pair *w, const char *what)
 {
 	for (unsigned ms = 0; !w->t->parked; ms++) {
 		if (ms > LONG_MS)
-			fail_stuck(w, what);
+			pair_stuck(w, what);
 		usleep(1000);
 	}
 }
@@ -825,7 +660,7 @@ static void await_parked(struct world *w, const char *what)
  */
 static void a_question_that_is_lost_at_once(void **state)
 {
-	struct world *w = set_up();
+	struct pair *w = set_up();
 	struct session *se = &w->t->se;
 
 	(void)state;
@@ -833,7 +668,7 @@ static void a_question_that_is_lost_at_once(void **state)
 	pthread_mutex_lock(&se->lock);
 	move_to(se, TARGET_WHOLE);
 	pthread_mutex_unlock(&se->lock);
-	await_phase(w, se, TARGET_UNCONFIRMED, "no source answers");
+	pair_await_phase(w, se, TARGET_UNCONFIRMED, "no source answers");
 	await_parked(w, "the first link is left");
 	usleep(50000);	/* it waits for a question */
 
@@ -855,30 +690,29 @@ static void a_refused_connection_is_no_answer(void **state)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct world *w = set_up();
+	struct pair *w = set_up();
 	unsigned ms = 0;
 
 	(void)state;
 	relay_cut(w->r, &(struct relay_cut){
 		.from = FROM_TARGET, .type = WIRE_MSG_PREPARED,
 		.role = WIRE_MAIN, .nth = 1, .hold = true });
-	start(w);
-	for (; !relay_done(w->r) && ms < LONG_MS; ms++)
-		usleep(1000);
+	pair_start(w);
+	pair_await_cut(w, "held");
 	/* A socket at which nobody listens */
 	assert_int_equal(rename(w->near, w->other), 0);
 	strcpy(a.sun_path, w->near);
 	assert_int_equal(bind(fd, (void *)&a, sizeof(a)), 0);
-	w->begins_another = true;
+	begins_another = true;
 	relay_cut_all(w->r);
-	await_phase(w, &w->s->se, SOURCE_FAILED, "it failed");
-	await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
+	pair_await_phase(w, &w->s->se, SOURCE_FAILED, "it failed");
+	pair_await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
 	for (; w->s->attempts < 2 && ms < LONG_MS; ms++)
 		usleep(1000);
 	close(fd);
 	assert_int_equal(rename(w->other, w->near), 0);
 	relay_release(w->r);
-	await_phase(w, &w->t->se, TARGET_LISTENING, "told");
+	pair_await_phase(w, &w->t->se, TARGET_LISTENING, "told");
 	assert_non_null(strstr(progress_why(&w->far_progress).text,
 			       "refused: the other side closed"));
 	tear_down(w);

@@ -12,7 +12,6 @@
 
 #define PAGES_SMALL	96
 #define PAGES_MORE	480
-#define HUGE_PAGES	512
 #define CALLS_SEEN	400	/* calls of one kind in a run, about */
 
 const char plan_changed;
@@ -259,14 +258,14 @@ static void plan_guest(void)
 	plan.backing = sim_chance(12) ? RAM_HUGETLB : RAM_ANON;
 	plan.pages = 16 + sim_below(sim_chance(6) ? PAGES_MORE : PAGES_SMALL);
 	if (plan.backing == RAM_HUGETLB)
-		plan.pages = HUGE_PAGES * (1 + sim_below(2));
+		plan.pages = CHUNK_PAGES * (1 + sim_below(2));
 	plan.cpus = 1 + (unsigned)sim_below(3);
 	plan.runs = !sim_chance(8);
 	plan.written = (unsigned)sim_below(plan.backing == RAM_HUGETLB ? 4
 								     : 17);
 	/* Blocks that are received and moved as a whole */
 	if (plan.backing == RAM_ANON && sim_chance(20)) {
-		plan.pages = HUGE_PAGES + sim_below(HUGE_PAGES + 1);
+		plan.pages = CHUNK_PAGES + sim_below(CHUNK_PAGES + 1);
 		plan.written = 16;
 	}
 	plan.lost = sim_chance(2) ? (unsigned)sim_log(8) : 0;

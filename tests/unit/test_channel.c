@@ -179,7 +179,7 @@ static void the_end_is_for_all_waits_together(void **state)
 {
 	struct talk *t = talk_new();
 	struct error err = { 0 };
-	uint64_t start = channel_now_ns();
+	uint64_t start = now_ns();
 	uint8_t in[64], byte = 1;
 	size_t got = 0;
 	int rc = 0;
@@ -192,27 +192,27 @@ static void the_end_is_for_all_waits_together(void **state)
 		assert_int_equal(channel_send(&t->b, &byte, 1, &err), 0);
 		rc = channel_recv(&t->a, in, 1, &err);
 		got += !rc;
-		if (channel_now_ns() - start > 200000000 && !rc)
+		if (now_ns() - start > 200000000 && !rc)
 			rc = channel_recv(&t->a, in, 1, &err);
 		usleep(10000);
 	}
 	assert_int_equal(rc, -ETIMEDOUT);
 	assert_true(got > 1);		/* 15 and more, if nothing else runs */
-	assert_true(channel_now_ns() - start < 5000000000);
+	assert_true(now_ns() - start < 5000000000);
 	talk_free(t);
 }
 
 static void *end_soon(void *arg)
 {
 	usleep(50000);
-	channel_set_end(arg, channel_now_ns());
+	channel_set_end(arg, now_ns());
 	return NULL;
 }
 
 static void the_end_may_come_during_a_wait(void **state)
 {
 	struct talk *t = talk_new();
-	uint64_t start = channel_now_ns();
+	uint64_t start = now_ns();
 	struct error err = { 0 };
 	pthread_t thread;
 	uint8_t byte;
@@ -221,7 +221,7 @@ static void the_end_may_come_during_a_wait(void **state)
 	t->a.watched = true;
 	pthread_create(&thread, NULL, end_soon, &t->a);
 	assert_int_equal(channel_recv(&t->a, &byte, 1, &err), -ETIMEDOUT);
-	assert_true(channel_now_ns() - start < 5000000000);
+	assert_true(now_ns() - start < 5000000000);
 	pthread_join(thread, NULL);
 	talk_free(t);
 }
@@ -366,7 +366,7 @@ static void a_vanished_peer_is_noticed(void **state)
 {
 	(void)state;
 	for (unsigned sends = 0; sends < 2; sends++) {
-		uint64_t start = channel_now_ns();
+		uint64_t start = now_ns();
 		struct error err = { 0 };
 		struct channel a, b;
 		char byte = 0;
@@ -381,7 +381,7 @@ static void a_vanished_peer_is_noticed(void **state)
 			assert_int_equal(channel_send(&a, "x", 1, &err), 0);
 		rc = channel_recv(&a, &byte, 1, &err);
 		assert_int_equal(rc, -ETIMEDOUT);
-		assert_true(channel_now_ns() - start < 10000000000);
+		assert_true(now_ns() - start < 10000000000);
 		assert_true(channel_ended(&a));
 		channel_close(&a);
 		channel_close(&b);

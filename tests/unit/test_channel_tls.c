@@ -336,7 +336,7 @@ static void silence_ends_a_wait(void **state)
 
 	for (unsigned watched = 0; watched < 2; watched++) {
 		struct talk *t = talk_new(*state);
-		uint64_t start = channel_now_ns();
+		uint64_t start = now_ns();
 		struct error err = { 0 };
 		uint8_t byte;
 
@@ -348,7 +348,7 @@ static void silence_ends_a_wait(void **state)
 		/* More than the socket holds, and nobody reads */
 		assert_refused(channel_send(&t->c[0], data, sizeof(data),
 					    &err), ETIMEDOUT, err, "in time");
-		assert_true(channel_now_ns() - start < LONG_NS);
+		assert_true(now_ns() - start < LONG_NS);
 		talk_free(t);
 	}
 }
@@ -366,7 +366,7 @@ static void another_thread_ends_waits(void **state)
 
 	for (unsigned sends = 0; sends < 2; sends++) {
 		struct talk *t = talk_new(*state);
-		uint64_t start = channel_now_ns();
+		uint64_t start = now_ns();
 		struct error err = { 0 };
 		pthread_t thread;
 		uint8_t byte;
@@ -377,7 +377,7 @@ static void another_thread_ends_waits(void **state)
 		rc = sends ? channel_send(&t->c[0], data, sizeof(data), &err)
 			   : channel_recv(&t->c[0], &byte, 1, &err);
 		assert_refused(rc, EPIPE, err, "closed the connection");
-		assert_true(channel_now_ns() - start < LONG_NS);
+		assert_true(now_ns() - start < LONG_NS);
 		pthread_join(thread, NULL);
 		talk_free(t);
 	}
@@ -806,19 +806,19 @@ static void silent_peers_delay_no_other(void **state)
 	assert_true(!rc || rc == -EAGAIN);
 	assert_int_equal(link_resolve(&l, &x.uri, SAFE_MS, &err), 0);
 	assert_int_equal(link_connect(&l, WIRE_MAIN, 0, SAFE_MS, &err), 0);
-	start = channel_now_ns();
+	start = now_ns();
 	assert_int_equal(greet(&x, &l, 0, 0, &err), 0);
 	wait_taken(&x, 1);
-	assert_true(channel_now_ns() - start < LONG_NS);
+	assert_true(now_ns() - start < LONG_NS);
 	/* What the owner got is the connection */
 	assert_int_equal(channel_send(&x.c[0], "z", 1, &err), 0);
 	assert_int_equal(channel_recv(&l.push[0], &byte, 1, &err), 0);
 	assert_int_equal(byte, 'z');
-	start = channel_now_ns();
+	start = now_ns();
 	host_end(&x);
 	rc = (int)recv(silent, &byte, 1, 0);
 	assert_true(rc <= 0);
-	assert_true(channel_now_ns() - start < LONG_NS);
+	assert_true(now_ns() - start < LONG_NS);
 	close(silent);
 	channel_close(&half);
 	tls_unref(tls);
@@ -828,7 +828,7 @@ static void silent_peers_delay_no_other(void **state)
 /* One limit for handshake and HELLO together */
 static void a_greeting_has_one_deadline(void **state)
 {
-	uint64_t start = channel_now_ns();
+	uint64_t start = now_ns();
 	struct host x;
 	char byte[8];
 	int fd;
@@ -839,8 +839,8 @@ static void a_greeting_has_one_deadline(void **state)
 	assert_int_equal(send(fd, "\x16", 1, 0), 1);
 	while (recv(fd, byte, sizeof(byte), 0) > 0)
 		;
-	assert_true(channel_now_ns() - start >= 300000000);
-	assert_true(channel_now_ns() - start < LONG_NS);
+	assert_true(now_ns() - start >= 300000000);
+	assert_true(now_ns() - start < LONG_NS);
 	close(fd);
 	host_end(&x);
 }
@@ -956,7 +956,7 @@ static void *many_records(void *arg)
  */
 static void keys_are_changed(void **state)
 {
-	uint64_t start = channel_now_ns();
+	uint64_t start = now_ns();
 	struct error err = { 0 };
 	unsigned heard = 0;
 	pthread_t thread;
@@ -986,7 +986,7 @@ static void keys_are_changed(void **state)
 	assert_int_equal(channel_send(&t->c[1], "b", 1, &err), 0);
 	assert_int_equal(channel_recv(&t->c[0], &(uint8_t){ 0 }, 1, &err), 0);
 	print_message("# %u records in %.1f s\n", RECORDS,
-		      (double)(channel_now_ns() - start) / 1e9);
+		      (double)(now_ns() - start) / 1e9);
 	talk_free(t);
 }
 

@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "migration/pages/cursor.h"
+#include "migration/wire/wire.h"
 
 #define N 20000		/* not a multiple of a chunk */
 
@@ -42,7 +43,7 @@ static size_t push(struct world *w, size_t *first)
 {
 	size_t n = cursor_take(&w->c, &w->l, &w->chunk, first);
 
-	assert_true(n <= CURSOR_RUN);
+	assert_true(n <= WIRE_RUN_PAGES);
 	for (size_t i = 0; i < n; i++) {
 		assert_true(*first + i < N);
 		assert_int_equal(w->times[*first + i]++, 0);
@@ -136,17 +137,17 @@ static void the_chunk_of_the_latest_fault_comes_next(void **state)
 	struct world *w = *state;
 	size_t first;
 
-	while (w->chunk.at < CURSOR_CHUNK)
+	while (w->chunk.at < CHUNK_PAGES)
 		push(w, &first);
 	cursor_fault(&w->c, 9000);
 	cursor_fault(&w->c, 15000);
-	for (size_t at = 14848; at < 15360; at += CURSOR_RUN) {
-		assert_int_equal(push(w, &first), CURSOR_RUN);
+	for (size_t at = 14848; at < 15360; at += WIRE_RUN_PAGES) {
+		assert_int_equal(push(w, &first), WIRE_RUN_PAGES);
 		assert_int_equal(first, at);
 	}
 	/* Then on where the cursor was */
 	push(w, &first);
-	assert_int_equal(first, CURSOR_CHUNK);
+	assert_int_equal(first, CHUNK_PAGES);
 }
 
 /* A page that was held while its chunk was handed out */
@@ -219,7 +220,7 @@ static void what_is_given_back_is_pushed_again(void **state)
 		assert_int_equal(first, at);
 		first += n;
 		/* The thread goes on from there, and does not search again */
-		assert_in_range(w->chunk.end, first, first + CURSOR_CHUNK - 1);
+		assert_in_range(w->chunk.end, first, first + CHUNK_PAGES - 1);
 	}
 	assert_int_equal(push(w, &first), 3);
 	check_all_once(w);

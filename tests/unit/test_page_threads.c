@@ -17,7 +17,7 @@
 
 #include "unit.h"
 
-#include "migration/pages/appetite.h"
+#include "migration/pages/answer_size.h"
 #include "migration/link/socket.h"
 #include "migration/session/demand.h"
 #include "migration/session/fault.h"
@@ -563,18 +563,18 @@ static void a_part_of_a_block_is_not_acknowledged(void **state)
 	assert_int_equal(poll(&p, 1, 100), 0);
 	push_run(w, 5000, 1);
 	assert_int_equal(acknowledged(w), 129);
-	push_run(w, 512, 64);
+	push_run(w, CHUNK_PAGES, 64);
 	assert_int_equal(poll(&p, 1, 100), 0);
 	channel_say(&w->s.c[0], &beat, NULL, &err);
 	assert_int_equal(acknowledged(w), 129 + 64);
-	for (size_t i = 0; i < 512; i += 64)
-		push_run(w, 2 * 512 + i, 64);
-	assert_int_equal(acknowledged(w), 129 + 64 + 512);
+	for (size_t i = 0; i < CHUNK_PAGES; i += 64)
+		push_run(w, 2 * CHUNK_PAGES + i, 64);
+	assert_int_equal(acknowledged(w), 129 + 64 + CHUNK_PAGES);
 	/* What was collected when the connection ends is placed */
-	push_run(w, 4 * 512, 64);
+	push_run(w, 4 * CHUNK_PAGES, 64);
 	shutdown(w->s.c[0].fd, SHUT_RDWR);
 	receive_end(&w->t.receive);
-	assert_int_equal(w->t.store.table.present, 129 + 64 + 512 + 64);
+	assert_int_equal(w->t.store.table.present, 129 + 64 + CHUNK_PAGES + 64);
 	tear_down(w);
 }
 
@@ -592,7 +592,7 @@ static void a_block_is_not_collected_for_long(void **state)
 	assert_int_equal(acknowledged(w), 64);
 	/* Nor if there is always something to receive */
 	for (size_t i = 0; i < 448; i += 64) {
-		push_run(w, 512 + i, 64);
+		push_run(w, CHUNK_PAGES + i, 64);
 		usleep(20000);
 	}
 	assert_true(acknowledged(w) > 64);
@@ -817,9 +817,9 @@ static void a_block_follows_its_answer(void **state)
 		came[571 + i] = true;
 	await_pages(w, came, 502 - 1 - n);
 	for (size_t i = 0; i < PAGES; i++)
-		assert_int_equal(came[i], i >= 512 && i < 1024 &&
+		assert_int_equal(came[i], i >= CHUNK_PAGES && i < 1024 &&
 				 !(i >= 600 && i < 610));
-	assert_int_equal(ledger_left(&w->s.pages.ledger), PAGES - 512);
+	assert_int_equal(ledger_left(&w->s.pages.ledger), PAGES - CHUNK_PAGES);
 	assert_int_equal(w->s.stats.pages[COUNT_DEMAND] +
 			 w->s.stats.pages[COUNT_PUSH] +
 			 w->s.stats.pages[COUNT_ZERO], 502);
@@ -827,7 +827,7 @@ static void a_block_follows_its_answer(void **state)
 }
 
 /* What a peer asks for ends where RAM ends */
-static void an_appetite_ends_with_ram(void **state)
+static void pages_around_end_with_ram(void **state)
 {
 	struct world *w = set_up(false);
 	bool came[PAGES] = { false };
@@ -859,9 +859,9 @@ static void a_newer_request_overtakes(void **state)
 	assert_int_equal(setsockopt(w->s.demand.fd, SOL_SOCKET, SO_SNDBUF,
 				    &size, sizeof(size)), 0);
 	assert_int_equal(demand_start(&w->s.answers, &err), 0);
-	request_around(w, 512, 1, (struct around){ 0, 511 });
+	request_around(w, CHUNK_PAGES, 1, (struct around){ 0, 511 });
 	/* The answer has come, and the first run is on its way */
-	assert_int_equal(next_answer(w, 10000, &n), 512);
+	assert_int_equal(next_answer(w, 10000, &n), CHUNK_PAGES);
 	while (ledger_left(&w->s.pages.ledger) > PAGES - 1 - WIRE_RUN_PAGES)
 		usleep(1000);
 	request(w, 5, 1);
@@ -870,14 +870,14 @@ static void a_newer_request_overtakes(void **state)
 		assert_true(before < 3 * WIRE_RUN_PAGES);
 	}
 	while (all + before < 511) {
-		assert_true(next_answer(w, 10000, &n) > 512);
+		assert_true(next_answer(w, 10000, &n) > CHUNK_PAGES);
 		all += n;
 	}
 	tear_down(w);
 }
 
 /* Defect 10: what follows an answer is paced, answers are not */
-static void an_appetite_is_paced(void **state)
+static void pages_around_are_paced(void **state)
 {
 	struct world *w = set_up(false);
 	bool came[PAGES] = { false };
@@ -955,7 +955,7 @@ static struct wire_msg touch_and_answer(struct world *w, size_t page)
 	assert_true(m.a == page * WIRE_PAGE && m.b == 1);
 	send_zero(w, page);
 	pthread_join(thread, NULL);
-	usleep(APPETITE_WINDOW_NS / 1000 + 1000);
+	usleep(ANSWER_WINDOW_NS / 1000 + 1000);
 	return m;
 }
 
@@ -1267,9 +1267,9 @@ int main(void)
 		cmocka_unit_test(only_ram_can_be_requested),
 		cmocka_unit_test(a_push_ends_with_done),
 		cmocka_unit_test(a_block_follows_its_answer),
-		cmocka_unit_test(an_appetite_ends_with_ram),
+		cmocka_unit_test(pages_around_end_with_ram),
 		cmocka_unit_test(a_newer_request_overtakes),
-		cmocka_unit_test(an_appetite_is_paced),
+		cmocka_unit_test(pages_around_are_paced),
 		cmocka_unit_test(a_busy_vcpu_asks_for_blocks),
 		cmocka_unit_test(requests_never_block_the_fault_thread),
 		cmocka_unit_test(an_answer_needs_a_request),

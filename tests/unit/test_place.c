@@ -952,7 +952,7 @@ static void huge_is_placed_whole(struct fixture *x)
 	assert_int_equal(page_store_fault(&x->s, HUGE_FIRST + 300, 3, true,
 					  &wants, &err), 0);
 	assert_int_equal(wants.first, HUGE_FIRST);
-	assert_int_equal(count_bits(&wants), 512 - 150);
+	assert_int_equal(count_bits(&wants), CHUNK_PAGES - 150);
 	assert_int_equal(page_store_fault(&x->s, HUGE_FIRST + 300, 3, true,
 					  &wants, &err), 0);
 	assert_false(wants.any);
@@ -960,13 +960,13 @@ static void huge_is_placed_whole(struct fixture *x)
 	assert_int_equal(x->s.table.present, 0);
 	assert_int_equal(put_message(x, WIRE_MSG_PAGES, HUGE_GPA + 511 *
 				     WIRE_PAGE, 1, true, &err), 0);
-	assert_int_equal(x->s.table.present, 512);
+	assert_int_equal(x->s.table.present, CHUNK_PAGES);
 	assert_holds(x, HUGE_GPA, 0x5a);
 	assert_holds(x, HUGE_GPA + 120 * WIRE_PAGE, 0);
 	assert_holds(x, HUGE_GPA + 511 * WIRE_PAGE, 0x5a);
 	assert_int_equal(x->stats.vcpu[3].count, 1);
-	bring(x, 0, 512);
-	assert_int_equal(x->stats.duplicates, 512);
+	bring(x, 0, CHUNK_PAGES);
+	assert_int_equal(x->stats.duplicates, CHUNK_PAGES);
 	/* A part of it can't be lost while pages arrive */
 	assert_int_equal(page_store_inject(&x->s, HUGE_GPA, true, &err),
 			 -EAGAIN);
@@ -989,7 +989,7 @@ static void huge_keeps_poison(struct fixture *x)
 	assert_int_equal(x->s.table.poisoned, 6);
 	assert_int_equal(x->s.table.present, 506);
 	assert_int_equal(x->events, 3);
-	for (size_t k = 0; k < 512; k++) {
+	for (size_t k = 0; k < CHUNK_PAGES; k++) {
 		bool lost = (k >= 3 && k < 7) || k == 9 || k == 505;
 
 		assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + k),
@@ -1031,28 +1031,28 @@ static void huge_waits_are_requested_again(struct fixture *x)
 	bring(x, 0, 100);
 	put(x, WIRE_MSG_ZERO, HUGE_GPA + 200 * WIRE_PAGE, 50);
 	put(x, WIRE_MSG_POISON, HUGE_GPA + 300 * WIRE_PAGE, 2);
-	pages_request(&x->s.table, HUGE_FIRST + 512 + 7);
-	pages_request(&x->s.table, HUGE_FIRST + 512 + 9);
+	pages_request(&x->s.table, HUGE_FIRST + CHUNK_PAGES + 7);
+	pages_request(&x->s.table, HUGE_FIRST + CHUNK_PAGES + 9);
 	page_store_waits_begin(&x->s, &w);
 	assert_true(page_store_waits_next(&x->s, &w, &wants));
 	assert_int_equal(wants.first, HUGE_FIRST);
-	assert_int_equal(count_bits(&wants), 512 - 152);
+	assert_int_equal(count_bits(&wants), CHUNK_PAGES - 152);
 	assert_int_equal(wants.bits[0], 0);
 	assert_true(page_store_waits_next(&x->s, &w, &wants));
 	assert_int_equal(wants.first, 0);
-	assert_int_equal(count_bits(&wants), 512);
+	assert_int_equal(count_bits(&wants), CHUNK_PAGES);
 	assert_true(page_store_waits_next(&x->s, &w, &wants));
-	assert_int_equal(wants.first, HUGE_FIRST + 512);
+	assert_int_equal(wants.first, HUGE_FIRST + CHUNK_PAGES);
 	assert_int_equal(wants.bits[0], 1 << 7 | 1 << 9);
 	assert_false(page_store_waits_next(&x->s, &w, &wants));
-	bring(x, 0, 512);
+	bring(x, 0, CHUNK_PAGES);
 	assert_lost(x, HUGE_GPA + 301 * WIRE_PAGE);
 	assert_int_equal(x->stats.vcpu[3].count, 1);
 	assert_adds_up(x);
 }
 
 /* Pages of small pages that the machine would poison by itself */
-static _Atomic bool left_to_machine[16 * 512];
+static _Atomic bool left_to_machine[16 * CHUNK_PAGES];
 
 /* Bulk threads, the fault thread and poison by hand on the same huge pages */
 static void *huge_race(void *arg)
@@ -1061,10 +1061,10 @@ static void *huge_race(void *arg)
 	struct error err = { 0 }, no = { 0 };
 	uint64_t seed = r->role + 1;
 
-	for (unsigned i = 0; i < 16 * 512; i++) {
+	for (unsigned i = 0; i < 16 * CHUNK_PAGES; i++) {
 		if (i % 4 == 0)		/* keep them at the same pages */
 			pthread_barrier_wait(r->start);
-		uint64_t page = r->role == 1 ? i : dice(&seed) % (16 * 512);
+		uint64_t page = r->role == 1 ? i : dice(&seed) % (16 * CHUNK_PAGES);
 
 		if (r->role == 0)
 			put_message(r->x, WIRE_MSG_PAGES,
@@ -1099,8 +1099,8 @@ static void huge_threads_at_once(struct fixture *x)
 	for (unsigned k = 0; k < ROLES; k++)
 		pthread_join(thread[k], NULL);
 	pthread_barrier_destroy(&start);
-	assert_int_equal(x->s.table.present + x->s.table.poisoned, 16 * 512);
-	for (uint64_t i = 0; i < 16 * 512; i++)
+	assert_int_equal(x->s.table.present + x->s.table.poisoned, 16 * CHUNK_PAGES);
+	for (uint64_t i = 0; i < 16 * CHUNK_PAGES; i++)
 		if (pages_get(&x->s.table, i) == PAGE_PRESENT)
 			assert_holds(x, i * WIRE_PAGE, 0x5a);
 		else if (pages_get(&x->s.table, i) != PAGE_POISONED)
@@ -1124,7 +1124,7 @@ static void *inject_last(void *arg)
 	for (unsigned i = 0; i < RAM_BYTES / RAM_HUGE; i++) {
 		pthread_barrier_wait(r->start);
 		/* The thread that places it claims the zeroes in ascending order */
-		while (pages_get(&r->x->s.table, i * 512 + 1) == PAGE_ZERO)
+		while (pages_get(&r->x->s.table, i * CHUNK_PAGES + 1) == PAGE_ZERO)
 			;
 		page_store_inject(&r->x->s, i * RAM_HUGE + 511 * WIRE_PAGE,
 				  true, &no);
@@ -1141,7 +1141,7 @@ static void huge_zeroes_against_poison(struct fixture *x)
 	pthread_barrier_init(&start, NULL, 2);
 	assert_int_equal(pthread_create(&thread, NULL, inject_last, &r), 0);
 	for (unsigned i = 0; i < RAM_BYTES / RAM_HUGE; i++) {
-		page_store_set_zero(&x->s, i * 512 + 1, 511);
+		page_store_set_zero(&x->s, i * CHUNK_PAGES + 1, 511);
 		pthread_barrier_wait(&start);
 		put(x, WIRE_MSG_PAGES, i * RAM_HUGE, 1);
 	}
@@ -1149,7 +1149,7 @@ static void huge_zeroes_against_poison(struct fixture *x)
 	pthread_barrier_destroy(&start);
 	assert_int_equal(x->s.table.missing + x->s.table.zero, 0);
 	for (unsigned i = 0; i < RAM_BYTES / RAM_HUGE; i++)
-		if (pages_get(&x->s.table, i * 512 + 511) == PAGE_POISONED)
+		if (pages_get(&x->s.table, i * CHUNK_PAGES + 511) == PAGE_POISONED)
 			assert_lost(x, i * RAM_HUGE + 511 * WIRE_PAGE);
 	assert_adds_up(x);
 }
@@ -1162,11 +1162,11 @@ static void huge_is_placed_without_a_slow_thread(struct fixture *x)
 	struct error err = { 0 };
 
 	assert_int_equal(pages_claim(&x->s.table, HUGE_FIRST + 8, 1), 1);
-	bring(x, 0, 512);
+	bring(x, 0, CHUNK_PAGES);
 	assert_int_equal(x->s.table.present, 0);
 	assert_int_equal(put_message(x, WIRE_MSG_PAGES, HUGE_GPA + 8 *
 				     WIRE_PAGE, 1, true, &err), 0);
-	assert_int_equal(x->s.table.present, 512);
+	assert_int_equal(x->s.table.present, CHUNK_PAGES);
 	assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + 8), PAGE_HELD);
 	assert_holds(x, HUGE_GPA + 8 * WIRE_PAGE, 0x5a);
 	pages_released(&x->s.table, HUGE_FIRST + 8, 1);
@@ -1224,16 +1224,16 @@ static void huge_buffer_stays_with_its_users(struct fixture *x)
 				       &err), 0);
 	assert_int_equal(pthread_create(&slow, NULL, slow_store_main, &o), 0);
 	await_fault(fd);
-	bring(x, 0, 512);
+	bring(x, 0, CHUNK_PAGES);
 	assert_int_equal(put_message(x, WIRE_MSG_PAGES, HUGE_GPA + 8 *
 				     WIRE_PAGE, 1, true, &err), 0);
-	assert_int_equal(x->s.table.present, 512);
+	assert_int_equal(x->s.table.present, CHUNK_PAGES);
 	memset(x->data, 0x33, sizeof(x->data));
 	put(x, WIRE_MSG_PAGES, other, 16);
 	memset(x->data, 0x5a, sizeof(x->data));
 	assert_int_equal(uffd_copy(fd, o.data, x->data, WIRE_PAGE, &done), 0);
 	pthread_join(slow, NULL);
-	for (unsigned k = 16; k < 512; k += 16)
+	for (unsigned k = 16; k < CHUNK_PAGES; k += 16)
 		put(x, WIRE_MSG_PAGES, other + k * WIRE_PAGE, 16);
 	assert_holds(x, other + 8 * WIRE_PAGE, 0x33);
 	assert_holds(x, HUGE_GPA + 8 * WIRE_PAGE, 0x5a);
@@ -1258,7 +1258,7 @@ static unsigned touch_huge(struct page_store *s, unsigned vcpu)
 static void *bring_huge(void *arg)
 {
 	stops = true;
-	bring(arg, 0, 512);
+	bring(arg, 0, CHUNK_PAGES);
 	return NULL;
 }
 
@@ -1279,7 +1279,7 @@ static void huge_waits_for_no_bulk_thread(struct fixture *x)
 	sem_wait(&entered);
 	assert_int_equal(x->s.table.present, 0);
 	assert_int_equal(touch_huge(&x->s, 3), 0);
-	assert_int_equal(x->s.table.present, 512);
+	assert_int_equal(x->s.table.present, CHUNK_PAGES);
 	assert_int_equal(x->stats.vcpu[3].count, 1);
 	assert_holds(x, HUGE_GPA + 300 * WIRE_PAGE, 0x5a);
 	/* The bulk thread may still copy: the page can't become poison */
@@ -1289,11 +1289,11 @@ static void huge_waits_for_no_bulk_thread(struct fixture *x)
 	assert_int_equal(x->events, 0);
 	sem_post(&go_on);
 	pthread_join(bulk, NULL);
-	for (size_t k = 0; k < 512; k++)
+	for (size_t k = 0; k < CHUNK_PAGES; k++)
 		assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + k),
 				 PAGE_PRESENT);
 	assert_holds(x, HUGE_GPA, 0x5a);
-	assert_null(x->s.staging->page[HUGE_FIRST / 512].data);
+	assert_null(x->s.staging->page[HUGE_FIRST / CHUNK_PAGES].data);
 	assert_int_equal(x->stats.duplicates, 0);
 	assert_adds_up(x);
 	sem_destroy(&entered);
@@ -1308,13 +1308,13 @@ static void huge_demand_completes_it(struct fixture *x)
 	bring(x, 0, 510);
 	assert_int_equal(pages_claim(&x->s.table, HUGE_FIRST + 511, 1), 1);
 	/* As if another thread had seen the last bit, and were preempted */
-	x->s.staging->page[HUGE_FIRST / 512].placing = true;
+	x->s.staging->page[HUGE_FIRST / CHUNK_PAGES].placing = true;
 	assert_int_equal(touch_huge(&x->s, 3), 2);
 	assert_int_equal(x->s.table.missing, PAGES);
 	bring(x, 510, 511);
 	assert_int_equal(put_message(x, WIRE_MSG_PAGES, HUGE_GPA +
 				     511 * WIRE_PAGE, 1, true, &err), 0);
-	assert_int_equal(x->s.table.present, 512);
+	assert_int_equal(x->s.table.present, CHUNK_PAGES);
 	assert_int_equal(x->stats.vcpu[3].count, 1);
 	assert_holds(x, HUGE_GPA + 510 * WIRE_PAGE, 0x5a);
 	pages_released(&x->s.table, HUGE_FIRST + 511, 1);
@@ -1334,18 +1334,18 @@ static void touch_at_zero(struct page_store *s, size_t page, const char *name)
 static void huge_claimed_zeroes_are_zeroes(struct fixture *x)
 {
 	/* A buffer that was used before: zeroes are stored, not found */
-	for (uint64_t k = 0; k < 512; k += 16)
+	for (uint64_t k = 0; k < CHUNK_PAGES; k += 16)
 		put(x, WIRE_MSG_PAGES, k * WIRE_PAGE, 16);
 	page_store_set_zero(&x->s, HUGE_FIRST + 30, 20);
 	at_point = touch_at_zero;
 	bring(x, 0, 30);
-	bring(x, 50, 512);
+	bring(x, 50, CHUNK_PAGES);
 	assert_null(at_point);
 	assert_int_equal(x->s.table.present, 1024);
-	for (size_t k = 0; k < 512; k++)
+	for (size_t k = 0; k < CHUNK_PAGES; k++)
 		assert_holds(x, HUGE_GPA + k * WIRE_PAGE,
 			     k >= 30 && k < 50 ? 0 : 0x5a);
-	for (size_t k = 0; k < 512; k++)
+	for (size_t k = 0; k < CHUNK_PAGES; k++)
 		assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + k),
 				 PAGE_PRESENT);
 	assert_int_equal(x->stats.vcpu[3].count, 1);
@@ -1383,7 +1383,7 @@ static void assert_only_lost(struct fixture *x, size_t lost)
 {
 	assert_int_equal(x->s.table.present, 511);
 	assert_int_equal(x->s.table.poisoned, 1);
-	for (size_t k = 0; k < 512; k++)
+	for (size_t k = 0; k < CHUNK_PAGES; k++)
 		assert_int_equal(pages_get(&x->s.table, HUGE_FIRST + k),
 				 k == lost ? PAGE_POISONED : PAGE_PRESENT);
 	assert_lost(x, HUGE_GPA + lost * WIRE_PAGE);
@@ -1435,7 +1435,7 @@ static void inject_and_leave(struct page_store *s, size_t page,
 	if (strcmp(name, "huge_join_claimed") || page != HUGE_FIRST + 300)
 		return;
 	at_point = NULL;
-	s->staging->page[page / 512].placing = false;
+	s->staging->page[page / CHUNK_PAGES].placing = false;
 	inject_now(s, HUGE_FIRST + 500);
 	assert_int_equal(s->table.present, 0);
 }
@@ -1445,7 +1445,7 @@ static void huge_is_not_left_by_all(struct fixture *x)
 	injected = 0;
 	page_store_set_zero(&x->s, HUGE_FIRST + 100, 412);
 	bring(x, 0, 99);
-	x->s.staging->page[HUGE_FIRST / 512].placing = true;
+	x->s.staging->page[HUGE_FIRST / CHUNK_PAGES].placing = true;
 	bring(x, 99, 100);
 	at_point = inject_and_leave;
 	touch_huge(&x->s, 3);
@@ -1465,7 +1465,7 @@ static void claim_for_poison(struct page_store *s, size_t page,
 
 static void huge_waits_for_claimed_poison(struct fixture *x)
 {
-	struct huge_page *h = &x->s.staging->page[HUGE_FIRST / 512];
+	struct huge_page *h = &x->s.staging->page[HUGE_FIRST / CHUNK_PAGES];
 	struct error err = { 0 };
 
 	page_store_set_zero(&x->s, HUGE_FIRST + 100, 412);
@@ -1502,7 +1502,7 @@ static void huge_is_placed_later(struct fixture *x)
 		       "0x800000");
 	assert_int_equal(x->s.table.present, 0);
 	assert_int_equal(page_store_settle(&x->s, &err), 0);
-	assert_int_equal(x->s.table.present, 512);
+	assert_int_equal(x->s.table.present, CHUNK_PAGES);
 	assert_holds(x, HUGE_GPA, 0x5a);
 	assert_adds_up(x);
 }
@@ -1511,8 +1511,8 @@ static void huge_out_of_memory_is_repeated(struct fixture *x)
 {
 	x->s.call.copy = poor_copy;
 	no_memory_left = 3;
-	bring(x, 0, 512);
-	assert_int_equal(x->s.table.present, 512);
+	bring(x, 0, CHUNK_PAGES);
+	assert_int_equal(x->s.table.present, CHUNK_PAGES);
 	assert_holds(x, HUGE_GPA, 0x5a);
 }
 

@@ -10,6 +10,7 @@
 
 #include "unit.h"
 
+#include "vmm/base/page.h"
 #include "vmm/base/bytes.h"
 #include "vmm/memory/ram.h"
 #include "vmm/memory/ram_dirty.h"
@@ -17,7 +18,8 @@
 #include "vmm/memory/sigbus.h"
 #include "vmm/memory/uffd.h"
 
-#define PAGE 4096ull
+#define PAGE	GUEST_PAGE_SIZE
+#define PAGES	4096		/* of 16 MiB */
 
 static void make(struct ram *ram, uint64_t size, enum ram_backing backing)
 {
@@ -131,7 +133,7 @@ static void host_addresses(void **state)
 static void sizes_have_limits(void **state)
 {
 	static const uint64_t bad[] = {
-		0, MIB, 16 * MIB - 1, 16 * MIB + 4096, (16ull << 40) + MIB,
+		0, MIB, 16 * MIB - 1, 16 * MIB + PAGE, (16ull << 40) + MIB,
 		UINT64_MAX,
 	};
 
@@ -285,7 +287,7 @@ static void copies_stay_inside(void **state)
 
 /* Which pages ram_holes() says are holes */
 struct holes {
-	bool page[4096];
+	bool page[PAGES];
 	uint64_t end;		/* of the last extent */
 	unsigned calls, stop_after;
 };
@@ -306,7 +308,7 @@ static void check_holes(enum ram_backing backing)
 {
 	static const unsigned used[] = { 3, 4, 5, 100, 2047, 4095 };
 	struct holes h = { 0 };
-	bool want[4096];
+	bool want[PAGES];
 	struct ram ram;
 
 	make(&ram, 16 * MIB, backing);
@@ -317,7 +319,7 @@ static void check_holes(enum ram_backing backing)
 	}
 	assert_int_equal(ram_holes(&ram, 0, ram.size, note, &h), 0);
 	/* A file may be filled in larger pieces, never in smaller ones */
-	for (unsigned i = 0; i < 4096; i++)
+	for (unsigned i = 0; i < PAGES; i++)
 		if (!want[i])
 			assert_false(h.page[i]);
 	if (backing == RAM_ANON)
@@ -376,7 +378,7 @@ static size_t resident_pages(void)
 /* Some hypervisors' kernels allocate a page of zeroes for each read instead */
 static bool kernel_maps_zero_page(void)
 {
-	const size_t n = 4096;
+	const size_t n = PAGES;
 	uint8_t *at = mmap(NULL, n * PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	const size_t before = resident_pages();
@@ -450,17 +452,17 @@ static void check_holes_left(enum ram_backing backing, uint64_t seed)
 	size_t n = 0;
 
 	make(&ram, 16 * MIB, backing);
-	for (uint64_t page = dice(&seed) % 8; page < 4096;
+	for (uint64_t page = dice(&seed) % 8; page < PAGES;
 	     page += 1 + dice(&seed) % (dice(&seed) % 9 ? 6 : 300)) {
 		uint64_t len = 1 + dice(&seed) % 4;
 
-		if (page + len > 4096)
+		if (page + len > PAGES)
 			break;
 		hole[n++] = (struct ram_extent){ page * PAGE, len * PAGE };
 		page += len;
 	}
 	for (unsigned i = 0; i < 1500; i++)
-		assert_int_equal(ram_write(&ram, dice(&seed) % 4096 * PAGE,
+		assert_int_equal(ram_write(&ram, dice(&seed) % PAGES * PAGE,
 					   "x", 1), 0);
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(ram_holes(&ram, hole[i].offset,
@@ -605,7 +607,7 @@ static bool is_marked(const uint64_t *bits, uint64_t page)
 /* What this process writes is known afterwards, once */
 static void writes_are_marked(void **state)
 {
-	uint64_t bits[16 * MIB / 4096 / 64 + 1] = { 0 };
+	uint64_t bits[PAGES / 64 + 1] = { 0 };
 	struct error err = { 0 };
 	struct ram ram;
 
@@ -614,10 +616,10 @@ static void writes_are_marked(void **state)
 	assert_int_equal(ram_write(&ram, 0, "x", 1), 0);
 	ram_dirty_take(&ram, bits);	/* before it has begun: nothing */
 	assert_int_equal(ram_dirty_begin(&ram), 0);
-	assert_int_equal(ram_write(&ram, 5 * 4096 - 1, "xy", 2), 0);
-	assert_int_equal(ram_write(&ram, 700 * 4096, "x", 1), 0);
+	assert_int_equal(ram_write(&ram, 5 * PAGE - 1, "xy", 2), 0);
+	assert_int_equal(ram_write(&ram, 700 * PAGE, "x", 1), 0);
 	ram_dirty_take(&ram, bits);
-	for (uint64_t i = 0; i < 16 * MIB / 4096; i++)
+	for (uint64_t i = 0; i < PAGES; i++)
 		assert_int_equal(is_marked(bits, i),
 				 i == 4 || i == 5 || i == 700);
 	memset(bits, 0, sizeof(bits));
@@ -626,7 +628,7 @@ static void writes_are_marked(void **state)
 	/* A reset changes all */
 	assert_int_equal(ram_renew(&ram, &err), 0);
 	ram_dirty_take(&ram, bits);
-	for (uint64_t i = 0; i < 16 * MIB / 4096; i++)
+	for (uint64_t i = 0; i < PAGES; i++)
 		assert_true(is_marked(bits, i));
 	ram_destroy(&ram);
 }

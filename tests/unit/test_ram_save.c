@@ -21,12 +21,13 @@
 
 #include <cmocka.h>
 
+#include "vmm/base/page.h"
 #include "vmm/dump/dump_core.h"
 #include "vmm/dump/ram_save.h"
 #include "vmm/machine/machine_private.h"
 #include "vmm/memory/uffd.h"
 
-#define PAGE	4096ull
+#define PAGE	GUEST_PAGE_SIZE
 
 struct setup {
 	struct machine m;

@@ -8,9 +8,10 @@
 
 #include "unit.h"
 
+#include "vmm/base/page.h"
 #include "vmm/memory/sigbus.h"
 
-#define PAGE	4096
+#define PAGE	GUEST_PAGE_SIZE
 
 /* Two pages of a file that has only one: a read of the second is a SIGBUS */
 static unsigned char *half_there(void)

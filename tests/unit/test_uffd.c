@@ -16,9 +16,10 @@
 
 #include "unit.h"
 
+#include "vmm/base/page.h"
 #include "vmm/memory/uffd.h"
 
-#define PAGE		4096
+#define PAGE		GUEST_PAGE_SIZE
 #define OP_POISON	8			/* _UFFDIO_POISON, Linux 6.6 */
 #define FEATURE_POISON	((uint64_t)1 << 14)
 #define BIT(op)		((uint64_t)1 << (op))

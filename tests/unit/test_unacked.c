@@ -111,7 +111,7 @@ static void a_full_ring_waits_for_the_peer(void **state)
 
 	(void)state;
 	assert_int_equal(unacked_init(&u), 0);
-	while (unacked_add(&u, n * UNACKED_BLOCK, 1, n + 1))
+	while (unacked_add(&u, n * CHUNK_PAGES, 1, n + 1))
 		n++;
 	assert_in_range(n, UNACKED_MAX - 2, UNACKED_MAX);
 	assert_false(unacked_add(&u, 0, 1, n + 1));

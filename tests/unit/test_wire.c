@@ -189,7 +189,7 @@ static void ranges_do_not_wrap(void **state)
 }
 
 /* Pages around the requested ones: in REQUEST only, and not too many */
-static void only_a_request_has_an_appetite(void **state)
+static void only_a_request_has_pages_around(void **state)
 {
 	static const uint8_t want[8] = { 0x46, 0, 0xb9, 1 };
 	uint8_t head[WIRE_HEADER];
@@ -524,7 +524,7 @@ int main(void)
 		cmocka_unit_test(shortest_and_longest),
 		cmocka_unit_test(only_some_name_pages),
 		cmocka_unit_test(ranges_do_not_wrap),
-		cmocka_unit_test(only_a_request_has_an_appetite),
+		cmocka_unit_test(only_a_request_has_pages_around),
 		cmocka_unit_test(pages_match_their_payload),
 		cmocka_unit_test(unknown_types_and_reserved_bits),
 		cmocka_unit_test(garbage_that_passes_is_possible),

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus.h"
 #include "layout.h"
 #include "section.h"
+#include "vmm/base/clock.h"
 #include "vmm/memory/ram.h"
 
 _Static_assert(LAYOUT_MMIO_BASE >= RAM_LOW_MAX &&
@@ -214,14 +214,6 @@ void bus_mmio(struct bus *b, const struct bus_mmio *io)
 	access_device(d, &a, io->is_write, io->data);
 	if (d)
 		pthread_mutex_unlock(&d->lock);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static void resume_devices(struct bus *b, unsigned from)

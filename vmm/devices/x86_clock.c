@@ -2,9 +2,9 @@
 /* x86_clock.c - kvmclock, and what the TSCs have to follow */
 
 #include <sys/ioctl.h>
-#include <time.h>
 
 #include "device.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/kvm/kvm.h"
 #include "x86_clock.h"
@@ -68,18 +68,10 @@ int64_t x86_clock_away(uint64_t saved_ns, uint64_t now_ns)
 	return away >= 0 && away <= X86_CLOCK_AWAY_MAX_NS ? away : -1;
 }
 
-static uint64_t real_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* Can the real time that has passed be taken from the two hosts' clocks? */
 static bool is_plausible(uint64_t saved_ns)
 {
-	const uint64_t now = real_ns();
+	const uint64_t now = clock_ns(CLOCK_REALTIME);
 
 	if (x86_clock_away(saved_ns, now) >= 0)
 		return true;

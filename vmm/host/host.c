@@ -127,7 +127,7 @@ int host_check_end(struct host *h, struct error *err)
 
 void host_ask_end(struct host *h, const char *reason, int status)
 {
-	const uint64_t now = now_ns() / 1000000;
+	const uint64_t now = now_ms();
 	struct error err = { 0 };
 
 	if (!host_check_end(h, &err) ||

@@ -365,7 +365,7 @@ void machine_failure_again(struct machine *m, const struct memory_failure *f)
 
 	pthread_mutex_lock(&m->lock);
 	m->last_failure = *f;
-	pass = flood_pass(&m->failure_flood, now_ns() / 1000000);
+	pass = flood_pass(&m->failure_flood, now_ms());
 	if (pass) {
 		now.repeats = m->failure_flood.held;
 		m->failure_flood.held = 0;

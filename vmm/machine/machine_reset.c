@@ -227,7 +227,7 @@ static bool is_too_often(struct machine *m)
 
 	pthread_mutex_lock(&m->lock);
 	often = m->reset == RESET_GUEST &&
-		!flood_pass(&m->reset_flood, now_ns() / 1000000);
+		!flood_pass(&m->reset_flood, now_ms());
 	pthread_mutex_unlock(&m->lock);
 	return often;
 }

@@ -248,7 +248,7 @@ static bool is_transient(int rc)
  */
 static bool wait_to_repeat(struct vcpu *v, int rc)
 {
-	const uint64_t now = now_ns() / 1000000;
+	const uint64_t now = now_ms();
 	struct timespec t;
 
 	if (now - v->failed_last > SERIES_MS) {

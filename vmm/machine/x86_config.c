@@ -13,6 +13,7 @@
 
 #include "machine_config.h"
 #include "vmm/cpu/x86_cpuid.h"
+#include "vmm/cpu/x86_regs.h"
 
 /* Set vendor and host_id. @name: the guest's vendor, or "host" */
 static int pick_vendor(struct machine_config *cfg, const char *name,
@@ -84,8 +85,6 @@ static int get_tsc(const struct kvm *k, uint32_t *khz, struct error *err)
 
 #define LEAF1_ECX_PDCM			(1u << 15)
 #define LEAF7_EDX_ARCH_CAPABILITIES	(1u << 29)
-#define MSR_ARCH_CAPABILITIES		0x10a
-#define MSR_PERF_CAPABILITIES		0x345
 
 /* A new vCPU has KVM's values of these MSRs, if its CPUID has the features */
 static void get_capabilities(const struct kvm *k, struct arch_config *a)

@@ -14,17 +14,13 @@
 #include "hot.h"
 #include "vcpu.h"
 #include "vmm/base/page.h"
+#include "vmm/cpu/x86_regs.h"
 
-#define CR0_PG		(1ull << 31)
-#define CR4_LA57	(1ull << 12)
-#define EFER_LMA	(1ull << 10)
 #define PTE_PRESENT	1ull
 #define PTE_LARGE	(1ull << 7)
 #define PTE_ADDR	0x000ffffffffff000ull
 #define PT_ENTRIES	512u
 #define PT_BITS		9
-
-#define MSR_KVM_SYSTEM_TIME	0x4b564d01
 
 /* Add the tables that lead to a linear address, and its page */
 static void add_linear(struct hot_list *l, const struct kvm_sregs *s,

@@ -2,9 +2,8 @@
 /* x86_registers.c - x86: a vCPU's registers, for dumps */
 
 #include "vcpu.h"
+#include "vmm/cpu/x86_regs.h"
 #include "x86_registers.h"
-
-#define MSR_KERNEL_GS_BASE	0xc0000102
 
 int x86_registers_get(struct machine *m, unsigned index,
 		      struct x86_registers *r, struct error *err)

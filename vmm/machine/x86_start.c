@@ -2,15 +2,8 @@
 /* x86_start.c - x86: vCPU 0's registers at the entry of a kernel */
 
 #include "vcpu.h"
+#include "vmm/cpu/x86_regs.h"
 #include "x86_start.h"
-
-#define CR0_PE		(1ull << 0)
-#define CR0_ET		(1ull << 4)
-#define CR0_PG		(1ull << 31)
-#define CR4_PAE		(1ull << 5)
-#define EFER_LME	(1ull << 8)
-#define EFER_LMA	(1ull << 10)
-#define RFLAGS_FIXED	(1ull << 1)	/* always one */
 
 int x86_start_pvh(struct machine *m, uint32_t entry, uint32_t info,
 		  struct error *err)

@@ -14,8 +14,7 @@
 #include "arch.h"
 #include "vcpu.h"
 #include "vmm/cpu/x86_mce.h"
-
-#define CR4_MCE		(1ull << 6)
+#include "vmm/cpu/x86_regs.h"
 
 const char arch_report_off[] =
 	"the guest has not switched it on: CR4.MCE, MCG_CTL, MCi_CTL";

@@ -23,12 +23,11 @@
 #include "arch.h"
 #include "vcpu.h"
 #include "vmm/cpu/x86_mce.h"
+#include "vmm/cpu/x86_regs.h"
 #include "vmm/devices/x86_clock.h"
 
 #define MSRS_MAX	4096	/* in a saved state */
-#define MSR_TSC		0x10
 #define TSC_BYTES	9	/* what save_tsc() appends */
-#define MSR_HV_TIME	0x40000020	/* HV_X64_MSR_TIME_REF_COUNT */
 
 #define R(m) FIELD(struct kvm_regs, m)
 static const struct field regs_fields[] = {

@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "huge_buffer.h"
 #include "page_scan.h"
 #include "ram.h"
+#include "vmm/base/clock.h"
 
 #define PAUSE_MAX	255
 #define WALL_FACTOR	20	/* of the limit: the kernel may wait for memory */
@@ -57,24 +57,16 @@ static bool populate(struct huge_buffer *b)
 	return false;
 }
 
-static uint64_t time_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* A thread that others have preempted is not slow */
 static bool populate_fast(struct huge_buffer *b)
 {
-	const uint64_t begin = time_ns(CLOCK_THREAD_CPUTIME_ID);
-	const uint64_t wall = time_ns(CLOCK_MONOTONIC);
+	const uint64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	const uint64_t wall = clock_ns(CLOCK_MONOTONIC);
 
 	b->ready = populate(b);
 	return b->ready &&
-	       time_ns(CLOCK_THREAD_CPUTIME_ID) - begin <= b->limit_ns &&
-	       (time_ns(CLOCK_MONOTONIC) - wall) / WALL_FACTOR <= b->limit_ns;
+	       clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin <= b->limit_ns &&
+	       (clock_ns(CLOCK_MONOTONIC) - wall) / WALL_FACTOR <= b->limit_ns;
 }
 
 uint8_t *huge_buffer_get(struct huge_buffer *b)

@@ -5,9 +5,8 @@
 #include <stdlib.h>
 
 #include "ram_dirty.h"
+#include "vmm/base/bits.h"
 #include "vmm/base/page.h"
-
-#define BITS	64
 
 static size_t dirty_words(const struct ram *ram)
 {
@@ -46,7 +45,7 @@ void ram_dirty_mark(const struct ram *ram, uint64_t offset, uint64_t len)
 		if (n > end - page)
 			n = end - page;
 		atomic_fetch_or(&bits[page / BITS],
-				(n == BITS ? ~0ull : (1ull << n) - 1) << from);
+				bits_mask(from, from + n));
 		page += n;
 	}
 }

@@ -12,8 +12,6 @@
 #include "vmm/base/clock.h"
 #include "web_deadline.h"
 
-#define MS	1000000ull	/* ns */
-
 struct web_wait {
 	TAILQ_ENTRY(web_wait) link;
 	struct bufferevent *bev;
@@ -107,7 +105,7 @@ int web_deadlines_begin(struct web_deadlines *d, struct bufferevent *bev)
 		return -ENOMEM;
 	drop_closed(d);
 	bufferevent_incref(bev);
-	*w = (struct web_wait){ .bev = bev, .end = now_ns() + d->ms * MS };
+	*w = (struct web_wait){ .bev = bev, .end = ns_after(d->ms) };
 	TAILQ_INSERT_TAIL(&d->waits, w, link);
 	if (!event_pending(d->timer, EV_TIMEOUT, NULL))
 		arm(d);

@@ -17,7 +17,7 @@
 #include "web_stream.h"
 
 #define LOOK_SECONDS	1
-#define RETRY_NS	(3ull * 1000000000)	/* a machine that is lost */
+#define RETRY_NS	(3 * NS_PER_S)	/* a machine that is lost */
 
 static void on_output(void *ctx, const char *text)
 {
@@ -112,7 +112,7 @@ static void machine_free(struct web_machine *m)
 	free(m);
 }
 
-/* The one that ended first makes room. Return: whether there is room */
+/* The one that ended first is replaced. Return: whether there is room */
 static bool make_room(struct web_machines *all)
 {
 	struct web_machine *m, *old = NULL;

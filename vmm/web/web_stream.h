@@ -10,7 +10,7 @@
 #include "web_private.h"
 
 #define VIEWERS_MAX	8
-#define VIEWER_BEHIND	(4u << 20)	/* bytes that a slow page may owe */
+#define VIEWER_BEHIND	(4u << 20)	/* bytes that a slow page may leave unread */
 
 /** web_stream_open() - A page has opened: GET /api/stream */
 web_handler web_stream_open;

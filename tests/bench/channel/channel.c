@@ -122,7 +122,7 @@ static double measure(struct tls **tls, bool round_trip)
 	if (tls)
 		secure(c, tls);
 	pthread_create(&thread, NULL, sink_main, &s);
-	start = channel_now_ns();
+	start = now_ns();
 	do {
 		uint8_t in[HEADER + PAGE];
 
@@ -132,7 +132,7 @@ static double measure(struct tls **tls, bool round_trip)
 		    (round_trip && channel_recv(&c[0], in, sizeof(in), NULL)))
 			exit(1);
 		n++;
-		spent = channel_now_ns() - start;
+		spent = now_ns() - start;
 	} while (spent < SPAN_NS);
 	channel_shut(&c[0]);
 	pthread_join(thread, NULL);
