@@ -2,8 +2,11 @@
 /*
  * migration.c - The control commands, with QEMU's names
  *
- * All of it runs on the main thread, and only starts or stops what the threads
- * of a session do.
+ * They run on the main thread, and only start or stop what the threads of a
+ * session do. What may take longer than some milliseconds runs in the thread
+ * "background": host names are resolved and certificates read for a listener, a
+ * decision of an operator may unregister RAM, a former session is freed, whose
+ * ledger has 3 bits for each page.
  */
 
 #include <errno.h>
@@ -32,7 +35,7 @@
  * @source:	the session
  * @job:	its parameters: the process's, with what its `migrate` chose. The
  *		session reads the limits of waits: change them one by one
- * @older:	in the list @refusing: the next older session
+ * @older:	in the lists @refusing and @former: the next one
  */
 struct outgoing {
 	struct source *source;
@@ -43,28 +46,34 @@ struct outgoing {
 /**
  * struct migration - Of a process, one at a time
  * @host:	the process
- * @env:	the same, as a session sees it
+ * @env:	the same, as a session of a guest that leaves sees it
+ * @arriving:	as a session of a guest that arrives does, with @tls
+ * @tls:	copy of @parameters' when that session began
  * @progress:	how the current or last session goes
  * @out:	the guest leaves, or has left, or tried to
  * @refusing:	earlier sessions that failed, and still deliver REFUSE to their
  *		destinations; the newest first
- * @target:	a guest arrives, or has arrived
+ * @former:	sessions that the background thread is about to free
+ * @target:	a guest arrives, or has arrived; once set, it stays until the end
  * @parameters:	of sessions
  * @no_poison:	a guest without lost memory may go where poison can't
  * @pages:	answers query-ferry-pages, in the thread "commands"
+ * @background:	what takes too long for the main thread
  * @show_lock:	held while @pages reads a session, so that it is not freed, and
- *		by the main thread, which alone changes @out and @target, while
- *		it does so
+ *		while @out and @parameters (by the main thread), @target (by the
+ *		background thread) and @former change
  */
 struct migration {
 	struct host *host;
-	struct session_env env;
+	struct session_env env, arriving;
+	struct tls_config tls;
 	struct progress progress;
-	struct outgoing *out, *refusing;
-	struct target *target;
+	struct outgoing *out, *refusing, *former;
+	struct target *_Atomic target;
 	struct parameters parameters;
 	bool no_poison;
 	struct page_query *pages;
+	struct host_work *background;
 	pthread_mutex_t show_lock;
 };
 
@@ -140,6 +149,45 @@ static void free_outgoing(struct outgoing *o)
 	free(o);
 }
 
+static struct outgoing *take_former(struct migration *mig)
+{
+	struct outgoing *o;
+
+	pthread_mutex_lock(&mig->show_lock);
+	o = mig->former;
+	if (o)
+		mig->former = o->older;
+	pthread_mutex_unlock(&mig->show_lock);
+	return o;
+}
+
+static int work_free_former(void *ctx, struct machine *m, json_t *args,
+			    json_t **ret, struct error *err)
+{
+	struct outgoing *o;
+
+	(void)m;
+	(void)args;
+	(void)ret;
+	(void)err;
+	while ((o = take_former(ctx)))
+		free_outgoing(o);
+	return 0;
+}
+
+/* What can't be freed now for lack of memory is freed with the next one */
+static void free_later(struct migration *mig, struct outgoing *o)
+{
+	struct error err = { 0 };
+
+	pthread_mutex_lock(&mig->show_lock);
+	o->older = mig->former;
+	mig->former = o;
+	pthread_mutex_unlock(&mig->show_lock);
+	host_work_add(mig->background, work_free_former, mig, NULL, NULL,
+		      &err);
+}
+
 /* Replace the current session, by none if @o is NULL. Return: the last one */
 static struct outgoing *exchange_out(struct migration *mig, struct outgoing *o)
 {
@@ -175,20 +223,9 @@ static void keep_refusing(struct migration *mig)
 			n++;
 		} else {
 			*at = o->older;
-			free_outgoing(o);
+			free_later(mig, o);
 		}
 	}
-}
-
-static void set_target(struct migration *mig, struct target *t)
-{
-	struct target *last;
-
-	pthread_mutex_lock(&mig->show_lock);
-	last = mig->target;
-	mig->target = t;
-	pthread_mutex_unlock(&mig->show_lock);
-	target_free(last);
 }
 
 static struct outgoing *new_outgoing(struct migration *mig,
@@ -294,39 +331,58 @@ static bool is_leaving(struct migration *mig)
 	       !progress_ended(progress_get(&mig->progress));
 }
 
-static int cmd_recover(void *ctx, json_t *args, json_t **ret,
-		       struct error *err)
+static int work_recover(void *ctx, struct machine *m, json_t *args,
+			json_t **ret, struct error *err)
 {
 	struct migration *mig = ctx;
+	struct target *t = mig->target;
 	struct uri uri;
 	int rc = uri_parse(json_string_value(json_object_get(args, "uri")),
 			   &uri, err);
 
+	(void)m;
 	(void)ret;
 	if (rc)
 		return rc;
-	if (!mig->target || mig->progress.outgoing)
+	if (!t || mig->progress.outgoing)
 		return error_set(err, EINVAL,
 			"no migration arrives here: the source resumes by 'migrate' with 'resume'");
-	return target_recover(mig->target, &uri, err);
+	return target_recover(t, &uri, err);
 }
 
-static int cmd_resolve(void *ctx, json_t *args, json_t **ret,
-		       struct error *err)
+/*
+ * The current session of a guest that leaves. In the background thread, which
+ * alone frees former ones, it stays valid
+ */
+static struct source *current_source(struct migration *mig)
+{
+	struct source *s;
+
+	pthread_mutex_lock(&mig->show_lock);
+	s = mig->out ? mig->out->source : NULL;
+	pthread_mutex_unlock(&mig->show_lock);
+	return s;
+}
+
+static int work_resolve(void *ctx, struct machine *m, json_t *args,
+			json_t **ret, struct error *err)
 {
 	struct migration *mig = ctx;
+	struct source *s = current_source(mig);
+	struct target *t = mig->target;
 	const char *action = json_string_value(json_object_get(args,
 							       "action"));
 	bool run_here = !strcmp(action, "run-here");
 
+	(void)m;
 	(void)ret;
 	if (!run_here && strcmp(action, "give-up"))
 		return error_set(err, EINVAL,
 			"'action' must be 'run-here' or 'give-up'");
-	if (mig->out && mig->progress.outgoing)
-		return source_resolve(mig->out->source, run_here, err);
-	if (mig->target && !mig->progress.outgoing)
-		return target_resolve(mig->target, run_here, err);
+	if (s && mig->progress.outgoing)
+		return source_resolve(s, run_here, err);
+	if (t && !mig->progress.outgoing)
+		return target_resolve(t, run_here, err);
 	return error_set(err, EPERM,
 		"nothing is to be resolved: no migration is in doubt here");
 }
@@ -347,23 +403,35 @@ static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
 static int listen_for_guest(struct migration *mig, const struct uri *uri,
 			    struct error *err)
 {
-	if (mig->host->machine || mig->target)
-		return error_set(err, EBUSY,
-			"this machine has a guest, or waits for one already");
-	mig->env.backing = mig->host->ram;
-	set_target(mig, target_new(uri, &mig->env, &mig->parameters.limits,
-				   &mig->progress, err));
-	return mig->target ? 0 : -err->code;
+	struct target *t;
+
+	pthread_mutex_lock(&mig->show_lock);
+	mig->tls = mig->parameters.tls;
+	pthread_mutex_unlock(&mig->show_lock);
+	t = target_new(uri, &mig->arriving, &mig->parameters.limits,
+		       &mig->progress, err);
+	if (!t)
+		return -err->code;
+	pthread_mutex_lock(&mig->show_lock);
+	mig->target = t;
+	pthread_mutex_unlock(&mig->show_lock);
+	return 0;
 }
 
-static int cmd_incoming(void *ctx, json_t *args, json_t **ret,
-			struct error *err)
+static int work_incoming(void *ctx, struct machine *m, json_t *args,
+			 json_t **ret, struct error *err)
 {
+	struct migration *mig = ctx;
 	struct uri uri;
 	int rc = channels_uri(args, &uri, err);
 
 	(void)ret;
-	return rc ? rc : listen_for_guest(ctx, &uri, err);
+	if (rc)
+		return rc;
+	if (m || mig->target)
+		return error_set(err, EBUSY,
+			"this machine has a guest, or waits for one already");
+	return listen_for_guest(mig, &uri, err);
 }
 
 static int cmd_query(void *ctx, json_t *args, json_t **ret,
@@ -390,14 +458,15 @@ static bool is_back(enum progress_status s)
 static bool show_pages(void *ctx, size_t page, size_t n, uint8_t *to)
 {
 	struct migration *mig = ctx;
+	struct target *t = mig->target;
 	bool known = false;
 
 	pthread_mutex_lock(&mig->show_lock);
 	if (mig->out && !is_back(progress_get(&mig->progress)))
 		known = page_source_show(&mig->out->source->pages, page, n,
 					 to);
-	else if (mig->target)
-		known = page_store_show(&mig->target->store, page, n, to);
+	else if (t)
+		known = page_store_show(&t->store, page, n, to);
 	pthread_mutex_unlock(&mig->show_lock);
 	return known;
 }
@@ -422,6 +491,19 @@ static int start_pages(void *ctx, json_t *args, struct control_later *later,
 			     err);
 }
 
+#define BACKGROUND(fn) \
+static int start_##fn(void *ctx, json_t *args, struct control_later *later, \
+		      struct error *err) \
+{ \
+	struct migration *mig = ctx; \
+	\
+	return host_work_add(mig->background, fn, mig, args, later, err); \
+}
+
+BACKGROUND(work_incoming)
+BACKGROUND(work_recover)
+BACKGROUND(work_resolve)
+
 /* Where it is paused, no new link is opened any more without an operator */
 static bool may_pause(enum progress_status s)
 {
@@ -433,15 +515,17 @@ static int cmd_pause(void *ctx, json_t *args, json_t **ret,
 		     struct error *err)
 {
 	struct migration *mig = ctx;
+	struct target *t = mig->target;
 
 	(void)args;
 	(void)ret;
 	/* The one that is or was active: status tells which */
-	if (!may_pause(progress_get(&mig->progress)))
+	if (!may_pause(progress_get(&mig->progress)) ||
+	    (!t && !mig->progress.outgoing))
 		return error_set(err, EINVAL,
 			"only a migration in postcopy can be paused");
 	return mig->progress.outgoing ? source_pause(mig->out->source, err)
-				      : target_pause(mig->target, err);
+				      : target_pause(t, err);
 }
 
 static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
@@ -496,9 +580,12 @@ static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 			      struct error *err)
 {
 	struct migration *mig = ctx;
-	int rc = parameters_set(&mig->parameters, args, err);
+	int rc;
 
 	(void)ret;
+	pthread_mutex_lock(&mig->show_lock);
+	rc = parameters_set(&mig->parameters, args, err);
+	pthread_mutex_unlock(&mig->show_lock);
 	/* It was accepted, so this does not fail */
 	if (!rc && mig->out && !parameters_set(&mig->out->job, args, err))
 		pacer_set_limit(&mig->out->source->pages.pacer,
@@ -521,10 +608,10 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 static const struct control_command commands[] = {
 	{ "migrate", CHANNELS_ARGS " ?detach:b ?resume:b ?ferry-parameters:o",
 	  .fn = cmd_migrate },
-	{ "migrate-recover", "uri:s", .fn = cmd_recover },
-	{ "ferry-resolve", "action:s", .fn = cmd_resolve },
+	{ "migrate-recover", "uri:s", .start = start_work_recover },
+	{ "ferry-resolve", "action:s", .start = start_work_resolve },
 	{ "migrate_cancel", "", .fn = cmd_cancel },
-	{ "migrate-incoming", CHANNELS_ARGS, .fn = cmd_incoming },
+	{ "migrate-incoming", CHANNELS_ARGS, .start = start_work_incoming },
 	{ "migrate-pause", "", .fn = cmd_pause },
 	{ "migrate-start-postcopy", "", .fn = cmd_postcopy },
 	{ "migrate-set-capabilities", "capabilities:o",
@@ -544,9 +631,13 @@ struct migration *migration_new(struct host *h, struct error *err)
 
 	if (mig)
 		mig->pages = page_query_new(show_pages, mig);
-	if (!mig || !mig->pages) {
-		free(mig);
+	if (!mig || !mig->pages)
 		error_set(err, ENOMEM, "out of memory for migration");
+	else
+		mig->background = host_work_new(h, "background", err);
+	if (!mig || !mig->background) {
+		page_query_free(mig ? mig->pages : NULL);
+		free(mig);
 		return NULL;
 	}
 	mig->host = h;
@@ -554,8 +645,9 @@ struct migration *migration_new(struct host *h, struct error *err)
 	mig->env = (struct session_env){
 		.ctx = h, .observer = host_observer(h), .backing = h->ram,
 		.adopt = adopt_machine, .set_side = set_side,
-		.tls = &mig->parameters.tls,
 	};
+	mig->arriving = mig->env;
+	mig->arriving.tls = &mig->tls;
 	parameters_init(&mig->parameters);
 	progress_init(&mig->progress, notify_status, mig);
 	control_add(h->control, commands, mig);
@@ -592,16 +684,20 @@ int migration_receive(struct migration *mig, const char *text,
 
 void migration_free(struct migration *mig)
 {
+	struct outgoing *o;
+
 	if (!mig)
 		return;
+	host_work_free(mig->background);
+	while ((o = take_former(mig)))
+		free_outgoing(o);
 	while (mig->refusing) {
-		struct outgoing *o = mig->refusing;
-
+		o = mig->refusing;
 		mig->refusing = o->older;
 		free_outgoing(o);
 	}
 	free_outgoing(exchange_out(mig, NULL));
-	set_target(mig, NULL);
+	target_free(mig->target);
 	page_query_free(mig->pages);
 	pthread_mutex_destroy(&mig->show_lock);
 	free(mig);
