@@ -2,14 +2,18 @@
 /*
  * migration.c - The control commands, with QEMU's names
  *
- * All of it runs on the main thread, and only starts or stops what the threads
- * of a session do.
+ * They run on the main thread, and only start or stop what the threads of a
+ * session do. What may take longer than some milliseconds runs in the thread
+ * "background": host names are resolved and certificates read for a listener, a
+ * decision of an operator may unregister RAM, a former session is freed, whose
+ * ledger has 3 bits for each page.
  */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "capabilities.h"
 #include "channels.h"
 #include "migration.h"
 #include "migration/session/source.h"
@@ -31,7 +35,7 @@
  * @source:	the session
  * @job:	its parameters: the process's, with what its `migrate` chose. The
  *		session reads the limits of waits: change them one by one
- * @older:	in the list @refusing: the next older session
+ * @older:	in the lists @refusing and @former: the next one
  */
 struct outgoing {
 	struct source *source;
@@ -42,28 +46,34 @@ struct outgoing {
 /**
  * struct migration - Of a process, one at a time
  * @host:	the process
- * @env:	the same, as a session sees it
+ * @env:	the same, as a session of a guest that leaves sees it
+ * @arriving:	as a session of a guest that arrives does, with @tls
+ * @tls:	copy of @parameters' when that session began
  * @progress:	how the current or last session goes
  * @out:	the guest leaves, or has left, or tried to
  * @refusing:	earlier sessions that failed, and still deliver REFUSE to their
  *		destinations; the newest first
- * @target:	a guest arrives, or has arrived
+ * @former:	sessions that the background thread is about to free
+ * @target:	a guest arrives, or has arrived; once set, it stays until the end
  * @parameters:	of sessions
  * @no_poison:	a guest without lost memory may go where poison can't
  * @pages:	answers query-ferry-pages, in the thread "commands"
+ * @background:	what takes too long for the main thread
  * @show_lock:	held while @pages reads a session, so that it is not freed, and
- *		by the main thread, which alone changes @out and @target, while
- *		it does so
+ *		while @out and @parameters (by the main thread), @target (by the
+ *		background thread) and @former change
  */
 struct migration {
 	struct host *host;
-	struct session_env env;
+	struct session_env env, arriving;
+	struct tls_config tls;
 	struct progress progress;
-	struct outgoing *out, *refusing;
-	struct target *target;
+	struct outgoing *out, *refusing, *former;
+	struct target *_Atomic target;
 	struct parameters parameters;
 	bool no_poison;
 	struct page_query *pages;
+	struct host_work *background;
 	pthread_mutex_t show_lock;
 };
 
@@ -108,11 +118,6 @@ static int may_leave(struct migration *mig, struct error *err)
 		words_domain(rs).qemu);
 }
 
-/* On, unless a destination that can't take poison will do: see check_lost() */
-#define POISON	"ferry-poison"
-/* A source opens a new link by itself, unless the peer violated the protocol */
-#define AUTOMATIC	"ferry-recover-automatically"
-
 /*
  * The parameters of one session: @job, with what `migrate` chooses for this
  * one. Nothing is changed before the command is accepted
@@ -120,7 +125,7 @@ static int may_leave(struct migration *mig, struct error *err)
 static int choose_parameters(struct parameters *job, json_t *chosen,
 			     struct error *err)
 {
-	json_t *automatic = json_object_get(chosen, AUTOMATIC);
+	json_t *automatic = json_object_get(chosen, CAPABILITY_AUTOMATIC);
 	int rc;
 
 	if (!chosen)
@@ -128,7 +133,7 @@ static int choose_parameters(struct parameters *job, json_t *chosen,
 	if (!json_is_object(chosen))
 		return error_set(err, EINVAL,
 				 "'ferry-parameters' must be an object");
-	rc = dispatch_check_args(PARAMETERS_ARGS " ?" POISON ":b ?" AUTOMATIC
+	rc = dispatch_check_args(PARAMETERS_ARGS " ?" CAPABILITY_POISON ":b ?" CAPABILITY_AUTOMATIC
 				 ":b", chosen, err);
 	if (!rc)
 		rc = parameters_set(job, chosen, err);
@@ -142,6 +147,45 @@ static void free_outgoing(struct outgoing *o)
 	if (o)
 		source_free(o->source);
 	free(o);
+}
+
+static struct outgoing *take_former(struct migration *mig)
+{
+	struct outgoing *o;
+
+	pthread_mutex_lock(&mig->show_lock);
+	o = mig->former;
+	if (o)
+		mig->former = o->older;
+	pthread_mutex_unlock(&mig->show_lock);
+	return o;
+}
+
+static int work_free_former(void *ctx, struct machine *m, json_t *args,
+			    json_t **ret, struct error *err)
+{
+	struct outgoing *o;
+
+	(void)m;
+	(void)args;
+	(void)ret;
+	(void)err;
+	while ((o = take_former(ctx)))
+		free_outgoing(o);
+	return 0;
+}
+
+/* What can't be freed now for lack of memory is freed with the next one */
+static void free_later(struct migration *mig, struct outgoing *o)
+{
+	struct error err = { 0 };
+
+	pthread_mutex_lock(&mig->show_lock);
+	o->older = mig->former;
+	mig->former = o;
+	pthread_mutex_unlock(&mig->show_lock);
+	host_work_add(mig->background, work_free_former, mig, NULL, NULL,
+		      &err);
 }
 
 /* Replace the current session, by none if @o is NULL. Return: the last one */
@@ -179,11 +223,12 @@ static void keep_refusing(struct migration *mig)
 			n++;
 		} else {
 			*at = o->older;
-			free_outgoing(o);
+			free_later(mig, o);
 		}
 	}
 }
 
+<<<<<<< HEAD
 static void set_target(struct migration *mig, struct target *t)
 {
 	struct target *last;
@@ -203,6 +248,8 @@ static void set_rates(struct outgoing *o)
 	pacer_set_limit(&p->pass_pacer, o->job.pass_bandwidth);
 }
 
+=======
+>>>>>>> main
 static struct outgoing *new_outgoing(struct migration *mig,
 				     const struct uri *uri,
 				     const struct parameters *job,
@@ -231,7 +278,7 @@ static struct outgoing *new_outgoing(struct migration *mig,
 static int start_leaving(struct migration *mig, const struct uri *uri,
 			 json_t *chosen, struct error *err)
 {
-	json_t *poison = json_object_get(chosen, POISON);
+	json_t *poison = json_object_get(chosen, CAPABILITY_POISON);
 	struct parameters job = mig->parameters;
 	struct outgoing *o;
 	int rc = may_leave(mig, err);
@@ -306,39 +353,58 @@ static bool is_leaving(struct migration *mig)
 	       !progress_ended(progress_get(&mig->progress));
 }
 
-static int cmd_recover(void *ctx, json_t *args, json_t **ret,
-		       struct error *err)
+static int work_recover(void *ctx, struct machine *m, json_t *args,
+			json_t **ret, struct error *err)
 {
 	struct migration *mig = ctx;
+	struct target *t = mig->target;
 	struct uri uri;
 	int rc = uri_parse(json_string_value(json_object_get(args, "uri")),
 			   &uri, err);
 
+	(void)m;
 	(void)ret;
 	if (rc)
 		return rc;
-	if (!mig->target || mig->progress.outgoing)
+	if (!t || mig->progress.outgoing)
 		return error_set(err, EINVAL,
 			"no migration arrives here: the source resumes by 'migrate' with 'resume'");
-	return target_recover(mig->target, &uri, err);
+	return target_recover(t, &uri, err);
 }
 
-static int cmd_resolve(void *ctx, json_t *args, json_t **ret,
-		       struct error *err)
+/*
+ * The current session of a guest that leaves. In the background thread, which
+ * alone frees former ones, it stays valid
+ */
+static struct source *current_source(struct migration *mig)
+{
+	struct source *s;
+
+	pthread_mutex_lock(&mig->show_lock);
+	s = mig->out ? mig->out->source : NULL;
+	pthread_mutex_unlock(&mig->show_lock);
+	return s;
+}
+
+static int work_resolve(void *ctx, struct machine *m, json_t *args,
+			json_t **ret, struct error *err)
 {
 	struct migration *mig = ctx;
+	struct source *s = current_source(mig);
+	struct target *t = mig->target;
 	const char *action = json_string_value(json_object_get(args,
 							       "action"));
 	bool run_here = !strcmp(action, "run-here");
 
+	(void)m;
 	(void)ret;
 	if (!run_here && strcmp(action, "give-up"))
 		return error_set(err, EINVAL,
 			"'action' must be 'run-here' or 'give-up'");
-	if (mig->out && mig->progress.outgoing)
-		return source_resolve(mig->out->source, run_here, err);
-	if (mig->target && !mig->progress.outgoing)
-		return target_resolve(mig->target, run_here, err);
+	if (s && mig->progress.outgoing)
+		return source_resolve(s, run_here, err);
+	if (t && !mig->progress.outgoing)
+		return target_resolve(t, run_here, err);
 	return error_set(err, EPERM,
 		"nothing is to be resolved: no migration is in doubt here");
 }
@@ -359,23 +425,35 @@ static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
 static int listen_for_guest(struct migration *mig, const struct uri *uri,
 			    struct error *err)
 {
-	if (mig->host->machine || mig->target)
-		return error_set(err, EBUSY,
-			"this machine has a guest, or waits for one already");
-	mig->env.backing = mig->host->ram;
-	set_target(mig, target_new(uri, &mig->env, &mig->parameters.limits,
-				   &mig->progress, err));
-	return mig->target ? 0 : -err->code;
+	struct target *t;
+
+	pthread_mutex_lock(&mig->show_lock);
+	mig->tls = mig->parameters.tls;
+	pthread_mutex_unlock(&mig->show_lock);
+	t = target_new(uri, &mig->arriving, &mig->parameters.limits,
+		       &mig->progress, err);
+	if (!t)
+		return -err->code;
+	pthread_mutex_lock(&mig->show_lock);
+	mig->target = t;
+	pthread_mutex_unlock(&mig->show_lock);
+	return 0;
 }
 
-static int cmd_incoming(void *ctx, json_t *args, json_t **ret,
-			struct error *err)
+static int work_incoming(void *ctx, struct machine *m, json_t *args,
+			 json_t **ret, struct error *err)
 {
+	struct migration *mig = ctx;
 	struct uri uri;
 	int rc = channels_uri(args, &uri, err);
 
 	(void)ret;
-	return rc ? rc : listen_for_guest(ctx, &uri, err);
+	if (rc)
+		return rc;
+	if (m || mig->target)
+		return error_set(err, EBUSY,
+			"this machine has a guest, or waits for one already");
+	return listen_for_guest(mig, &uri, err);
 }
 
 static int cmd_query(void *ctx, json_t *args, json_t **ret,
@@ -402,14 +480,15 @@ static bool is_back(enum progress_status s)
 static bool show_pages(void *ctx, size_t page, size_t n, uint8_t *to)
 {
 	struct migration *mig = ctx;
+	struct target *t = mig->target;
 	bool known = false;
 
 	pthread_mutex_lock(&mig->show_lock);
 	if (mig->out && !is_back(progress_get(&mig->progress)))
 		known = page_source_show(&mig->out->source->pages, page, n,
 					 to);
-	else if (mig->target)
-		known = page_store_show(&mig->target->store, page, n, to);
+	else if (t)
+		known = page_store_show(&t->store, page, n, to);
 	pthread_mutex_unlock(&mig->show_lock);
 	return known;
 }
@@ -434,6 +513,19 @@ static int start_pages(void *ctx, json_t *args, struct control_later *later,
 			     err);
 }
 
+#define BACKGROUND(fn) \
+static int start_##fn(void *ctx, json_t *args, struct control_later *later, \
+		      struct error *err) \
+{ \
+	struct migration *mig = ctx; \
+	\
+	return host_work_add(mig->background, fn, mig, args, later, err); \
+}
+
+BACKGROUND(work_incoming)
+BACKGROUND(work_recover)
+BACKGROUND(work_resolve)
+
 /* Where it is paused, no new link is opened any more without an operator */
 static bool may_pause(enum progress_status s)
 {
@@ -445,15 +537,17 @@ static int cmd_pause(void *ctx, json_t *args, json_t **ret,
 		     struct error *err)
 {
 	struct migration *mig = ctx;
+	struct target *t = mig->target;
 
 	(void)args;
 	(void)ret;
 	/* The one that is or was active: status tells which */
-	if (!may_pause(progress_get(&mig->progress)))
+	if (!may_pause(progress_get(&mig->progress)) ||
+	    (!t && !mig->progress.outgoing))
 		return error_set(err, EINVAL,
 			"only a migration in postcopy can be paused");
 	return mig->progress.outgoing ? source_pause(mig->out->source, err)
-				      : target_pause(mig->target, err);
+				      : target_pause(t, err);
 }
 
 static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
@@ -471,72 +565,24 @@ static int cmd_postcopy(void *ctx, json_t *args, json_t **ret,
 	return 0;
 }
 
-/* QEMU's capabilities, with the value that each has here; it can't be changed */
-static const struct {
-	const char *name;
-	bool on;
-} capabilities[] = {
-	{ "postcopy-ram", true }, { "postcopy-preempt", true },
-	{ "zero-blocks", true }, { "events", true },
-	{ "xbzrle", false }, { "compress", false }, { "multifd", true },
-	{ "release-ram", false }, { "auto-converge", false },
-	{ "return-path", true },
-};
-
-static int check_capability(json_t *c, struct error *err)
-{
-	const char *name = json_string_value(json_object_get(c,
-							     "capability"));
-	json_t *state = json_object_get(c, "state");
-
-	if (!name || !json_is_boolean(state))
-		return error_set(err, EINVAL,
-			"each capability needs a name 'capability' and a boolean 'state'");
-	if (!strcmp(name, POISON) || !strcmp(name, AUTOMATIC))
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
-		if (strcmp(name, capabilities[i].name))
-			continue;
-		if (json_is_true(state) == capabilities[i].on)
-			return 0;
-		return error_set(err, ENOTSUP,
-			"capability '%s' is always %s here", name,
-			capabilities[i].on ? "on" : "off");
-	}
-	return error_set(err, EINVAL, "no capability '%.60s'", name);
-}
-
-static void set_capability(struct migration *mig, json_t *c)
-{
-	const char *name = json_string_value(json_object_get(c, "capability"));
-	bool on = json_is_true(json_object_get(c, "state"));
-
-	if (!strcmp(name, POISON))
-		mig->no_poison = !on;
-	if (!strcmp(name, AUTOMATIC))
-		mig->parameters.limits.automatic = on;
-	if (!strcmp(name, AUTOMATIC) && mig->out)
-		mig->out->job.limits.automatic = on;
-}
-
 static int cmd_set_capabilities(void *ctx, json_t *args, json_t **ret,
 				struct error *err)
 {
-	json_t *list = json_object_get(args, "capabilities"), *c;
-	size_t i;
+	json_t *list = json_object_get(args, "capabilities");
 	struct migration *mig = ctx;
-	int rc = 0;
+	int rc = capabilities_check(list, err);
+	bool on;
 
 	(void)ret;
-	if (!json_is_array(list))
-		return error_set(err, EINVAL,
-				 "'capabilities' must be an array");
-	json_array_foreach(list, i, c)
-		rc = rc ? rc : check_capability(c, err);
 	if (rc)
 		return rc;
-	for (i = 0; i < json_array_size(list); i++)
-		set_capability(mig, json_array_get(list, i));
+	if (capabilities_get(list, CAPABILITY_POISON, &on))
+		mig->no_poison = !on;
+	if (!capabilities_get(list, CAPABILITY_AUTOMATIC, &on))
+		return 0;
+	mig->parameters.limits.automatic = on;
+	if (mig->out)
+		mig->out->job.limits.automatic = on;
 	return 0;
 }
 
@@ -547,16 +593,8 @@ static int cmd_query_capabilities(void *ctx, json_t *args, json_t **ret,
 
 	(void)args;
 	(void)err;
-	*ret = json_array();
-	json_array_append_new(*ret, json_pack("{s:s, s:b}", "capability",
-					      POISON, "state",
-					      !mig->no_poison));
-	json_array_append_new(*ret, json_pack("{s:s, s:b}", "capability",
-		AUTOMATIC, "state", (int)mig->parameters.limits.automatic));
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
-		json_array_append_new(*ret, json_pack("{s:s, s:b}",
-			"capability", capabilities[i].name,
-			"state", capabilities[i].on));
+	*ret = capabilities_json(!mig->no_poison,
+				 mig->parameters.limits.automatic);
 	return 0;
 }
 
@@ -564,9 +602,12 @@ static int cmd_set_parameters(void *ctx, json_t *args, json_t **ret,
 			      struct error *err)
 {
 	struct migration *mig = ctx;
-	int rc = parameters_set(&mig->parameters, args, err);
+	int rc;
 
 	(void)ret;
+	pthread_mutex_lock(&mig->show_lock);
+	rc = parameters_set(&mig->parameters, args, err);
+	pthread_mutex_unlock(&mig->show_lock);
 	/* It was accepted, so this does not fail */
 	if (!rc && mig->out && !parameters_set(&mig->out->job, args, err))
 		set_rates(mig->out);
@@ -588,10 +629,10 @@ static int cmd_query_parameters(void *ctx, json_t *args, json_t **ret,
 static const struct control_command commands[] = {
 	{ "migrate", CHANNELS_ARGS " ?detach:b ?resume:b ?ferry-parameters:o",
 	  .fn = cmd_migrate },
-	{ "migrate-recover", "uri:s", .fn = cmd_recover },
-	{ "ferry-resolve", "action:s", .fn = cmd_resolve },
+	{ "migrate-recover", "uri:s", .start = start_work_recover },
+	{ "ferry-resolve", "action:s", .start = start_work_resolve },
 	{ "migrate_cancel", "", .fn = cmd_cancel },
-	{ "migrate-incoming", CHANNELS_ARGS, .fn = cmd_incoming },
+	{ "migrate-incoming", CHANNELS_ARGS, .start = start_work_incoming },
 	{ "migrate-pause", "", .fn = cmd_pause },
 	{ "migrate-start-postcopy", "", .fn = cmd_postcopy },
 	{ "migrate-set-capabilities", "capabilities:o",
@@ -611,9 +652,13 @@ struct migration *migration_new(struct host *h, struct error *err)
 
 	if (mig)
 		mig->pages = page_query_new(show_pages, mig);
-	if (!mig || !mig->pages) {
-		free(mig);
+	if (!mig || !mig->pages)
 		error_set(err, ENOMEM, "out of memory for migration");
+	else
+		mig->background = host_work_new(h, "background", err);
+	if (!mig || !mig->background) {
+		page_query_free(mig ? mig->pages : NULL);
+		free(mig);
 		return NULL;
 	}
 	mig->host = h;
@@ -621,8 +666,9 @@ struct migration *migration_new(struct host *h, struct error *err)
 	mig->env = (struct session_env){
 		.ctx = h, .observer = host_observer(h), .backing = h->ram,
 		.adopt = adopt_machine, .set_side = set_side,
-		.tls = &mig->parameters.tls,
 	};
+	mig->arriving = mig->env;
+	mig->arriving.tls = &mig->tls;
 	parameters_init(&mig->parameters);
 	progress_init(&mig->progress, notify_status, mig);
 	control_add(h->control, commands, mig);
@@ -659,16 +705,20 @@ int migration_receive(struct migration *mig, const char *text,
 
 void migration_free(struct migration *mig)
 {
+	struct outgoing *o;
+
 	if (!mig)
 		return;
+	host_work_free(mig->background);
+	while ((o = take_former(mig)))
+		free_outgoing(o);
 	while (mig->refusing) {
-		struct outgoing *o = mig->refusing;
-
+		o = mig->refusing;
 		mig->refusing = o->older;
 		free_outgoing(o);
 	}
 	free_outgoing(exchange_out(mig, NULL));
-	set_target(mig, NULL);
+	target_free(mig->target);
 	page_query_free(mig->pages);
 	pthread_mutex_destroy(&mig->show_lock);
 	free(mig);

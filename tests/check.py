@@ -268,6 +268,8 @@ class Plan:
                  load=0.5, needs=[self.gcc()])
         self.add("unit/shown", ["build/tests/session/test_shown"], 60,
                  load=0.5, needs=[self.gcc()])
+        self.add("unit/main_thread", ["build/tests/session/test_main_thread"],
+                 60, load=0.5, needs=[self.gcc()])
 
     def sim(self):
         """Whole migrations on a virtual clock and network (tests/sim): as
@@ -408,7 +410,7 @@ class Plan:
     def thread(self):
         build = self.build("thread", "SAN=thread")
         self.programs("unit", build, "build/thread", "thread/")
-        for name in "recover", "precopy":
+        for name in "recover", "precopy", "main_thread":
             self.add(f"thread/session/{name}",
                      [f"build/thread/tests/session/test_{name}"],
                      300 * SANITIZER_SLOW, load=0.5, needs=[build])

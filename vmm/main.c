@@ -221,7 +221,7 @@ static int open_process(struct process *p, const struct options *o,
 	h->console = chardev_open(h->loop, o->serial, err);
 	if (!h->console)
 		return -err->code;
-	h->work = host_work_new(h, err);
+	h->work = host_work_new(h, "commands", err);
 	if (!h->work)
 		return -err->code;
 	host_register(h);

@@ -17,8 +17,8 @@
  * A vCPU that walks through memory gets pages after each answer, too
  * (readahead.h), idle or not.
  */
-#ifndef FERRY_ANSWER_H
-#define FERRY_ANSWER_H
+#ifndef FERRY_ANSWER_SIZE_H
+#define FERRY_ANSWER_SIZE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -100,4 +100,4 @@ void answer_size_next(struct answer_size *a, unsigned vcpus, uint64_t now);
  */
 struct around answer_size_around(struct answer_size *a, size_t page, unsigned vcpu);
 
-#endif /* FERRY_ANSWER_H */
+#endif /* FERRY_ANSWER_SIZE_H */

@@ -40,172 +40,31 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "placement.h"
 #include "race_point.h"
+#include "staging.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/memory/ram_huge.h"
 #include "vmm/memory/uffd.h"
-
-#define SPARES	4	/* buffers kept for reuse: their memory is warm */
-#define WORDS	(HUGE_PAGES / 64)
 
 static_assert(CHUNK_PAGES == RAM_HUGE / WIRE_PAGE, "a chunk is a huge page");
 static_assert(WIRE_AROUND_MAX == CHUNK_PAGES - 1, "a request may ask for all of it");
 
 static const uint8_t zero_page[WIRE_PAGE];
 
-/**
- * struct huge_page - A huge page that is being received; zeroed at the start
- * @data:	buffer of its contents, or NULL
- * @in:		pages staged
- * @lost:	of these, pages that are lost
- * @delivered:	of these, pages for which the guest got a machine check
- * @users:	threads that may use @data
- * @used:	something was staged, or a vCPU waits
- * @placing:	a thread places it
- * @joined:	the fault thread does, too
- * @placed:	it is in RAM; who sets it settles the pages
- */
-struct huge_page {
-	_Atomic(uint8_t *) data;
-	_Atomic uint64_t in[WORDS], lost[WORDS], delivered[WORDS];
-	_Atomic unsigned users;
-	_Atomic bool used, placing, joined, placed;
-};
-
-/**
- * struct staging - All of them
- * @page:	one for each huge page of RAM
- * @n:		how many
- * @spare:	buffers without a user, or NULL
- */
-struct staging {
-	struct huge_page *page;
-	size_t n;
-	_Atomic(uint8_t *) spare[SPARES];
-};
-
-static bool bit_test(const _Atomic uint64_t *bits, size_t k)
-{
-	return bits[k / 64] >> k % 64 & 1;
-}
-
-/* Return: whether it was set before */
-static bool bit_set(_Atomic uint64_t *bits, size_t k)
-{
-	const uint64_t bit = 1ull << k % 64;
-
-	return atomic_fetch_or(&bits[k / 64], bit) & bit;
-}
-
-static uint8_t *buffer_get(struct staging *st)
-{
-	uint8_t *p = NULL;
-
-	for (unsigned i = 0; i < SPARES && !p; i++)
-		if (st->spare[i])
-			p = atomic_exchange(&st->spare[i], NULL);
-	if (p)
-		return p;
-	p = mmap(NULL, RAM_HUGE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static void buffer_put(struct staging *st, uint8_t *p)
-{
-	for (unsigned i = 0; i < SPARES; i++) {
-		uint8_t *none = NULL;
-
-		if (atomic_compare_exchange_strong(&st->spare[i], &none, p))
-			return;
-	}
-	munmap(p, RAM_HUGE);
-}
-
 static int huge_init(struct page_store *s)
 {
-	struct staging *st = calloc(1, sizeof(*st));
-
-	if (!st)
-		return -ENOMEM;
-	st->n = s->table.n / HUGE_PAGES;
-	st->page = calloc(st->n, sizeof(*st->page));
-	if (!st->page) {
-		free(st);
-		return -ENOMEM;
-	}
-	s->staging = st;
-	return 0;
+	s->staging = staging_new(s->table.n / HUGE_PAGES);
+	return s->staging ? 0 : -ENOMEM;
 }
 
 static void huge_fini(struct page_store *s)
 {
-	struct staging *st = s->staging;
-
-	if (!st)
-		return;
-	for (size_t i = 0; i < st->n; i++)
-		if (st->page[i].data)
-			munmap(st->page[i].data, RAM_HUGE);
-	for (unsigned i = 0; i < SPARES; i++)
-		if (st->spare[i])
-			munmap(st->spare[i], RAM_HUGE);
-	free(st->page);
-	free(st);
+	staging_free(s->staging);
 	s->staging = NULL;
-}
-
-/* To be called before a page is claimed: the buffer stays until user_leave() */
-static struct huge_page *user_enter(struct page_store *s, size_t page)
-{
-	struct huge_page *h = &s->staging->page[page / HUGE_PAGES];
-
-	h->users++;
-	return h;
-}
-
-static void user_leave(struct page_store *s, struct huge_page *h)
-{
-	uint8_t *data;
-
-	if (atomic_fetch_sub(&h->users, 1) != 1 || !h->placed)
-		return;
-	data = atomic_exchange(&h->data, NULL);
-	if (data)
-		buffer_put(s->staging, data);
-}
-
-/* The buffer of a huge page; the caller is a user, and has claimed a page */
-static uint8_t *staging_buffer(struct page_store *s, struct huge_page *h)
-{
-	uint8_t *is = h->data, *mine;
-
-	if (is)
-		return is;
-	mine = buffer_get(s->staging);
-	if (!mine || atomic_compare_exchange_strong(&h->data, &is, mine))
-		return mine;
-	buffer_put(s->staging, mine);	/* another thread was faster */
-	return is;
-}
-
-/* By atomic stores: two threads may store the same bytes at the same time */
-static void staging_store(uint8_t *data, size_t k, const uint8_t *from)
-{
-	uint64_t *to = (uint64_t *)(void *)(data + k * WIRE_PAGE);
-
-	for (size_t i = 0; i < WIRE_PAGE / sizeof(*to); i++) {
-		uint64_t v;
-
-		memcpy(&v, from + i * sizeof(v), sizeof(v));
-		__atomic_store_n(&to[i], v, __ATOMIC_RELAXED);
-	}
 }
 
 static int out_of_buffers(struct error *err)
@@ -216,7 +75,7 @@ static int out_of_buffers(struct error *err)
 static bool is_complete(struct page_store *s, const struct huge_page *h,
 			size_t first)
 {
-	for (size_t w = 0; w < WORDS; w++) {
+	for (size_t w = 0; w < STAGING_WORDS; w++) {
 		uint64_t in = h->in[w];
 
 		if (in != ~0ull &&
@@ -231,19 +90,19 @@ static bool is_complete(struct page_store *s, const struct huge_page *h,
 static void stage_zero(struct huge_page *h, uint8_t *data, size_t k)
 {
 	staging_store(data, k, zero_page);
-	bit_set(h->in, k);
+	staging_set(h->in, k);
 }
 
 /* Stage what is known to be zeroes. Return: 0, -EBUSY, -ENOMEM */
 static int claim_zeroes(struct page_store *s, struct huge_page *h,
 			size_t first)
 {
-	uint8_t *data = staging_buffer(s, h);
+	uint8_t *data = staging_buffer(s->staging, h);
 
 	if (!data)
 		return -ENOMEM;
 	for (size_t k = 0; k < HUGE_PAGES; k++) {
-		if (bit_test(h->in, k))
+		if (staging_test(h->in, k))
 			continue;
 		RACE_POINT(huge_claim_zero);
 		if (!pages_claim(&s->table, first + k, 1))
@@ -279,7 +138,7 @@ static int split_copy(struct page_store *s, const struct huge_page *h,
 		      uint64_t offset, struct error *err)
 {
 	const uint64_t *from = (const uint64_t *)(const void *)h->data;
-	uint8_t *data = buffer_get(s->staging);
+	uint8_t *data = staging_get_buffer(s->staging);
 	bool lost[HUGE_PAGES];
 	int rc;
 
@@ -289,9 +148,9 @@ static int split_copy(struct page_store *s, const struct huge_page *h,
 		((uint64_t *)(void *)data)[i] =
 			__atomic_load_n(&from[i], __ATOMIC_RELAXED);
 	for (size_t k = 0; k < HUGE_PAGES; k++)
-		lost[k] = bit_test(h->lost, k);
+		lost[k] = staging_test(h->lost, k);
 	rc = ram_split(s->ram, offset, data, lost, s->uffd, err);
-	buffer_put(s->staging, data);
+	staging_put_buffer(s->staging, data);
 	return rc;
 }
 
@@ -315,8 +174,8 @@ static size_t same_run(const struct huge_page *h, size_t k)
 	size_t n = 1;
 
 	while (k + n < HUGE_PAGES &&
-	       bit_test(h->lost, k + n) == bit_test(h->lost, k) &&
-	       bit_test(h->delivered, k + n) == bit_test(h->delivered, k))
+	       staging_test(h->lost, k + n) == staging_test(h->lost, k) &&
+	       staging_test(h->delivered, k + n) == staging_test(h->delivered, k))
 		n++;
 	return n;
 }
@@ -329,7 +188,7 @@ static void settle_whole(struct page_store *s, struct huge_page *h,
 		return;
 	for (size_t k = 0, n; k < HUGE_PAGES; k += n) {
 		n = same_run(h, k);
-		if (bit_test(h->lost, k))
+		if (staging_test(h->lost, k))
 			pages_poisoned(&s->table, first + k, n);
 		else
 			pages_placed(&s->table, first + k, n);
@@ -347,23 +206,23 @@ static int enter_lost(struct page_store *s, struct huge_page *h, size_t first,
 	int rc = 0;
 
 	if (!s->can_poison) {
-		for (size_t w = 0; w < WORDS; w++) {
+		for (size_t w = 0; w < STAGING_WORDS; w++) {
 			h->lost[w] = ~0ull;
 			h->delivered[w] = 0;
 		}
 	}
 	for (size_t k = 0, n; k < HUGE_PAGES && !rc; k += n) {
 		n = same_run(h, k);
-		if (bit_test(h->lost, k))
+		if (staging_test(h->lost, k))
 			rc = placement_lost(s, first + k, n,
-					    bit_test(h->delivered, k), err);
+					    staging_test(h->delivered, k), err);
 	}
 	return rc;
 }
 
 static bool any_lost(const struct huge_page *h)
 {
-	for (size_t w = 0; w < WORDS; w++)
+	for (size_t w = 0; w < STAGING_WORDS; w++)
 		if (h->lost[w])
 			return true;
 	return false;
@@ -375,7 +234,7 @@ static int place_whole(struct page_store *s, struct huge_page *h,
 {
 	int rc;
 
-	if (!staging_buffer(s, h))
+	if (!staging_buffer(s->staging, h))
 		return out_of_buffers(err);
 	if (any_lost(h)) {
 		rc = enter_lost(s, h, first, err);
@@ -400,7 +259,7 @@ static bool complete_copy(struct page_store *s, struct huge_page *h,
 			  size_t first, uint8_t *data, bool *staged)
 {
 	for (size_t k = 0; k < HUGE_PAGES; k++) {
-		if (bit_test(h->in, k))
+		if (staging_test(h->in, k))
 			continue;
 		RACE_POINT(huge_join_zero);
 		if (pages_get(&s->table, first + k) == PAGE_ZERO &&
@@ -424,7 +283,7 @@ static bool complete_copy(struct page_store *s, struct huge_page *h,
 static int place_too(struct page_store *s, struct huge_page *h, size_t first,
 		     bool *staged, struct error *err)
 {
-	uint8_t *data = staging_buffer(s, h);
+	uint8_t *data = staging_buffer(s->staging, h);
 	size_t done;
 	int rc;
 
@@ -490,7 +349,7 @@ static void stage_contents(struct page_store *s, struct huge_page *h,
 			   size_t page, uint8_t *data, const struct arrival *a)
 {
 	staging_store(data, page % HUGE_PAGES, a->data ? a->data : zero_page);
-	if (bit_set(h->in, page % HUGE_PAGES))
+	if (staging_set(h->in, page % HUGE_PAGES))
 		pages_released(&s->table, page, 1);
 	else
 		s->stats->pages[a->kind]++;
@@ -498,10 +357,10 @@ static void stage_contents(struct page_store *s, struct huge_page *h,
 
 static void stage_loss(struct huge_page *h, size_t k, bool delivered)
 {
-	bit_set(h->lost, k);
+	staging_set(h->lost, k);
 	if (delivered)
-		bit_set(h->delivered, k);
-	bit_set(h->in, k);
+		staging_set(h->delivered, k);
+	staging_set(h->in, k);
 }
 
 /* Stage one page. The caller is a user of @h. Return: 0, -ENOMEM */
@@ -512,12 +371,12 @@ static int stage_page(struct page_store *s, struct huge_page *h, size_t page,
 	uint8_t *data = NULL;
 
 	/* The buffer first: a claim of zeroes must not be released */
-	if (!a->lost && !bit_test(h->in, k)) {
-		data = staging_buffer(s, h);
+	if (!a->lost && !staging_test(h->in, k)) {
+		data = staging_buffer(s->staging, h);
 		if (!data)
 			return -ENOMEM;
 	}
-	if (bit_test(h->in, k) || !claim_page(s, page, a)) {
+	if (staging_test(h->in, k) || !claim_page(s, page, a)) {
 		a->refused++;
 		return 0;
 	}
@@ -538,7 +397,7 @@ static int stage_run(struct page_store *s, size_t page, size_t n,
 
 	while (page < end && !rc) {
 		const size_t first = page - page % HUGE_PAGES;
-		struct huge_page *h = user_enter(s, page);
+		struct huge_page *h = staging_enter(s->staging, page);
 
 		for (; page < end && page < first + HUGE_PAGES && !rc;
 		     page++) {
@@ -548,7 +407,7 @@ static int stage_run(struct page_store *s, size_t page, size_t n,
 		}
 		rc = rc ? out_of_buffers(err)
 			: place_if_complete(s, h, first, a->demanded, err);
-		user_leave(s, h);
+		staging_leave(s->staging, h);
 	}
 	return rc;
 }
@@ -573,7 +432,7 @@ static bool must_stage_zero(struct page_store *s, size_t page, bool demanded)
 	enum page_state is = pages_get(&s->table, page);
 
 	return is == PAGE_REQUESTED || (demanded && is == PAGE_COPYING &&
-		!bit_test(s->staging->page[page / HUGE_PAGES].in,
+		!staging_test(s->staging->page[page / HUGE_PAGES].in,
 			  page % HUGE_PAGES));
 }
 
@@ -586,14 +445,14 @@ static int huge_zero(struct page_store *s, size_t page, size_t n,
 
 	while (page < end && !rc) {
 		const size_t first = page - page % HUGE_PAGES;
-		struct huge_page *h = user_enter(s, page);
+		struct huge_page *h = staging_enter(s->staging, page);
 
 		for (; page < end && page < first + HUGE_PAGES && !rc; page++)
 			if (h->used && must_stage_zero(s, page, demanded))
 				rc = stage_page(s, h, page, &a);
 		rc = rc ? out_of_buffers(err)
 			: place_if_complete(s, h, first, demanded, err);
-		user_leave(s, h);
+		staging_leave(s->staging, h);
 	}
 	return rc;
 }
@@ -619,7 +478,7 @@ static int huge_settle(struct page_store *s, struct error *err)
 			continue;
 		h->users++;
 		rc = place_if_complete(s, h, i * HUGE_PAGES, false, err);
-		user_leave(s, h);
+		staging_leave(s->staging, h);
 	}
 	return rc;
 }
@@ -636,7 +495,7 @@ static int huge_fault(struct page_store *s, size_t page, unsigned vcpu,
 		      bool ask, struct page_wants *wants, struct error *err)
 {
 	const size_t first = page - page % HUGE_PAGES;
-	struct huge_page *h = user_enter(s, page);
+	struct huge_page *h = staging_enter(s->staging, page);
 	int rc = 0;
 
 	waiters_add(&s->waiters, first, vcpu, now_ns());
@@ -647,12 +506,12 @@ static int huge_fault(struct page_store *s, size_t page, unsigned vcpu,
 		placement_wake(s, first, HUGE_PAGES);
 	} else {
 		for (size_t k = 0; k < HUGE_PAGES; k++)
-			if (!bit_test(h->in, k) &&
+			if (!staging_test(h->in, k) &&
 			    pages_request(&s->table, first + k) && ask)
 				placement_want(wants, first + k);
 		rc = place_if_complete(s, h, first, true, err);
 	}
-	user_leave(s, h);
+	staging_leave(s->staging, h);
 	return rc;
 }
 
@@ -666,9 +525,9 @@ static void huge_wanted(struct page_store *s, size_t page,
 
 static enum page_have staged_page(const struct huge_page *h, size_t k)
 {
-	if (!bit_test(h->in, k))
+	if (!staging_test(h->in, k))
 		return HAVE_ABSENT;
-	return bit_test(h->lost, k) ? HAVE_POISONED : HAVE_STAGED;
+	return staging_test(h->lost, k) ? HAVE_POISONED : HAVE_STAGED;
 }
 
 /* Huge pages of which nothing is staged are left out as a whole */
@@ -725,14 +584,14 @@ static bool huge_has_old(const struct page_store *s, size_t page)
 	const struct huge_page *h = &s->staging->page[page / HUGE_PAGES];
 
 	return pages_get(&s->table, page) == PAGE_PRESENT ||
-	       bit_test(h->in, page % HUGE_PAGES);
+	       staging_test(h->in, page % HUGE_PAGES);
 }
 
 /* In the buffer, or in place once the huge page is complete */
 static int replace_page(struct page_store *s, size_t page,
 			const uint8_t *data, struct error *err)
 {
-	struct huge_page *h = user_enter(s, page);
+	struct huge_page *h = staging_enter(s->staging, page);
 	uint8_t *buffer = h->placed ? NULL : h->data;
 	int rc = 0;
 
@@ -741,7 +600,7 @@ static int replace_page(struct page_store *s, size_t page,
 			      data ? data : zero_page);
 	else
 		rc = placement_overwrite(s, page, data, err);
-	user_leave(s, h);
+	staging_leave(s->staging, h);
 	return rc;
 }
 
@@ -773,7 +632,7 @@ static int drop_whole(struct page_store *s, size_t first, struct error *err)
 static void unstage(struct page_store *s, struct huge_page *h, size_t first)
 {
 	for (size_t k = 0; k < HUGE_PAGES; k++) {
-		if (!bit_test(h->in, k))
+		if (!staging_test(h->in, k))
 			continue;
 		pages_released(&s->table, first + k, 1);
 		s->stats->again++;
@@ -787,17 +646,17 @@ static void unstage(struct page_store *s, struct huge_page *h, size_t first)
 static int discard_whole(struct page_store *s, size_t first,
 			 struct error *err)
 {
-	struct huge_page *h = user_enter(s, first);
+	struct huge_page *h = staging_enter(s->staging, first);
 	int rc = 0;
 
 	if (h->placed)
 		rc = drop_whole(s, first, err);
 	else
 		unstage(s, h, first);
-	user_leave(s, h);
+	staging_leave(s->staging, h);
 	if (rc)
 		return rc;
-	for (size_t w = 0; w < WORDS; w++)
+	for (size_t w = 0; w < STAGING_WORDS; w++)
 		h->in[w] = 0;
 	h->used = h->placing = h->joined = h->placed = false;
 	return 0;

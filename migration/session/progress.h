@@ -98,7 +98,7 @@ struct progress {
 	void *ctx;
 	pthread_mutex_t lock;
 	enum progress_status status;
-	bool outgoing;
+	_Atomic bool outgoing;
 	const char *stage;
 	char id[2 * WIRE_ID + 1], arrived[2 * WIRE_ID + 1], uri[URI_TEXT];
 	struct error why;

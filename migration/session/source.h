@@ -158,7 +158,8 @@ int source_pause(struct source *s, struct error *err);
  * @uri:	where to, from now on
  * @accept:	called before the attempt begins, with @ctx, unless this fails:
  *		stores the limits for the new link. NULL: nothing is stored
- * @ctx:	for @accept
+ * @ctx:	for @accept, which runs under the session's lock and must not call the
+ *		session
  * @err:	why not
  *
  * Return: 0 (the attempt begins), -EBUSY (one is under way), -EINVAL: not

@@ -8,25 +8,58 @@
 #include "source_connect.h"
 #include "vmm/memory/uffd.h"
 
+static struct wire_hello make_hello(const struct source *s,
+				    enum wire_role role)
+{
+	const uint32_t epoch = s->se.link.epoch;
+	struct wire_hello h = {
+		.version = WIRE_VERSION, .role = role,
+		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
+		.page_size = WIRE_PAGE, .epoch = epoch,
+		.resume = role == WIRE_MAIN && epoch > 1,
+		.push = role == WIRE_MAIN ? (uint16_t)s->connections : 0,
+	};
+
+	memcpy(h.id, s->se.id, WIRE_ID);
+	memcpy(h.secret, s->se.secret, WIRE_SECRET);
+	return h;
+}
+
+static int check_welcome(const struct source *s, const struct wire_hello *h,
+			 struct error *err)
+{
+	if (h->page_size == WIRE_PAGE && h->epoch == s->se.link.epoch &&
+	    !memcmp(h->id, s->se.id, WIRE_ID) &&
+	    wire_same_secret(h->secret, s->se.secret))
+		return 0;
+	return error_set(err, EBADMSG,
+			 "the destination's WELCOME does not fit our HELLO");
+}
+
+/* What the destination says in WELCOME on main, for the whole link */
+static int take_welcome(struct source *s, const struct wire_hello *h,
+			struct error *err)
+{
+	s->peer_poison = h->features & WIRE_POISON;
+	if (!h->push || h->push > s->connections)
+		return error_set(err, EBADMSG,
+			"the destination takes %u push connections of %u",
+			h->push, s->connections);
+	s->se.link.pushes = h->push;
+	return 0;
+}
+
 int source_greet(struct source *s, enum wire_role role, unsigned i,
 		 struct error *err)
 {
 	struct link *l = &s->se.link;
 	struct channel *c = link_channel(l, role, i);
-	struct wire_hello h = {
-		.version = WIRE_VERSION, .role = role,
-		.features = uffd_has_poison() == 1 ? WIRE_POISON : 0,
-		.page_size = WIRE_PAGE, .epoch = l->epoch,
-		.resume = role == WIRE_MAIN && l->epoch > 1,
-		.push = role == WIRE_MAIN ? (uint16_t)s->connections : 0,
-	};
+	struct wire_hello h = make_hello(s, role);
 	struct wire_msg m = { .type = WIRE_MSG_HELLO, .length = WIRE_HELLO };
 	uint8_t out[WIRE_HELLO], *in = NULL;
 	uint32_t n;
 	int rc = link_connect(l, role, i, s->se.limits->connect_ms, err);
 
-	memcpy(h.id, s->se.id, WIRE_ID);
-	memcpy(h.secret, s->se.secret, WIRE_SECRET);
 	channel_bind(c, h.secret, WIRE_SECRET, h.binding);
 	wire_put_hello(out, &h);
 	if (!rc)
@@ -38,21 +71,10 @@ int source_greet(struct source *s, enum wire_role role, unsigned i,
 			: channel_expect(c, WIRE_MSG_WELCOME, &in, &n, err);
 	if (!rc)
 		rc = wire_get_hello(in, n, &h, err);
-	if (!rc && (h.page_size != WIRE_PAGE || h.epoch != l->epoch ||
-		    memcmp(h.id, s->se.id, WIRE_ID) ||
-		    !wire_same_secret(h.secret, s->se.secret)))
-		rc = error_set(err, EBADMSG,
-			"the destination's WELCOME does not fit our HELLO");
 	free(in);
-	if (rc || role != WIRE_MAIN)
-		return rc;
-	s->peer_poison = h.features & WIRE_POISON;
-	if (!h.push || h.push > s->connections)
-		return error_set(err, EBADMSG,
-			"the destination takes %u push connections of %u",
-			h.push, s->connections);
-	l->pushes = h.push;
-	return 0;
+	if (!rc)
+		rc = check_welcome(s, &h, err);
+	return rc || role != WIRE_MAIN ? rc : take_welcome(s, &h, err);
 }
 
 void source_demand_lost(void *ctx, const struct error *why)

@@ -18,7 +18,7 @@ int source_finish(struct source *s, struct error *err);
 /** source_say_commit() - Send COMMIT, which was decided, and await RUNNING */
 int source_say_commit(struct source *s, struct error *err);
 
-/** source_confirm() - Notify a destination that is whole that this side knows */
+/** source_confirm() - Send CONFIRMED to a destination that has every page */
 int source_confirm(struct source *s, struct error *err);
 
 #endif /* FERRY_SOURCE_STAGES_H */

@@ -73,6 +73,29 @@ static int do_hang(void *ctx, json_t *args, json_t **ret, struct error *err)
 	return 0;
 }
 
+static int do_count(void *ctx, json_t *args, json_t **ret, struct error *err)
+{
+	struct server *s = ctx;
+
+	(void)args;
+	(void)err;
+	*ret = json_pack("{s:i}", "n", (int)s->count++);
+	return 0;
+}
+
+static int do_hold(void *ctx, json_t *args, json_t **ret, struct error *err)
+{
+	struct server *s = ctx;
+
+	(void)args;
+	(void)ret;
+	(void)err;
+	s->held = true;
+	while (s->held)
+		usleep(1000);
+	return 0;
+}
+
 static int do_end(void *ctx, json_t *args, json_t **ret, struct error *err)
 {
 	struct server *s = ctx;
@@ -133,6 +156,8 @@ static const struct control_command commands[] = {
 	{ "emit", "n:i", .fn = do_emit },
 	{ "big", "size:i", .fn = do_big },
 	{ "hang", "ms:i", .fn = do_hang },
+	{ "count", NULL, .fn = do_count },
+	{ "hold", NULL, .fn = do_hold },
 	{ "end", NULL, .fn = do_end },
 	{ "slow", "ms:i ?fail:s", .start = start_slow },
 	{ 0 }

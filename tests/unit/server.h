@@ -5,7 +5,8 @@
  * Its commands: "echo" returns its arguments (text:s ?n:i ?flag:b ?list:o),
  * "fail" fails with its text:s, "emit" sends event TEST with its n:i before
  * it answers, "big" returns a string of size:i bytes, "hang" keeps the main
- * thread busy for ms:i, "end" stops the loop. "slow" is answered by another
+ * thread busy for ms:i, "hold" until @held is false again, "count" returns as n
+ * how often it ran before, "end" stops the loop. "slow" is answered by another
  * thread after ms:i, with its arguments, or with an error if it has a fail:s;
  * it can't begin with ms < 0.
  */
@@ -28,6 +29,8 @@ struct server {
 	pthread_t thread;
 	bool stopped;
 	_Atomic unsigned slow;		/* threads that owe an answer */
+	_Atomic unsigned count;
+	_Atomic bool held;
 };
 
 /* cmocka fixtures: *state is a struct server that listens on @path */

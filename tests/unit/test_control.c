@@ -388,6 +388,40 @@ static void a_client_that_is_owed_an_answer_may_disconnect(void **state)
 	close(other);
 }
 
+#define MANY	400
+#define COUNT	"{\"execute\":\"count\"}"
+
+/* Its many commands are in the server's buffer when the other one comes */
+static void many_commands_keep_no_client_waiting(void **state)
+{
+	static char text[64 + MANY * sizeof(COUNT)];
+	struct server *s = *state;
+	int many = raw_ready(s->path), other = raw_ready(s->path);
+	char *to = stpcpy(text, "{\"execute\":\"hold\"}");
+	json_t *msg;
+
+	for (unsigned i = 0; i < MANY; i++)
+		to = stpcpy(to, COUNT);
+	raw_send(many, text);
+	while (!s->held)
+		usleep(1000);
+	raw_send(other, COUNT);
+	s->held = false;
+	msg = raw_read(other);
+	assert_true(raw_number(msg, "return", "n") < MANY / 4);
+	json_decref(msg);
+	/* The end of the connection waits for its turn, too */
+	shutdown(many, SHUT_WR);
+	for (unsigned i = 0; i <= MANY; i++) {
+		msg = raw_read(many);
+		assert_non_null(json_object_get(msg, "return"));
+		json_decref(msg);
+	}
+	assert_null(raw_read(many));
+	close(many);
+	close(other);
+}
+
 /* The module of a command may be freed already when the server ends */
 static void commands_after_the_last_answer_are_dropped(void **state)
 {
@@ -428,6 +462,7 @@ int main(void)
 		SERVER_TEST(late_answers_may_be_errors),
 		SERVER_TEST(half_closed_clients_get_late_answers),
 		SERVER_TEST(a_client_that_is_owed_an_answer_may_disconnect),
+		SERVER_TEST(many_commands_keep_no_client_waiting),
 		SERVER_TEST(commands_after_the_last_answer_are_dropped),
 	};
 

@@ -356,6 +356,16 @@ static void read_copy(struct poison_list *l)
 	free(p);
 }
 
+static void read_head(struct poison_list *l)
+{
+	struct poison_sum sum;
+	struct poison p;
+
+	assert_int_equal(poison_head(l, &p, 1, &sum), 0);
+	assert_int_equal(p.gpa, PAGE);
+	assert_int_equal(sum.ranges, 1);
+}
+
 static void read_add(struct poison_list *l)
 {
 	add(l, PAGE, PAGE, 0);
@@ -388,7 +398,7 @@ static void read_clear(struct poison_list *l)
 static void no_reader_misses_a_post(void **state)
 {
 	static void (*const reader[])(struct poison_list *) = {
-		read_find, read_copy, read_add, read_delivered, read_news,
+		read_find, read_copy, read_head, read_add, read_delivered, read_news,
 		read_clear,
 	};
 	struct poison_list *l = *state;
@@ -399,6 +409,25 @@ static void no_reader_misses_a_post(void **state)
 		reader[i](l);
 		assert_int_equal(l->posted, 0);
 	}
+}
+
+static void the_head_is_bounded_the_sum_is_not(void **state)
+{
+	struct poison_list *l = *state;
+	struct poison p[3] = { [2] = { .gpa = 1 } };
+	struct poison_sum sum;
+
+	for (uint64_t i = 0; i < 5; i++)
+		add(l, 2 * i * PAGE, PAGE, 1);
+	assert_int_equal(poison_head(l, p, 2, &sum), 0);
+	assert_int_equal(p[1].gpa, 2 * PAGE);
+	assert_int_equal(p[2].gpa, 1);
+	assert_int_equal(sum.ranges, 5);
+	assert_int_equal(sum.bytes, 5 * PAGE);
+	poison_clear(l);
+	assert_int_equal(poison_head(l, p, 2, &sum), 0);
+	assert_int_equal(sum.ranges, 0);
+	assert_int_equal(sum.bytes, 0);
 }
 
 /* More than there are slots: what does not fit is entered at once */
@@ -657,6 +686,7 @@ int main(void)
 		CASE(a_post_takes_no_lock),
 		CASE(an_unfinished_post_hides_no_other),
 		CASE(no_reader_misses_a_post),
+		CASE(the_head_is_bounded_the_sum_is_not),
 		CASE(a_full_inbox_is_emptied),
 		CASE(a_post_without_memory_stays),
 		CASE(news_are_reported_once),

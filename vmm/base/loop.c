@@ -21,6 +21,7 @@
 
 #include <event2/event.h>
 
+#include "log.h"
 #include "loop.h"
 #include "thread.h"
 
@@ -95,6 +96,20 @@ static void loop_on_wake(evutil_socket_t fd, short what, void *arg)
 		event_base_loopbreak(l->base);
 }
 
+/* Without it libevent writes to standard error, past the log */
+static void loop_log(int severity, const char *text)
+{
+	if (severity >= EVENT_LOG_WARN)
+		log_line("libevent: %s", text);
+}
+
+/* libevent ends the program by exit(3), which does not write out the log */
+static void loop_fatal(int status)
+{
+	log_stop();
+	exit(status);
+}
+
 /* @l: zeroed, with @fd -1; loop_free() frees what was created */
 static int loop_setup(struct loop *l, struct error *err)
 {
@@ -102,6 +117,8 @@ static int loop_setup(struct loop *l, struct error *err)
 	if (l->fd < 0)
 		return error_set(err, errno, "cannot create an eventfd: %m");
 
+	event_set_log_callback(loop_log);
+	event_set_fatal_callback(loop_fatal);
 	l->base = event_base_new();
 	if (!l->base)
 		return error_set(err, ENOMEM,

@@ -5,7 +5,8 @@
  * Input is split into messages (qmp.c), each is answered (control_dispatch.c),
  * and the answers queue in the client's output buffer: a client may send many
  * commands before it reads. While an answer is owed (control_answer()), further
- * messages wait in the input buffer.
+ * messages wait in the input buffer. After MESSAGES_PER_TURN of them the loop
+ * serves the other clients before this one goes on.
  *
  * Events are kept in one list for all clients. Each client has a pointer to the
  * next event that it lacks, and takes events only while little of its output is
@@ -37,6 +38,7 @@
 #define MESSAGE_MAX	(64 * 1024)
 #define BACKLOG_MAX	(4 * 1024 * 1024)
 #define EVENT_BYTES_MAX	(8 * 1024 * 1024)
+#define MESSAGES_PER_TURN 16
 #define AHEAD_MAX	(256 * 1024)	/* output that delays events */
 
 /* Time that a client may take to read its last answer before the disconnect */
@@ -57,7 +59,10 @@ struct sent_event {
  * @frame:	parser's position in the next message
  * @from:	the dispatcher's state of this client
  * @next:	first event that it lacks, or NULL
- * @ended:	the client shut down its writing side while an answer was owed
+ * @turn:	its next messages are run
+ * @behind:	@turn is to come
+ * @ended:	the client shut down its writing side while an answer was owed, or
+ *		a message was waiting for its turn
  * @closing:	disconnected when its output is written
  * @dead:	disconnected when no function works on it any more
  */
@@ -68,6 +73,8 @@ struct client {
 	struct qmp_frame frame;
 	struct dispatch_client from;
 	struct sent_event *next;
+	struct event *turn;
+	bool behind;
 	bool ended;
 	bool closing;
 	bool dead;
@@ -79,6 +86,7 @@ static void client_free(struct client *cl)
 		cl->from.owed->client = NULL;
 	TAILQ_REMOVE(&cl->set->list, cl, link);
 	cl->set->count--;
+	event_free(cl->turn);
 	bufferevent_free(cl->bev);
 	free(cl);
 }
@@ -163,16 +171,27 @@ static bool client_message(struct client *cl)
 	return true;
 }
 
-/* Run all complete messages, unless an answer is owed. May free @cl */
+/* Run complete messages, unless an answer is owed. May free @cl */
 static void client_work(struct client *cl)
 {
+	static const struct timeval now;
+	unsigned n = 0;
+
 	while (!cl->dead && !cl->closing && !cl->from.owed && !cl->set->last &&
-	       client_message(cl))
-		;
-	if (cl->ended && !cl->from.owed && !cl->closing)
+	       n < MESSAGES_PER_TURN && client_message(cl))
+		n++;
+	cl->behind = n == MESSAGES_PER_TURN && !event_add(cl->turn, &now);
+	if (cl->ended && !cl->from.owed && !cl->behind && !cl->closing)
 		client_finish(cl);
 	if (cl->dead)
 		client_free(cl);
+}
+
+static void client_on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	client_work(arg);
 }
 
 static void client_on_read(struct bufferevent *bev, void *arg)
@@ -215,7 +234,7 @@ static void client_on_event(struct bufferevent *bev, short what, void *arg)
 	/* It shut down its writing side, and may still read: a pipe to nc */
 	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING)) {
 		cl->ended = true;
-		if (!cl->from.owed)
+		if (!cl->from.owed && !cl->behind)
 			client_finish(cl);
 	} else {
 		cl->dead = true;
@@ -231,8 +250,15 @@ static struct client *client_new(struct clients *set, int fd)
 	if (cl)
 		cl->bev = bufferevent_socket_new(loop_base(set->loop), fd,
 						 BEV_OPT_CLOSE_ON_FREE);
-	if (!cl || !cl->bev) {
-		evutil_closesocket(fd);
+	if (cl)
+		cl->turn = evtimer_new(loop_base(set->loop), client_on_turn, cl);
+	if (!cl || !cl->bev || !cl->turn) {
+		if (cl && cl->bev)
+			bufferevent_free(cl->bev);
+		else
+			evutil_closesocket(fd);
+		if (cl && cl->turn)
+			event_free(cl->turn);
 		free(cl);
 		return NULL;
 	}

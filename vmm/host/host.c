@@ -23,7 +23,7 @@
 #include "vmm/machine/inject.h"
 #include "vmm/machine/machine_reset.h"
 
-#define POISON_LISTED	4096	/* ranges in the answer to query-status */
+#define POISON_LISTED	1024	/* ranges in the answer to query-status */
 
 static void on_status(void *ctx, struct run_status s)
 {
@@ -198,30 +198,25 @@ void host_set_machine(struct host *h, struct machine *m)
 static int add_poison(json_t *status, struct machine *m, struct error *err)
 {
 	json_t *list;
-	uint64_t bytes = 0;
-	struct poison *p;
-	int n = poison_copy(machine_poison(m), &p);
+	struct poison p[POISON_LISTED];
+	struct poison_sum sum;
 
-	if (n < 0)
+	if (poison_head(machine_poison(m), p, POISON_LISTED, &sum))
 		return error_set(err, ENOMEM,
 				 "out of memory for the list of lost memory");
 	list = json_array();
-	for (int i = 0; i < n; i++) {
-		bytes += p[i].size;
-		if (i >= POISON_LISTED)
-			continue;
+	for (size_t i = 0; i < sum.ranges && i < POISON_LISTED; i++)
 		json_array_append_new(list, json_pack("{s:I, s:I, s:b}",
 			"address", (json_int_t)p[i].gpa,
 			"size", (json_int_t)p[i].size,
 			"delivered", p[i].delivered));
-	}
-	free(p);
 	json_object_set_new(status, "poisoned", list);
 	json_object_set_new(status, "poisoned-bytes",
-			    json_integer((json_int_t)bytes));
-	if (n > POISON_LISTED)
+			    json_integer((json_int_t)sum.bytes));
+	if (sum.ranges > POISON_LISTED)
 		json_object_set_new(status, "poisoned-unlisted",
-				    json_integer(n - POISON_LISTED));
+				    json_integer((json_int_t)sum.ranges -
+						 POISON_LISTED));
 	return 0;
 }
 

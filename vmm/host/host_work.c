@@ -21,7 +21,7 @@
 #include "vmm/base/thread.h"
 #include "vmm/control/control.h"
 
-/* A command; its answer is owed */
+/* A command; its answer is owed, if @later is set */
 struct job {
 	STAILQ_ENTRY(job) link;
 	host_work_fn *fn;
@@ -76,7 +76,10 @@ static void finish_job(struct host_work *w, struct job *j)
 	w->busy = false;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
-	control_answer(j->later, ret, &err);
+	if (j->later)
+		control_answer(j->later, ret, &err);
+	else
+		json_decref(ret);
 	json_decref(j->args);
 	free(j);
 }
@@ -112,7 +115,8 @@ static void *work_main(void *arg)
 	return NULL;
 }
 
-struct host_work *host_work_new(struct host *h, struct error *err)
+struct host_work *host_work_new(struct host *h, const char *name,
+				struct error *err)
 {
 	struct host_work *w = calloc(1, sizeof(*w));
 	int rc;
@@ -125,10 +129,10 @@ struct host_work *host_work_new(struct host *h, struct error *err)
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
 	STAILQ_INIT(&w->jobs);
-	rc = thread_start(&w->thread, "commands", work_main, w);
+	rc = thread_start(&w->thread, name, work_main, w);
 	if (!rc)
 		return w;
-	error_set(err, -rc, "cannot start a thread for commands: %s",
+	error_set(err, -rc, "cannot start the thread '%s': %s", name,
 		  strerrordesc_np(-rc));
 	free(w);
 	return NULL;

@@ -2,8 +2,9 @@
 /*
  * host_work.h - Control commands that may take longer than some milliseconds
  *
- * One thread runs them, in the order of their arrival, and gives the answers.
- * The main thread serves all clients meanwhile.
+ * A thread runs them, in the order of their arrival, and gives the answers. The
+ * main thread serves all clients meanwhile. A process has two such threads:
+ * "commands" for what uses the machine, "background" for migration.c.
  */
 #ifndef FERRY_HOST_WORK_H
 #define FERRY_HOST_WORK_H
@@ -20,9 +21,10 @@ struct host_work;
 struct machine;
 
 /**
- * host_work_fn - Runs a command, in the thread "commands"
+ * host_work_fn - Runs a command, in the thread of the work
  * @ctx:	of host_work_add()
- * @m:		its machine, which is not freed meanwhile; NULL if there is none
+ * @m:		the host's machine, or NULL; in the host's own work it is not
+ *		freed meanwhile, in any other work it may be
  * @args:	"arguments" object, a copy
  * @ret:	receives the answer, as for control_fn
  * @err:	the cause of a failure
@@ -35,19 +37,21 @@ typedef int host_work_fn(void *ctx, struct machine *m, json_t *args,
 /**
  * host_work_new() - Start the thread
  * @h:		the host
+ * @name:	of the thread, a literal
  * @err:	the cause of a failure
  *
  * Return: the work, or NULL
  */
-struct host_work *host_work_new(struct host *h, struct error *err);
+struct host_work *host_work_new(struct host *h, const char *name,
+				struct error *err);
 
 /**
  * host_work_add() - Run a command after those that were added before
  * @w:		the work
  * @fn:		the command
  * @ctx:	for @fn
- * @args:	its arguments; copied
- * @later:	receives the answer
+ * @args:	its arguments; copied; may be NULL
+ * @later:	receives the answer; NULL: no client waits for one
  * @err:	the cause of a failure
  *
  * Return: 0, -ENOMEM
@@ -68,8 +72,9 @@ void host_work_wait(struct host_work *w);
  * host_work_free() - Fail the commands that have not begun; end the thread
  * @w:		the work, or NULL
  *
- * Call it while the control is open, after the machine has been withdrawn
- * (host_set_machine()): the command that is being run has ended then.
+ * Call it while the control is open. Waits for the command that is being run;
+ * in the host's own work that has ended once the machine has been withdrawn
+ * (host_set_machine()).
  */
 void host_work_free(struct host_work *w);
 

@@ -353,6 +353,21 @@ int poison_copy(struct poison_list *l, struct poison **out)
 	return n;
 }
 
+int poison_head(struct poison_list *l, struct poison *out, size_t max,
+		struct poison_sum *sum)
+{
+	int rc = lock_list(l);
+
+	*sum = (struct poison_sum){ .ranges = l->n };
+	for (size_t i = 0; i < l->n; i++) {
+		sum->bytes += l->entry[i].size;
+		if (i < max)
+			out[i] = l->entry[i];
+	}
+	unlock_list(l);
+	return rc;
+}
+
 void poison_save(const struct poison *p, size_t n, struct writer *w)
 {
 	put_u32(w, (uint32_t)n);

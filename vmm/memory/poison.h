@@ -171,6 +171,30 @@ void poison_delivered(struct poison_list *l, uint64_t gpa, uint64_t size);
 int poison_copy(struct poison_list *l, struct poison **out);
 
 /**
+ * struct poison_sum - All entries together
+ * @ranges:	how many there are
+ * @bytes:	of them all
+ */
+struct poison_sum {
+	size_t ranges;
+	uint64_t bytes;
+};
+
+/**
+ * poison_head() - Copy the first entries
+ * @l:		the list
+ * @out:	receives them
+ * @max:	how many @out has room for
+ * @sum:	of the whole list
+ *
+ * For the main thread: poison_copy() takes too long with POISON_MAX entries.
+ *
+ * Return: 0, -ENOMEM: the list lacks what could not be entered
+ */
+int poison_head(struct poison_list *l, struct poison *out, size_t max,
+		struct poison_sum *sum);
+
+/**
  * poison_save() - Append a list to a byte string
  * @p:		from poison_copy()
  * @n:		number of entries
