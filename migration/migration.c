@@ -228,18 +228,6 @@ static void keep_refusing(struct migration *mig)
 	}
 }
 
-<<<<<<< HEAD
-static void set_target(struct migration *mig, struct target *t)
-{
-	struct target *last;
-
-	pthread_mutex_lock(&mig->show_lock);
-	last = mig->target;
-	mig->target = t;
-	pthread_mutex_unlock(&mig->show_lock);
-	target_free(last);
-}
-
 static void set_rates(struct outgoing *o)
 {
 	struct page_source *p = &o->source->pages;
@@ -248,8 +236,6 @@ static void set_rates(struct outgoing *o)
 	pacer_set_limit(&p->pass_pacer, o->job.pass_bandwidth);
 }
 
-=======
->>>>>>> main
 static struct outgoing *new_outgoing(struct migration *mig,
 				     const struct uri *uri,
 				     const struct parameters *job,
