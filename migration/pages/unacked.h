@@ -67,7 +67,7 @@ void unacked_fini(struct unacked *u);
  * unacked_add() - Pages are about to be sent; the push thread only
  * @u:		the ring
  * @first:	first page
- * @n:		pages, at most UNACKED_BLOCK
+ * @n:		pages, at most CHUNK_PAGES
  * @number:	what acknowledges them: at least 1, not below the last one, and
  *		not one that the destination may have acknowledged already
  *

@@ -71,9 +71,10 @@ void progress_set(struct progress *p, enum progress_status status)
 		error_clear(&p->why);
 	if (progress_ended(status) && !p->end)
 		p->end = now_ns();
-	pthread_mutex_unlock(&p->lock);
+	/* Under the lock: two changes are reported in their order */
 	if (changed)
 		p->notify(p->ctx, status);
+	pthread_mutex_unlock(&p->lock);
 }
 
 void progress_blame(struct progress *p, const struct error *why)

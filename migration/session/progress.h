@@ -46,7 +46,12 @@ enum progress_status {
 #define PROGRESS_ALL_VCPUS	(PAGE_STATS_VCPUS + 1)
 #define PROGRESS_STAGES		64
 
-/** progress_fn - The status has changed; any thread, no lock held */
+/**
+ * progress_fn - The status has changed
+ *
+ * Called in any thread, under the progress's lock: the calls come in the order of
+ * the changes, and must not ask the progress.
+ */
 typedef void progress_fn(void *ctx, enum progress_status status);
 
 /**

@@ -286,16 +286,18 @@ int target_pause(struct target *t, struct error *err)
 
 int target_recover(struct target *t, const struct uri *uri, struct error *err)
 {
-	unsigned phase = session_phase(&t->se);
+	bool manual = t->se.manual;
 	int rc;
 
-	if (phase != TARGET_LOST && phase != TARGET_DOUBT)
+	if (!target_can_recover(t))
 		return error_set(err, EINVAL,
 			"only a migration that is postcopy-paused can be recovered");
 	rc = target_listen_at(t, uri, err);
 	if (rc)
 		return rc;
-	t->se.manual = false;
+	/* A pause that came while the name was resolved is kept */
+	if (manual)
+		t->se.manual = false;
 	return 0;
 }
 

@@ -183,6 +183,13 @@ int target_listen(struct target *t, struct error *err)
 	return rc;
 }
 
+bool target_can_recover(const struct target *t)
+{
+	const unsigned phase = session_phase(&t->se);
+
+	return phase == TARGET_LOST || phase == TARGET_DOUBT;
+}
+
 static bool is_same_uri(const struct uri *a, const struct uri *b)
 {
 	char x[URI_TEXT], y[URI_TEXT];
@@ -196,20 +203,26 @@ int target_listen_at(struct target *t, const struct uri *uri,
 		     struct error *err)
 {
 	struct greeter *new, *old;
+	bool parked;
 
 	if (is_same_uri(uri, &t->uri))
 		return 0;
 	new = new_listener(t, uri, err);
 	if (!new)
 		return -err->code;
+	/* A listener that is opened after the last stage would never be closed */
 	pthread_mutex_lock(&t->listen_lock);
-	old = t->greeter;
-	t->greeter = new;
-	t->uri = *uri;
+	parked = target_can_recover(t);
+	old = parked ? t->greeter : new;
+	if (parked) {
+		t->greeter = new;
+		t->uri = *uri;
+		progress_uri(t->se.progress, uri);
+	}
 	pthread_mutex_unlock(&t->listen_lock);
 	greeter_free(old);
-	progress_uri(t->se.progress, uri);
-	return 0;
+	return parked ? 0 : error_set(err, EBUSY,
+		"the source has connected meanwhile: the migration is not paused any more");
 }
 
 void target_stop_listening(struct target *t)

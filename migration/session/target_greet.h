@@ -8,13 +8,16 @@
 /** target_listen() - Begin to listen at @t->uri. Return: 0, -errno */
 int target_listen(struct target *t, struct error *err);
 
+/** target_can_recover() - Is it paused, so that the source must connect again? */
+bool target_can_recover(const struct target *t);
+
 /**
  * target_listen_at() - Listen at another address from now on
  * @t:		it, listening
  * @uri:	where; no effect if it listens there already
  * @err:	why not: it listens where it did
  *
- * Return: 0, -errno
+ * Return: 0, -EBUSY: the migration is not paused any more, -errno
  */
 int target_listen_at(struct target *t, const struct uri *uri,
 		     struct error *err);

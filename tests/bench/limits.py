@@ -7,6 +7,7 @@ string that says why this machine has no such figure.
 
 import contextlib
 import itertools
+import math
 import os
 import socket
 import statistics
@@ -177,14 +178,17 @@ def measure(program, quick):
 
 
 def summary(values):
-    """Median and range"""
+    """Median and range; None if one of the runs has no number"""
+    if not all(v is not None and math.isfinite(v) for v in values):
+        return {"median": None, "min": None, "max": None}
     return {"median": statistics.median(values), "min": min(values),
             "max": max(values)}
 
 
 def summarize_runs(runs):
     """Each figure that all runs have: median, range, and the runs"""
-    return {key: {**summary(values), "runs": values} for key, values in (
+    return {key: {**summary(values), "runs": [
+        None if v is None or math.isnan(v) else v for v in values]} for key, values in (
         (key, [run[key] for run in runs]) for key in runs[0]
         if all(key in run for run in runs))}
 

@@ -116,7 +116,7 @@ class Plots:
         for peer in group[0]["peers"]:
             rows = sorted((mib_of(c["memory"]), c["peers"][peer]["figures"][figure][
                 "median"]) for c in group if peer in c["peers"])
-            rows = [(x, y) for x, y in rows if y > 0]
+            rows = [(x, y) for x, y in rows if y and y > 0]
             if len(rows) > 1:
                 (x0, y0), (x1, y1) = rows[0], rows[-1]
                 exponent = math.log(y1 / y0) / math.log(x1 / x0)

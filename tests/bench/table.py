@@ -61,6 +61,9 @@ def judge(figures, bound):
         if not limit:
             result[name] = {"unavailable": "the limit could not be measured"}
             continue
+        if figures[key]["median"] is None:
+            result[name] = {"unavailable": "one of the runs has no number"}
+            continue
         value = figures[key]["median"] / limit
         result[name] = {
             "value": value, "goal": goal, "at_most": at_most, "unit": unit,

@@ -10,6 +10,7 @@ from ferry import MIB, PAGE, ROOT, Skip, check, equal
 
 sys.path.insert(1, os.path.join(ROOT, "tests", "bench"))
 import experience  # noqa: E402
+import limits  # noqa: E402
 
 PAUSE_S = 0.1
 RECORD_US = 16384e3     # guest/user/record.h
@@ -105,3 +106,8 @@ def test_demand(_):
     pairs = [(4, 1000), (100, 5), (200, 4), (900, 1)]
     equal(experience.median_of_longest(pairs, 10), 200, "of 10 faults")
     equal(experience.median_of_longest(pairs, 2), 900, "of 2 faults")
+    equal(experience.median_of_longest(pairs, 3000), None, "of 3000 faults")
+    none = {"median": None, "min": None, "max": None}
+    equal(limits.summarize_runs([{"a": 1, "b": math.nan}, {"a": 3, "b": 2}]),
+          {"a": {"median": 2, "min": 1, "max": 3, "runs": [1, 3]},
+           "b": {**none, "runs": [None, 2]}}, "with a run without a number")

@@ -68,14 +68,13 @@ static void on_gate(void *ctx, struct machine *m, bool open)
 static void on_status(void *ctx, enum progress_status status)
 {
 	struct pair *w = ctx;
-	struct error why = { 0 };
 
 	if (!begins_another || status != PROGRESS_FAILED)
 		return;
 	begins_another = false;
-	error_set(&why, EBUSY, "the next migration");
-	progress_begin(&w->near_progress, true);
-	progress_blame(&w->near_progress, &why);
+	/* The lock that progress_blame() takes is held */
+	error_clear(&w->near_progress.why);
+	error_set(&w->near_progress.why, EBUSY, "the next migration");
 }
 
 static void fill(struct machine *m)

@@ -406,12 +406,12 @@ static void many_commands_keep_no_client_waiting(void **state)
 	while (!s->held)
 		usleep(1000);
 	raw_send(other, COUNT);
+	/* The end of the connection waits for its turn, too */
+	shutdown(many, SHUT_WR);
 	s->held = false;
 	msg = raw_read(other);
 	assert_true(raw_number(msg, "return", "n") < MANY / 4);
 	json_decref(msg);
-	/* The end of the connection waits for its turn, too */
-	shutdown(many, SHUT_WR);
 	for (unsigned i = 0; i <= MANY; i++) {
 		msg = raw_read(many);
 		assert_non_null(json_object_get(msg, "return"));

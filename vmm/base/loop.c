@@ -103,11 +103,15 @@ static void loop_log(int severity, const char *text)
 		log_line("libevent: %s", text);
 }
 
-/* libevent ends the program by exit(3), which does not write out the log */
+#define LIBEVENT_ABORT	((int)0xdeaddead)	/* of a failed assertion */
+
+/* libevent would end the program by exit(3), or by abort() for a defect */
 static void loop_fatal(int status)
 {
 	log_stop();
-	exit(status);
+	if (status == LIBEVENT_ABORT)
+		abort();
+	_exit(status);
 }
 
 /* @l: zeroed, with @fd -1; loop_free() frees what was created */

@@ -142,12 +142,16 @@ int host_work_add(struct host_work *w, host_work_fn *fn, void *ctx,
 		  json_t *args, struct control_later *later, struct error *err)
 {
 	struct job *j = malloc(sizeof(*j));
+	/* Another thread must not share a reference with the message */
+	json_t *copy = json_deep_copy(args);
 
-	if (!j)
+	/* Without memory jansson may leave out a member */
+	if (!j || (args && !json_equal(copy, args))) {
+		json_decref(copy);
+		free(j);
 		return error_set(err, ENOMEM, "out of memory for the command");
-	/* A copy: another thread must not share a reference with the message */
-	*j = (struct job){ .fn = fn, .ctx = ctx, .args = json_deep_copy(args),
-			   .later = later };
+	}
+	*j = (struct job){ .fn = fn, .ctx = ctx, .args = copy, .later = later };
 	pthread_mutex_lock(&w->lock);
 	STAILQ_INSERT_TAIL(&w->jobs, j, link);
 	pthread_cond_broadcast(&w->changed);

@@ -15,7 +15,7 @@
  * by one clock. At the end every page is checked, and the sum of all rewrites
  * must be what the vCPUs have done: no write is lost on the way.
  *
- * Prints what was recorded as JSON, from which native.py computes the figures;
+ * Prints what was recorded as JSON, from which experience.py computes the figures;
  * exit status 1 if the guest is not whole.
  */
 
