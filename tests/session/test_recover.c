@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "migration/session/target_greet.h"
 #include "pair.h"
 #include "vmm/base/clock.h"
 #include "vmm/memory/uffd.h"
@@ -404,6 +405,10 @@ static void another_address(void **state)
 	(void)state;
 	w->limits.automatic = false;
 	assert_int_equal(target_recover(w->t, &u, &err), -EINVAL);
+	/* It is not paused any more when the name was resolved */
+	assert_int_equal(target_listen_at(w->t, &u, &err), -EBUSY);
+	assert_int_equal(access(w->other, F_OK), -1);
+	assert_int_equal(access(w->far, F_OK), 0);
 	assert_int_equal(source_resume(w->s, &u, accept_limits, &a, &err),
 			 -EINVAL);
 	assert_int_equal(a.calls, 0);

@@ -248,11 +248,55 @@ static void each_phase_of_the_destination(void **state)
 	assert_int_equal(rmdir(path), 0);
 }
 
+static _Atomic bool is_inside, begins;
+static enum progress_status came[8];
+static unsigned comes;
+
+/* The failure's report is slow; a client has seen it by query-migrate */
+static void note_status(void *ctx, enum progress_status status)
+{
+	(void)ctx;
+	if (status == PROGRESS_FAILED) {
+		is_inside = true;
+		while (!begins)
+			usleep(1000);
+		usleep(100000);
+	}
+	came[comes++] = status;
+}
+
+static void *report_failure(void *arg)
+{
+	progress_set(arg, PROGRESS_FAILED);
+	return NULL;
+}
+
+static void statuses_are_reported_in_order(void **state)
+{
+	struct progress p;
+	pthread_t t;
+
+	(void)state;
+	progress_init(&p, note_status, NULL);
+	progress_begin(&p, true);
+	assert_int_equal(pthread_create(&t, NULL, report_failure, &p), 0);
+	while (!is_inside)
+		usleep(1000);
+	begins = true;
+	progress_begin(&p, true);
+	pthread_join(t, NULL);
+	assert_int_equal(comes, 3);
+	assert_int_equal(came[0], PROGRESS_SETUP);
+	assert_int_equal(came[1], PROGRESS_FAILED);
+	assert_int_equal(came[2], PROGRESS_SETUP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(each_phase_of_the_source, set_up),
 		cmocka_unit_test_setup(each_phase_of_the_destination, set_up),
+		cmocka_unit_test(statuses_are_reported_in_order),
 	};
 
 	return cmocka_run_group_tests_name("shown", tests, NULL, NULL);
