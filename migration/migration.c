@@ -2,11 +2,11 @@
 /*
  * migration.c - The control commands, with QEMU's names
  *
- * They run on the main thread, and only start or stop what the threads of a
- * session do. What may take longer than some milliseconds runs in the thread
- * "background": host names are resolved and certificates read for a listener, a
- * decision of an operator may unregister RAM, a former session is freed, whose
- * ledger has 3 bits for each page.
+ * The commands run on the main thread, and only start or stop what the threads
+ * of a session do. What may take longer than some milliseconds runs in the thread
+ * "background". It opens listeners (the host's name must be resolved, and
+ * certificates be read), carries out an operator's decision (which may unregister
+ * RAM), and frees former sessions (a ledger has at least 3 bits for each page).
  */
 
 #include <errno.h>

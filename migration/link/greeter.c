@@ -364,7 +364,9 @@ static int greeter_open(struct greeter *g, const struct uri *u,
 	if (rc)
 		return rc;
 	if (!g->tls && listener_is_reachable(&g->listener))
-		log_line("other hosts can reach %s, which is neither encrypted nor authenticated: use tls:HOST:PORT (docs/tls.md), or a tunnel to a loopback address",
+		log_line("other hosts can reach %s, which is neither encrypted "
+			 "nor authenticated: use tls:HOST:PORT (docs/tls.md), "
+			 "or a tunnel to a loopback address",
 			 text);
 	rc = pthread_create(&g->thread, NULL, greeter_main, g);
 	if (!rc) {

@@ -58,7 +58,8 @@ size_t passes_due(struct passes *p, const struct ledger *l);
 /**
  * passes_stale() - Count pages that are due and were sent before
  * @p:		the passes
- * @l:		is told which, from ledger_dirty_begin() to ledger_dirty_end()
+ * @l:		the ledger: between ledger_dirty_begin() and ledger_dirty_end() these
+ *		pages become its dirty pages
  *
  * Return: pages
  */

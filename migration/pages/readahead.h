@@ -2,11 +2,12 @@
 /*
  * readahead.h - How many pages to send after a requested one (pure)
  *
- * Part of what a request asks for (answer_size.h). Neighbours save a guest that
- * walks through its memory a fault for each page. They cost a guest that jumps
- * time on every fault, because they precede the next answer in the socket. So a sequence of requests must first show that
- * it walks: the first answer is sent alone; while requests follow each other,
- * the number of pages after each answer doubles.
+ * Part of what a request asks for (answer_size.h). A guest that walks through its
+ * memory saves a fault for each neighbour that is sent. A guest that jumps loses
+ * time on every fault, because neighbours precede the next answer in the socket.
+ * So a sequence of requests must first show that it walks: the first answer is
+ * sent alone; while requests follow each other, the number of pages after each
+ * answer doubles.
  */
 #ifndef FERRY_READAHEAD_H
 #define FERRY_READAHEAD_H

@@ -3,9 +3,10 @@
  * demand.h - The source's thread that answers requests
  *
  * A vCPU waits for every answer, so nothing may delay it: a connection and a
- * thread of its own, one page in an answer, no lock shared with push threads. Only when no further request waits does it send a run of the pages
- * around an answer that the request asked for (answer_size.h), if the bandwidth
- * limit allows them; then it looks for requests again.
+ * thread of its own, one page in an answer, no lock shared with push threads. When
+ * no further request waits, the thread sends a run of the pages around an answer
+ * that the request asked for (answer_size.h), if the bandwidth limit allows them.
+ * Then it looks for requests again.
  */
 #ifndef FERRY_DEMAND_H
 #define FERRY_DEMAND_H

@@ -28,11 +28,17 @@ static int check_lost(struct source *s, size_t lost, struct error *err)
 		return 0;
 	if (lost)
 		return error_set(err, ENOTSUP,
-			"the guest has lost memory (%zu page%s), and the destination's kernel has no UFFDIO_POISON (Linux 6.6 or newer is needed there) to keep it from reading wrong data",
+			"the guest has lost memory (%zu page%s), and the "
+			"destination's kernel has no UFFDIO_POISON (Linux 6.6 "
+			"or newer is needed there) to keep it from reading "
+			"wrong data",
 			lost, lost == 1 ? "" : "s");
 	if (!s->no_poison)
 		return error_set(err, ENOTSUP,
-			"the destination's kernel has no UFFDIO_POISON (Linux 6.6 or newer is needed there): the guest could not go on there if memory is lost on the way; migrate --no-poison takes that risk");
+			"the destination's kernel has no UFFDIO_POISON (Linux "
+			"6.6 or newer is needed there): the guest could not go "
+			"on there if memory is lost on the way; migrate "
+			"--no-poison takes that risk");
 	return 0;
 }
 
