@@ -67,6 +67,8 @@ void session_limits_init(struct session_limits *l);
  * @tls:	for tls: URIs; copied when a session is created. NULL: the
  *		defaults
  * @set_side:	"source", "destination" or "none", a literal
+ * @ending:	the process ends: a wait for the name service is given up; NULL:
+ *		never
  */
 struct session_env {
 	void *ctx;
@@ -75,6 +77,7 @@ struct session_env {
 	const struct tls_config *tls;
 	void (*adopt)(void *ctx, struct machine *m);
 	void (*set_side)(void *ctx, const char *side);
+	bool (*ending)(void *ctx);
 };
 
 struct session;
