@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`ferry web`, and a headless chromium that looks at its page."""
+"""`ferry web`, and a headless chromium that looks at its page. Firefox is in
+firefox.py."""
 
 import contextlib
 import http.client
@@ -20,6 +21,9 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
          "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync",
          "--force-device-scale-factor=1"]
+# The keys that tests press, as WebDriver numbers them
+KEYS = {"ArrowDown": "\ue015", "ArrowRight": "\ue014", "End": "\ue010",
+        "Enter": "\ue007", "Escape": "\ue00c", "Home": "\ue011"}
 
 
 def need_kvm():
@@ -112,8 +116,37 @@ class Web:
         return json.loads(text)
 
 
-class Browser:
-    """A page of `ferry web` in chromium, through chromedriver."""
+class Page:
+    """A page of `ferry web` in a browser. A subclass has js(), press(),
+    scheme(), resize() and log_is_empty()."""
+
+    def js(self, code, *args):
+        """Run the body of a function in the page. Return: its value."""
+        raise NotImplementedError
+
+    def wait(self, code, what, timeout=WAIT):
+        """Wait until an expression is true. Return: its value."""
+        end = time.monotonic() + timeout
+        while not (value := self.js("return " + code)):
+            check(time.monotonic() < end,
+                  f"timed out while waiting for {what}")
+            time.sleep(0.05)
+        return value
+
+    def text(self, selector):
+        return self.js("return document.querySelector(arguments[0])"
+                       ".textContent", selector)
+
+    def focus(self, selector):
+        self.js("document.querySelector(arguments[0]).focus()", selector)
+
+    def letters(self, side):
+        return self.js("return ferry.sides[arguments[0]].machine.map.letter",
+                       side)
+
+
+class Browser(Page):
+    """A page in chromium, through chromedriver."""
 
     def __init__(self, world, url, width=1400, height=1100):
         try:
@@ -145,15 +178,6 @@ class Browser:
     def js(self, code, *args):
         return self.driver.execute_script(code, *args)
 
-    def wait(self, code, what, timeout=WAIT):
-        """Wait until an expression is true. Return: its value."""
-        end = time.monotonic() + timeout
-        while not (value := self.js("return " + code)):
-            check(time.monotonic() < end,
-                  f"timed out while waiting for {what}")
-            time.sleep(0.05)
-        return value
-
     def find(self, selector, i=0):
         from selenium.webdriver.common.by import By
         return self.driver.find_elements(By.CSS_SELECTOR, selector)[i]
@@ -167,7 +191,8 @@ class Browser:
 
     def press(self, *keys):
         from selenium.webdriver.common.action_chains import ActionChains
-        ActionChains(self.driver).send_keys(*keys).perform()
+        ActionChains(self.driver).send_keys(
+            *(KEYS.get(key, key) for key in keys)).perform()
 
     def click_cell(self, side, cell):
         """Click a cell of the map of a side, 0 or 1."""
@@ -180,10 +205,6 @@ class Browser:
         ActionChains(self.driver).move_to_element_with_offset(
             canvas, round(at["x"] - size["width"] / 2),
             round(at["y"] - size["height"] / 2)).click().perform()
-
-    def letters(self, side):
-        return self.js("return ferry.sides[arguments[0]].machine.map.letter",
-                       side)
 
     def scheme(self, name):
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
