@@ -4,29 +4,16 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import urllib.request
 
 from crossing import finish, in_postcopy
 from errors import WAIT, soon
 from ferry import BUILD, MIB, PAGE, ROOT, Skip, check, equal, page
+from metrics_text import promtool, sample
 
 MONITORING = os.path.join(ROOT, "docs", "monitoring")
 TEXT, OPEN = "text/plain", "application/openmetrics-text"
-
-
-def promtool(*args, text=""):
-    """Run promtool, which must find nothing wrong."""
-    unpacked = os.path.join(ROOT, "build", "promtool", "usr", "bin",
-                            "promtool")
-    program = shutil.which("promtool") or unpacked
-    if not os.path.exists(program):
-        raise Skip("no promtool: scripts/install-deps metrics")
-    p = subprocess.run([program, *args], input=text.encode(), check=False,
-                       timeout=WAIT, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT)
-    equal(p.returncode, 0, f"promtool {args}: {p.stdout.decode()}")
 
 
 class Web:
@@ -49,12 +36,7 @@ class Web:
 
     def value(self, name, **labels):
         """The value of a sample, or None."""
-        for line in self.metrics()[1].splitlines():
-            m = re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line)
-            if m and m[1] == name and labels.items() <= dict(
-                    re.findall(r'(\w+)="([^"]*)"', m[2])).items():
-                return float(m[3])
-        return None
+        return sample(self.metrics()[1], name, **labels)
 
     def wait(self, wanted, name, **labels):
         soon(lambda: self.value(name, **labels), wanted, f"{name} {labels}")

@@ -62,7 +62,7 @@ struct job {
  * @lock:	protects @jobs and @over
  * @jobs:	commands that have not begun
  * @over:	the thread takes no more of them
- * @last:	what was reported last, by query
+ * @last:	what was reported last, by query, without times that pass
  * @cursor:	of the last map of pages
  * @no_pages:	the machine does not know query-ferry-pages
  */
@@ -168,21 +168,21 @@ static int run_jobs(struct web_follower *f, struct qmp_client *q)
 /*
  * Times that pass while nothing happens are no change. A running migration
  * changes anyway; a paused one would be reported several times a second.
+ * Return: whether they were dropped
  */
-static void drop_clocks(json_t *m)
+static bool drop_clocks(json_t *m)
 {
-	static const char *const waits[] = { "postcopy-paused", "none" };
 	const char *status = json_string_value(json_object_get(m, "status"));
 	json_t *ferry = json_object_get(m, "ferry");
 
-	json_object_del(m, "libvirt");	/* the same values once more */
-	if (!status || (strcmp(status, waits[0]) && strcmp(status, waits[1])))
-		return;
+	if (!status || strcmp(status, "postcopy-paused"))
+		return false;
 	json_object_del(m, "total-time");
 	json_object_del(json_object_get(m, "ram"), "mbps");
 	json_object_del(ferry, "total-ms");
 	json_object_del(ferry, "stage-ms");
 	json_object_del(json_object_get(ferry, "waiting"), "ms");
+	return true;
 }
 
 static json_t *pages_args(const struct web_follower *f)
@@ -212,15 +212,25 @@ static void report_pages(struct web_follower *f, json_t *value)
 /* Report an answer if it differs from the last one. Takes @value over */
 static void report_changed(struct web_follower *f, unsigned i, json_t *value)
 {
+	bool timeless = false;
+	json_t *state;
+
+	if (i == Q_MIGRATION)	/* its values are those of other members */
+		json_object_del(value, "libvirt");
+	state = json_deep_copy(value);
 	if (i == Q_MIGRATION)
-		drop_clocks(value);
-	if (json_equal(value, f->last[i])) {
-		json_decref(value);
+		timeless = drop_clocks(state);
+	if (!json_equal(state, f->last[i])) {
+		json_decref(f->last[i]);
+		f->last[i] = state;
+		report_send(f, queries[i].what, value, NULL);
 		return;
 	}
-	json_decref(f->last[i]);
-	f->last[i] = json_deep_copy(value);
-	report_send(f, queries[i].what, value, NULL);
+	json_decref(state);
+	if (timeless)
+		report_send(f, "times", value, NULL);
+	else
+		json_decref(value);
 }
 
 /* Return: 0, or -errno if the connection is lost */

@@ -20,9 +20,11 @@ struct web_follower;
  * struct follower_events - What a follower reports, in the main thread
  * @ctx:	handed to each
  * @changed:	@what is "machine" (query-status), "migration" (query-migrate),
- *		"pages" (query-ferry-pages), "event" or "console"; @value is a
- *		new reference, which the callee takes over. "console" is the
- *		path of the console socket
+ *		"pages" (query-ferry-pages), "event", "console" or "times"; @value
+ *		is a new reference, which the callee takes over. "console" is
+ *		the path of the console socket. "times" is what query-migrate
+ *		has returned if only times of a paused migration differ, which
+ *		pass while nothing happens
  * @ended:	the last call: the machine ended or is lost, @why says which
  */
 struct follower_events {
