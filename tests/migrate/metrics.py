@@ -123,6 +123,8 @@ def test_recovery(world):
               0, "recoveries")
         check(web.value("ferry_migration_pages", machine=m.name,
                         state="missing") > 0, "nothing is missing")
+        check(web.value("ferry_migration_stage_duration_seconds",
+                        machine=m.name, stage="pages") > 0, "stage pages")
     for m in a, b:
         m.recover_automatically(True)
     for m in a, b:

@@ -2,7 +2,10 @@
 """How often a page is updated, and what is known while nothing changes. The
 machine is a fake one: no KVM is needed."""
 
+import contextlib
+import http.client
 import json
+import threading
 import time
 
 from browser import Web
@@ -150,3 +153,58 @@ def test_promtool(world):
     soon(lambda: "ferry_migration_stage_duration" in web.metrics(), True,
          "the duration of a stage")
     promtool("check", "metrics", text=web.metrics())
+
+
+def poison(web, machine, count):
+    """Poison pages, as the page does. Return: the status and the answer."""
+    return web.ask("POST", "/api/act", {
+        "action": "poison", "id": machine.path, "address": 0,
+        "count": count})[:2]
+
+
+def test_long_commands(world):
+    """A command that takes longer than a query may is waited for, and the
+    machine is followed further."""
+    machine = Changing(world)
+    web = Web(world, "--control", machine.path)
+    machine.fake.wait_asked("query-status", 1)
+
+    def late(args):
+        time.sleep(6)           # FOLLOWER_TIMEOUT_MS is 5 s
+        return {"poisoned": args["count"], "method": "simulate"}
+
+    machine.fake.answers["ferry-poison"] = late
+    status, text = poison(web, machine, 2)
+    equal((status, json.loads(text).get("poisoned")), (200, 2), text)
+    machine.fake.wait_asked("query-status", 2)
+    equal(machine.fake.asked["qmp_capabilities"], 1, "connections")
+
+
+def test_an_end_waits_for_no_answer(world):
+    """`ferry web` ends while a machine owes it an answer that may take
+    long: 4096 pages have 50 s."""
+    machine = Changing(world)
+    web = Web(world, "--control", machine.path)
+    machine.fake.wait_asked("query-status", 1)
+    asked, over = threading.Event(), threading.Event()
+    world.closers.insert(0, over.set)
+
+    def never(_):
+        asked.set()
+        over.wait()
+        return {}
+
+    machine.fake.answers["ferry-poison"] = never
+    client = threading.Thread(target=ask_in_vain, args=(web, machine))
+    client.start()
+    check(asked.wait(WAIT), "the command does not come")
+    begun = time.monotonic()
+    equal(web.end(), 0, "exit status")
+    took = time.monotonic() - begun
+    client.join(WAIT)
+    check(took < 30, f"`ferry web` took {took:.1f} s to end")
+
+
+def ask_in_vain(web, machine):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        poison(web, machine, 4096)

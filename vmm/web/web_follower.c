@@ -44,6 +44,7 @@ struct job {
 	STAILQ_ENTRY(job) link;
 	const char *command;
 	json_t *args, *ret;
+	int ms;
 	struct error err;
 	follower_done *done;
 	void *ctx;
@@ -59,7 +60,8 @@ struct job {
  * @muted:	the main thread wants no reports; only it uses this
  * @stop:	the thread shall end
  * @viewed, @whole: as in follower_watch()
- * @lock:	protects @jobs and @over
+ * @lock:	protects @client, @jobs and @over
+ * @client:	the connection, while there is one
  * @jobs:	commands that have not begun
  * @over:	the thread takes no more of them
  * @last:	what was reported last, by query, without times that pass
@@ -75,6 +77,7 @@ struct web_follower {
 	bool muted;
 	_Atomic bool stop, viewed, whole;
 	pthread_mutex_t lock;
+	struct qmp_client *client;
 	STAILQ_HEAD(job_queue, job) jobs;
 	bool over;
 
@@ -157,11 +160,13 @@ static int run_jobs(struct web_follower *f, struct qmp_client *q)
 	int rc = 0;
 
 	while (!rc && (j = job_take(f))) {
+		qmp_timeout(q, j->ms);
 		rc = qmp_execute(q, j->command, j->args, &j->ret, &j->err);
 		job_finish(f, j);
 		if (rc == -EREMOTEIO || rc == -ENOSYS)
 			rc = 0;
 	}
+	qmp_timeout(q, FOLLOWER_TIMEOUT_MS);
 	return rc;
 }
 
@@ -321,12 +326,21 @@ static int find_console(struct web_follower *f, struct qmp_client *q,
 	return rc;
 }
 
+/* For follower_free() */
+static void set_client(struct web_follower *f, struct qmp_client *q)
+{
+	pthread_mutex_lock(&f->lock);
+	f->client = q;
+	pthread_mutex_unlock(&f->lock);
+}
+
 static void follow(struct web_follower *f, struct error *err)
 {
 	struct qmp_client *q = qmp_open(NULL, f->control, FOLLOWER_TIMEOUT_MS,
 					err);
 	int rc = q ? 0 : -err->code;
 
+	set_client(f, q);
 	if (!rc) {
 		qmp_watch(q, f->wake);
 		rc = find_console(f, q, err);
@@ -338,6 +352,7 @@ static void follow(struct web_follower *f, struct error *err)
 		if (!rc)
 			rc = take_events(f, q, err);
 	}
+	set_client(f, NULL);
 	qmp_close(q);
 }
 
@@ -416,7 +431,7 @@ static void wake_thread(struct web_follower *f)
 }
 
 void follower_execute(struct web_follower *f, const char *command,
-		      json_t *args, follower_done *done, void *ctx)
+		      json_t *args, int ms, follower_done *done, void *ctx)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	struct error err = { 0 };
@@ -428,8 +443,8 @@ void follower_execute(struct web_follower *f, const char *command,
 		done(ctx, NULL, &err);
 		return;
 	}
-	*j = (struct job){ .command = command, .args = args, .done = done,
-			   .ctx = ctx };
+	*j = (struct job){ .command = command, .args = args, .ms = ms,
+			   .done = done, .ctx = ctx };
 	pthread_mutex_lock(&f->lock);
 	over = f->over;
 	if (!over)
@@ -462,6 +477,10 @@ void follower_free(struct web_follower *f)
 	f->muted = true;
 	f->stop = true;
 	wake_thread(f);
+	pthread_mutex_lock(&f->lock);
+	if (f->client)
+		qmp_cut(f->client);
+	pthread_mutex_unlock(&f->lock);
 	pthread_join(f->thread, NULL);
 	/* After the reports and answers that are posted already */
 	loop_post(f->loop, follower_release, f);

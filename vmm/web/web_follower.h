@@ -13,6 +13,9 @@
 
 #include "vmm/base/error.h"
 
+/* Time for each query, ms */
+#define FOLLOWER_TIMEOUT_MS	5000
+
 struct loop;
 struct web_follower;
 
@@ -59,12 +62,13 @@ struct web_follower *follower_new(struct loop *loop, const char *control,
  * @f:		the follower
  * @command:	a literal
  * @args:	its arguments, taken over, or NULL
+ * @ms:		how long the machine may take; then it counts as lost
  * @done:	receives the answer, exactly once, unless the follower is freed
  *		before: then it is called by follower_free()
  * @ctx:	for @done
  */
 void follower_execute(struct web_follower *f, const char *command,
-		      json_t *args, follower_done *done, void *ctx);
+		      json_t *args, int ms, follower_done *done, void *ctx);
 
 /**
  * follower_watch() - Set how often the machine is queried
@@ -78,10 +82,9 @@ void follower_watch(struct web_follower *f, bool viewed, bool whole);
  * follower_free() - End the thread; no report follows
  * @f:		the follower, or NULL
  *
- * Waits for the answer that the thread waits for, at most FOLLOWER_TIMEOUT_MS.
+ * A command that the machine has not answered fails. Waits for a connection
+ * that is being opened, at most FOLLOWER_TIMEOUT_MS.
  */
 void follower_free(struct web_follower *f);
-
-#define FOLLOWER_TIMEOUT_MS	5000
 
 #endif /* FERRY_WEB_FOLLOWER_H */
