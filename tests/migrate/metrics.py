@@ -98,6 +98,13 @@ def test_figures(world):
         equal(web.value("ferry_migration_bytes_total", kind="push", direction=
                         "sent" if m == a else "received", **here),
               bytes_["push"], "bytes pushed")
+        way = "sent" if m == a else "received"
+        carried = {c["name"]: c for c in f["connections"]}
+        check({"main", "demand", "push-0"} <= set(carried), carried)
+        check(carried["push-0"][way] > MIB // 2, carried)
+        equal(web.value("ferry_migration_connection_bytes_total",
+                        connection="push-0", direction=way, **here),
+              carried["push-0"][way], "bytes of a connection")
         equal(web.value("ferry_migration_pages", state="missing", **here), 0,
               "missing pages")
         equal(web.value("ferry_machine_memory_bytes", machine=m.name),
