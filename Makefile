@@ -92,7 +92,8 @@ $(BUILD)/vmm/base/sandbox.o: FERRY_CPPFLAGS += -include $(BUILD)/syscall_names.h
 $(BUILD)/vmm/web/web_page.o: $(wildcard vmm/web/page/*)
 $(BUILD)/vmm/cli/completion.o: vmm/cli/completion.bash vmm/cli/completion.zsh
 
-$(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch]) \
+$(BUILD)/bench-limits: $(wildcard tests/bench/*.[ch] tests/kernel/*.h) \
+		vmm/base/clock.h \
 		$(BUILD)/tests/kernel/kguest.o $(BUILD)/tests/kernel/kuffd.o
 	@mkdir -p $(@D)
 	$(CC) $(FERRY_CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^)

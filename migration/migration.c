@@ -5,8 +5,9 @@
  * The commands run on the main thread, and only start or stop what the threads
  * of a session do. What may take longer than some milliseconds runs in the thread
  * "background". It opens listeners (the host's name must be resolved, and
- * certificates be read), carries out an operator's decision (which may unregister
- * RAM), and frees former sessions (a ledger has at least 3 bits for each page).
+ * certificates be read), and frees former sessions (a ledger has at least 3 bits
+ * for each page). An operator's decision, which may unregister RAM, is carried
+ * out in the thread "decisions", so that it waits for none of these.
  */
 
 #include <errno.h>
@@ -57,11 +58,14 @@ struct outgoing {
  * @target:	a guest arrives, or has arrived; once set, it stays until the end
  * @parameters:	of sessions
  * @no_poison:	a guest without lost memory may go where poison can't
+ * @deciding:	the session of @out, or of @former, that ferry-resolve refers to:
+ *		the background thread does not free it
  * @pages:	answers query-ferry-pages, in the thread "commands"
  * @background:	what takes too long for the main thread
+ * @decisions:	ferry-resolve
  * @show_lock:	held while @pages reads a session, so that it is not freed, and
  *		while @out and @parameters (by the main thread), @target (by the
- *		background thread) and @former change
+ *		background thread), @former and @deciding change
  */
 struct migration {
 	struct host *host;
@@ -69,11 +73,12 @@ struct migration {
 	struct tls_config tls;
 	struct progress progress;
 	struct outgoing *out, *refusing, *former;
+	struct source *deciding;
 	struct target *_Atomic target;
 	struct parameters parameters;
 	bool no_poison;
 	struct page_query *pages;
-	struct host_work *background;
+	struct host_work *background, *decisions;
 	pthread_mutex_t show_lock;
 };
 
@@ -149,14 +154,17 @@ static void free_outgoing(struct outgoing *o)
 	free(o);
 }
 
+/* Return: a session that no thread uses, or NULL */
 static struct outgoing *take_former(struct migration *mig)
 {
-	struct outgoing *o;
+	struct outgoing **at = &mig->former, *o;
 
 	pthread_mutex_lock(&mig->show_lock);
-	o = mig->former;
+	while (*at && (*at)->source == mig->deciding)
+		at = &(*at)->older;
+	o = *at;
 	if (o)
-		mig->former = o->older;
+		*at = o->older;
 	pthread_mutex_unlock(&mig->show_lock);
 	return o;
 }
@@ -176,16 +184,21 @@ static int work_free_former(void *ctx, struct machine *m, json_t *args,
 }
 
 /* What can't be freed now for lack of memory is freed with the next one */
-static void free_later(struct migration *mig, struct outgoing *o)
+static void free_formers_later(struct migration *mig)
 {
 	struct error err = { 0 };
 
+	host_work_add(mig->background, work_free_former, mig, NULL, NULL,
+		      &err);
+}
+
+static void free_later(struct migration *mig, struct outgoing *o)
+{
 	pthread_mutex_lock(&mig->show_lock);
 	o->older = mig->former;
 	mig->former = o;
 	pthread_mutex_unlock(&mig->show_lock);
-	host_work_add(mig->background, work_free_former, mig, NULL, NULL,
-		      &err);
+	free_formers_later(mig);
 }
 
 /* Replace the current session, by none if @o is NULL. Return: the last one */
@@ -358,26 +371,50 @@ static int work_recover(void *ctx, struct machine *m, json_t *args,
 	return target_recover(t, &uri, err);
 }
 
-/*
- * The current session of a guest that leaves. In the background thread, which
- * alone frees former ones, it stays valid
- */
-static struct source *current_source(struct migration *mig)
+/* The current session of a guest that leaves: valid until end_decision() */
+static struct source *begin_decision(struct migration *mig)
 {
 	struct source *s;
 
 	pthread_mutex_lock(&mig->show_lock);
-	s = mig->out ? mig->out->source : NULL;
+	s = mig->deciding = mig->out ? mig->out->source : NULL;
 	pthread_mutex_unlock(&mig->show_lock);
 	return s;
+}
+
+/* `migrate` may have replaced the session meanwhile */
+static void end_decision(struct migration *mig)
+{
+	bool left;
+
+	pthread_mutex_lock(&mig->show_lock);
+	mig->deciding = NULL;
+	left = mig->former;
+	pthread_mutex_unlock(&mig->show_lock);
+	if (left)
+		free_formers_later(mig);
+}
+
+static int decide(struct migration *mig, bool run_here, struct error *err)
+{
+	struct source *s = begin_decision(mig);
+	struct target *t = mig->target;
+	int rc;
+
+	if (s && mig->progress.outgoing)
+		rc = source_resolve(s, run_here, err);
+	else if (t && !mig->progress.outgoing)
+		rc = target_resolve(t, run_here, err);
+	else
+		rc = error_set(err, EPERM,
+			"nothing is to be resolved: no migration is in doubt here");
+	end_decision(mig);
+	return rc;
 }
 
 static int work_resolve(void *ctx, struct machine *m, json_t *args,
 			json_t **ret, struct error *err)
 {
-	struct migration *mig = ctx;
-	struct source *s = current_source(mig);
-	struct target *t = mig->target;
 	const char *action = json_string_value(json_object_get(args,
 							       "action"));
 	bool run_here = !strcmp(action, "run-here");
@@ -387,12 +424,7 @@ static int work_resolve(void *ctx, struct machine *m, json_t *args,
 	if (!run_here && strcmp(action, "give-up"))
 		return error_set(err, EINVAL,
 			"'action' must be 'run-here' or 'give-up'");
-	if (s && mig->progress.outgoing)
-		return source_resolve(s, run_here, err);
-	if (t && !mig->progress.outgoing)
-		return target_resolve(t, run_here, err);
-	return error_set(err, EPERM,
-		"nothing is to be resolved: no migration is in doubt here");
+	return decide(ctx, run_here, err);
 }
 
 static int cmd_cancel(void *ctx, json_t *args, json_t **ret,
@@ -499,18 +531,18 @@ static int start_pages(void *ctx, json_t *args, struct control_later *later,
 			     err);
 }
 
-#define BACKGROUND(fn) \
+#define LATER(fn, thread) \
 static int start_##fn(void *ctx, json_t *args, struct control_later *later, \
 		      struct error *err) \
 { \
 	struct migration *mig = ctx; \
 	\
-	return host_work_add(mig->background, fn, mig, args, later, err); \
+	return host_work_add(mig->thread, fn, mig, args, later, err); \
 }
 
-BACKGROUND(work_incoming)
-BACKGROUND(work_recover)
-BACKGROUND(work_resolve)
+LATER(work_incoming, background)
+LATER(work_recover, background)
+LATER(work_resolve, decisions)
 
 /* Where it is paused, no new link is opened any more without an operator */
 static bool may_pause(enum progress_status s)
@@ -632,26 +664,42 @@ static const struct control_command commands[] = {
 	{ 0 }
 };
 
+static bool is_ending(void *ctx)
+{
+	const struct host *h = ctx;
+
+	return h->ending;
+}
+
+static int start_threads(struct migration *mig, struct error *err)
+{
+	mig->pages = page_query_new(show_pages, mig);
+	if (!mig->pages)
+		return error_set(err, ENOMEM, "out of memory for migration");
+	mig->background = host_work_new(mig->host, "background", err);
+	if (mig->background)
+		mig->decisions = host_work_new(mig->host, "decisions", err);
+	return mig->decisions ? 0 : -err->code;
+}
+
 struct migration *migration_new(struct host *h, struct error *err)
 {
 	struct migration *mig = calloc(1, sizeof(*mig));
 
-	if (mig)
-		mig->pages = page_query_new(show_pages, mig);
-	if (!mig || !mig->pages)
+	if (!mig) {
 		error_set(err, ENOMEM, "out of memory for migration");
-	else
-		mig->background = host_work_new(h, "background", err);
-	if (!mig || !mig->background) {
-		page_query_free(mig ? mig->pages : NULL);
-		free(mig);
 		return NULL;
 	}
 	mig->host = h;
 	pthread_mutex_init(&mig->show_lock, NULL);
+	if (start_threads(mig, err)) {
+		migration_free(mig);
+		return NULL;
+	}
 	mig->env = (struct session_env){
 		.ctx = h, .observer = host_observer(h), .backing = h->ram,
 		.adopt = adopt_machine, .set_side = set_side,
+		.ending = is_ending,
 	};
 	mig->arriving = mig->env;
 	mig->arriving.tls = &mig->tls;
@@ -695,6 +743,7 @@ void migration_free(struct migration *mig)
 
 	if (!mig)
 		return;
+	host_work_free(mig->decisions);
 	host_work_free(mig->background);
 	while ((o = take_former(mig)))
 		free_outgoing(o);

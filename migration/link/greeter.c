@@ -360,7 +360,8 @@ static int greeter_open(struct greeter *g, const struct uri *u,
 				 strerrordesc_np(errno));
 	rc = greeter_secure(g, u, err);
 	if (!rc)
-		rc = listener_open(&g->listener, u, err);
+		rc = listener_open(&g->listener, u, g->env.ending, g->env.ctx,
+				   err);
 	if (rc)
 		return rc;
 	if (!g->tls && listener_is_reachable(&g->listener))

@@ -17,6 +17,7 @@
 #define FERRY_GREETER_H
 
 #include "channel.h"
+#include "socket.h"
 #include "tls.h"
 #include "vmm/base/uri.h"
 
@@ -46,12 +47,15 @@ typedef int greeter_fn(void *ctx, const struct channel *c,
  * @tls:	for a tls: URI, and whether another is refused; read by
  *		greeter_new() only. NULL: the defaults
  * @fn:		called for each HELLO
- * @ctx:	for @fn
+ * @ending:	the process ends: greeter_new() need not wait for the name service
+ *		any more; NULL: never
+ * @ctx:	for both
  */
 struct greeter_env {
 	const _Atomic unsigned *hello_ms;
 	const struct tls_config *tls;
 	greeter_fn *fn;
+	socket_stop_fn *ending;
 	void *ctx;
 };
 

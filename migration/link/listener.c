@@ -98,7 +98,8 @@ static int listen_any(struct listener *l, const struct uri *u)
 
 static bool never(void *ctx)
 {
-	return ctx;
+	(void)ctx;
+	return false;
 }
 
 /* The name service may give an address twice */
@@ -112,11 +113,10 @@ static bool is_repeated(const struct socket_peer *p, unsigned i)
 }
 
 static int listen_named(struct listener *l, const struct uri *u,
-			struct error *err)
+			const struct socket_wait *w, struct error *err)
 {
-	const struct socket_wait w = { .ms = RESOLVE_MS, .stop = never };
 	struct socket_peer p = { .uri = *u };
-	int rc = resolve_tcp(&p, &w, err), absent = 0;
+	int rc = resolve_tcp(&p, w, err), absent = 0;
 
 	for (unsigned i = 0; i < p.n && !rc; i++) {
 		if (is_repeated(&p, i))
@@ -132,8 +132,11 @@ static int listen_named(struct listener *l, const struct uri *u,
 	return rc || l->n ? rc : absent;
 }
 
-int listener_open(struct listener *l, const struct uri *u, struct error *err)
+int listener_open(struct listener *l, const struct uri *u,
+		  socket_stop_fn *stop, void *ctx, struct error *err)
 {
+	const struct socket_wait w = { .ms = RESOLVE_MS, .ctx = ctx,
+				       .stop = stop ? stop : never };
 	struct error why = { 0 };
 	char text[URI_TEXT];
 	int rc;
@@ -142,7 +145,7 @@ int listener_open(struct listener *l, const struct uri *u, struct error *err)
 	if (u->kind == URI_UNIX)
 		rc = listen_unix(l, u);
 	else
-		rc = u->host[0] ? listen_named(l, u, &why) : listen_any(l, u);
+		rc = u->host[0] ? listen_named(l, u, &w, &why) : listen_any(l, u);
 	if (!rc)
 		return 0;
 	/* Not this process's name: it was never bound */

@@ -32,14 +32,19 @@ struct listener {
  * listener_open() - Listen
  * @l:		filled in; nothing is open after a failure
  * @u:		where. A Unix socket that no process listens at is replaced
+ * @stop:	asked now and then while the name service is waited for; NULL: that
+ *		wait is not given up
+ * @ctx:	for @stop
  * @err:	the cause of a failure, with the address
  *
  * Waits for the name service, 5 s at most. An address that this host does not
  * have is skipped if another one of the name can be listened at.
  *
- * Return: 0, -EADDRINUSE, -EHOSTUNREACH (unknown name), -ETIMEDOUT, -errno
+ * Return: 0, -EADDRINUSE, -EHOSTUNREACH (unknown name), -ETIMEDOUT, -ECANCELED,
+ *	   -errno
  */
-int listener_open(struct listener *l, const struct uri *u, struct error *err);
+int listener_open(struct listener *l, const struct uri *u,
+		  socket_stop_fn *stop, void *ctx, struct error *err);
 
 /**
  * listener_accept() - Take a connection that waits

@@ -16,7 +16,7 @@
 
 #include "resolve.h"
 
-#define LOOK_MS		100
+#define LOOK_MS		5	/* what `quit` may wait for a name */
 
 struct query {
 	struct uri uri;

@@ -99,6 +99,14 @@ static void blame(struct session *se, unsigned actions,
 	progress_blame(se->progress, &cause);
 }
 
+static void end_performing(struct session *se)
+{
+	pthread_mutex_lock(&se->lock);
+	if (!--se->performing)
+		pthread_cond_broadcast(&se->changed);
+	pthread_mutex_unlock(&se->lock);
+}
+
 int session_event(struct session *se, unsigned event, const struct error *why)
 {
 	struct phase_step s;
@@ -110,14 +118,18 @@ int session_event(struct session *se, unsigned event, const struct error *why)
 		pthread_cond_broadcast(&se->changed);
 	}
 	se->phase = s.next;
-	if (s.actions & PHASE_MANUAL)
+	if (s.actions & PHASE_MANUAL) {
 		se->manual = true;
+		se->manuals++;
+	}
 	if ((s.actions & PHASE_BLAME) && why)
 		blame(se, s.actions, why);
+	se->performing++;
 	pthread_mutex_unlock(&se->lock);
 
 	session_wake(se);
 	se->ops->perform(se, s.actions);
+	end_performing(se);
 	if (s.actions & PHASE_SHOW)
 		session_show(se);
 	return s.actions & PHASE_REJECT ? -EPERM : 0;
@@ -126,6 +138,32 @@ int session_event(struct session *se, unsigned event, const struct error *why)
 bool session_is_automatic(const struct session *se)
 {
 	return se->limits->automatic && !se->manual;
+}
+
+unsigned session_manuals(struct session *se)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&se->lock);
+	n = se->manuals;
+	pthread_mutex_unlock(&se->lock);
+	return n;
+}
+
+void session_allow(struct session *se, unsigned manuals)
+{
+	pthread_mutex_lock(&se->lock);
+	if (se->manuals == manuals)
+		se->manual = false;
+	pthread_mutex_unlock(&se->lock);
+}
+
+void session_await_actions(struct session *se)
+{
+	pthread_mutex_lock(&se->lock);
+	while (se->performing)
+		pthread_cond_wait(&se->changed, &se->lock);
+	pthread_mutex_unlock(&se->lock);
 }
 
 unsigned session_wait(struct session *se, session_phase_fn *parked)

@@ -67,6 +67,8 @@ void session_limits_init(struct session_limits *l);
  * @tls:	for tls: URIs; copied when a session is created. NULL: the
  *		defaults
  * @set_side:	"source", "destination" or "none", a literal
+ * @ending:	the process ends: a wait for the name service is given up; NULL:
+ *		never
  */
 struct session_env {
 	void *ctx;
@@ -75,6 +77,7 @@ struct session_env {
 	const struct tls_config *tls;
 	void (*adopt)(void *ctx, struct machine *m);
 	void (*set_side)(void *ctx, const char *side);
+	bool (*ending)(void *ctx);
 };
 
 struct session;
@@ -102,10 +105,13 @@ struct session_ops {
  * @secret:	made by the source, known to the two sides only
  * @link:	the connections
  * @lock:	protects changes of @phase
- * @changed:	broadcast when @phase changed, and by session_notify()
+ * @changed:	broadcast when @phase changed, when all actions were executed, and by
+ *		session_notify()
  * @wake:	eventfd: readable when @phase changed, and after session_wake();
  *		-1 if there is none
  * @manual:	only an operator lets the session have a new link
+ * @manuals:	how often that was decided; under @lock
+ * @performing:	events whose actions are being executed; under @lock
  * @phase:	enum source_phase or enum target_phase
  * @changes:	how often @phase has changed; under @lock
  * @show_lock:	phases are shown one at a time
@@ -123,7 +129,7 @@ struct session {
 	int wake;
 	_Atomic bool manual;
 	_Atomic unsigned phase;
-	unsigned changes;
+	unsigned changes, manuals, performing;
 	pthread_mutex_t show_lock;
 };
 
@@ -151,6 +157,28 @@ int session_event(struct session *se, unsigned event, const struct error *why);
 
 /** session_is_automatic() - Does a source open a new link without an operator? */
 bool session_is_automatic(const struct session *se);
+
+/** session_manuals() - How often only an operator could let it have a new link */
+unsigned session_manuals(struct session *se);
+
+/**
+ * session_allow() - An operator lets the session have a new link
+ * @se:		the session
+ * @manuals:	session_manuals() when the operator decided that: a migrate-pause
+ *		that came since then is kept
+ */
+void session_allow(struct session *se, unsigned manuals);
+
+/**
+ * session_await_actions() - Wait until the actions of all events are executed
+ * @se:		the session
+ *
+ * The phase changes before the actions are executed. So the thread that reported
+ * an event may still be executing them when the session thread has long acted on
+ * the new phase: before what they refer to is used for the next session, the
+ * session thread calls this. Not to be called by an action.
+ */
+void session_await_actions(struct session *se);
 
 /** session_phase_fn - A predicate over phases, e.g. source_is_sending() */
 typedef bool session_phase_fn(unsigned phase);

@@ -286,19 +286,16 @@ int target_pause(struct target *t, struct error *err)
 
 int target_recover(struct target *t, const struct uri *uri, struct error *err)
 {
-	bool manual = t->se.manual;
+	const unsigned manuals = session_manuals(&t->se);
 	int rc;
 
 	if (!target_can_recover(t))
 		return error_set(err, EINVAL,
 			"only a migration that is postcopy-paused can be recovered");
 	rc = target_listen_at(t, uri, err);
-	if (rc)
-		return rc;
-	/* A pause that came while the name was resolved is kept */
-	if (manual)
-		t->se.manual = false;
-	return 0;
+	if (!rc)
+		session_allow(&t->se, manuals);
+	return rc;
 }
 
 int target_resolve(struct target *t, bool run_here, struct error *err)

@@ -162,12 +162,19 @@ static int target_greeted(void *ctx, const struct channel *c,
 				    : greet_more(ctx, c, h, err);
 }
 
+static bool target_is_ending(void *ctx)
+{
+	const struct session_env *env = ((struct target *)ctx)->se.env;
+
+	return env->ending && env->ending(env->ctx);
+}
+
 static struct greeter *new_listener(struct target *t, const struct uri *uri,
 			      struct error *err)
 {
 	return greeter_new(uri, &(struct greeter_env){
 		.hello_ms = &t->se.limits->hello_ms, .tls = &t->se.link.tls,
-		.fn = target_greeted, .ctx = t,
+		.fn = target_greeted, .ending = target_is_ending, .ctx = t,
 	}, err);
 }
 

@@ -118,9 +118,13 @@ void *target_thread_main(void *arg)
 		else if (!target_is_parked(phase))
 			/* An operator's decision, or the process ends */
 			session_event(&t->se, EVENT_LEFT, NULL);
-		/* After a failure before PREPARED the next source may come */
-		if (session_phase(&t->se) == TARGET_FAILING)
+		/* After a failure before PREPARED the next source may come. Not
+		 * before: a late page_store_abandon() would unregister its RAM
+		 */
+		if (session_phase(&t->se) == TARGET_FAILING) {
+			session_await_actions(&t->se);
 			session_event(&t->se, EVENT_DISCARDED, NULL);
+		}
 		phase = session_phase(&t->se);
 		/* SETUP: a source has come the moment there was room */
 		if (!is_waiting(phase) && phase != TARGET_SETUP)

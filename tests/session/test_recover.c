@@ -24,9 +24,45 @@
 #include "vmm/base/clock.h"
 #include "vmm/memory/uffd.h"
 
+#define LATE_MS		300u	/* what may happen meanwhile does happen */
+
 static _Atomic unsigned wrong, both;
 static unsigned threads_before;		/* of the process */
 static _Atomic bool begins_another;	/* see on_status() */
+
+/* The destination whose page_store_abandon() is late, and the last phase it saw */
+static struct target *_Atomic abandons_late;
+static _Atomic unsigned seen_phase;
+
+void __real_page_store_abandon(struct page_store *s);
+void __wrap_page_store_abandon(struct page_store *s);
+void __wrap_page_store_abandon(struct page_store *s)
+{
+	struct target *t = abandons_late;
+
+	for (unsigned ms = 0; t && ms < LATE_MS; ms++) {
+		seen_phase = session_phase(&t->se);
+		if (seen_phase == TARGET_LISTENING)
+			break;
+		usleep(1000);
+	}
+	__real_page_store_abandon(s);
+}
+
+/* The destination that is paused while it opens another listener */
+static struct target *_Atomic paused_meanwhile;
+
+int __real_target_listen_at(struct target *t, const struct uri *uri,
+			    struct error *err);
+int __wrap_target_listen_at(struct target *t, const struct uri *uri,
+			    struct error *err);
+int __wrap_target_listen_at(struct target *t, const struct uri *uri,
+			    struct error *err)
+{
+	if (paused_meanwhile == t)
+		assert_int_equal(target_pause(t, err), 0);
+	return __real_target_listen_at(t, uri, err);
+}
 
 /* Every fourth page is zeroes; the others begin with their number */
 static uint64_t word_of(size_t page)
@@ -111,6 +147,7 @@ static struct pair *set_up(void)
 	wrong = both = 0;
 	gates = 0;
 	begins_another = false;
+	abandons_late = paused_meanwhile = NULL;
 	w = pair_new(on_status, pair_ignore);
 	w->limits.dead_peer_ms = 10000;
 	w->limits.beat_ms = 100;
@@ -625,6 +662,69 @@ static void resolved_by_an_operator(void **state)
 	}
 }
 
+/* The session thread has left the last link */
+static void await_parked(struct pair *w, const char *what)
+{
+	for (unsigned ms = 0; !w->t->parked; ms++) {
+		if (ms > LONG_MS)
+			pair_stuck(w, what);
+		usleep(1000);
+	}
+}
+
+/*
+ * The thread of an operator's decision is late: the next source must not be let
+ * in before it has released the RAM of the guest that was given up
+ */
+static void a_late_decision_harms_no_next_session(void **state)
+{
+	struct pair *w = set_up();
+	struct error err = { 0 };
+
+	(void)state;
+	w->limits.automatic = false;
+	relay_cut(w->r, &(struct relay_cut){
+		.from = FROM_SOURCE, .type = WIRE_MSG_COMMIT,
+		.role = WIRE_MAIN, .nth = 1 });
+	pair_start(w);
+	pair_await(w, &w->near_progress, PROGRESS_PAUSED, "in doubt");
+	pair_await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
+	await_parked(w, "the link is left");
+	abandons_late = w->t;
+	assert_int_equal(target_resolve(w->t, false, &err), 0);
+	assert_int_equal(seen_phase, TARGET_FAILING);
+	pair_await_phase(w, &w->t->se, TARGET_LISTENING, "given up");
+	assert_int_equal(source_resolve(w->s, true, &err), 0);
+	pair_await(w, &w->near_progress, PROGRESS_FAILED, "here");
+	tear_down(w);
+}
+
+/* Paused, recovered, and paused once more while a name is resolved for that */
+static void a_pause_while_another_listener_is_opened(void **state)
+{
+	struct pair *w = set_up();
+	struct uri u = pair_uri(w->other);
+	struct error err = { 0 };
+
+	(void)state;
+	w->limits.automatic = false;
+	hold_in_postcopy(w);
+	assert_int_equal(target_pause(w->t, &err), 0);
+	relay_cut_all(w->r);
+	relay_release(w->r);
+	pair_await(w, &w->near_progress, PROGRESS_PAUSED, "paused");
+	pair_await(w, &w->far_progress, PROGRESS_PAUSED, "paused");
+	paused_meanwhile = w->t;
+	assert_int_equal(target_recover(w->t, &u, &err), 0);
+	assert_true(w->t->se.manual);
+	paused_meanwhile = NULL;
+	assert_int_equal(target_recover(w->t, &u, &err), 0);
+	assert_false(w->t->se.manual);
+	assert_int_equal(source_resume(w->s, &u, NULL, NULL, &err), 0);
+	await_completed(w, "recovered");
+	tear_down(w);
+}
+
 /* The phase changes as if by session_event(), with @se->lock held */
 static void move_to(struct session *se, unsigned phase)
 {
@@ -645,16 +745,6 @@ static void put_dead_link(struct pair *w)
 	socket_channel(&c, fd[0]);
 	link_begin(l, 1, w->limits.dead_peer_ms);
 	assert_int_equal(link_put(l, WIRE_MAIN, 0, &c), 0);
-}
-
-/* The session thread has left the last link */
-static void await_parked(struct pair *w, const char *what)
-{
-	for (unsigned ms = 0; !w->t->parked; ms++) {
-		if (ms > LONG_MS)
-			pair_stuck(w, what);
-		usleep(1000);
-	}
 }
 
 /*
@@ -751,6 +841,8 @@ int main(void)
 		cmocka_unit_test(paused_by_an_operator),
 		cmocka_unit_test(the_guest_ends_there),
 		cmocka_unit_test(resolved_by_an_operator),
+		cmocka_unit_test(a_late_decision_harms_no_next_session),
+		cmocka_unit_test(a_pause_while_another_listener_is_opened),
 		cmocka_unit_test(a_doubt_is_counted),
 		cmocka_unit_test(a_cut_at_each_message),
 		cmocka_unit_test(a_cut_at_each_message_of_a_new_link),

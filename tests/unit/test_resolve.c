@@ -237,7 +237,7 @@ static void all_addresses_are_listened_at(void **state)
 	(void)state;
 	take_ms = 0;
 	free_port(&u);
-	assert_int_equal(listener_open(&l, &u, &err), 0);
+	assert_int_equal(listener_open(&l, &u, NULL, NULL, &err), 0);
 	assert_int_equal(l.n, n);
 	assert_int_equal(listener_accept(&l, &c), -EAGAIN);
 	a = make_v4(INADDR_LOOPBACK, (uint16_t)atoi(u.port), NULL);
@@ -268,7 +268,7 @@ static void no_address_of_ones_own_is_refused(void **state)
 
 	(void)state;
 	free_port(&u);
-	assert_refused(listener_open(&l, &u, &err), EADDRNOTAVAIL, err,
+	assert_refused(listener_open(&l, &u, NULL, NULL, &err), EADDRNOTAVAIL, err,
 		       "cannot listen at tcp:elsewhere:");
 	assert_int_equal(l.n, 0);
 }
@@ -284,11 +284,11 @@ static void a_port_in_use_is_refused(void **state)
 
 	(void)state;
 	snprintf(u.port, sizeof(u.port), "%u", port);
-	assert_refused(listener_open(&l, &u, &err), EADDRINUSE, err,
+	assert_refused(listener_open(&l, &u, NULL, NULL, &err), EADDRINUSE, err,
 		       "tcp:several:");
 	close(fd);
 	/* Nothing is left of the attempt */
-	assert_int_equal(listener_open(&l, &u, &err), 0);
+	assert_int_equal(listener_open(&l, &u, NULL, NULL, &err), 0);
 	listener_close(&l);
 }
 
@@ -304,7 +304,7 @@ static void no_host_is_both_families(void **state)
 	free_port(&u);
 	v4 = make_v4(INADDR_LOOPBACK, (uint16_t)atoi(u.port), NULL);
 	v6 = make_v6((uint16_t)atoi(u.port), NULL);
-	assert_int_equal(listener_open(&l, &u, &err), 0);
+	assert_int_equal(listener_open(&l, &u, NULL, NULL, &err), 0);
 	assert_int_equal(connect_to(v4), 0);
 	if (has_v6())
 		assert_int_equal(connect_to(v6), 0);

@@ -3,8 +3,9 @@
  * host_work.h - Control commands that may take longer than some milliseconds
  *
  * A thread runs them, in the order of their arrival, and gives the answers. The
- * main thread serves all clients meanwhile. A process has two such threads:
- * "commands" for what uses the machine, "background" for migration.c.
+ * main thread serves all clients meanwhile. A process has three such threads:
+ * "commands" for what uses the machine, "background" and "decisions" for
+ * migration.c.
  */
 #ifndef FERRY_HOST_WORK_H
 #define FERRY_HOST_WORK_H

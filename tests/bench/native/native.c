@@ -417,13 +417,20 @@ static uint64_t stall_count(unsigned i)
 	return n;
 }
 
+/* A figure that is missing must not look like one of 0 */
+static void append_figure(json_t *list, json_t *value)
+{
+	if (json_array_append_new(list, value))
+		fail("out of memory for the figures");
+}
+
 static json_t *stalls_json(void)
 {
 	json_t *list = json_array();
 
 	for (unsigned i = 24; i < STALLS; i++)
 		if (stall_count(i))
-			json_array_append_new(list, json_pack("[f, I]",
+			append_figure(list, json_pack("[f, I]",
 				(double)stall_value(i) / 1e3, stall_count(i)));
 	return list;
 }
@@ -437,7 +444,7 @@ static json_t *visits_json(uint64_t ms)
 
 		for (unsigned v = 0; v < cpus; v++)
 			n += shared->seen[v].visits[i];
-		json_array_append_new(list, json_integer(n));
+		append_figure(list, json_integer(n));
 	}
 	return list;
 }
@@ -464,7 +471,10 @@ static void print_figures(void)
 		"visits", visits_json(end_ms + AFTER_MS - 10),
 		"stalls", stalls_json());
 
-	json_dumpf(result, stdout, 0);
+	if (!result)
+		fail("a figure is no number, or out of memory for the figures");
+	if (json_dumpf(result, stdout, 0) || fflush(stdout))
+		fail("cannot write the figures");
 	json_decref(result);
 }
 
