@@ -617,3 +617,8 @@ enum phase_event phase_event_of(int rc)
 		return EVENT_FAILURE;
 	}
 }
+
+enum phase_event phase_loss_of(enum phase_event loss, int rc)
+{
+	return phase_event_of(rc) == EVENT_VIOLATION ? EVENT_VIOLATION : loss;
+}

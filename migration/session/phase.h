@@ -280,4 +280,13 @@ bool target_serves_faults(unsigned phase);
 /** phase_event_of() - The event that a stage's -errno means on main */
 enum phase_event phase_event_of(int rc);
 
+/**
+ * phase_loss_of() - The event that the end of another connection means
+ * @loss:	the event of that connection
+ * @rc:		-errno of the thread that has used it
+ *
+ * Return: @loss; EVENT_VIOLATION if the peer sent there what it must not send
+ */
+enum phase_event phase_loss_of(enum phase_event loss, int rc);
+
 #endif /* FERRY_PHASE_H */

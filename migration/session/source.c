@@ -175,11 +175,14 @@ static const struct session_ops source_ops = {
 static void source_push_lost(void *ctx, bool last, const struct error *why)
 {
 	struct source *s = ctx;
+	const unsigned event = phase_loss_of(last ? EVENT_PUSHES_LOST
+					     : EVENT_PUSH_LOST, -why->code);
 
-	if (!last && source_is_sending(session_phase(&s->se)))
+	if (event == EVENT_PUSH_LOST &&
+	    source_is_sending(session_phase(&s->se)))
 		log_line("a push connection was lost: %s; its pages are sent on another one",
 			 why->text);
-	session_event(&s->se, last ? EVENT_PUSHES_LOST : EVENT_PUSH_LOST, why);
+	session_event(&s->se, event, why);
 }
 
 static void source_push_ended(void *ctx)

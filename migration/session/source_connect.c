@@ -81,7 +81,8 @@ void source_demand_lost(void *ctx, const struct error *why)
 {
 	struct source *s = ctx;
 
-	session_event(&s->se, EVENT_DEMAND_LOST, why);
+	session_event(&s->se, phase_loss_of(EVENT_DEMAND_LOST, -why->code),
+		      why);
 }
 
 /* The threads are created here, where failing still costs nothing */

@@ -52,18 +52,23 @@ static void source_walk(struct source *s, const struct stage *st)
 	session_event(&s->se, EVENT_LEFT, NULL);
 }
 
-/* Random: sources whose network has failed do not all retry at one moment */
-static uint64_t retry_ns(unsigned attempts)
+uint64_t source_retry_ns(unsigned attempts, uint16_t dice)
 {
 	uint64_t ns = (attempts < 6 ? RETRY_MS << attempts : RETRY_MAX_MS) *
 		      NS_PER_MS;
-	uint16_t dice = 0;
 
 	if (ns > RETRY_MAX_MS * NS_PER_MS)
 		ns = RETRY_MAX_MS * NS_PER_MS;
+	return ns * 3 / 4 + ns / 2 * dice / UINT16_MAX;
+}
+
+static uint64_t retry_ns(const struct source *s)
+{
+	uint16_t dice = 0;
+
 	if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) < 0)
 		dice = UINT16_MAX / 2;
-	return ns * 3 / 4 + ns / 2 * dice / UINT16_MAX;
+	return source_retry_ns(s->attempts, dice);
 }
 
 /* The threads of the lost link end; RAM and the ledger stay */
@@ -95,7 +100,7 @@ static bool is_redial_due(struct source *s, uint64_t at)
 /* Wait for an operator or for the retry timer */
 static void await_redial(struct source *s)
 {
-	const uint64_t at = now_ns() + retry_ns(s->attempts);
+	const uint64_t at = now_ns() + retry_ns(s);
 
 	while (source_is_parked(session_phase(&s->se)))
 		if (is_redial_due(s, at))
@@ -123,7 +128,7 @@ static void source_recover(struct source *s)
  */
 static bool await_retry(struct source *s)
 {
-	const uint64_t end = now_ns() + retry_ns(s->attempts);
+	const uint64_t end = now_ns() + retry_ns(s);
 	bool may;
 
 	pthread_mutex_lock(&s->se.lock);

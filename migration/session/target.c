@@ -205,11 +205,14 @@ static const struct session_ops target_ops = {
 static void target_push_lost(void *ctx, bool last, const struct error *why)
 {
 	struct target *t = ctx;
+	const unsigned event = phase_loss_of(last ? EVENT_PUSHES_LOST
+					     : EVENT_PUSH_LOST, -why->code);
 
-	if (!last && session_phase(&t->se) == TARGET_POSTCOPY)
+	if (event == EVENT_PUSH_LOST &&
+	    session_phase(&t->se) == TARGET_POSTCOPY)
 		log_line("a push connection was lost: %s; its pages come on another one",
 			 why->text);
-	session_event(&t->se, last ? EVENT_PUSHES_LOST : EVENT_PUSH_LOST, why);
+	session_event(&t->se, event, why);
 }
 
 static void target_push_ended(void *ctx)

@@ -83,7 +83,8 @@ static void target_demand_lost(void *ctx, const struct error *why)
 {
 	struct target *t = ctx;
 
-	session_event(&t->se, EVENT_DEMAND_LOST, why);
+	session_event(&t->se, phase_loss_of(EVENT_DEMAND_LOST, -why->code),
+		      why);
 }
 
 static unsigned target_vcpu_of(void *ctx, pid_t tid)

@@ -26,6 +26,7 @@ struct pipe_end {
 struct pair {
 	struct relay *r;
 	_Atomic int role;
+	_Atomic bool shut;
 	struct pipe_end way[2];
 };
 
@@ -74,6 +75,7 @@ static bool write_all(int fd, const uint8_t *from, size_t n)
 
 static void shut_pair(struct pair *p)
 {
+	p->shut = true;
 	shutdown(p->way[0].in, SHUT_RDWR);
 	shutdown(p->way[0].out, SHUT_RDWR);
 }
@@ -89,11 +91,23 @@ static bool matches(struct relay *r, const struct pipe_end *e, unsigned type)
 {
 	const struct relay_cut *c = &r->cut;
 
-	if (r->done || !c->nth || (c->type && c->type != type) ||
+	/* What is read of a connection that was cut counts no more */
+	if (r->done || e->pair->shut || !c->nth || (c->type && c->type != type) ||
 	    (c->from != FROM_EITHER && c->from != e->from) ||
 	    (c->role != WIRE_ROLES && (int)c->role != e->pair->role))
 		return false;
 	return ++r->seen == c->nth;
+}
+
+static void cut_is_made(struct relay *r)
+{
+	if (r->cut.then) {
+		r->cut = *r->cut.then;
+		r->seen = 0;
+		return;
+	}
+	r->done = true;
+	pthread_cond_broadcast(&r->changed);
 }
 
 static void make_cut(struct relay *r, struct pipe_end *e, const uint8_t *msg,
@@ -107,8 +121,7 @@ static void make_cut(struct relay *r, struct pipe_end *e, const uint8_t *msg,
 		shut_pair(e->pair);
 	else
 		shut_all(r);
-	r->done = true;
-	pthread_cond_broadcast(&r->changed);
+	cut_is_made(r);
 }
 
 /* A black hole does not tell that a side has closed its connection, either */
@@ -121,17 +134,18 @@ static void await_release(struct relay *r)
 }
 
 /* Return: false if the connection was cut instead of forwarding it */
-static bool may_pass(struct pipe_end *e, unsigned type, const uint8_t *msg,
-		     size_t n)
+static bool may_pass(struct pipe_end *e, unsigned type, uint8_t *msg, size_t n)
 {
 	struct relay *r = e->pair->r;
 	bool cut;
 
 	pthread_mutex_lock(&r->lock);
 	cut = matches(r, e, type);
-	if (cut && r->cut.hold) {
-		r->held = r->done = true;
-		pthread_cond_broadcast(&r->changed);
+	if (cut && (r->cut.hold || r->cut.as)) {
+		r->held |= r->cut.hold;
+		if (r->cut.as)
+			msg[4] = (uint8_t)r->cut.as;
+		cut_is_made(r);
 		cut = false;
 	}
 	while (r->held && !r->ending)

@@ -29,6 +29,9 @@ enum relay_from { FROM_SOURCE, FROM_TARGET, FROM_EITHER };
  * @inside:	half of the message still passes
  * @only:	cut just the connection that the message is on
  * @hold:	do not cut: from now on nothing passes, until relay_release()
+ * @as:		do not cut: this one message passes as one of that type
+ * @then:	where to cut next, once this cut has been made: on connections
+ *		that are opened later
  */
 struct relay_cut {
 	enum relay_from from;
@@ -36,6 +39,8 @@ struct relay_cut {
 	enum wire_role role;
 	unsigned nth;
 	bool after, inside, only, hold;
+	enum wire_type as;
+	const struct relay_cut *then;
 };
 
 /** relay_new() - Listen at a Unix socket, and connect to another one */
@@ -44,7 +49,7 @@ struct relay *relay_new(const char *here, const char *there);
 /** relay_cut() - Cut there, once */
 void relay_cut(struct relay *r, const struct relay_cut *c);
 
-/** relay_done() - Has the cut been made? */
+/** relay_done() - Has the cut been made? The last one, if others follow it */
 bool relay_done(struct relay *r);
 
 /** relay_release() - Let pass what is held */

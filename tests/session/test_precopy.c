@@ -342,12 +342,15 @@ static void cut_there(enum relay_from from, enum wire_type type, unsigned nth,
 static void a_cut_in_a_pass(void **state)
 {
 	(void)state;
+	cut_there(FROM_TARGET, WIRE_MSG_READY, 1, 0);
 	cut_there(FROM_SOURCE, WIRE_MSG_PAGES, 3, 2);
 	cut_there(FROM_SOURCE, WIRE_MSG_PAGES, 20, 0);
 	cut_there(FROM_SOURCE, WIRE_MSG_PASS, 1, 0);
 	cut_there(FROM_TARGET, WIRE_MSG_PASSED, 1, 1);
 	cut_there(FROM_SOURCE, WIRE_MSG_PASS, 2, 1);
+	cut_there(FROM_SOURCE, WIRE_MSG_WRITTEN_LIST, 1, 1);
 	cut_there(FROM_SOURCE, WIRE_MSG_DISCARD, 1, 2);
+	cut_there(FROM_SOURCE, WIRE_MSG_POISON_LIST, 1, 0);
 }
 
 /* All that was sent before is out of date, and RAM is almost empty */

@@ -240,8 +240,12 @@ static const struct place first_link[] = {
 	{ FROM_TARGET, WIRE_MSG_BUILT, WIRE_MAIN, 1 },
 	{ FROM_SOURCE, WIRE_MSG_HELLO, WIRE_DEMAND, 1 },
 	{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_PUSH, 2 },
+	{ FROM_SOURCE, WIRE_MSG_ZERO_LIST, WIRE_MAIN, 1 },
 	{ FROM_TARGET, WIRE_MSG_READY, WIRE_MAIN, 1 },
 	{ FROM_SOURCE, WIRE_MSG_STATE, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_WRITTEN_LIST, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_DISCARD, WIRE_MAIN, 1 },
+	{ FROM_SOURCE, WIRE_MSG_POISON_LIST, WIRE_MAIN, 1 },
 	{ FROM_SOURCE, WIRE_MSG_PREPARE, WIRE_MAIN, 1 },
 	{ FROM_TARGET, WIRE_MSG_PREPARED, WIRE_MAIN, 1 },
 	{ FROM_SOURCE, WIRE_MSG_COMMIT, WIRE_MAIN, 1 },
@@ -259,6 +263,23 @@ static const struct place first_link[] = {
 	{ FROM_SOURCE, WIRE_MSG_CONFIRMED, WIRE_MAIN, 1 },
 };
 
+/*
+ * Begin, and wait until the relay has made its cut, the last one. Where that is
+ * at a request or an answer, push slowly: all pages might be there before a vCPU
+ * requests one
+ */
+static void start_and_cut(struct pair *w, const struct place *p,
+			  const char *what)
+{
+	const bool asks = p->role == WIRE_DEMAND &&
+		(p->type == WIRE_MSG_REQUEST || p->type == WIRE_MSG_PAGES);
+
+	pacer_set_limit(&w->s->pages.pacer, asks ? MIB : 0);
+	pair_start(w);
+	pair_await_cut(w, what);
+	pacer_set_limit(&w->s->pages.pacer, 0);
+}
+
 static void cut_there(const struct place *p, unsigned how)
 {
 	const struct relay_cut cut = {
@@ -271,7 +292,7 @@ static void cut_there(const struct place *p, unsigned how)
 	snprintf(what, sizeof(what), "%s %s %u", how == 1 ? "after" :
 		 how == 2 ? "inside" : "before", wire_name(p->type), p->nth);
 	relay_cut(w->r, &cut);
-	pair_start(w);
+	start_and_cut(w, p, what);
 	await_end(w, what);
 	tear_down(w);
 }
@@ -311,12 +332,28 @@ static const struct place next_link[] = {
 	{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_DEMAND, 1 },
 	{ FROM_SOURCE, WIRE_MSG_HELLO, WIRE_PUSH, 2 },
 	{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_PUSH, 2 },
+	{ FROM_TARGET, WIRE_MSG_REQUEST, WIRE_DEMAND, 1 },
+	{ FROM_SOURCE, WIRE_MSG_PAGES, WIRE_DEMAND, 1 },
 	{ FROM_SOURCE, WIRE_MSG_PAGES, WIRE_PUSH, 1 },
-	{ FROM_SOURCE, WIRE_MSG_COMMIT, WIRE_MAIN, 1 },
-	{ FROM_TARGET, WIRE_MSG_RUNNING, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_CHUNK_ACK, WIRE_PUSH, 1 },
 	{ FROM_SOURCE, WIRE_MSG_DONE, WIRE_MAIN, 1 },
 	{ FROM_TARGET, WIRE_MSG_COMPLETE, WIRE_MAIN, 1 },
 	{ FROM_SOURCE, WIRE_MSG_CONFIRMED, WIRE_MAIN, 1 },
+};
+
+/* Only a new link of a hand-over in doubt has these */
+static const struct place doubtful_link[] = {
+	{ FROM_SOURCE, WIRE_MSG_COMMIT, WIRE_MAIN, 1 },
+	{ FROM_TARGET, WIRE_MSG_RUNNING, WIRE_MAIN, 1 },
+};
+
+/* Kinds of loss of the first link */
+static const struct relay_cut in_postcopy = {
+	.from = FROM_SOURCE, .type = WIRE_MSG_PAGES, .role = WIRE_PUSH, .nth = 3,
+}, in_doubt = {
+	.from = FROM_SOURCE, .type = WIRE_MSG_COMMIT, .role = WIRE_MAIN, .nth = 1,
+}, ran = {
+	.from = FROM_TARGET, .type = WIRE_MSG_RUNNING, .role = WIRE_MAIN, .nth = 1,
 };
 
 /* The first cut is made at @first; the second in the link that follows */
@@ -327,32 +364,21 @@ static void cut_twice(const struct relay_cut *first, const struct place *p,
 		.from = p->from, .type = p->type, .role = p->role,
 		.nth = p->nth, .after = how == 1, .inside = how == 2,
 	};
+	struct relay_cut cut = *first;
 	struct pair *w = set_up();
 	char what[80];
 
 	snprintf(what, sizeof(what), "%s, then %u %s %u",
 		 wire_name(first->type), how, wire_name(p->type), p->nth);
-	relay_cut(w->r, first);
-	pair_start(w);
-	pair_await_cut(w, what);
-	relay_cut(w->r, &again);
+	cut.then = &again;
+	relay_cut(w->r, &cut);
+	start_and_cut(w, p, what);
 	await_completed(w, what);
 	tear_down(w);
 }
 
 static void a_cut_at_each_message_of_a_new_link(void **state)
 {
-	static const struct relay_cut in_postcopy = {
-		.from = FROM_SOURCE, .type = WIRE_MSG_PAGES,
-		.role = WIRE_PUSH, .nth = 3,
-	}, in_doubt = {
-		.from = FROM_SOURCE, .type = WIRE_MSG_COMMIT,
-		.role = WIRE_MAIN, .nth = 1,
-	}, ran = {
-		.from = FROM_TARGET, .type = WIRE_MSG_RUNNING,
-		.role = WIRE_MAIN, .nth = 1,
-	};
-
 	(void)state;
 	/* Each place before, after and inside the message, but not all of it in
 	 * each kind of loss: a second for each
@@ -362,6 +388,9 @@ static void a_cut_at_each_message_of_a_new_link(void **state)
 		cut_twice(&in_doubt, &next_link[i], (i + 1) % 3);
 		cut_twice(&ran, &next_link[i], (i + 2) % 3);
 	}
+	for (unsigned i = 0; i < ARRAY_SIZE(doubtful_link); i++)
+		for (unsigned how = 0; how < 3; how++)
+			cut_twice(&in_doubt, &doubtful_link[i], how);
 }
 
 /* One push connection of two: no pause, no second link */
@@ -531,6 +560,62 @@ static void refused_by_name(void **state)
 	tear_down(w);
 }
 
+/* The new link of a session that was lost at @first is held at this message */
+static void hold_new_link(struct pair *w, const struct relay_cut *first,
+			  enum wire_type type)
+{
+	const struct relay_cut hold = {
+		.from = FROM_TARGET, .type = type, .role = WIRE_MAIN, .nth = 1,
+		.hold = true,
+	};
+	struct relay_cut cut = *first;
+
+	cut.then = &hold;
+	relay_cut(w->r, &cut);
+	pair_start(w);
+	pair_await_cut(w, wire_name(type));
+	assert_int_equal(relay_links(w->r), 2);
+}
+
+/* A source resumes the session already: another one may not, nor harm that */
+static void refuse_second(const struct relay_cut *first, unsigned phase)
+{
+	struct pair *w = set_up();
+	struct wire_hello h = {
+		.version = WIRE_VERSION, .role = WIRE_MAIN, .resume = true,
+		.page_size = WIRE_PAGE, .push = 1, .epoch = 2,
+	};
+
+	hold_new_link(w, first, WIRE_MSG_REPORT);
+	pair_await_phase(w, &w->t->se, phase, "a resume is under way");
+	memcpy(h.id, w->s->se.id, WIRE_ID);
+	memcpy(h.secret, w->s->se.secret, WIRE_SECRET);
+	greet_wrongly(w, &h, "a second one that resumes the session");
+	h.epoch = 1;
+	greet_wrongly(w, &h, "stale epoch 1");
+	h.role = WIRE_DEMAND;
+	greet_wrongly(w, &h, "stale epoch 1");
+	h.role = WIRE_MAIN;
+	h.epoch = 2;
+	h.secret[0] ^= 1;
+	greet_wrongly(w, &h, "secret");
+	h.resume = false;
+	greet_wrongly(w, &h, "another migration");
+	/* The resume goes on */
+	assert_int_equal(session_phase(&w->t->se), phase);
+	relay_release(w->r);
+	await_completed(w, "not harmed");
+	assert_int_equal(relay_links(w->r), 2);
+	tear_down(w);
+}
+
+static void a_second_resumer_is_refused(void **state)
+{
+	(void)state;
+	refuse_second(&in_postcopy, TARGET_REJOIN);
+	refuse_second(&in_doubt, TARGET_REJOIN_DOUBT);
+}
+
 /* What a third party has heard of a migration that failed opens no other one */
 static void a_replayed_greeting_is_refused(void **state)
 {
@@ -584,6 +669,190 @@ static void paused_by_an_operator(void **state)
 		await_completed(w, "resumed");
 		tear_down(w);
 	}
+}
+
+#define RETRY_MS	600u	/* much longer: the source retries earlier */
+#define LOOK_MS		1500u	/* the same, if it becomes automatic only now */
+
+/* The source opens no new link by itself */
+static void assert_waits(struct pair *w, unsigned ms, const char *what)
+{
+	static const char remedy[] = "ferry migrate NAME URI --resume";
+	const unsigned links = relay_links(w->r);
+
+	pair_await(w, &w->near_progress, PROGRESS_PAUSED, what);
+	/* Not: none, the source retries */
+	assert_memory_equal(w->near_progress.remedy, remedy, strlen(remedy));
+	usleep(ms * 1000);
+	assert_int_equal(relay_links(w->r), links);
+	assert_int_equal(progress_get(&w->near_progress), PROGRESS_PAUSED);
+}
+
+static void resume(struct pair *w, const char *what)
+{
+	struct error err = { 0 };
+
+	if (source_resume(w->s, &w->s->uri, NULL, NULL, &err))
+		fail_msg("%s: %s", what, err.text);
+	await_completed(w, what);
+}
+
+/* migrate-pause ends an attempt that nothing answers, and those that would
+ * follow by themselves
+ */
+static void a_stuck_attempt_is_interrupted(void **state)
+{
+	static const struct relay_cut *const first[] = {
+		&in_postcopy, &ran, &in_postcopy,
+	};
+	static const enum wire_type held_at[] = {
+		WIRE_MSG_WELCOME, WIRE_MSG_WELCOME, WIRE_MSG_REPORT,
+	};
+	struct error err = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(first); i++) {
+		struct pair *w = set_up();
+
+		hold_new_link(w, first[i], held_at[i]);
+		assert_true(source_is_redialling(session_phase(&w->s->se)));
+		assert_int_equal(source_pause(w->s, &err), 0);
+		relay_release(w->r);
+		assert_waits(w, RETRY_MS, "interrupted");
+		resume(w, "resumed after an interruption");
+		assert_int_equal(relay_links(w->r), 3);
+		tear_down(w);
+	}
+}
+
+/* migrate-pause where the session is paused: the retry timer is stopped */
+static void an_operator_ends_the_retries(void **state)
+{
+	static const struct relay_cut *const first[] = { &in_postcopy, &ran };
+	static const unsigned phase[] = { SOURCE_LOST, SOURCE_DOUBT };
+	struct error err = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(first); i++) {
+		struct pair *w = set_up();
+
+		w->limits.automatic = false;
+		relay_cut(w->r, first[i]);
+		pair_start(w);
+		pair_await_phase(w, &w->s->se, phase[i], "lost");
+		assert_int_equal(source_pause(w->s, &err), 0);
+		w->limits.automatic = true;
+		assert_waits(w, LOOK_MS, "the retries are over");
+		resume(w, "resumed after the retries");
+		assert_int_equal(relay_links(w->r), 2);
+		tear_down(w);
+	}
+}
+
+/* A destination that breaks the protocol would do so again */
+static void a_violation_is_not_retried(void **state)
+{
+	static const struct relay_cut at[] = {
+		{ FROM_TARGET, WIRE_MSG_BEAT, WIRE_MAIN, 2,
+		  .as = WIRE_MSG_BUILT },
+		{ FROM_TARGET, WIRE_MSG_RUNNING, WIRE_MAIN, 1,
+		  .as = WIRE_MSG_BUILT },
+		{ FROM_TARGET, WIRE_MSG_REQUEST, WIRE_DEMAND, 1,
+		  .as = WIRE_MSG_CHUNK_ACK },
+		{ FROM_TARGET, WIRE_MSG_CHUNK_ACK, WIRE_PUSH, 1,
+		  .as = WIRE_MSG_BEAT },
+	}, again[] = {
+		{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_MAIN, 1,
+		  .as = WIRE_MSG_REPORT },
+		{ FROM_TARGET, WIRE_MSG_REPORT, WIRE_MAIN, 1,
+		  .as = WIRE_MSG_BUILT },
+		{ FROM_TARGET, WIRE_MSG_WELCOME, WIRE_DEMAND, 1,
+		  .as = WIRE_MSG_BUILT },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(at) + ARRAY_SIZE(again); i++) {
+		struct relay_cut cut = i < ARRAY_SIZE(at) ? at[i]
+							  : in_postcopy;
+		struct pair *w = set_up();
+
+		cut.then = i < ARRAY_SIZE(at) ? NULL
+					      : &again[i - ARRAY_SIZE(at)];
+		relay_cut(w->r, &cut);
+		/* vCPUs request pages, and nothing is over before that */
+		pacer_set_limit(&w->s->pages.pacer, MIB);
+		pair_start(w);
+		pair_await_cut(w, "a violation");
+		assert_waits(w, RETRY_MS, "a violation");
+		pacer_set_limit(&w->s->pages.pacer, 0);
+		resume(w, "resumed after a violation");
+		tear_down(w);
+	}
+}
+
+static void await_attempts(struct pair *w, unsigned n)
+{
+	for (unsigned ms = 0; w->s->attempts < n; ms++) {
+		if (ms > LONG_MS)
+			pair_stuck(w, "attempts");
+		usleep(1000);
+	}
+}
+
+/* The same of a source: the destination refuses it until an operator allows it */
+static void a_violation_of_the_source_is_not_forgiven(void **state)
+{
+	static const struct relay_cut at[] = {
+		{ FROM_SOURCE, WIRE_MSG_BEAT, WIRE_MAIN, 2,
+		  .as = WIRE_MSG_BUILT },
+		{ FROM_SOURCE, WIRE_MSG_PAGES, WIRE_DEMAND, 1,
+		  .as = WIRE_MSG_REQUEST },
+		{ FROM_SOURCE, WIRE_MSG_PAGES, WIRE_PUSH, 1,
+		  .as = WIRE_MSG_REQUEST },
+	};
+	struct error err = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
+		struct pair *w = set_up();
+		struct uri far = pair_uri(w->far);
+
+		relay_cut(w->r, &at[i]);
+		pacer_set_limit(&w->s->pages.pacer, MIB);
+		pair_start(w);
+		pair_await(w, &w->far_progress, PROGRESS_PAUSED, "a violation");
+		await_attempts(w, 2);
+		assert_non_null(strstr(progress_why(&w->near_progress).text,
+				       "an operator must allow it"));
+		assert_int_equal(progress_get(&w->far_progress),
+				 PROGRESS_PAUSED);
+		pacer_set_limit(&w->s->pages.pacer, 0);
+		assert_int_equal(target_recover(w->t, &far, &err), 0);
+		await_completed(w, "allowed");
+		tear_down(w);
+	}
+}
+
+/* The network is away: each attempt is made later after the last one */
+static void the_retries_become_rarer(void **state)
+{
+	struct pair *w = set_up();
+	uint64_t begin;
+
+	(void)state;
+	hold_in_postcopy(w);
+	assert_int_equal(rename(w->near, w->other), 0);
+	begin = now_ns();
+	relay_cut_all(w->r);
+	relay_release(w->r);
+	await_attempts(w, 4);
+	/* 0.1 s, 0.2 s, 0.4 s and 0.8 s, each 25 % less at least */
+	assert_true(now_ns() - begin >= 1125 * NS_PER_MS);
+	assert_int_equal(rename(w->other, w->near), 0);
+	await_completed(w, "the network is back");
+	/* The next loss is the first one again */
+	assert_int_equal(w->s->attempts, 0);
+	tear_down(w);
 }
 
 /* The destination's process ends: the source learns it, and is done */
@@ -838,7 +1107,13 @@ int main(void)
 		cmocka_unit_test(refused_by_name),
 		cmocka_unit_test(a_replayed_greeting_is_refused),
 		cmocka_unit_test(a_refused_connection_is_no_answer),
+		cmocka_unit_test(a_second_resumer_is_refused),
 		cmocka_unit_test(paused_by_an_operator),
+		cmocka_unit_test(a_stuck_attempt_is_interrupted),
+		cmocka_unit_test(an_operator_ends_the_retries),
+		cmocka_unit_test(a_violation_is_not_retried),
+		cmocka_unit_test(a_violation_of_the_source_is_not_forgiven),
+		cmocka_unit_test(the_retries_become_rarer),
 		cmocka_unit_test(the_guest_ends_there),
 		cmocka_unit_test(resolved_by_an_operator),
 		cmocka_unit_test(a_late_decision_harms_no_next_session),

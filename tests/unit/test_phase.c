@@ -870,6 +870,12 @@ static void errors_become_events(void **state)
 	assert_int_equal(phase_event_of(-ETIMEDOUT), EVENT_DEADLINE);
 	assert_int_equal(phase_event_of(-EBADMSG), EVENT_VIOLATION);
 	assert_int_equal(phase_event_of(-ENOMEM), EVENT_FAILURE);
+	assert_int_equal(phase_loss_of(EVENT_PUSH_LOST, -EPIPE),
+			 EVENT_PUSH_LOST);
+	assert_int_equal(phase_loss_of(EVENT_DEMAND_LOST, -ETIMEDOUT),
+			 EVENT_DEMAND_LOST);
+	assert_int_equal(phase_loss_of(EVENT_PUSH_LOST, -EBADMSG),
+			 EVENT_VIOLATION);
 }
 
 int main(void)
