@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* query.c - The progress of a migration as JSON: query-migrate */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "query.h"
@@ -81,6 +82,33 @@ static json_t *bytes_json(const struct progress *p)
 							: 0);
 }
 
+static void connection_name(unsigned i, char *to, size_t size)
+{
+	if (i < link_count(WIRE_PUSH, 0))
+		snprintf(to, size, "%s", i ? "demand" : "main");
+	else
+		snprintf(to, size, "push-%u", i - link_count(WIRE_PUSH, 0));
+}
+
+/* Bytes of each connection that there is or was */
+static json_t *connections_json(const struct progress *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < LINK_CONNECTIONS; i++) {
+		const struct channel_count *c = &p->connections[i];
+		char name[16];
+
+		if (!c->sent && !c->received)
+			continue;
+		connection_name(i, name, sizeof(name));
+		json_array_append_new(list, json_pack("{s:s, s:I, s:I}",
+			"name", name, "sent", (json_int_t)c->sent,
+			"received", (json_int_t)c->received));
+	}
+	return list;
+}
+
 static json_t *vcpus_json(const struct progress *p)
 {
 	json_t *list = json_array();
@@ -137,7 +165,7 @@ static json_t *stages_json(const struct progress *p, uint64_t to)
 static json_t *ferry_json(const struct progress *p, uint64_t to)
 {
 	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:{s:I, s:I, s:I, s:I}, "
-		"s:I, s:o, s:I, s:I, s:i, s:o, s:o, s:o, s:o}",
+		"s:I, s:o, s:o, s:I, s:I, s:i, s:o, s:o, s:o, s:o}",
 		"side", p->outgoing ? "source" : "destination",
 		"id", p->id, "arrived-as", p->arrived, "uri", qmp_string(p->uri),
 		"stage", p->stage, "pages",
@@ -147,6 +175,7 @@ static json_t *ferry_json(const struct progress *p, uint64_t to)
 		"poison", (json_int_t)p->stats.pages[COUNT_POISON],
 		"bytes", (json_int_t)p->stats.bytes,
 		"bytes-by-kind", bytes_json(p),
+		"connections", connections_json(p),
 		"duplicates", (json_int_t)p->stats.duplicates,
 		"poison-refused", (json_int_t)p->stats.refused,
 		"recoveries", (int)p->recoveries,

@@ -120,14 +120,11 @@ static int watch(const struct channel *c, short events, uint64_t start)
 	}
 }
 
-static ssize_t recv_once(struct channel *c, void *data, size_t max, bool wait)
+static ssize_t recv_watched(struct channel *c, void *data, size_t max)
 {
-	uint64_t start;
+	const uint64_t start = now_ns();
 	ssize_t n;
 
-	if (!wait || !c->watched)
-		return c->ops->recv(c, data, max, wait);
-	start = now_ns();
 	while (!(n = c->ops->recv(c, data, max, false))) {
 		n = watch(c, POLLIN, start);
 		if (n)
@@ -136,20 +133,40 @@ static ssize_t recv_once(struct channel *c, void *data, size_t max, bool wait)
 	return n;
 }
 
-static ssize_t send_once(struct channel *c, const struct iovec *iov, size_t n,
-			 bool wait)
+static ssize_t recv_once(struct channel *c, void *data, size_t max, bool wait)
 {
-	uint64_t start;
+	ssize_t n = wait && c->watched ? recv_watched(c, data, max)
+				       : c->ops->recv(c, data, max, wait);
+
+	if (n > 0 && c->count)
+		atomic_fetch_add_explicit(&c->count->received, (uint64_t)n,
+					  memory_order_relaxed);
+	return n;
+}
+
+static ssize_t send_watched(struct channel *c, const struct iovec *iov,
+			    size_t n)
+{
+	const uint64_t start = now_ns();
 	ssize_t done;
 
-	if (!wait || !c->watched)
-		return c->ops->sendv(c, iov, n, wait);
-	start = now_ns();
 	while (!(done = c->ops->sendv(c, iov, n, false))) {
 		done = watch(c, POLLOUT, start);
 		if (done)
 			break;
 	}
+	return done;
+}
+
+static ssize_t send_once(struct channel *c, const struct iovec *iov, size_t n,
+			 bool wait)
+{
+	ssize_t done = wait && c->watched ? send_watched(c, iov, n)
+					  : c->ops->sendv(c, iov, n, wait);
+
+	if (done > 0 && c->count)
+		atomic_fetch_add_explicit(&c->count->sent, (uint64_t)done,
+					  memory_order_relaxed);
 	return done;
 }
 

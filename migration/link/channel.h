@@ -71,7 +71,16 @@ struct channel_ops {
 #define CHANNEL_BINDING	32	/* bytes */
 
 /**
+ * struct channel_count - Bytes of messages, without what TLS adds
+ * @sent, @received: of all connections that took the same place in turn
+ */
+struct channel_count {
+	_Atomic uint64_t sent, received;
+};
+
+/**
  * struct channel - One connection; all zero is one that is not open
+ * @count:	where its bytes are counted, or NULL
  * @ops:	its implementation, or NULL
  * @fd:		descriptor that poll() reports POLLIN and POLLOUT for
  * @ctx:	the implementation's
@@ -80,6 +89,7 @@ struct channel_ops {
  * @end_ns:	when every wait ends, monotonic ns; 0 for never
  */
 struct channel {
+	struct channel_count *count;
 	const struct channel_ops *ops;
 	int fd;
 	void *ctx;

@@ -117,6 +117,8 @@ int link_put(struct link *l, enum wire_role role, unsigned i,
 	/* Its deadline may change while a thread waits */
 	if (!rc && role == WIRE_MAIN)
 		to->watched = true;
+	if (!rc && l->counts)
+		to->count = &l->counts[link_count(role, i)];
 	pthread_mutex_unlock(&l->lock);
 	return rc;
 }

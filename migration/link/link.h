@@ -42,6 +42,8 @@ enum link_state { LINK_OPEN, LINK_HUNG_UP, LINK_SHUT };
  * @demand:	requests, and their answers
  * @push:	@pushes of them: pages that were not requested. A destination's
  *		listener reads @pushes while the session thread ends a link
+ * @counts:	of each connection, by link_count(): set by the owner before
+ *		link_begin(); NULL: none is counted
  */
 struct link {
 	pthread_mutex_t lock;
@@ -54,7 +56,17 @@ struct link {
 	struct channel main, demand;
 	struct channel push[WIRE_PUSH_MAX];
 	_Atomic unsigned pushes;
+	struct channel_count *counts;
 };
+
+/* Connections that a link may have */
+#define LINK_CONNECTIONS	(2 + WIRE_PUSH_MAX)
+
+/** link_count() - Index of a connection in @counts */
+static inline unsigned link_count(enum wire_role role, unsigned i)
+{
+	return role == WIRE_MAIN ? 0 : role == WIRE_DEMAND ? 1 : 2 + i;
+}
 
 /** link_init() - A link without connections, in no epoch */
 void link_init(struct link *l);

@@ -21,6 +21,7 @@ void progress_begin(struct progress *p, bool outgoing)
 	pthread_mutex_lock(&p->lock);
 	page_stats_clear(&p->stats);
 	memset((void *)&p->precopy, 0, sizeof(p->precopy));
+	memset((void *)p->connections, 0, sizeof(p->connections));
 	error_clear(&p->why);
 	p->has_peer = false;
 	p->outgoing = outgoing;

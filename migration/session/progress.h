@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "migration/link/link.h"
 #include "migration/pages/page_stats.h"
 #include "migration/wire/wire.h"
 #include "vmm/base/bytes.h"
@@ -92,6 +93,7 @@ struct progress_precopy {
  * @vcpus:	how many there are
  * @stats:	counters of pages
  * @precopy:	of a source with precopy passes; else all 0
+ * @connections: bytes of each connection, by link_count()
  * @id:		of the session, in hexadecimal
  * @arrived:	of the session that brought the guest here; kept when it leaves
  * @uri:	where it goes to, or where it arrives
@@ -118,6 +120,7 @@ struct progress {
 
 	struct page_stats stats;
 	struct progress_precopy precopy;
+	struct channel_count connections[LINK_CONNECTIONS];
 
 	struct { const char *name; uint64_t start; } stages[PROGRESS_STAGES];
 	unsigned stages_n;

@@ -58,6 +58,7 @@ void session_init(struct session *se, const struct session_ops *ops,
 	se->limits = limits;
 	se->progress = progress;
 	link_init(&se->link);
+	se->link.counts = progress->connections;
 	if (env->tls)
 		se->link.tls = *env->tls;
 	/* Without it the session thread looks again after a while */

@@ -84,6 +84,13 @@ class Web:
         c.close()
         return r.status, text, dict(r.getheaders())
 
+    def metrics(self):
+        """The metrics, in Prometheus' text format."""
+        status, text, _ = self.ask("GET", "/metrics", Accept="text/plain",
+                                   Origin=None, Ferry_Token=None)
+        equal(status, 200, "/metrics")
+        return text
+
     def watch(self, world):
         """Be an open page, until the end of the test: a thread receives what
         is sent."""

@@ -4,29 +4,16 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import urllib.request
 
 from crossing import finish, in_postcopy
 from errors import WAIT, soon
 from ferry import BUILD, MIB, PAGE, ROOT, Skip, check, equal, page
+from metrics_text import promtool, sample
 
 MONITORING = os.path.join(ROOT, "docs", "monitoring")
 TEXT, OPEN = "text/plain", "application/openmetrics-text"
-
-
-def promtool(*args, text=""):
-    """Run promtool, which must find nothing wrong."""
-    unpacked = os.path.join(ROOT, "build", "promtool", "usr", "bin",
-                            "promtool")
-    program = shutil.which("promtool") or unpacked
-    if not os.path.exists(program):
-        raise Skip("no promtool: scripts/install-deps metrics")
-    p = subprocess.run([program, *args], input=text.encode(), check=False,
-                       timeout=WAIT, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT)
-    equal(p.returncode, 0, f"promtool {args}: {p.stdout.decode()}")
 
 
 class Web:
@@ -49,12 +36,7 @@ class Web:
 
     def value(self, name, **labels):
         """The value of a sample, or None."""
-        for line in self.metrics()[1].splitlines():
-            m = re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line)
-            if m and m[1] == name and labels.items() <= dict(
-                    re.findall(r'(\w+)="([^"]*)"', m[2])).items():
-                return float(m[3])
-        return None
+        return sample(self.metrics()[1], name, **labels)
 
     def wait(self, wanted, name, **labels):
         soon(lambda: self.value(name, **labels), wanted, f"{name} {labels}")
@@ -116,6 +98,13 @@ def test_figures(world):
         equal(web.value("ferry_migration_bytes_total", kind="push", direction=
                         "sent" if m == a else "received", **here),
               bytes_["push"], "bytes pushed")
+        way = "sent" if m == a else "received"
+        carried = {c["name"]: c for c in f["connections"]}
+        check({"main", "demand", "push-0"} <= set(carried), carried)
+        check(carried["push-0"][way] > MIB // 2, carried)
+        equal(web.value("ferry_migration_connection_bytes_total",
+                        connection="push-0", direction=way, **here),
+              carried["push-0"][way], "bytes of a connection")
         equal(web.value("ferry_migration_pages", state="missing", **here), 0,
               "missing pages")
         equal(web.value("ferry_machine_memory_bytes", machine=m.name),
@@ -141,6 +130,8 @@ def test_recovery(world):
               0, "recoveries")
         check(web.value("ferry_migration_pages", machine=m.name,
                         state="missing") > 0, "nothing is missing")
+        check(web.value("ferry_migration_stage_duration_seconds",
+                        machine=m.name, stage="pages") > 0, "stage pages")
     for m in a, b:
         m.recover_automatically(True)
     for m in a, b:

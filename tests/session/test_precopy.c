@@ -187,6 +187,33 @@ static void await_some(struct pair *w)
 	}
 }
 
+/* Both sides count the same, but for the greeting: the listener reads it */
+static bool counts_agree(const struct channel_count *from,
+			 const struct channel_count *to)
+{
+	for (unsigned i = 0; i < LINK_CONNECTIONS; i++)
+		if (from[i].sent < to[i].received ||
+		    from[i].sent > to[i].received + WIRE_PAGE)
+			return false;
+	return true;
+}
+
+/* A thread counts what it has sent when the other side may have it already */
+static void await_counts(const struct pair *w)
+{
+	const struct channel_count *here = w->near_progress.connections;
+	const struct channel_count *there = w->far_progress.connections;
+	const uint64_t end = ns_after(LONG_MS);
+
+	assert_true(here[link_count(WIRE_MAIN, 0)].sent >=
+		    w->near_progress.precopy.bytes);
+	while (!counts_agree(here, there) || !counts_agree(there, here)) {
+		if (now_ns() > end)
+			fail_msg("the sides have counted different bytes");
+		usleep(1000);
+	}
+}
+
 static void a_writing_guest_arrives(void **state)
 {
 	struct pair *w = set_up(3);
@@ -200,6 +227,7 @@ static void a_writing_guest_arrives(void **state)
 	assert_in_range(p->passes, 1, 3);
 	assert_int_equal(p->syncs, p->passes + 2);
 	assert_true(p->pages >= HOLE);
+	await_counts(w);
 	tear_down(w);
 }
 

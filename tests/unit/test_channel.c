@@ -355,6 +355,41 @@ static void a_link_stays_shut(void **state)
 	free(t);
 }
 
+/* Also on the connection that replaces a lost one */
+static void a_link_counts_bytes(void **state)
+{
+	struct channel_count counts[LINK_CONNECTIONS] = { 0 };
+	struct talk *t = talk_new();
+	char byte[3];
+	struct link l;
+
+	(void)state;
+	link_init(&l);
+	l.counts = counts;
+	link_begin(&l, 1, 0);
+	assert_int_equal(link_put(&l, WIRE_PUSH, 3, &t->a), 0);
+	assert_int_equal(channel_send(&l.push[3], "abcde", 5, NULL), 0);
+	assert_int_equal(channel_recv_some(&t->b, byte, 3, true, NULL), 3);
+	assert_int_equal(channel_send(&t->b, "xy", 2, NULL), 0);
+	assert_int_equal(channel_recv(&l.push[3], byte, 2, NULL), 0);
+	assert_int_equal(counts[link_count(WIRE_PUSH, 3)].sent, 5);
+	assert_int_equal(counts[link_count(WIRE_PUSH, 3)].received, 2);
+	link_close(&l);
+	channel_close(&t->b);
+	free(t);
+	t = talk_new();
+	link_begin(&l, 2, 0);
+	assert_int_equal(link_put(&l, WIRE_PUSH, 3, &t->a), 0);
+	assert_int_equal(link_put(&l, WIRE_MAIN, 0, &t->b), 0);
+	assert_int_equal(channel_send(&l.push[3], "abcd", 4, NULL), 0);
+	assert_int_equal(channel_recv(&l.main, byte, 2, NULL), 0);
+	assert_int_equal(counts[link_count(WIRE_PUSH, 3)].sent, 5 + 4);
+	assert_int_equal(counts[link_count(WIRE_MAIN, 0)].received, 2);
+	assert_int_equal(counts[link_count(WIRE_MAIN, 0)].sent, 0);
+	link_fini(&l);
+	free(t);
+}
+
 static void sockets_are_channels(void **state)
 {
 	static const uint8_t data[3 * MEMORY_CHANNEL_BYTES];
@@ -490,6 +525,7 @@ int main(void)
 		cmocka_unit_test(sending_need_not_wait),
 		cmocka_unit_test(a_refusal_is_printable),
 		cmocka_unit_test(a_link_stays_shut),
+		cmocka_unit_test(a_link_counts_bytes),
 		cmocka_unit_test(sockets_are_channels),
 		cmocka_unit_test(a_vanished_peer_is_noticed),
 		cmocka_unit_test(a_silent_peer_is_no_dead_one),

@@ -57,6 +57,21 @@ static void command_is(const char *text, const char *uri, const char *name,
 	json_decref(want);
 }
 
+/* `stop` waits up to 5 s for a vCPU, and fails then */
+static void many_pages_have_more_time(void **state)
+{
+	struct web_action
+	stop = good("{\"action\":\"stop\",\"id\":\"a\"}"),
+	one = good("{\"action\":\"poison\",\"id\":\"a\",\"address\":0}"),
+	many = good("{\"action\":\"poison\",\"id\":\"a\",\"address\":0,"
+		    "\"count\":4096}");
+
+	(void)state;
+	assert_true(web_action_ms(&stop) > 5000);
+	assert_true(web_action_ms(&one) > web_action_ms(&stop));
+	assert_true(web_action_ms(&many) > web_action_ms(&stop) + 4096);
+}
+
 static void actions_are_commands(void **state)
 {
 	(void)state;
@@ -131,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(actions_are_commands),
+		cmocka_unit_test(many_pages_have_more_time),
 		cmocka_unit_test(the_demonstration_has_defaults),
 		cmocka_unit_test(wrong_actions_are_refused),
 	};

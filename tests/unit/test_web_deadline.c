@@ -228,6 +228,51 @@ static void what_comes_after_is_left_alone(void **state)
 				       "Connection: close\r\n\r\n");
 }
 
+static void break_loop(evutil_socket_t fd, short what, void *base)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(base);
+}
+
+static void activate(evutil_socket_t fd, short what, void *event)
+{
+	(void)fd;
+	(void)what;
+	event_active(event, EV_TIMEOUT, 0);
+}
+
+static void find_listener(struct evhttp_bound_socket *s, void *ctx)
+{
+	*(evutil_socket_t *)ctx = evhttp_bound_socket_get_fd(s);
+}
+
+/*
+ * The loop ends between a connection's accept and what follows it in the same
+ * turn. The event of @seen runs before the accept, and adds @last behind it.
+ */
+static void a_loop_may_end_at_an_accept(void **state)
+{
+	struct fixture *x = *state;
+	struct event_base *base = loop_base(x->w.loop);
+	struct event *last, *seen;
+	evutil_socket_t listener = -1;
+	int fd;
+
+	evhttp_foreach_bound_socket(x->w.http, find_listener, &listener);
+	last = event_new(base, -1, 0, break_loop, base);
+	seen = event_new(base, listener, EV_READ, activate, last);
+	assert_int_equal(event_add(seen, NULL), 0);
+	fd = connect_to(x);
+	event_base_loop(base, 0);
+	assert_false(TAILQ_EMPTY(&x->w.accepted));
+	web_http_close(&x->w);
+	assert_true(TAILQ_EMPTY(&x->w.accepted));
+	event_free(seen);
+	event_free(last);
+	close(fd);
+}
+
 int main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -237,6 +282,7 @@ int main(void)
 		CASE(an_answer_has_no_limit),
 		CASE(what_was_closed_is_left_alone),
 		CASE(what_comes_after_is_left_alone),
+		CASE(a_loop_may_end_at_an_accept),
 	};
 
 	return cmocka_run_group_tests_name("web_deadline", tests, NULL, NULL);

@@ -22,6 +22,9 @@ static const char sample[] =
 	"    \"poison\": 1},"
 	"   \"bytes-by-kind\": {\"demand\": 100, \"push\": 200,"
 	"    \"control\": 30},"
+	"   \"connections\": [{\"name\": \"main\", \"sent\": 11,"
+	"     \"received\": 12}, {\"name\": \"push-0\", \"sent\": 13},"
+	"    {\"sent\": 9}, 7],"
 	"   \"precopy\": {\"passes\": 2, \"dirty\": 77},"
 	"   \"recoveries\": 1, \"stage-ms\": {\"setup\": 1.5},"
 	"   \"downtime-ms\": 0.25, \"demand-latency-us\": {\"sum\": 150.5,"
@@ -87,6 +90,12 @@ static void samples_have_values(void **state)
 		"ferry_migration_bytes_total{machine=\"src\","
 			"side=\"destination\",kind=\"control\","
 			"direction=\"sent\"} 30",
+		"ferry_migration_connection_bytes_total{machine=\"src\","
+			"side=\"destination\",connection=\"main\","
+			"direction=\"received\"} 12",
+		"ferry_migration_connection_bytes_total{machine=\"src\","
+			"side=\"destination\",connection=\"push-0\","
+			"direction=\"sent\"} 13",
 		"ferry_migration_stage_duration_seconds{machine=\"src\","
 			"side=\"destination\",stage=\"setup\"} 0.0015",
 		"ferry_migration_downtime_seconds{machine=\"src\","

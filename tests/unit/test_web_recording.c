@@ -57,6 +57,35 @@ static void what_was_added_can_be_read(void **state)
 	web_recording_clear(&again);
 }
 
+static void a_text_that_is_held_stays(void **state)
+{
+	struct web_recording r = { 0 };
+	struct web_recording_text *first, *second;
+	const char *at, line[] = "{\"t\":1,\"kind\":\"a\"}";
+	size_t len = 0;
+
+	(void)state;
+	assert_int_equal(web_recording_add(&r, line), 0);
+	at = r.text;
+	len = r.len;
+	first = web_recording_hold(&r);
+	second = web_recording_hold(&r);
+	assert_ptr_equal(first, second);
+	while (r.text == at)
+		assert_int_equal(web_recording_add(&r, line), 0);
+	assert_memory_equal(at, line, sizeof(line) - 1);
+	assert_memory_equal(r.text, at, len);
+	web_recording_release(first);
+	assert_memory_equal(at, line, sizeof(line) - 1);
+	web_recording_release(second);
+	at = r.text;
+	first = web_recording_hold(&r);
+	web_recording_clear(&r);
+	assert_memory_equal(at, line, sizeof(line) - 1);
+	web_recording_release(first);
+	web_recording_release(NULL);
+}
+
 static void files_are_checked(void **state)
 {
 	(void)state;
@@ -106,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_added_can_be_read),
+		cmocka_unit_test(a_text_that_is_held_stays),
 		cmocka_unit_test(files_are_checked),
 		cmocka_unit_test(lines_and_recordings_are_bounded),
 		cmocka_unit_test(output_becomes_text),

@@ -6,6 +6,7 @@ import os
 import re
 
 from browser import Browser, Web, need_kvm
+from fake_machine import FakeMachine
 from ferry import ROOT, check, equal, soon
 from firefox import Firefox
 
@@ -232,6 +233,35 @@ def fits(b):
 def brightness(colour):
     """Of "rgb(r, g, b)": 0 to 255."""
     return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+
+def test_connections(world):
+    """The page shows what each connection carries, and how fast."""
+    sent = 0
+
+    def migration(_):
+        nonlocal sent
+        sent += 1 << 20
+        return {"status": "postcopy-active", "ram": {
+                    "total": 1 << 30, "remaining": 1 << 29},
+                "ferry": {"side": "source", "id": "00", "stage": "pages",
+                          "pages": {"demand": 0, "push": sent >> 12,
+                                    "zero": 0, "poison": 0},
+                          "connections": [
+                              {"name": "main", "sent": 2048, "received": 0},
+                              {"name": "push-0", "sent": sent,
+                               "received": 0}]}}
+
+    path = world.path("machine.sock")
+    FakeMachine(world, path, query_migrate=migration, query_status={
+        "status": "postmigrate", "running": False,
+        "libvirt": {"state": "", "reason": ""}})
+    b = Browser(world, Web(world, "--control", path).url)
+    text = "document.querySelector('#connections').innerText"
+    b.wait(f"/main\\s+0.00\\s+2 KiB/.test({text})", "the main connection")
+    b.wait(f"/push-0\\s+[1-9][0-9.]*\\s+[1-9][0-9]* MiB/.test({text})",
+           "the push connection")
+    b.log_is_empty()
 
 
 def test_replay(world):

@@ -126,6 +126,32 @@ def test_replays_are_checked(world):
         equal(web.ask("GET", "/api/recording")[1], f.read(), "the recording")
 
 
+def test_recordings_are_not_copied(world):
+    """Connections that do not read the recording share one."""
+    path = world.path("long")
+    with open(path, "w", encoding="ascii") as f:
+        for i in range(240):
+            f.write('{"t":%d,"kind":"a","x":"%s"}\n' % (i, "x" * 32000))
+    web = Web(world, "--replay", path)
+    for _ in range(30):
+        s = socket.create_connection(("127.0.0.1", web.port))
+        world.closers.insert(0, s.close)
+        s.settimeout(WAIT)
+        s.sendall(f"GET /api/recording HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                  f"Ferry-Token: {web.token}\r\n\r\n".encode())
+        equal(s.recv(12), b"HTTP/1.1 200", "answer")
+    kib = memory(web.process.pid)
+    check(kib < 100 << 10, f"30 answers of 7.5 MiB: {kib} KiB")
+    equal(len(web.ask("GET", "/api/recording")[1]), os.path.getsize(path),
+          "bytes of one that is read")
+
+
+def memory(pid):
+    """The memory that a process has, KiB."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(int(x.split()[1]) for x in f if x.startswith("VmRSS:"))
+
+
 def messages(web, *wanted):
     """The stream, until a message of each kind has come. Return: all."""
     s, data, end = web.stream(), b"", time.monotonic() + WAIT

@@ -13,8 +13,7 @@
 
 /* Time that a machine may take to end after it answered quit, in ms */
 #define QUIT_TIMEOUT_MS 10000
-/* For `poison`: so much for each page, and a limit */
-#define POISON_PAGE_MS 10
+/* For `poison` of many pages: the limit */
 #define POISON_TIMEOUT_MS 3600000
 /* For each machine of `ferry list`: one that hangs delays the others, in ms */
 #define LIST_TIMEOUT_MS 2000
@@ -213,7 +212,7 @@ static const struct {
 /* Pages are poisoned one by one: many take longer than any other command */
 static int answer_ms(const struct options *o)
 {
-	const uint64_t ms = QMP_TIMEOUT_MS + o->count * POISON_PAGE_MS;
+	const uint64_t ms = QMP_TIMEOUT_MS + o->count * QMP_POISON_MS;
 
 	if (o->cmd != CMD_POISON)
 		return QMP_TIMEOUT_MS;

@@ -362,6 +362,11 @@ void qmp_watch(struct qmp_client *q, int fd)
 	q->watch = fd;
 }
 
+void qmp_cut(struct qmp_client *q)
+{
+	shutdown(q->fd, SHUT_RDWR);
+}
+
 void qmp_close(struct qmp_client *q)
 {
 	if (!q)

@@ -15,6 +15,8 @@
 
 /* Time that a machine may take to answer, in ms, unless said otherwise */
 #define QMP_TIMEOUT_MS 10000
+/* For each page of ferry-poison: they are poisoned one by one */
+#define QMP_POISON_MS 10
 
 struct qmp_client;
 
@@ -87,6 +89,11 @@ int qmp_execute(struct qmp_client *q, const char *command, json_t *args,
  */
 int qmp_next_event(struct qmp_client *q, int timeout_ms, json_t **event,
 		   struct error *err);
+
+/** qmp_cut() - End all waits, now and later, as if the machine had closed the
+ *	       connection; any thread
+ */
+void qmp_cut(struct qmp_client *q);
 
 /** qmp_close() - Disconnect; @q may be NULL */
 void qmp_close(struct qmp_client *q);

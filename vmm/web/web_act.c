@@ -44,9 +44,9 @@ static void on_answer(void *ctx, json_t *ret, const struct error *err)
 	free(x);
 }
 
-/* @args: taken over */
+/* @args: taken over. @ms: how long the machine may take */
 static void execute(struct web_machine *m, struct evhttp_request *req,
-		    const char *command, json_t *args)
+		    const char *command, json_t *args, int ms)
 {
 	struct waiting *x = m->follower ? malloc(sizeof(*x)) : NULL;
 
@@ -59,7 +59,7 @@ static void execute(struct web_machine *m, struct evhttp_request *req,
 	x->req = req;
 	evhttp_connection_set_closecb(evhttp_request_get_connection(req),
 				      on_close, x);
-	follower_execute(m->follower, command, args, on_answer, x);
+	follower_execute(m->follower, command, args, ms, on_answer, x);
 }
 
 static const char *uri_of(const struct web *w, const struct web_machine *m,
@@ -102,7 +102,7 @@ static void act_on(struct web *w, struct web_machine *m,
 	command = web_action_command(a, uri, &args);
 	/* The recording shows which commands were given in the page */
 	web_stream_send(w, "action", a->id, "action", json_string(command));
-	execute(m, req, command, args);
+	execute(m, req, command, args, web_action_ms(a));
 }
 
 void web_act(struct web *w, struct evhttp_request *req)
@@ -180,7 +180,8 @@ void web_act_pages(struct web *w, struct evhttp_request *req)
 		evhttp_clear_headers(&query);
 	}
 	if (m && args) {
-		execute(m, req, "query-ferry-pages", args);
+		execute(m, req, "query-ferry-pages", args,
+			FOLLOWER_TIMEOUT_MS);
 		return;
 	}
 	json_decref(args);

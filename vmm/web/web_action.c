@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vmm/base/units.h"
+#include "vmm/client/qmp_client.h"
 #include "web_action.h"
 
 /* Members of the body, as bits */
@@ -193,4 +194,11 @@ const char *web_action_command(const struct web_action *a, const char *uri,
 				  (json_int_t)a->address, "count",
 				  (json_int_t)a->count);
 	return actions[a->kind].command;
+}
+
+int web_action_ms(const struct web_action *a)
+{
+	if (a->kind != ACT_POISON)
+		return QMP_TIMEOUT_MS;
+	return QMP_TIMEOUT_MS + (int)a->count * QMP_POISON_MS;
 }

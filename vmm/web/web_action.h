@@ -68,4 +68,7 @@ int web_action_parse(json_t *body, struct web_action *a, struct error *err);
 const char *web_action_command(const struct web_action *a, const char *uri,
 			       json_t **args);
 
+/** web_action_ms() - Time that a machine may take for the command, ms */
+int web_action_ms(const struct web_action *a);
+
 #endif /* FERRY_WEB_ACTION_H */

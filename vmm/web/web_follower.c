@@ -44,6 +44,7 @@ struct job {
 	STAILQ_ENTRY(job) link;
 	const char *command;
 	json_t *args, *ret;
+	int ms;
 	struct error err;
 	follower_done *done;
 	void *ctx;
@@ -59,10 +60,11 @@ struct job {
  * @muted:	the main thread wants no reports; only it uses this
  * @stop:	the thread shall end
  * @viewed, @whole: as in follower_watch()
- * @lock:	protects @jobs and @over
+ * @lock:	protects @client, @jobs and @over
+ * @client:	the connection, while there is one
  * @jobs:	commands that have not begun
  * @over:	the thread takes no more of them
- * @last:	what was reported last, by query
+ * @last:	what was reported last, by query, without times that pass
  * @cursor:	of the last map of pages
  * @no_pages:	the machine does not know query-ferry-pages
  */
@@ -75,6 +77,7 @@ struct web_follower {
 	bool muted;
 	_Atomic bool stop, viewed, whole;
 	pthread_mutex_t lock;
+	struct qmp_client *client;
 	STAILQ_HEAD(job_queue, job) jobs;
 	bool over;
 
@@ -157,32 +160,34 @@ static int run_jobs(struct web_follower *f, struct qmp_client *q)
 	int rc = 0;
 
 	while (!rc && (j = job_take(f))) {
+		qmp_timeout(q, j->ms);
 		rc = qmp_execute(q, j->command, j->args, &j->ret, &j->err);
 		job_finish(f, j);
 		if (rc == -EREMOTEIO || rc == -ENOSYS)
 			rc = 0;
 	}
+	qmp_timeout(q, FOLLOWER_TIMEOUT_MS);
 	return rc;
 }
 
 /*
  * Times that pass while nothing happens are no change. A running migration
  * changes anyway; a paused one would be reported several times a second.
+ * Return: whether they were dropped
  */
-static void drop_clocks(json_t *m)
+static bool drop_clocks(json_t *m)
 {
-	static const char *const waits[] = { "postcopy-paused", "none" };
 	const char *status = json_string_value(json_object_get(m, "status"));
 	json_t *ferry = json_object_get(m, "ferry");
 
-	json_object_del(m, "libvirt");	/* the same values once more */
-	if (!status || (strcmp(status, waits[0]) && strcmp(status, waits[1])))
-		return;
+	if (!status || strcmp(status, "postcopy-paused"))
+		return false;
 	json_object_del(m, "total-time");
 	json_object_del(json_object_get(m, "ram"), "mbps");
 	json_object_del(ferry, "total-ms");
 	json_object_del(ferry, "stage-ms");
 	json_object_del(json_object_get(ferry, "waiting"), "ms");
+	return true;
 }
 
 static json_t *pages_args(const struct web_follower *f)
@@ -212,15 +217,25 @@ static void report_pages(struct web_follower *f, json_t *value)
 /* Report an answer if it differs from the last one. Takes @value over */
 static void report_changed(struct web_follower *f, unsigned i, json_t *value)
 {
+	bool timeless = false;
+	json_t *state;
+
+	if (i == Q_MIGRATION)	/* its values are those of other members */
+		json_object_del(value, "libvirt");
+	state = json_deep_copy(value);
 	if (i == Q_MIGRATION)
-		drop_clocks(value);
-	if (json_equal(value, f->last[i])) {
-		json_decref(value);
+		timeless = drop_clocks(state);
+	if (!json_equal(state, f->last[i])) {
+		json_decref(f->last[i]);
+		f->last[i] = state;
+		report_send(f, queries[i].what, value, NULL);
 		return;
 	}
-	json_decref(f->last[i]);
-	f->last[i] = json_deep_copy(value);
-	report_send(f, queries[i].what, value, NULL);
+	json_decref(state);
+	if (timeless)
+		report_send(f, "times", value, NULL);
+	else
+		json_decref(value);
 }
 
 /* Return: 0, or -errno if the connection is lost */
@@ -311,12 +326,21 @@ static int find_console(struct web_follower *f, struct qmp_client *q,
 	return rc;
 }
 
+/* For follower_free() */
+static void set_client(struct web_follower *f, struct qmp_client *q)
+{
+	pthread_mutex_lock(&f->lock);
+	f->client = q;
+	pthread_mutex_unlock(&f->lock);
+}
+
 static void follow(struct web_follower *f, struct error *err)
 {
 	struct qmp_client *q = qmp_open(NULL, f->control, FOLLOWER_TIMEOUT_MS,
 					err);
 	int rc = q ? 0 : -err->code;
 
+	set_client(f, q);
 	if (!rc) {
 		qmp_watch(q, f->wake);
 		rc = find_console(f, q, err);
@@ -328,6 +352,7 @@ static void follow(struct web_follower *f, struct error *err)
 		if (!rc)
 			rc = take_events(f, q, err);
 	}
+	set_client(f, NULL);
 	qmp_close(q);
 }
 
@@ -406,7 +431,7 @@ static void wake_thread(struct web_follower *f)
 }
 
 void follower_execute(struct web_follower *f, const char *command,
-		      json_t *args, follower_done *done, void *ctx)
+		      json_t *args, int ms, follower_done *done, void *ctx)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	struct error err = { 0 };
@@ -418,8 +443,8 @@ void follower_execute(struct web_follower *f, const char *command,
 		done(ctx, NULL, &err);
 		return;
 	}
-	*j = (struct job){ .command = command, .args = args, .done = done,
-			   .ctx = ctx };
+	*j = (struct job){ .command = command, .args = args, .ms = ms,
+			   .done = done, .ctx = ctx };
 	pthread_mutex_lock(&f->lock);
 	over = f->over;
 	if (!over)
@@ -452,6 +477,10 @@ void follower_free(struct web_follower *f)
 	f->muted = true;
 	f->stop = true;
 	wake_thread(f);
+	pthread_mutex_lock(&f->lock);
+	if (f->client)
+		qmp_cut(f->client);
+	pthread_mutex_unlock(&f->lock);
 	pthread_join(f->thread, NULL);
 	/* After the reports and answers that are posted already */
 	loop_post(f->loop, follower_release, f);

@@ -13,6 +13,9 @@
 
 #include "vmm/base/error.h"
 
+/* Time for each query, ms */
+#define FOLLOWER_TIMEOUT_MS	5000
+
 struct loop;
 struct web_follower;
 
@@ -20,9 +23,11 @@ struct web_follower;
  * struct follower_events - What a follower reports, in the main thread
  * @ctx:	handed to each
  * @changed:	@what is "machine" (query-status), "migration" (query-migrate),
- *		"pages" (query-ferry-pages), "event" or "console"; @value is a
- *		new reference, which the callee takes over. "console" is the
- *		path of the console socket
+ *		"pages" (query-ferry-pages), "event", "console" or "times"; @value
+ *		is a new reference, which the callee takes over. "console" is
+ *		the path of the console socket. "times" is what query-migrate
+ *		has returned if only times of a paused migration differ, which
+ *		pass while nothing happens
  * @ended:	the last call: the machine ended or is lost, @why says which
  */
 struct follower_events {
@@ -57,12 +62,13 @@ struct web_follower *follower_new(struct loop *loop, const char *control,
  * @f:		the follower
  * @command:	a literal
  * @args:	its arguments, taken over, or NULL
+ * @ms:		how long the machine may take; then it counts as lost
  * @done:	receives the answer, exactly once, unless the follower is freed
  *		before: then it is called by follower_free()
  * @ctx:	for @done
  */
 void follower_execute(struct web_follower *f, const char *command,
-		      json_t *args, follower_done *done, void *ctx);
+		      json_t *args, int ms, follower_done *done, void *ctx);
 
 /**
  * follower_watch() - Set how often the machine is queried
@@ -76,10 +82,9 @@ void follower_watch(struct web_follower *f, bool viewed, bool whole);
  * follower_free() - End the thread; no report follows
  * @f:		the follower, or NULL
  *
- * Waits for the answer that the thread waits for, at most FOLLOWER_TIMEOUT_MS.
+ * A command that the machine has not answered fails. Waits for a connection
+ * that is being opened, at most FOLLOWER_TIMEOUT_MS.
  */
 void follower_free(struct web_follower *f);
-
-#define FOLLOWER_TIMEOUT_MS	5000
 
 #endif /* FERRY_WEB_FOLLOWER_H */

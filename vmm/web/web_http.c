@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include <event2/buffer.h>
@@ -43,6 +44,21 @@ void web_http_text(struct evhttp_request *req, int status, const char *text,
 		evhttp_send_reply(req, status, NULL, out);
 	else
 		evhttp_send_reply(req, HTTP_INTERNAL, NULL, NULL);
+	if (out)
+		evbuffer_free(out);
+}
+
+void web_http_shared(struct evhttp_request *req, const char *text, size_t len,
+		     web_http_released *released, void *ctx)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	if (out && !evbuffer_add_reference(out, text, len, released, ctx)) {
+		evhttp_send_reply(req, HTTP_OK, NULL, out);
+	} else {
+		released(text, len, ctx);
+		evhttp_send_reply(req, HTTP_INTERNAL, NULL, NULL);
+	}
 	if (out)
 		evbuffer_free(out);
 }
@@ -155,14 +171,24 @@ static void on_full(struct evconnlistener *listener, void *ctx)
 }
 
 /* A connection that libevent has just accepted */
-struct accepted {
+struct web_accepted {
+	TAILQ_ENTRY(web_accepted) link;
 	struct web *w;
 	struct bufferevent *bev;
+	struct event *later;
 };
+
+static void accepted_free(struct web_accepted *a)
+{
+	TAILQ_REMOVE(&a->w->accepted, a, link);
+	event_free(a->later);
+	bufferevent_decref(a->bev);
+	free(a);
+}
 
 static void on_accepted(evutil_socket_t none, short what, void *ctx)
 {
-	struct accepted *a = ctx;
+	struct web_accepted *a = ctx;
 	evutil_socket_t fd = bufferevent_getfd(a->bev);
 
 	(void)none;
@@ -170,25 +196,24 @@ static void on_accepted(evutil_socket_t none, short what, void *ctx)
 	/* Without memory for it libevent's own limit remains */
 	if (fd >= 0)
 		web_deadlines_begin(&a->w->deadlines, fd);
-	bufferevent_decref(a->bev);
-	free(a);
+	accepted_free(a);
 }
 
 /* libevent sets the descriptor when this has returned: in the same turn */
 static void await_descriptor(struct web *w, struct bufferevent *bev)
 {
-	struct event_base *base = bufferevent_get_base(bev);
-	struct accepted *a = malloc(sizeof(*a));
+	struct web_accepted *a = malloc(sizeof(*a));
+	struct event *later = a ? event_new(bufferevent_get_base(bev), -1, 0,
+					    on_accepted, a) : NULL;
 
-	if (!a)
+	if (!later) {
+		free(a);
 		return;
-	*a = (struct accepted){ w, bev };
+	}
+	*a = (struct web_accepted){ .w = w, .bev = bev, .later = later };
+	TAILQ_INSERT_TAIL(&w->accepted, a, link);
 	bufferevent_incref(bev);
-	if (!event_base_once(base, -1, EV_TIMEOUT, on_accepted, a,
-			     &(struct timeval){ 0 }))
-		return;
-	bufferevent_decref(bev);
-	free(a);
+	event_active(later, EV_TIMEOUT, 0);
 }
 
 /* libevent reads from a client also while it answers, without a limit */
@@ -209,6 +234,7 @@ int web_http_open(struct web *w, struct error *err)
 	int rc = web_deadlines_init(&w->deadlines, loop_base(w->loop),
 				    WEB_REQUEST_S * 1000, err);
 
+	TAILQ_INIT(&w->accepted);
 	if (rc)
 		return rc;
 	w->http = evhttp_new(loop_base(w->loop));
@@ -235,6 +261,9 @@ int web_http_open(struct web *w, struct error *err)
 
 void web_http_close(struct web *w)
 {
+	/* The loop has ended before the turn that would have freed them */
+	while (!TAILQ_EMPTY(&w->accepted))
+		accepted_free(TAILQ_FIRST(&w->accepted));
 	if (w->http)
 		evhttp_free(w->http);
 	w->http = NULL;

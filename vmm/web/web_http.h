@@ -38,6 +38,23 @@ void web_http_text(struct evhttp_request *req, int status, const char *text,
 		   size_t len);
 
 /**
+ * web_http_released - The answer's text is not needed any more
+ * @text, @len, @ctx: as web_http_shared() received them
+ */
+typedef void web_http_released(const void *text, size_t len, void *ctx);
+
+/**
+ * web_http_shared() - Send an answer without a copy of it
+ * @req:	the request
+ * @text:	the body, which does not change before @released is called
+ * @len:	its length
+ * @released:	called once: the answer was sent, or is not sent
+ * @ctx:	for @released
+ */
+void web_http_shared(struct evhttp_request *req, const char *text, size_t len,
+		     web_http_released *released, void *ctx);
+
+/**
  * web_http_json() - Send an answer
  * @req:	the request
  * @value:	the body; taken over. NULL if memory ran out

@@ -49,6 +49,11 @@ static void on_changed(void *ctx, const char *what, json_t *value)
 		json_decref(value);
 		return;
 	}
+	if (!strcmp(what, "times")) {
+		keep(&m->migration, value);
+		json_decref(value);
+		return;
+	}
 	m->answered = true;
 	if (!strcmp(what, "machine"))
 		keep(&m->state, value);

@@ -169,6 +169,25 @@ static void write_bytes(struct sink *s, json_t *value)
 	}
 }
 
+/* Connections: an array of objects */
+static void write_connections(struct sink *s, json_t *value)
+{
+	static const char *const directions[] = { "sent", "received" };
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(value, i, one) {
+		const char *name = json_string_value(json_object_get(one,
+								     "name"));
+
+		for (unsigned k = 0; name && k < 2; k++)
+			write_number(s, (const char *[]){ "connection", name },
+				     (const char *[]){ "direction",
+						       directions[k] },
+				     json_object_get(one, directions[k]));
+	}
+}
+
 /* Memory failures: an array of objects */
 static void write_failures(struct sink *s, json_t *value)
 {
@@ -314,6 +333,9 @@ static const struct metric metrics[] = {
 	{ MIGRATION "bytes", COUNTER, "bytes",
 	  "Bytes of the stream by kind and direction.",
 	  "migration.ferry.bytes-by-kind", .write = write_bytes },
+	{ MIGRATION "connection_bytes", COUNTER, "bytes",
+	  "Bytes of each connection by direction.",
+	  "migration.ferry.connections", .write = write_connections },
 	{ MIGRATION "requests", COUNTER, "",
 	  "Pages that were requested because a vCPU waited.",
 	  "migration.ram.postcopy-requests", .write = write_value },

@@ -14,6 +14,8 @@
 #ifndef FERRY_WEB_PRIVATE_H
 #define FERRY_WEB_PRIVATE_H
 
+#include <sys/queue.h>
+
 #include <jansson.h>
 
 #include "vmm/base/uri.h"
@@ -29,6 +31,7 @@
 struct evhttp;
 struct evhttp_request;
 struct loop;
+struct web_accepted;
 struct web_console;
 struct web_demo;
 struct web_viewer;
@@ -41,6 +44,7 @@ struct web_viewer;
  * @rules:	which requests are answered
  * @loop:	main thread's loop
  * @http:	the server
+ * @accepted:	connections that libevent has accepted in this turn of the loop
  * @deadlines:	connections whose next request has not come
  * @machines:	what is followed
  * @recording:	messages so far; with --replay: those of the file
@@ -55,6 +59,7 @@ struct web {
 	struct web_rules rules;
 	struct loop *loop;
 	struct evhttp *http;
+	TAILQ_HEAD(web_accepted_list, web_accepted) accepted;
 	struct web_deadlines deadlines;
 	struct web_machines machines;
 	struct web_recording recording;

@@ -9,11 +9,36 @@
 
 #include "web_recording.h"
 
+/* Memory for lines, freed by the last of those who hold it */
+struct web_recording_text {
+	unsigned holders;
+	char bytes[];
+};
+
+/* The lines move to new memory if answers that are being sent hold the old */
+static int recording_grow(struct web_recording *r, size_t cap)
+{
+	struct web_recording_text *t;
+	const bool alone = r->shared && r->shared->holders == 1;
+
+	t = realloc(alone ? r->shared : NULL, sizeof(*t) + cap);
+	if (!t)
+		return -ENOMEM;
+	if (r->shared && !alone) {
+		memcpy(t->bytes, r->text, r->len);
+		web_recording_release(r->shared);
+	}
+	t->holders = 1;
+	r->shared = t;
+	r->text = t->bytes;
+	r->cap = cap;
+	return 0;
+}
+
 static int recording_append(struct web_recording *r, const char *line,
 			    size_t n)
 {
 	size_t want = r->len + n + 1, cap = r->cap ? r->cap : 4096;
-	char *text;
 
 	if (n > RECORDING_LINE)
 		return -EMSGSIZE;
@@ -21,13 +46,10 @@ static int recording_append(struct web_recording *r, const char *line,
 		return -ENOSPC;
 	while (cap < want)
 		cap *= 2;
-	text = cap == r->cap ? r->text : realloc(r->text, cap);
-	if (!text)
+	if (cap != r->cap && recording_grow(r, cap))
 		return -ENOMEM;
-	r->text = text;
-	r->cap = cap;
-	memcpy(text + r->len, line, n);
-	text[r->len + n] = '\n';
+	memcpy(r->text + r->len, line, n);
+	r->text[r->len + n] = '\n';
 	r->len = want;
 	return 0;
 }
@@ -39,8 +61,20 @@ int web_recording_add(struct web_recording *r, const char *line)
 
 void web_recording_clear(struct web_recording *r)
 {
-	free(r->text);
+	web_recording_release(r->shared);
 	*r = (struct web_recording){ 0 };
+}
+
+struct web_recording_text *web_recording_hold(struct web_recording *r)
+{
+	r->shared->holders++;
+	return r->shared;
+}
+
+void web_recording_release(struct web_recording_text *t)
+{
+	if (t && !--t->holders)
+		free(t);
 }
 
 bool web_recording_next(const char **text, const char *end,

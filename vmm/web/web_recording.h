@@ -17,13 +17,17 @@
 #define RECORDING_MAX	(8u << 20)	/* bytes kept of what is followed */
 #define RECORDING_LINE	(256u << 10)	/* of one message */
 
+struct web_recording_text;
+
 /**
  * struct web_recording - The lines; all zero is an empty one
- * @text:	each line ends with '\n'
+ * @shared:	holds @text, also for web_recording_hold(); NULL: there is none
+ * @text:	each line ends with '\n'. Bytes before @len do not change
  * @len:	bytes
  * @cap:	allocated
  */
 struct web_recording {
+	struct web_recording_text *shared;
 	char *text;
 	size_t len, cap;
 };
@@ -38,8 +42,22 @@ struct web_recording {
  */
 int web_recording_add(struct web_recording *r, const char *line);
 
-/** web_recording_clear() - Drop all lines, and free the memory */
+/** web_recording_clear() - Drop all lines, and release the memory */
 void web_recording_clear(struct web_recording *r);
+
+/**
+ * web_recording_hold() - Keep the text for an answer that is being sent
+ * @r:		the recording, not empty
+ *
+ * The lines that there are now stay at @r->text as it is now, whatever happens
+ * to @r. Nothing is copied: answers share the memory.
+ *
+ * Return: what web_recording_release() needs
+ */
+struct web_recording_text *web_recording_hold(struct web_recording *r);
+
+/** web_recording_release() - The text is not needed any more; NULL is fine */
+void web_recording_release(struct web_recording_text *t);
 
 /**
  * web_recording_next() - Walk through the lines

@@ -72,11 +72,22 @@ static void get_metrics(struct web *w, struct evhttp_request *req)
 	free(text);
 }
 
+static void release_recording(const void *text, size_t len, void *held)
+{
+	(void)text;
+	(void)len;
+	web_recording_release(held);
+}
+
 static void get_recording(struct web *w, struct evhttp_request *req)
 {
-	const struct web_recording *r = &w->recording;
+	struct web_recording *r = &w->recording;
 
-	web_http_text(req, HTTP_OK, r->len ? r->text : "", r->len);
+	if (r->len)
+		web_http_shared(req, r->text, r->len, release_recording,
+				web_recording_hold(r));
+	else
+		web_http_text(req, HTTP_OK, "", 0);
 }
 
 static const struct web_route routes[] = {

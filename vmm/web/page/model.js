@@ -112,15 +112,23 @@ export class Model {
   measureFlow(m, t, before) {
     const pages = m.migration?.ferry?.pages;
     if (!pages || m.migration.ferry.side !== "source") return;
+    // Older machines do not have them
+    const connections = (m.migration.ferry.connections || []).map((c) =>
+      ({ name: String(c.name), bytes: Number(c.sent) + Number(c.received) }));
     if (m.flow && before?.ferry?.id === m.migration.ferry.id &&
         t > m.flow.t) {
       const f = { t };
       for (const kind of ["demand", "push", "zero", "poison"])
         f[kind] = Math.max(0, pages[kind] - m.flow.pages[kind]) * 4.096 /
                   (t - m.flow.t);
+      f.connections = connections.map(({ name, bytes }) => {
+        const last = m.flow.connections.find((c) => c.name === name);
+        return { name, bytes, rate: Math.max(0, bytes - (last?.bytes || 0)) /
+                                    1e3 / (t - m.flow.t) };
+      });
       bounded(this.flow, f, SAMPLES_MAX);
     }
-    m.flow = { t, pages };
+    m.flow = { t, pages, connections };
   }
 
   onPages(m, msg) {

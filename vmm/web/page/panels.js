@@ -114,6 +114,21 @@ function stages(pair) {
   }));
 }
 
+// Megabytes a second, as of the last two answers of the source
+function connections(source, flow) {
+  const running = ["active", "device", "postcopy-active"]
+    .includes(source?.migration.status);
+  const table = byId("connections");
+  const list = (source && flow?.connections || []).map((c) =>
+    [c.name, running ? c.rate.toFixed(c.rate < 10 ? 2 : 0) : "–",
+     sizeText(c.bytes)]);
+  const text = JSON.stringify(list);
+  if (table.dataset.text === text) return;
+  table.dataset.text = text;
+  table.hidden = !list.length;
+  table.tBodies[0].replaceChildren(...list.map(row));
+}
+
 export function migrationPanel(model, pair, colours) {
   const source = pair.find((m) => m.migration?.ferry?.side === "source");
   const target = pair.find((m) =>
@@ -143,6 +158,7 @@ export function migrationPanel(model, pair, colours) {
      ["zero", "zero", [2, 2]]].map(([name, colour, dash]) =>
       ({ name, colour, dash,
          points: model.flow.map((f) => [f.t, f[name]]) })) });
+  connections(source, flow);
   stages(pair);
 }
 
