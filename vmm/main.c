@@ -45,7 +45,7 @@
 #define EXIT_USAGE	2
 
 /* Signals that end a machine, which then removes its sockets */
-static const int end_signals[] = { SIGTERM, SIGINT, SIGHUP };
+static const int end_signals[] = { SIGTERM, SIGINT };
 
 /* State of run and receive */
 struct process {
@@ -55,13 +55,24 @@ struct process {
 	struct runtime_link link;	/* with --control */
 	struct machine *machine;	/* built by run; freed at the end */
 	int sigbus_fd;
-	struct event *sigbus, *tell, *ends[ARRAY_SIZE(end_signals)];
+	struct event *sigbus, *tell, *hangup, *ends[ARRAY_SIZE(end_signals)];
 };
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	(void)what;
 	host_ask_end(arg, "host-signal", 128 + (int)sig);
+}
+
+/* A lost terminal is no reason to stop a guest */
+static void on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	const struct host *h = arg;
+
+	(void)sig;
+	(void)what;
+	log_line("the terminal is gone (SIGHUP); this machine goes on without it, and `ferry quit %s` ends it",
+		 h->name);
 }
 
 static void on_sigbus(evutil_socket_t fd, short what, void *arg)
@@ -164,9 +175,21 @@ static bool is_ignored(int sig)
 	return !sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN;
 }
 
+static int watch_signal(struct process *p, int sig, event_callback_fn fn,
+			struct event **event, struct error *err)
+{
+	if (is_ignored(sig))
+		return 0;
+	*event = evsignal_new(loop_base(p->host.loop), sig, fn, &p->host);
+	if (!*event || event_add(*event, NULL))
+		return error_set(err, ENOMEM, "out of memory for events");
+	return 0;
+}
+
 static int watch_signals(struct process *p, struct error *err)
 {
 	struct event_base *base = loop_base(p->host.loop);
+	int rc;
 
 	p->sigbus_fd = sigbus_install(err);
 	if (p->sigbus_fd < 0)
@@ -176,16 +199,11 @@ static int watch_signals(struct process *p, struct error *err)
 	p->tell = evtimer_new(base, on_tell, p);
 	if (!p->sigbus || !p->tell || event_add(p->sigbus, NULL))
 		return error_set(err, ENOMEM, "out of memory for events");
-	for (unsigned i = 0; i < ARRAY_SIZE(end_signals); i++) {
-		if (is_ignored(end_signals[i]))
-			continue;
-		p->ends[i] = evsignal_new(base, end_signals[i], on_signal,
-					  &p->host);
-		if (!p->ends[i] || event_add(p->ends[i], NULL))
-			return error_set(err, ENOMEM,
-					 "out of memory for events");
-	}
-	return 0;
+	rc = watch_signal(p, SIGHUP, on_hangup, &p->hangup, err);
+	for (unsigned i = 0; i < ARRAY_SIZE(end_signals) && !rc; i++)
+		rc = watch_signal(p, end_signals[i], on_signal, &p->ends[i],
+				  err);
+	return rc;
 }
 
 static int open_process(struct process *p, const struct options *o,
@@ -258,6 +276,7 @@ static void close_process(struct process *p)
 	control_close(h->control);
 	free_event(p->sigbus);
 	free_event(p->tell);
+	free_event(p->hangup);
 	for (unsigned i = 0; i < ARRAY_SIZE(end_signals); i++)
 		free_event(p->ends[i]);
 	chardev_close(h->console);

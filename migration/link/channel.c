@@ -153,6 +153,33 @@ static ssize_t send_once(struct channel *c, const struct iovec *iov, size_t n,
 	return done;
 }
 
+/*
+ * A part of a unit was transferred, and @left bytes are missing. Return: has its
+ * time passed? @end is 0 before the first part
+ */
+static bool is_late(const struct channel *c, uint64_t *end, size_t left)
+{
+	uint64_t now;
+
+	if (!c->silence_ms || !left)
+		return false;
+	now = now_ns();
+	if (*end)
+		return now >= *end;
+	*end = now + c->silence_ms * NS_PER_MS +
+	       left * NS_PER_S / CHANNEL_RATE_MIN;
+	return false;
+}
+
+static size_t bytes_of(const struct iovec *iov, size_t n)
+{
+	size_t bytes = 0;
+
+	while (n)
+		bytes += iov[--n].iov_len;
+	return bytes;
+}
+
 /* Step over what was sent */
 static void advance(struct iovec **iov, size_t *left, size_t n)
 {
@@ -170,6 +197,8 @@ static void advance(struct iovec **iov, size_t *left, size_t n)
 int channel_sendv(struct channel *c, struct iovec *iov, size_t n,
 		  struct error *err)
 {
+	uint64_t end = 0;
+
 	advance(&iov, &n, 0);
 	while (n) {
 		ssize_t done = send_once(c, iov, n, true);
@@ -177,6 +206,8 @@ int channel_sendv(struct channel *c, struct iovec *iov, size_t n,
 		if (done < 0)
 			return explain(c, done, err);
 		advance(&iov, &n, (size_t)done);
+		if (is_late(c, &end, bytes_of(iov, n)))
+			return explain(c, -ETIMEDOUT, err);
 	}
 	return 0;
 }
@@ -209,6 +240,7 @@ long channel_recv_some(struct channel *c, void *data, size_t max, bool wait,
 int channel_recv(struct channel *c, void *data, size_t n, struct error *err)
 {
 	char *p = data;
+	uint64_t end = 0;
 
 	while (n) {
 		ssize_t got = recv_once(c, p, n, true);
@@ -217,6 +249,8 @@ int channel_recv(struct channel *c, void *data, size_t n, struct error *err)
 			return explain(c, got, err);
 		p += got;
 		n -= (size_t)got;
+		if (is_late(c, &end, n))
+			return explain(c, -ETIMEDOUT, err);
 	}
 	return 0;
 }

@@ -94,10 +94,19 @@ static inline bool channel_is_open(const struct channel *c)
 	return c->ops;
 }
 
+/* What a peer must transfer at least, bytes per second: a header or a payload
+ * that takes longer is one of a peer that is not alive
+ */
+#define CHANNEL_RATE_MIN	16384u
+
 /**
  * channel_set_silence() - Limit the wait for one byte
  * @c:		the channel, open
  * @ms:		ms without any progress, 0 for no limit
+ *
+ * From its first byte on, the rest of what channel_recv() or channel_sendv()
+ * transfers has as long, and the time that its bytes take at CHANNEL_RATE_MIN:
+ * single bytes are no progress.
  */
 void channel_set_silence(struct channel *c, unsigned ms);
 

@@ -25,6 +25,19 @@ void session_limits_init(struct session_limits *l)
 	l->automatic = true;
 }
 
+int session_keeps_tls(const struct uri *last, const struct uri *next,
+		      struct error *err)
+{
+	char text[URI_TEXT];
+
+	if (last->kind != URI_TLS || next->kind == URI_TLS)
+		return 0;
+	uri_text(next, text);
+	return error_set(err, EPERM,
+		"this migration began with TLS, so it continues with TLS only: not at '%s'",
+		text);
+}
+
 static void init_changed(pthread_cond_t *changed)
 {
 	pthread_condattr_t attr;

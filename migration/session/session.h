@@ -215,6 +215,20 @@ unsigned session_changes(struct session *se);
  */
 void session_sleep(struct session *se, uint64_t end);
 
+/**
+ * session_keeps_tls() - May the next link use this address?
+ * @last:	the address of the last link
+ * @next:	the one that an operator gives
+ * @err:	why not
+ *
+ * A session that began with TLS goes on with TLS only: HELLO has its secret, and
+ * pages follow.
+ *
+ * Return: 0, -EPERM
+ */
+int session_keeps_tls(const struct uri *last, const struct uri *next,
+		      struct error *err);
+
 /** session_notify() - Wake threads that wait for @se->changed */
 void session_notify(struct session *se);
 

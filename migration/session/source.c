@@ -330,6 +330,8 @@ int source_resume(struct source *s, const struct uri *uri,
 	struct session *se = &s->se;
 	bool parked;
 
+	if (session_keeps_tls(&s->uri, uri, err))
+		return -err->code;
 	pthread_mutex_lock(&se->lock);
 	parked = source_is_parked(se->phase);
 	if (parked) {

@@ -294,8 +294,10 @@ int target_recover(struct target *t, const struct uri *uri, struct error *err)
 
 	if (!target_can_recover(t))
 		return error_set(err, EINVAL,
-			"only a migration that is postcopy-paused can be recovered");
-	rc = target_listen_at(t, uri, err);
+			"only a migration that is postcopy-paused, or whose source may not know its end, can be recovered");
+	rc = session_keeps_tls(&t->uri, uri, err);
+	if (!rc)
+		rc = target_listen_at(t, uri, err);
 	if (!rc)
 		session_allow(&t->se, manuals);
 	return rc;

@@ -194,7 +194,8 @@ bool target_can_recover(const struct target *t)
 {
 	const unsigned phase = session_phase(&t->se);
 
-	return phase == TARGET_LOST || phase == TARGET_DOUBT;
+	return phase == TARGET_LOST || phase == TARGET_DOUBT ||
+	       phase == TARGET_UNCONFIRMED;
 }
 
 static bool is_same_uri(const struct uri *a, const struct uri *b)

@@ -8,7 +8,7 @@
 /** target_listen() - Begin to listen at @t->uri. Return: 0, -errno */
 int target_listen(struct target *t, struct error *err);
 
-/** target_can_recover() - Is it paused, so that the source must connect again? */
+/** target_can_recover() - Must the source connect again, or may it have to ask? */
 bool target_can_recover(const struct target *t);
 
 /**

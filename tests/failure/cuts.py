@@ -17,6 +17,8 @@ TESTS = {
     "reset": (migrate_test("reset", "while_pages_arrive", how="guest"),
               {"mib": 4}),
     "hugetlb": (migrate_test("hugetlb", "poison", pair_of="anon-hugetlb"), {}),
+    "precopy": (migrate_test("integrity", "tcp", ram="anon"),
+                {"mib": 4, "ferry-precopy-passes": "2"}),
     "8 push": (migrate_test("integrity", "tcp", ram="memfd"),
                {"mib": 8, "multifd-channels": 8}),
     "tls": (migrate_test("tls", "moves", kind="PSK"), {"mib": 4}),

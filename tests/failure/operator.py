@@ -401,7 +401,7 @@ def test_signal_in_postcopy(world, name):
     equal(a.wait_end(), 128 + name, "exit status")
 
 
-test_signal_in_postcopy.cases = {"name": [signal.SIGTERM, signal.SIGHUP]}
+test_signal_in_postcopy.cases = {"name": [signal.SIGTERM, signal.SIGINT]}
 
 
 def test_signal_after_postcopy(world):
@@ -438,12 +438,22 @@ def test_quit_leaves_anothers_socket(world):
     c.full_pass()
 
 
-def test_hangup(world):
-    """SIGHUP ends a machine as SIGTERM does: no socket is left."""
+def test_terminated(world):
+    """SIGTERM ends a machine: no socket is left."""
     a = world.run(IDLE).ready()
-    a.process.send_signal(signal.SIGHUP)
-    equal(a.wait_end(), 128 + signal.SIGHUP, "exit status")
+    a.process.send_signal(signal.SIGTERM)
+    equal(a.wait_end(), 128 + signal.SIGTERM, "exit status")
     equal(os.listdir(os.path.dirname(world.socket("a"))), [], "sockets")
+
+
+def test_hangup(world):
+    """A lost terminal is no reason to stop a guest, nor a second one."""
+    a = world.run(IDLE).ready()
+    for _ in range(2):
+        a.process.send_signal(signal.SIGHUP)
+        a.said("`ferry quit a` ends it")
+        a.working()
+    equal(a.state(), "running", "state")
 
 
 def test_nohup(world):

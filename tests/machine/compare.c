@@ -82,6 +82,7 @@ static void compare_msrs(struct pair *p)
 
 static void compare_vcpu(struct pair *p)
 {
+	compare(p, "machine check that it owes", 1);
 	compare(p, "MP_STATE", MP_BYTES);
 	compare(p, "REGS", REGS_BYTES);
 	compare(p, "SREGS", SREGS_BYTES);

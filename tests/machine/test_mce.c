@@ -16,6 +16,7 @@
 #include "vmm/base/units.h"
 #include "vmm/boot/boot.h"
 #include "vmm/devices/layout.h"
+#include "vmm/devices/section.h"
 #include "vmm/machine/arch.h"
 #include "vmm/machine/inject.h"
 #include "vmm/machine/machine_reset.h"
@@ -34,6 +35,55 @@
 #define RESULT	0x600000
 #define BEFORE		0x600100
 #define AFTER		0x600200
+
+#define LATE_READS	5
+
+/* What KVM_X86_SET_MCE fails with, or 0 */
+static _Atomic int set_mce_errno;
+
+/* How often MCG_STATUS of this vCPU still reads as in a machine check */
+static int late_fd = -1;
+static _Atomic int late_reads;
+
+static bool is_late(int fd, unsigned long request, const struct kvm_msrs *q)
+{
+	return request == KVM_GET_MSRS && fd == late_fd && late_reads > 0 &&
+	       q->entries[0].index == MSR_MCG_STATUS;
+}
+
+/* Comes before the C library's */
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+	int rc;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request == KVM_X86_SET_MCE && set_mce_errno) {
+		errno = set_mce_errno;
+		return -1;
+	}
+	rc = (int)syscall(SYS_ioctl, fd, request, arg);
+	if (is_late(fd, request, arg)) {
+		struct kvm_msrs *q = arg;
+
+		late_reads--;
+		q->entries[0].data |= MCG_STATUS_MCIP;
+	}
+	return rc;
+}
+
+static void set_msr(struct rig *r, uint32_t index, uint64_t value)
+{
+	struct {			/* struct kvm_msrs with one entry */
+		uint32_t nmsrs, pad;
+		struct kvm_msr_entry entry;
+	} q = { .nmsrs = 1, .entry = { .index = index, .data = value } };
+
+	assert_int_equal(ioctl(r->m->vcpu[0].fd, KVM_SET_MSRS, &q), 1);
+}
 
 /* cmocka puts handlers of its own around each test: so in each test */
 static void take_sigbus(void)
@@ -270,6 +320,21 @@ static void intel_is_told_of_what_was_found(void **state)
 	rig_free(r);
 }
 
+/* Only while a vCPU is in ring 3 is the guest's own handler not running */
+static struct vcpu *pause_in_ring3(struct rig *r, unsigned index)
+{
+	struct vcpu *v = &r->m->vcpu[index];
+	struct kvm_sregs s;
+
+	do {
+		rig_run(r);
+		usleep(1000);
+		assert_true(rig_pause(r));
+		assert_int_equal(ioctl(v->fd, KVM_GET_SREGS, &s), 0);
+	} while (s.cs.dpl != 3);
+	return v;
+}
+
 /*
  * A broadcast is queued for a vCPU, and before KVM has delivered it the vCPU is
  * found to have touched poison (KVM fetches a page for it that it had waited for,
@@ -280,22 +345,12 @@ static void intel_is_told_of_what_was_found(void **state)
 static void intel_touches_while_a_broadcast_comes(void **state)
 {
 	struct rig *r = start("intel", 2, RAM_ANON);
-	uint64_t gpa = 0;
+	const uint64_t gpa = 0x500000;
 	struct vcpu *v;
 	size_t at;
 
 	(void)state;
-	/* Only while the guest is in ring 3 is its own handler not running */
-	do {
-		struct kvm_sregs s;
-
-		rig_run(r);
-		usleep(1000);
-		assert_true(rig_pause(r));
-		v = &r->m->vcpu[1];
-		assert_int_equal(ioctl(v->fd, KVM_GET_SREGS, &s), 0);
-		gpa = s.cs.dpl == 3 ? 0x500000 : 0;
-	} while (!gpa);
+	v = pause_in_ring3(r, 1);
 	poison(r, gpa);
 	expect(r, gpa);
 
@@ -312,6 +367,52 @@ static void intel_touches_while_a_broadcast_comes(void **state)
 	rig_wait(r, 0, " bank=9 ");
 	check_injected(r, 1, gpa);
 	check_verdict(r, 1);
+	rig_free(r);
+}
+
+/*
+ * A vCPU is still in the handler of the machine check before: its thread was
+ * preempted, say, just before it clears MCIP. Without its broadcast an Intel
+ * guest waits for it, and panics.
+ */
+static void intel_tells_a_vcpu_that_is_late(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "intel",
+				"work=idle mib=8 interval_ms=1000000");
+	struct vcpu *v;
+	size_t at;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	v = pause_in_ring3(r, 1);
+	v->asked |= VCPU_ASK_BROADCAST;
+	late_fd = v->fd;
+	late_reads = LATE_READS;
+	rig_run(r);
+	at = rig_wait(r, 0, "mce vcpu=1 bank=1 ");
+	check_line(r, at, 1, INTEL_BROADCAST, 5, "broadcast");
+	assert_int_equal(late_reads, 0);
+	rig_free(r);
+}
+
+/* Both would enter the handler twice, the second time alone */
+static void two_vcpus_enter_one_machine_check(void **state)
+{
+	struct rig *r = start("intel", 2, RAM_ANON);
+	struct vcpu *v;
+
+	(void)state;
+	assert_true(rig_pause(r));
+	v = r->m->vcpu;
+	poison(r, 0x500000);
+	poison(r, 0x600000);
+	vcpu_poisoned(&v[0], 0x500000, 12);
+	assert_int_equal(v[1].asked, VCPU_ASK_BROADCAST);
+	vcpu_poisoned(&v[1], 0x600000, 12);
+	assert_int_equal(v[0].asked, 0);
+	assert_int_equal(v[1].asked, 0);
+	assert_int_equal(rig_failure(r, 3).action, MF_INJECTED);
 	rig_free(r);
 }
 
@@ -564,6 +665,46 @@ static void what_was_asked_for_is_state(void **state)
 	rig_free(r);
 }
 
+/* One that can't be delivered yet is state, too, and a state has 0 or 1 */
+static void what_must_wait_is_state(void **state)
+{
+	struct rig *r = rig_new(16, 1, RAM_ANON, "intel", "work=idle mib=4");
+	struct writer w = { 0 };
+	struct error err = { 0 };
+	struct run_status before;
+	struct reader in;
+	uint8_t *owes;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	assert_true(rig_pause(r));
+	set_msr(r, MSR_MCG_STATUS, MCG_STATUS_MCIP);
+	r->m->vcpu[0].asked = VCPU_ASK_BROADCAST;
+	assert_int_equal(machine_hold(r->m, &before, &err), 0);
+	rig_save(r->m, &w);
+	machine_free(r->m);
+	rig_build(r);
+	in = (struct reader){ .data = w.data, .len = w.len };
+	if (machine_load(r->m, &in, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(r->m->vcpu[0].asked, VCPU_ASK_BROADCAST);
+	set_msr(r, MSR_MCG_STATUS, 0);
+	vcpu_deliver(&r->m->vcpu[0]);
+	assert_int_equal(r->m->vcpu[0].asked, 0);
+
+	owes = memmem(w.data, w.len, "vcpu\0", 5);
+	assert_non_null(owes);
+	owes += SECTION_HEADER;
+	assert_int_equal(*owes, 1);
+	*owes = 2;
+	in = (struct reader){ .data = w.data, .len = w.len };
+	assert_int_equal(machine_load(r->m, &in, &err), -EBADMSG);
+	assert_non_null(strstr(err.text, "'vcpu' 0 of the state: machine check 2"));
+	writer_free(&w);
+	rig_free(r);
+}
+
 /* A guest without machine checks ends, with one report. The process stays */
 static void a_guest_without_mce_ends(void **state)
 {
@@ -586,34 +727,6 @@ static void a_guest_without_mce_ends(void **state)
 		assert_int_equal(r->failures, 2);
 		rig_free(r);
 	}
-}
-
-/* What KVM_X86_SET_MCE fails with, or 0. Comes before the C library's ioctl() */
-static _Atomic int set_mce_errno;
-
-int ioctl(int fd, unsigned long request, ...)
-{
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
-	if (request == KVM_X86_SET_MCE && set_mce_errno) {
-		errno = set_mce_errno;
-		return -1;
-	}
-	return (int)syscall(SYS_ioctl, fd, request, arg);
-}
-
-static void set_msr(struct rig *r, uint32_t index, uint64_t value)
-{
-	struct {			/* struct kvm_msrs with one entry */
-		uint32_t nmsrs, pad;
-		struct kvm_msr_entry entry;
-	} q = { .nmsrs = 1, .entry = { .index = index, .data = value } };
-
-	assert_int_equal(ioctl(r->m->vcpu[0].fd, KVM_SET_MSRS, &q), 1);
 }
 
 #define TOUCHES	1000
@@ -706,6 +819,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(amd_tells_nobody_else),
 		cmocka_unit_test(intel_is_told_of_what_was_found),
 		cmocka_unit_test(intel_touches_while_a_broadcast_comes),
+		cmocka_unit_test(intel_tells_a_vcpu_that_is_late),
+		cmocka_unit_test(two_vcpus_enter_one_machine_check),
 		cmocka_unit_test(a_guest_that_stays_in_a_machine_check_ends),
 		cmocka_unit_test(amd_finds_a_record),
 		cmocka_unit_test(all_that_was_found_is_told_once),
@@ -722,6 +837,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_panic_is_reported_once),
 		cmocka_unit_test(a_failure_of_kvm_is_not_the_guests),
 		cmocka_unit_test(what_was_asked_for_is_state),
+		cmocka_unit_test(what_must_wait_is_state),
 	};
 
 	(void)argc;

@@ -164,6 +164,9 @@ def test_resume(world, kind):
         vmm.wait_migration("postcopy-paused")
     a.qmp.execute("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
     there = tls_uri(world)
+    plain = there.replace("tls:", "tcp:")
+    b.refused("began with TLS", "migrate-recover", uri=plain)
+    a.refused("began with TLS", "migrate", uri=plain, resume=True)
     world.ferry("recover", "b", there)
     world.ferry("migrate", "--resume", "a", there)
     for vmm in a, b:

@@ -500,6 +500,64 @@ static void another_address(void **state)
 	tear_down(w);
 }
 
+/*
+ * COMPLETE is lost, and the source can't reach the address any more: the
+ * destination, which has all pages, listens at another one
+ */
+static void whole_at_another_address(void **state)
+{
+	struct pair *w = set_up();
+	struct uri u = pair_uri(w->other);
+	struct error err = { 0 };
+
+	(void)state;
+	w->limits.automatic = false;
+	relay_cut(w->r, &(struct relay_cut){
+		.from = FROM_TARGET, .type = WIRE_MSG_COMPLETE,
+		.role = WIRE_MAIN, .nth = 1 });
+	pair_start(w);
+	pair_await_phase(w, &w->t->se, TARGET_UNCONFIRMED, "unconfirmed");
+	pair_await(w, &w->near_progress, PROGRESS_PAUSED, "paused");
+	if (target_recover(w->t, &u, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(access(w->far, F_OK), -1);
+	if (source_resume(w->s, &u, NULL, NULL, &err))
+		fail_msg("%s", err.text);
+	await_completed(w, "asked at another address");
+	tear_down(w);
+}
+
+/* What has begun with TLS never goes on without it */
+static void tls_stays(void **state)
+{
+	struct pair *w = set_up();
+	struct uri u = pair_uri(w->other), near = w->s->uri, far = w->t->uri;
+	struct error err = { 0 };
+
+	(void)state;
+	w->limits.automatic = false;
+	hold_in_postcopy(w);
+	relay_cut_all(w->r);
+	relay_release(w->r);
+	pair_await(w, &w->near_progress, PROGRESS_PAUSED, "paused");
+	pair_await(w, &w->far_progress, PROGRESS_PAUSED, "paused");
+	w->s->uri.kind = w->t->uri.kind = URI_TLS;
+	assert_int_equal(source_resume(w->s, &u, NULL, NULL, &err), -EPERM);
+	assert_non_null(strstr(err.text, "began with TLS"));
+	assert_non_null(strstr(err.text, w->other));
+	err = (struct error){ 0 };
+	assert_int_equal(target_recover(w->t, &u, &err), -EPERM);
+	assert_non_null(strstr(err.text, "began with TLS"));
+	assert_int_equal(access(w->other, F_OK), -1);
+	w->s->uri = near;
+	w->t->uri = far;
+	err = (struct error){ 0 };
+	if (source_resume(w->s, &near, NULL, NULL, &err))
+		fail_msg("%s", err.text);
+	await_completed(w, "the same address");
+	tear_down(w);
+}
+
 /* Say HELLO to the destination. The answer must be REFUSE with these words */
 static void greet_wrongly(struct pair *w, const struct wire_hello *h,
 			  const char *words)
@@ -1104,6 +1162,8 @@ int main(void)
 		cmocka_unit_test(one_push_connection),
 		cmocka_unit_test(a_black_hole_is_noticed),
 		cmocka_unit_test(another_address),
+		cmocka_unit_test(whole_at_another_address),
+		cmocka_unit_test(tls_stays),
 		cmocka_unit_test(refused_by_name),
 		cmocka_unit_test(a_replayed_greeting_is_refused),
 		cmocka_unit_test(a_refused_connection_is_no_answer),

@@ -202,6 +202,56 @@ static void the_end_is_for_all_waits_together(void **state)
 	talk_free(t);
 }
 
+/* A peer that sends, or takes, a byte every 2 ms */
+struct trickle {
+	struct channel *c;
+	bool sends;
+	_Atomic bool over;
+};
+
+static void *trickle_main(void *arg)
+{
+	struct trickle *p = arg;
+	uint8_t byte = 0;
+
+	while (!p->over) {
+		if (p->sends)
+			channel_send_some(p->c, &byte, 1, NULL);
+		else
+			channel_recv_some(p->c, &byte, 1, false, NULL);
+		usleep(2000);
+	}
+	return NULL;
+}
+
+#define TRICKLED	2000	/* bytes: 4 s */
+
+/* Without a deadline for all: a message that grows by single bytes ends, too */
+static void single_bytes_are_no_progress(void **state)
+{
+	static uint8_t data[MEMORY_CHANNEL_BYTES + TRICKLED];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct talk *t = talk_new();
+		struct trickle p = { .c = &t->b, .sends = i % 2 };
+		struct error err = { 0 };
+		pthread_t thread;
+		int rc;
+
+		t->a.watched = i / 2;
+		channel_set_silence(&t->a, 50);
+		assert_int_equal(pthread_create(&thread, NULL, trickle_main,
+						&p), 0);
+		rc = p.sends ? channel_recv(&t->a, data, TRICKLED, &err)
+			     : channel_send(&t->a, data, sizeof(data), &err);
+		p.over = true;
+		pthread_join(thread, NULL);
+		assert_refused(rc, ETIMEDOUT, err, "in time");
+		talk_free(t);
+	}
+}
+
 static void *end_soon(void *arg)
 {
 	usleep(50000);
@@ -433,6 +483,7 @@ int main(void)
 		cmocka_unit_test(messages_survive_short_reads),
 		cmocka_unit_test(a_cut_at_any_operation_ends_both),
 		cmocka_unit_test(silence_ends_a_wait),
+		cmocka_unit_test(single_bytes_are_no_progress),
 		cmocka_unit_test(the_end_is_for_all_waits_together),
 		cmocka_unit_test(the_end_may_come_during_a_wait),
 		cmocka_unit_test(pending_bytes_are_not_waited_for),

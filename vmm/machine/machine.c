@@ -12,6 +12,7 @@
 #include "machine_private.h"
 #include "machine_reset.h"
 #include "vcpu.h"
+#include "vcpu_poison.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/devices/power.h"
@@ -30,6 +31,7 @@ static void init_sync(struct machine *m)
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->notify_lock, NULL);
 	pthread_mutex_init(&m->inject_lock, NULL);
+	pthread_mutex_init(&m->broadcast_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&m->changed, &attr);
@@ -147,6 +149,7 @@ void machine_free(struct machine *m)
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(&m->notify_lock);
 	pthread_mutex_destroy(&m->inject_lock);
+	pthread_mutex_destroy(&m->broadcast_lock);
 	pthread_mutex_destroy(&m->settle_lock);
 	for (unsigned i = 0; i < MACHINE_IMAGES; i++)
 		free(m->image[i].data);
@@ -221,7 +224,7 @@ static const struct section machine_section = {
 static struct section vcpu_section(const struct vcpu *v)
 {
 	return (struct section){
-		.name = "vcpu", .instance = v->index, .version = 2,
+		.name = "vcpu", .instance = v->index, .version = 3,
 	};
 }
 
@@ -246,6 +249,7 @@ int machine_save(struct machine *m, struct writer *w, struct error *err)
 		const struct section s = vcpu_section(&m->vcpu[i]);
 		size_t mark = section_open(w, &s);
 
+		put_u8(w, vcpu_owes_broadcast(&m->vcpu[i]));
 		rc = arch_vcpu_save(&m->vcpu[i], w, err);
 		section_close(w, mark);
 	}
@@ -288,6 +292,22 @@ static int load_machine_section(struct machine *m, struct reader *r,
 
 typedef int vcpu_load_fn(struct vcpu *v, struct reader *r, struct error *err);
 
+static int load_vcpu(struct vcpu *v, struct reader *r, vcpu_load_fn *load,
+		     struct error *err)
+{
+	const uint8_t owes = get_u8(r);
+	int rc;
+
+	if (owes > 1)
+		return error_set(err, EBADMSG,
+			"section 'vcpu' %u of the state: machine check %u",
+			v->index, owes);
+	rc = load(v, r, err);
+	if (rc >= 0 && owes)
+		vcpu_set_owes_broadcast(v);
+	return rc;
+}
+
 static int load_vcpu_sections(struct machine *m, struct reader *r,
 			      vcpu_load_fn *load, struct error *err)
 {
@@ -299,7 +319,7 @@ static int load_vcpu_sections(struct machine *m, struct reader *r,
 
 		rc = section_get(r, &s, &part, err);
 		if (!rc)
-			rc = load(&m->vcpu[i], &part, err);
+			rc = load_vcpu(&m->vcpu[i], &part, load, err);
 		if (rc >= 0)
 			rc = section_done(&s, &part, err);
 	}

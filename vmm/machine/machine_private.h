@@ -62,6 +62,8 @@ struct reset_thread {
  *		reset replaces RAM
  * @poison_uffd: userfaultfd that makes poison markers, or -1; under inject_lock
  * @poison:	lost memory
+ * @broadcast_lock: one vCPU at a time asks the others to enter its machine check
+ * @untimed:	it was logged that a vCPU has no timer
  * @walled:	a vCPU is ending the guest because of ram_wall()
  * @lock:	protects all members below
  * @changed:	signalled when any of them changes
@@ -102,7 +104,8 @@ struct machine {
 	pthread_mutex_t inject_lock;
 	int poison_uffd;
 	struct poison_list poison;
-	_Atomic bool walled;
+	pthread_mutex_t broadcast_lock;
+	_Atomic bool walled, untimed;
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

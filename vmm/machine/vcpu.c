@@ -13,10 +13,20 @@
 #include "vcpu.h"
 #include "vcpu_exit.h"
 
-/* The handler exists so that the signal interrupts KVM_RUN */
-static void on_kick(int sig)
+#ifndef sigev_notify_thread_id	/* glibc before 2.38 */
+#define sigev_notify_thread_id	_sigev_un._tid
+#endif
+
+/*
+ * The signal interrupts KVM_RUN. One that a timer sends may come before the
+ * thread has entered, so it sets immediate_exit, as vcpu_kick() does
+ */
+static void on_kick(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;
+	(void)context;
+	if (info->si_code == SI_TIMER)
+		vcpu_immediate_exit(info->si_value.sival_ptr, 1);
 }
 
 void vcpu_kick(struct vcpu *v)
@@ -26,6 +36,33 @@ void vcpu_kick(struct vcpu *v)
 	if (v->kickable)
 		pthread_kill(v->thread, SIG_KICK);
 	pthread_mutex_unlock(&v->kick_lock);
+}
+
+static int make_timer(struct vcpu *v)
+{
+	struct sigevent e = {
+		.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIG_KICK,
+		.sigev_value.sival_ptr = v,
+	};
+
+	e.sigev_notify_thread_id = v->tid;
+	if (timer_create(CLOCK_MONOTONIC, &e, &v->timer))
+		return -errno;
+	v->has_timer = true;
+	return 0;
+}
+
+int vcpu_kick_later(struct vcpu *v, unsigned ms)
+{
+	const struct itimerspec t = {
+		.it_value = { .tv_sec = ms / 1000,
+			      .tv_nsec = ms % 1000 * 1000000l },
+	};
+	int rc = v->has_timer ? 0 : make_timer(v);
+
+	if (rc)
+		return rc;
+	return timer_settime(v->timer, 0, &t, NULL) ? -errno : 0;
 }
 
 static void set_kickable(struct vcpu *v, bool kickable)
@@ -91,7 +128,8 @@ static void *vcpu_main(void *arg)
 
 static int start_thread(struct vcpu *v, struct error *err)
 {
-	struct sigaction sa = { .sa_handler = on_kick };
+	struct sigaction sa = { .sa_sigaction = on_kick,
+				.sa_flags = SA_SIGINFO };
 	sigset_t block, old;
 	char name[16];
 	int rc;
@@ -149,6 +187,9 @@ void vcpu_join(struct vcpu *v)
 	set_kickable(v, false);
 	pthread_join(v->thread, NULL);
 	v->started = false;
+	if (v->has_timer)
+		timer_delete(v->timer);
+	v->has_timer = false;
 }
 
 void vcpu_free(struct vcpu *v)

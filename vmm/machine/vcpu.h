@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "machine_private.h"
 #include "vmm/kvm/kvm_stats.h"
@@ -23,7 +24,7 @@
 #define SIG_KICK		SIGUSR1
 
 /* Bits of @asked */
-#define VCPU_ASK_BROADCAST	1u	/* another vCPU had a machine check */
+#define VCPU_ASK_BROADCAST	1u	/* another vCPU has a machine check */
 #define VCPU_ASK_OPTIONAL	2u	/* report what the host found */
 
 /**
@@ -36,6 +37,7 @@
  * @tid:	the kernel's number of @thread, 0 until it started
  * @started:	@thread must be joined
  * @kick_lock:	protects @kickable: @thread is not being joined yet
+ * @timer:	of vcpu_kick_later(), if @has_timer
  * @asked:	VCPU_ASK_… bits
  * @sigbus:	what the last SIGBUS of @thread said
  * @blocking:	KVM's statistic that is 1 while it is blocked
@@ -61,6 +63,8 @@ struct vcpu {
 	bool started;
 	pthread_mutex_t kick_lock;
 	bool kickable;
+	timer_t timer;
+	bool has_timer;
 	_Atomic unsigned asked;
 	struct sigbus sigbus;
 	struct kvm_stat blocking, halted, polled, exits;
@@ -99,6 +103,15 @@ void vcpu_free(struct vcpu *v);
 
 /** vcpu_kick() - Have the thread leave the guest soon */
 void vcpu_kick(struct vcpu *v);
+
+/**
+ * vcpu_kick_later() - Have the thread leave the guest after some time
+ * @v:		the vCPU; its own thread calls
+ * @ms:		when, from now; replaces an earlier time
+ *
+ * Return: 0, -EAGAIN (no timer: RLIMIT_SIGPENDING, timer_create(2)), -ENOMEM
+ */
+int vcpu_kick_later(struct vcpu *v, unsigned ms);
 
 /* KVM and several threads access the field: clear it before looking at a
  * request, so that a request which comes later is not lost

@@ -344,7 +344,7 @@ void vcpu_step(struct vcpu *v)
 {
 	int rc;
 
-	vcpu_deliver(v);
+	vcpu_deliver_or_retry(v);
 	v->io_pending = false;
 	rc = enter_guest(v);
 	if (!rc)

@@ -4,8 +4,18 @@
  *
  * The vCPU that touched the page receives its report from its own thread,
  * before it runs again: the instruction is not completed until the guest has
- * handled the error. Where the architecture informs the other vCPUs too, their
- * own threads do it (VCPU_ASK_BROADCAST).
+ * handled the error.
+ *
+ * Where the architecture broadcasts a machine check, every other vCPU gets one,
+ * too, from its own thread (VCPU_ASK_BROADCAST). Linux waits in its handler
+ * until all have entered, and panics after a second. So:
+ *
+ * - A vCPU that has not left the handler of the machine check before, although
+ *   the one that touches the next page has, keeps the request, and its
+ *   thread tries again until it has (BROADCAST_MS). So does a destination.
+ * - Of two vCPUs that touch lost memory at the same time, the second was asked
+ *   by the first: it enters with its own record, and asks nobody
+ *   (broadcast_lock). If it did, the first would enter once more, alone.
  */
 
 #include <errno.h>
@@ -19,16 +29,25 @@
 #include "vmm/base/log.h"
 #include "vmm/base/page.h"
 
+/* Time from one attempt to deliver a broadcast to the next */
+#define BROADCAST_MS	10
+
+/* @v got the record of a machine check that all vCPUs must enter */
 static void ask_others(struct vcpu *v)
 {
 	struct machine *m = v->m;
+	bool joins;
 
-	for (unsigned i = 0; i < m->cfg.cpus; i++) {
-		if (i == v->index)
-			continue;
-		m->vcpu[i].asked |= VCPU_ASK_BROADCAST;
-		vcpu_kick(&m->vcpu[i]);
-	}
+	pthread_mutex_lock(&m->broadcast_lock);
+	joins = atomic_fetch_and(&v->asked, ~VCPU_ASK_BROADCAST) &
+		VCPU_ASK_BROADCAST;
+	for (unsigned i = 0; i < m->cfg.cpus && !joins; i++)
+		if (i != v->index)
+			m->vcpu[i].asked |= VCPU_ASK_BROADCAST;
+	pthread_mutex_unlock(&m->broadcast_lock);
+	for (unsigned i = 0; i < m->cfg.cpus && !joins; i++)
+		if (i != v->index)
+			vcpu_kick(&m->vcpu[i]);
 }
 
 static void end_guest(struct vcpu *v, struct memory_failure *f,
@@ -136,13 +155,14 @@ static void deliver_found(struct vcpu *v)
 		ask_others(v);
 }
 
-/* A vCPU that handles a machine check, or can't have one, needs no broadcast */
+/* A vCPU that can't have a machine check needs no broadcast */
 static void deliver_broadcast(struct vcpu *v)
 {
 	bool others;
 
-	arch_vcpu_report(v, ARCH_REPORT_BROADCAST, 0, GUEST_PAGE_SHIFT,
-			 &others);
+	if (arch_vcpu_report(v, ARCH_REPORT_BROADCAST, 0, GUEST_PAGE_SHIFT,
+			     &others) == ARCH_REPORT_BUSY)
+		v->asked |= VCPU_ASK_BROADCAST;
 }
 
 void vcpu_deliver(struct vcpu *v)
@@ -153,4 +173,28 @@ void vcpu_deliver(struct vcpu *v)
 		deliver_found(v);
 	if (asked & VCPU_ASK_BROADCAST)
 		deliver_broadcast(v);
+}
+
+bool vcpu_owes_broadcast(struct vcpu *v)
+{
+	return v->asked & VCPU_ASK_BROADCAST;
+}
+
+void vcpu_set_owes_broadcast(struct vcpu *v)
+{
+	v->asked |= VCPU_ASK_BROADCAST;
+}
+
+void vcpu_deliver_or_retry(struct vcpu *v)
+{
+	int rc;
+
+	vcpu_deliver(v);
+	if (!vcpu_owes_broadcast(v))
+		return;
+	/* Without a timer the next exit is the next attempt */
+	rc = vcpu_kick_later(v, BROADCAST_MS);
+	if (rc && !atomic_exchange(&v->m->untimed, true))
+		log_line("vCPU %u: no timer to deliver a machine check: %s: the guest may have to wait for it",
+			 v->index, strerrordesc_np(-rc));
 }

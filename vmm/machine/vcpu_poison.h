@@ -5,6 +5,7 @@
 #ifndef FERRY_VCPU_POISON_H
 #define FERRY_VCPU_POISON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vcpu;
@@ -29,7 +30,25 @@ void vcpu_walled(struct vcpu *v);
 /**
  * vcpu_deliver() - Report the errors that other threads asked for
  * @v:		this thread's vCPU, or a parked one
+ *
+ * The request for a broadcast stays if the vCPU is still in the handler of the
+ * last machine check.
  */
 void vcpu_deliver(struct vcpu *v);
+
+/**
+ * vcpu_deliver_or_retry() - The same, and leave the guest soon if one stays
+ * @v:		this thread's vCPU, which is about to enter the guest
+ */
+void vcpu_deliver_or_retry(struct vcpu *v);
+
+/**
+ * vcpu_owes_broadcast() - A broadcast machine check has not reached it yet
+ * @v:		a parked vCPU; what its thread has not delivered is state
+ */
+bool vcpu_owes_broadcast(struct vcpu *v);
+
+/** vcpu_set_owes_broadcast() - For a vCPU whose state is loaded */
+void vcpu_set_owes_broadcast(struct vcpu *v);
 
 #endif /* FERRY_VCPU_POISON_H */
