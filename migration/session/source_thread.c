@@ -54,11 +54,9 @@ static void source_walk(struct source *s, const struct stage *st)
 
 uint64_t source_retry_ns(unsigned attempts, uint16_t dice)
 {
-	uint64_t ns = (attempts < 6 ? RETRY_MS << attempts : RETRY_MAX_MS) *
-		      NS_PER_MS;
+	const uint64_t ns = (attempts < 6 ? RETRY_MS << attempts
+					  : RETRY_MAX_MS) * NS_PER_MS;
 
-	if (ns > RETRY_MAX_MS * NS_PER_MS)
-		ns = RETRY_MAX_MS * NS_PER_MS;
 	return ns * 3 / 4 + ns / 2 * dice / UINT16_MAX;
 }
 

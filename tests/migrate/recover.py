@@ -130,7 +130,9 @@ def test_poison_on_arrived(world):
 
 
 def test_huge_pages(world):
-    """Huge pages that have arrived in part are not sent again."""
+    """The link is lost where huge pages have arrived in part: the guest is
+    whole in the end. That their pages are not sent again is in
+    tests/unit/test_ledger.c (a_report_replaces_what_was_known)."""
     world.huge_pages(24)
     a = world.run("work=verify mib=16 seed=11", memory="32M").ready()
     b = world.receive("--ram", "hugetlb")
