@@ -5,9 +5,9 @@
  * The commands run on the main thread, and only start or stop what the threads
  * of a session do. What may take longer than some milliseconds runs in the thread
  * "background". It opens listeners (the host's name must be resolved, and
- * certificates be read), and frees former sessions (a ledger has at least 3 bits
- * for each page). An operator's decision, which may unregister RAM, is carried
- * out in the thread "decisions", so that it waits for none of these.
+ * certificates be read), and frees former sessions (a ledger has at least 3
+ * bits for each page). An operator's decision, which may unregister RAM, is
+ * carried out in the thread "decisions", so that it waits for none of these.
  */
 
 #include <errno.h>
@@ -58,8 +58,8 @@ struct outgoing {
  * @target:	a guest arrives, or has arrived; once set, it stays until the end
  * @parameters:	of sessions
  * @no_poison:	a guest without lost memory may go where poison can't
- * @deciding:	the session of @out, or of @former, that ferry-resolve refers to:
- *		the background thread does not free it
+ * @deciding:	the session of @out, or of @former, that ferry-resolve refers
+ *		to: the background thread does not free it
  * @pages:	answers query-ferry-pages, in the thread "commands"
  * @background:	what takes too long for the main thread
  * @decisions:	ferry-resolve

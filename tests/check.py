@@ -280,6 +280,10 @@ class Plan:
         self.add("sim/sweep", ["build/tests/sim/sim", "--sweep", "--seeds",
                                "1-2"], PROGRAM_LIMIT["sim"],
                  needs=[self.gcc()])
+        # A word that is no option must not be ignored: it may be the seeds
+        self.add("sim/usage", ["sh", "-c", "! build/tests/sim/sim --seeds 1-1 "
+                               "18-18 >/dev/null 2>&1 && echo ok sim.usage"],
+                 PROGRAM_LIMIT["sim"], needs=[self.gcc()])
         self.add("sim/same", ["build/tests/sim/sim", "--twice", "--seeds",
                               "20001-20200"], PROGRAM_LIMIT["sim"],
                  needs=[self.gcc()])

@@ -47,8 +47,8 @@ typedef int greeter_fn(void *ctx, const struct channel *c,
  * @tls:	for a tls: URI, and whether another is refused; read by
  *		greeter_new() only. NULL: the defaults
  * @fn:		called for each HELLO
- * @ending:	the process ends: greeter_new() need not wait for the name service
- *		any more; NULL: never
+ * @ending:	the process ends: greeter_new() gives up its wait for the name
+ *		service; NULL: never
  * @ctx:	for both
  */
 struct greeter_env {

@@ -32,8 +32,8 @@ struct listener {
  * listener_open() - Listen
  * @l:		filled in; nothing is open after a failure
  * @u:		where. A Unix socket that no process listens at is replaced
- * @stop:	asked now and then while the name service is waited for; NULL: that
- *		wait is not given up
+ * @stop:	asked now and then while the name service is waited for; NULL:
+ *		that wait is not given up
  * @ctx:	for @stop
  * @err:	the cause of a failure, with the address
  *

@@ -67,8 +67,8 @@ void session_limits_init(struct session_limits *l);
  * @tls:	for tls: URIs; copied when a session is created. NULL: the
  *		defaults
  * @set_side:	"source", "destination" or "none", a literal
- * @ending:	the process ends: a wait for the name service is given up; NULL:
- *		never
+ * @ending:	the process ends: a wait for the name service is given up.
+ *		NULL: never
  */
 struct session_env {
 	void *ctx;
@@ -105,8 +105,8 @@ struct session_ops {
  * @secret:	made by the source, known to the two sides only
  * @link:	the connections
  * @lock:	protects changes of @phase
- * @changed:	broadcast when @phase changed, when all actions were executed, and by
- *		session_notify()
+ * @changed:	broadcast when @phase changed, when all actions were executed, and
+ *		by session_notify()
  * @wake:	eventfd: readable when @phase changed, and after session_wake();
  *		-1 if there is none
  * @manual:	only an operator lets the session have a new link
@@ -158,14 +158,14 @@ int session_event(struct session *se, unsigned event, const struct error *why);
 /** session_is_automatic() - Does a source open a new link without an operator? */
 bool session_is_automatic(const struct session *se);
 
-/** session_manuals() - How often only an operator could let it have a new link */
+/** session_manuals() - How often it was decided that an operator is needed */
 unsigned session_manuals(struct session *se);
 
 /**
  * session_allow() - An operator lets the session have a new link
  * @se:		the session
- * @manuals:	session_manuals() when the operator decided that: a migrate-pause
- *		that came since then is kept
+ * @manuals:	session_manuals() when the operator's command began: what has
+ *		required an operator since then, such as migrate-pause, is kept
  */
 void session_allow(struct session *se, unsigned manuals);
 
@@ -173,10 +173,10 @@ void session_allow(struct session *se, unsigned manuals);
  * session_await_actions() - Wait until the actions of all events are executed
  * @se:		the session
  *
- * The phase changes before the actions are executed. So the thread that reported
- * an event may still be executing them when the session thread has long acted on
- * the new phase: before what they refer to is used for the next session, the
- * session thread calls this. Not to be called by an action.
+ * The phase changes before the actions are executed. So the thread that
+ * reported an event may still be executing them when the session thread has
+ * long acted on the new phase: before what they refer to is used for the next
+ * session, the session thread calls this. Not to be called by an action.
  */
 void session_await_actions(struct session *se);
 

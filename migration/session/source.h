@@ -45,6 +45,7 @@ struct extents {
  *		@lost_n
  * @pass:	the last pass. The caller of source_new() sets @pass.limit
  * @pass_first:	the pages that are being read were not sent before
+ * @pass_resets: poison_resets() before they are read
  * @unit:	pages that the destination can only discard together
  * @lost, @lost_n: the poison list as it was when the guest was held
  * @passing:	the passes have begun
@@ -82,6 +83,7 @@ struct source {
 	struct passes passes;
 	struct pass_record pass;
 	bool pass_first;
+	unsigned pass_resets;
 	size_t unit;
 	struct poison *lost;
 	int lost_n;

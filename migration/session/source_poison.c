@@ -5,13 +5,19 @@
 #include "source_precopy.h"
 #include "vmm/base/log.h"
 
-void source_note_poison(struct source *s, uint64_t gpa, uint64_t size)
+static void post_poison(struct source *s, uint64_t gpa, uint64_t size,
+			unsigned resets)
 {
 	struct poison p = { .gpa = gpa, .size = size };
 
-	if (poison_post(machine_poison(s->m), &p))
+	if (poison_post_read(machine_poison(s->m), &p, resets))
 		log_line("out of memory for the poison list");
 	reporter_wake(&s->reporter);
+}
+
+void source_note_poison(struct source *s, uint64_t gpa, uint64_t size)
+{
+	post_poison(s, gpa, size, poison_resets(machine_poison(s->m)));
 }
 
 /* A page has its own event, as if it were poisoned here on purpose */
@@ -48,8 +54,12 @@ void source_page_lost(void *ctx, uint64_t gpa)
 {
 	struct source *s = ctx;
 
-	source_note_poison(s, gpa, WIRE_PAGE);
 	/* Only while no thread but the session's sends pages */
-	if (s->batch.skip_lost)
-		source_pass_lost(s, gpa);
+	if (!s->batch.skip_lost) {
+		source_note_poison(s, gpa, WIRE_PAGE);
+		return;
+	}
+	/* The guest runs: it may have been reset since the read */
+	post_poison(s, gpa, WIRE_PAGE, s->pass_resets);
+	source_pass_lost(s, gpa);
 }

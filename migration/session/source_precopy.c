@@ -88,6 +88,7 @@ static int send_run(struct source *s, size_t page, size_t n, struct error *err)
 	else
 		ledger_dirty_sent(&p->ledger, page, n);
 	passes_sent(&s->passes, page, n);
+	s->pass_resets = poison_resets(machine_poison(s->m));
 	s->batch.skip_lost = true;
 	rc = batch_fill(&s->batch, page, n, err);
 	s->batch.skip_lost = false;

@@ -36,19 +36,20 @@ struct uri pair_uri(const char *path)
 	return u;
 }
 
-static void make_home(struct pair *p)
+static void make_home(struct pair *p, enum ram_backing backing)
 {
 	static const struct machine_observer quiet;
 	struct machine_config cfg;
 	struct error err = { 0 };
 
-	fake_config(&cfg, RAM_BYTES, CPUS, RAM_ANON);
+	fake_config(&cfg, RAM_BYTES, CPUS, backing);
 	p->home = machine_new(&cfg, &quiet, &err);
 	if (!p->home)
 		fail_msg("%s", err.text);
 }
 
-struct pair *pair_new(progress_fn *on_near, progress_fn *on_far)
+struct pair *pair_new_backing(enum ram_backing backing, progress_fn *on_near,
+			      progress_fn *on_far)
 {
 	struct pair *p = calloc(1, sizeof(*p));
 
@@ -62,8 +63,13 @@ struct pair *pair_new(progress_fn *on_near, progress_fn *on_far)
 	p->limits.downtime_ms = p->limits.hello_ms = LONG_MS;
 	progress_init(&p->near_progress, on_near, p);
 	progress_init(&p->far_progress, on_far, p);
-	make_home(p);
+	make_home(p, backing);
 	return p;
+}
+
+struct pair *pair_new(progress_fn *on_near, progress_fn *on_far)
+{
+	return pair_new_backing(RAM_ANON, on_near, on_far);
 }
 
 static void new_target(struct pair *p, int backing)

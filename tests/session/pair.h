@@ -47,6 +47,10 @@ struct pair {
  */
 struct pair *pair_new(progress_fn *on_near, progress_fn *on_far);
 
+/** pair_new_backing() - As pair_new(), with another kind of RAM on the source */
+struct pair *pair_new_backing(enum ram_backing backing, progress_fn *on_near,
+			      progress_fn *on_far);
+
 /**
  * pair_connect() - A destination that listens, a relay, a source
  * @p:		the pair

@@ -37,7 +37,7 @@ static struct calls source_frees, recovers, resolves, lookups, waits;
 static _Atomic unsigned lookups_over;
 static _Atomic int wait_rc;		/* of the last wait for a name */
 static pthread_t main_thread;
-static _Atomic bool hanging;		/* the name service, and the decision */
+static _Atomic bool hanging;		/* the name service, the decision */
 static _Atomic bool recover_hangs;	/* until the process ends */
 static struct host *_Atomic host;
 static struct source *_Atomic in_use;

@@ -25,6 +25,9 @@ static _Atomic unsigned wrong;
 static _Atomic uint32_t version[PAGES];
 static _Atomic size_t touched;	/* pages below are written */
 static _Atomic bool was_active;
+static _Atomic bool reset_before_report;
+static _Atomic bool says_huge;		/* the destination, in READY */
+static _Atomic unsigned discarded;	/* pages of the chunk HOLE is in */
 
 /* 0: never written. Some versions are zeroes */
 static uint64_t word_of(size_t page, uint32_t v)
@@ -92,6 +95,58 @@ static void was_reset(void *ctx, struct machine *m)
 		version[i] = 0;
 }
 
+/* Return: as fake_machine_reset() */
+static int reset_guest(struct machine *m)
+{
+	int rc;
+
+	fake_machine_ask_reset(m);
+	do
+		rc = fake_machine_reset(m);
+	while (rc == -ETIMEDOUT);
+	return rc;
+}
+
+/* A page could not be read: the guest may be reset before that is reported */
+void __real_source_page_lost(void *ctx, uint64_t gpa);
+void __wrap_source_page_lost(void *ctx, uint64_t gpa);
+void __wrap_source_page_lost(void *ctx, uint64_t gpa)
+{
+	struct source *s = ctx;
+
+	if (reset_before_report)
+		reset_before_report = reset_guest(s->m) != 0;
+	__real_source_page_lost(ctx, gpa);
+}
+
+int __real_wire_get_ready(const uint8_t *in, uint32_t *unit,
+			  struct error *err);
+int __wrap_wire_get_ready(const uint8_t *in, uint32_t *unit,
+			  struct error *err);
+int __wrap_wire_get_ready(const uint8_t *in, uint32_t *unit,
+			  struct error *err)
+{
+	int rc = __real_wire_get_ready(in, unit, err);
+
+	if (says_huge)
+		*unit = RAM_HUGE;
+	return rc;
+}
+
+void __real_page_source_discarded(struct page_source *p, size_t page,
+				  size_t n);
+void __wrap_page_source_discarded(struct page_source *p, size_t page,
+				  size_t n);
+void __wrap_page_source_discarded(struct page_source *p, size_t page,
+				  size_t n)
+{
+	const size_t chunk = HOLE / CHUNK_PAGES * CHUNK_PAGES;
+
+	for (size_t i = page; i < page + n; i++)
+		discarded += i >= chunk && i < chunk + CHUNK_PAGES;
+	__real_page_source_discarded(p, page, n);
+}
+
 static void on_status(void *ctx, enum progress_status status)
 {
 	(void)ctx;
@@ -116,15 +171,17 @@ static void make_source(struct pair *w, unsigned passes)
 	w->s->pass.limit = passes;
 }
 
-static struct pair *set_up_backing(unsigned passes, int backing)
+static struct pair *set_up_backing(unsigned passes, enum ram_backing home,
+				   int backing)
 {
 	struct pair *w;
 
 	fake_host = (struct fake_host){ .step = step, .lose = lose,
 					.was_reset = was_reset };
 	wrong = 0;
-	was_active = false;
-	w = pair_new(on_status, on_status);
+	was_active = reset_before_report = says_huge = false;
+	discarded = 0;
+	w = pair_new_backing(home, on_status, on_status);
 	fill(w->home);
 	pair_connect(w, backing);
 	w->s->pass.limit = passes;
@@ -133,7 +190,7 @@ static struct pair *set_up_backing(unsigned passes, int backing)
 
 static struct pair *set_up(unsigned passes)
 {
-	return set_up_backing(passes, -1);
+	return set_up_backing(passes, RAM_ANON, -1);
 }
 
 static void tear_down(struct pair *w)
@@ -357,17 +414,12 @@ static void a_cut_in_a_pass(void **state)
 static void a_reset_in_a_pass(void **state)
 {
 	struct pair *w = set_up(3);
-	int rc;
 
 	(void)state;
 	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
 	pair_start(w);
 	await_some(w);
-	fake_machine_ask_reset(w->home);
-	do
-		rc = fake_machine_reset(w->home);
-	while (rc == -ETIMEDOUT);
-	assert_int_equal(rc, 0);
+	assert_int_equal(reset_guest(w->home), 0);
 	pacer_set_limit(&w->s->pages.pass_pacer, 0);
 	await_completed(w, "reset");
 	tear_down(w);
@@ -401,6 +453,58 @@ static void a_page_is_lost_in_a_pass(void **state)
 	tear_down(w);
 }
 
+/* The page that could not be read has been replaced by a good one */
+static void a_reset_before_a_loss_is_reported(void **state)
+{
+	const size_t late = HOLE / QUIET * QUIET - 1;
+	struct pair *w = set_up(3);
+	struct ram *ram = machine_ram(w->home);
+	struct error err = { 0 };
+
+	(void)state;
+	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
+	pair_start(w);
+	await_some(w);
+	assert_int_equal(fake_machine_poison(w->home,
+		ram_gpa(ram, late * WIRE_PAGE), true, &err), 0);
+	reset_before_report = true;
+	pacer_set_limit(&w->s->pages.pass_pacer, 0);
+	await_completed(w, "reset before the report");
+	assert_false(reset_before_report);
+	assert_false(poison_find(machine_poison(w->gone),
+				 ram_gpa(ram, late * WIRE_PAGE), NULL));
+	assert_int_equal(w->far_progress.stats.pages[COUNT_POISON], 0);
+	tear_down(w);
+}
+
+/*
+ * In a memfd a page that was never written and is lost is a hole still: only the
+ * poison list names it. The destination may have its huge page in place, with
+ * zeroes there
+ */
+static void a_lost_hole_takes_its_huge_page_with_it(void **state)
+{
+	struct pair *w = set_up_backing(1, RAM_MEMFD, RAM_ANON);
+	struct ram *ram = machine_ram(w->home);
+	struct error err = { 0 };
+
+	(void)state;
+	/* No vCPU writes what is near the hole */
+	touched = CHUNK_PAGES;
+	says_huge = true;
+	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
+	pair_start(w);
+	await_some(w);
+	assert_int_equal(fake_machine_poison(w->home,
+		ram_gpa(ram, HOLE * WIRE_PAGE), true, &err), 0);
+	pacer_set_limit(&w->s->pages.pass_pacer, 0);
+	await_completed(w, "a lost hole");
+	assert_int_equal(discarded, CHUNK_PAGES);
+	assert_true(poison_find(machine_poison(w->gone),
+				ram_gpa(ram, HOLE * WIRE_PAGE), NULL));
+	tear_down(w);
+}
+
 static bool has_huge_pages(void)
 {
 	struct error err = { 0 };
@@ -421,7 +525,7 @@ static void huge_pages_at_the_destination(void **state)
 	(void)state;
 	if (!has_huge_pages())
 		skip_because("no pool of huge pages");
-	w = set_up_backing(2, RAM_HUGETLB);
+	w = set_up_backing(2, RAM_ANON, RAM_HUGETLB);
 	pacer_set_limit(&w->s->pages.pass_pacer, SLOW);
 	pair_start(w);
 	await_some(w);
@@ -446,6 +550,8 @@ int main(void)
 		cmocka_unit_test(a_cut_in_a_pass),
 		cmocka_unit_test(a_reset_in_a_pass),
 		cmocka_unit_test(a_page_is_lost_in_a_pass),
+		cmocka_unit_test(a_reset_before_a_loss_is_reported),
+		cmocka_unit_test(a_lost_hole_takes_its_huge_page_with_it),
 		cmocka_unit_test(huge_pages_at_the_destination),
 	};
 

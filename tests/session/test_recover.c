@@ -30,7 +30,7 @@ static _Atomic unsigned wrong, both;
 static unsigned threads_before;		/* of the process */
 static _Atomic bool begins_another;	/* see on_status() */
 
-/* The destination whose page_store_abandon() is late, and the last phase it saw */
+/* The destination whose page_store_abandon() is late; the last phase it saw */
 static struct target *_Atomic abandons_late;
 static _Atomic unsigned seen_phase;
 

@@ -297,7 +297,8 @@ int main(int argc, char **argv)
 		else
 			return usage(argv[0]);
 	}
-	if (!jobs || jobs > JOBS_MAX || (!one && last < first))
+	if (optind < argc || !jobs || jobs > JOBS_MAX ||
+	    (!one && last < first))
 		return usage(argv[0]);
 	board = __real_mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);

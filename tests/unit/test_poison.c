@@ -491,6 +491,35 @@ static void news_are_reported_once(void **state)
 	assert_true(poison_find(l, 0, p) && p[0].size == 4 * PAGE);
 }
 
+static void post_read(struct poison_list *l, uint64_t gpa, unsigned resets)
+{
+	struct poison p = { .gpa = gpa, .size = PAGE };
+
+	assert_int_equal(poison_post_read(l, &p, resets), 0);
+}
+
+/* The page was read before a reset has replaced it */
+static void a_read_before_a_reset_is_no_loss(void **state)
+{
+	struct poison_list *l = *state;
+	const unsigned before = poison_resets(l);
+
+	post_read(l, 0, before);
+	assert_true(poison_find(l, 0, NULL));
+	poison_clear(l);
+	post_read(l, 0, before);
+	assert_false(poison_find(l, 0, NULL));
+	assert_int_equal(l->posted, 0);
+	post_read(l, 2 * PAGE, poison_resets(l));
+	assert_true(poison_find(l, 2 * PAGE, NULL));
+	/* Also where no slot is free */
+	for (uint64_t i = 2; i < POISON_POSTS + 2; i++)
+		post(l, 2 * i * PAGE, PAGE);
+	post_read(l, 0, before);
+	assert_false(poison_find(l, 0, NULL));
+	assert_int_equal(l->n, POISON_POSTS + 1);
+}
+
 /* Posting threads find each run as soon as poison_post() has returned */
 struct poster {
 	struct poison_list *l;
@@ -691,6 +720,7 @@ int main(void)
 		CASE(a_post_without_memory_stays),
 		CASE(news_are_reported_once),
 		CASE(threads_lose_no_post),
+		CASE(a_read_before_a_reset_is_no_loss),
 		CASE(what_is_saved_is_read),
 		CASE(nothing_saved_is_nothing_read),
 		CASE(garbage_is_refused),

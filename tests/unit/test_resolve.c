@@ -268,8 +268,8 @@ static void no_address_of_ones_own_is_refused(void **state)
 
 	(void)state;
 	free_port(&u);
-	assert_refused(listener_open(&l, &u, NULL, NULL, &err), EADDRNOTAVAIL, err,
-		       "cannot listen at tcp:elsewhere:");
+	assert_refused(listener_open(&l, &u, NULL, NULL, &err), EADDRNOTAVAIL,
+		       err, "cannot listen at tcp:elsewhere:");
 	assert_int_equal(l.n, 0);
 }
 

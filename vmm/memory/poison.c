@@ -192,7 +192,7 @@ static int enter_posts(struct poison_list *l)
 
 		if (s->state != POST_FULL)
 			continue;
-		if (add_all(l, &s->p) < 0) {
+		if (s->resets == l->resets && add_all(l, &s->p) < 0) {
 			rc = -ENOMEM;
 			continue;
 		}
@@ -224,11 +224,28 @@ int poison_add(struct poison_list *l, const struct poison *p)
 	return rc;
 }
 
-int poison_post(struct poison_list *l, const struct poison *p)
+unsigned poison_resets(const struct poison_list *l)
+{
+	return l->resets;
+}
+
+/* All slots are full. Return: 0, -ENOMEM */
+static int add_read(struct poison_list *l, const struct poison *p,
+		    unsigned resets)
+{
+	int rc;
+
+	lock_list(l);
+	rc = resets == l->resets ? add_all(l, p) : 0;
+	unlock_list(l);
+	return rc < 0 ? rc : 0;
+}
+
+int poison_post_read(struct poison_list *l, const struct poison *p,
+		     unsigned resets)
 {
 	struct poison news = *p;
 	const size_t first = l->next++;
-	int rc;
 
 	news.news = true;
 	for (unsigned i = 0; i < POISON_POSTS; i++) {
@@ -239,12 +256,17 @@ int poison_post(struct poison_list *l, const struct poison *p)
 						    POST_WRITING))
 			continue;
 		s->p = news;
+		s->resets = resets;
 		s->state = POST_FULL;
 		l->posted++;
 		return 0;
 	}
-	rc = poison_add(l, &news);
-	return rc < 0 ? rc : 0;
+	return add_read(l, &news, resets);
+}
+
+int poison_post(struct poison_list *l, const struct poison *p)
+{
+	return poison_post_read(l, p, poison_resets(l));
 }
 
 int poison_take_news(struct poison_list *l, struct poison *out, size_t max,
@@ -274,6 +296,7 @@ void poison_clear(struct poison_list *l)
 {
 	lock_list(l);
 	l->n = 0;
+	l->resets++;
 	for (unsigned i = 0; i < POISON_POSTS; i++)
 		if (l->post[i].state == POST_FULL) {
 			l->post[i].state = POST_FREE;

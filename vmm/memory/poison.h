@@ -22,6 +22,9 @@
  *	    slot: poison_find() finds it there, and what returns the list fails.
  *	(c) The list is a set: it does not depend on the order of posts. A vCPU
  *	    that consumes the page before its post arrives has entered it itself.
+ *	(d) A post carries the number of resets that came before its page was
+ *	    read. If there was another one since, the page has been replaced by
+ *	    a good one, and the post is dropped.
  *
  * If all slots are full, poison_post() takes the lock after all, and empties
  * them: only a peer that sends poison faster than it is reported causes that.
@@ -65,6 +68,7 @@ enum poison_post_state {
 
 struct poison_post {
 	_Atomic unsigned state;
+	unsigned resets;	/* of the list when the run was found */
 	struct poison p;
 };
 
@@ -76,6 +80,7 @@ struct poison_post {
  * @post:	slots of poison_post()
  * @posted:	slots that are full
  * @next:	where the next post looks for a free slot first
+ * @resets:	how often the list was emptied; changes under @lock
  */
 struct poison_list {
 	pthread_mutex_t lock;
@@ -83,6 +88,7 @@ struct poison_list {
 	size_t n, cap;
 	struct poison_post post[POISON_POSTS];
 	_Atomic size_t posted, next;
+	_Atomic unsigned resets;
 };
 
 /** poison_init() - Make an empty list */
@@ -112,6 +118,22 @@ int poison_add(struct poison_list *l, const struct poison *p);
  * Return: 0, -ENOMEM
  */
 int poison_post(struct poison_list *l, const struct poison *p);
+
+/** poison_resets() - How often the list was emptied; for poison_post_read() */
+unsigned poison_resets(const struct poison_list *l);
+
+/**
+ * poison_post_read() - As poison_post(), for a page that could not be read
+ * @l:		the list
+ * @p:		the run
+ * @resets:	poison_resets() before the read: after a reset since then, which
+ *		may have been carried out between the read and this call, the
+ *		run is not entered
+ *
+ * Return: 0, -ENOMEM
+ */
+int poison_post_read(struct poison_list *l, const struct poison *p,
+		     unsigned resets);
 
 /**
  * poison_take_news() - Runs that were posted, to be reported to the host
