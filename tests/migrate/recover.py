@@ -215,6 +215,31 @@ def test_the_guest_moves_on(world):
     whole(c)
 
 
+def test_a_paused_destination(world):
+    """Paused, the destination obeys stop and cont, and says for how long it has
+    waited. A reset waits until all pages are there."""
+    a, b, relay = in_postcopy(world, "work=idle mib=48")
+    cut(world, a, b, relay)
+    since = b.migration()["ferry"]["waiting"]["ms"]
+    b.qmp.execute("stop")
+    equal(b.state(), "paused", "state after stop")
+    b.qmp.execute("cont")
+    equal(b.state(), "running", "state after cont")
+    soon(lambda: b.migration()["ferry"]["waiting"]["ms"] > since, True,
+         "the time for which it has waited grows")
+    b.qmp.execute("system_reset")
+    b.said("the reset waits")
+    paused(b, "destination")
+    equal(b.qmp.seen("RESET"), [], "RESET events before all pages are there")
+    resume(a, relay.uri)
+    complete(a, b)
+    b.wait_line("ready")
+    soon(lambda: b.qmp.seen("RESET"),
+         [{"guest": False, "reason": "host-qmp-system-reset"}], "event RESET")
+    b.sweep()
+    b.verdict(mce=0)
+
+
 def test_complete_is_lost(world):
     """The destination is whole, and the source asks it."""
     a, b, relay = begin(world, BUSY)
