@@ -190,6 +190,9 @@ void session_show(struct session *se);
  * session_divert() - Show the phase, and report to another progress from now on
  * @se:		the session
  * @p:		where to, initialized
+ *
+ * The bytes of further links are not counted: the figures may be those of the
+ * next migration.
  */
 void session_divert(struct session *se, struct progress *p);
 

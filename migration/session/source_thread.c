@@ -170,6 +170,8 @@ static void deliver_refusal(struct source *s)
 	struct error *why = &s->refusal;
 
 	s->attempts = 0;
+	/* The figures may be those of the next migration */
+	s->se.link.counts = NULL;
 	if (!why->code)
 		error_set(why, ECANCELED, "the guest runs on the source");
 	while (await_retry(s) && !deliver_once(s, why))
