@@ -123,6 +123,13 @@ int link_put(struct link *l, enum wire_role role, unsigned i,
 	return rc;
 }
 
+void link_uncount(struct link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->counts = NULL;
+	pthread_mutex_unlock(&l->lock);
+}
+
 bool link_has(struct link *l, enum wire_role role, unsigned i)
 {
 	bool has;

@@ -43,7 +43,7 @@ enum link_state { LINK_OPEN, LINK_HUNG_UP, LINK_SHUT };
  * @push:	@pushes of them: pages that were not requested. A destination's
  *		listener reads @pushes while the session thread ends a link
  * @counts:	of each connection, by link_count(): set by the owner before
- *		link_begin(); NULL: none is counted
+ *		link_begin(); NULL, also after link_uncount(): none is counted
  */
 struct link {
 	pthread_mutex_t lock;
@@ -67,6 +67,9 @@ static inline unsigned link_count(enum wire_role role, unsigned i)
 {
 	return role == WIRE_MAIN ? 0 : role == WIRE_DEMAND ? 1 : 2 + i;
 }
+
+/** link_uncount() - The bytes of connections to come are not counted */
+void link_uncount(struct link *l);
 
 /** link_init() - A link without connections, in no epoch */
 void link_init(struct link *l);

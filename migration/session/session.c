@@ -99,7 +99,7 @@ void session_divert(struct session *se, struct progress *p)
 	pthread_mutex_lock(&se->show_lock);
 	progress_set(se->progress, se->ops->show(se, se->phase));
 	se->progress = p;
-	se->link.counts = NULL;
+	link_uncount(&se->link);
 	pthread_mutex_unlock(&se->show_lock);
 }
 

@@ -171,7 +171,7 @@ static void deliver_refusal(struct source *s)
 
 	s->attempts = 0;
 	/* The figures may be those of the next migration */
-	s->se.link.counts = NULL;
+	link_uncount(&s->se.link);
 	if (!why->code)
 		error_set(why, ECANCELED, "the guest runs on the source");
 	while (await_retry(s) && !deliver_once(s, why))

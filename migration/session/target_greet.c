@@ -225,7 +225,9 @@ int target_listen_at(struct target *t, const struct uri *uri,
 	if (parked) {
 		t->greeter = new;
 		t->uri = *uri;
-		progress_uri(t->se.progress, uri);
+		/* Of a session that is over, nothing is shown any more */
+		if (session_phase(&t->se) != TARGET_UNCONFIRMED)
+			progress_uri(t->se.progress, uri);
 	}
 	pthread_mutex_unlock(&t->listen_lock);
 	greeter_free(old);
