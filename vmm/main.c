@@ -67,12 +67,10 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 /* A lost terminal is no reason to stop a guest */
 static void on_hangup(evutil_socket_t sig, short what, void *arg)
 {
-	const struct host *h = arg;
-
 	(void)sig;
 	(void)what;
-	log_line("the terminal is gone (SIGHUP); this machine goes on without it, and `ferry quit %s` ends it",
-		 h->name);
+	(void)arg;
+	log_line("the terminal is gone (SIGHUP): the guest goes on without it; `ferry quit` ends it");
 }
 
 static void on_sigbus(evutil_socket_t fd, short what, void *arg)

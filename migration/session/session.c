@@ -154,16 +154,6 @@ bool session_is_automatic(const struct session *se)
 	return se->limits->automatic && !se->manual;
 }
 
-unsigned session_manuals(struct session *se)
-{
-	unsigned n;
-
-	pthread_mutex_lock(&se->lock);
-	n = se->manuals;
-	pthread_mutex_unlock(&se->lock);
-	return n;
-}
-
 void session_allow(struct session *se, unsigned manuals)
 {
 	pthread_mutex_lock(&se->lock);

@@ -110,7 +110,7 @@ struct session_ops {
  * @wake:	eventfd: readable when @phase changed, and after session_wake();
  *		-1 if there is none
  * @manual:	only an operator lets the session have a new link
- * @manuals:	how often that was decided; under @lock
+ * @manuals:	how often that was decided; changes under @lock
  * @performing:	events whose actions are being executed; under @lock
  * @phase:	enum source_phase or enum target_phase
  * @changes:	how often @phase has changed; under @lock
@@ -129,7 +129,8 @@ struct session {
 	int wake;
 	_Atomic bool manual;
 	_Atomic unsigned phase;
-	unsigned changes, manuals, performing;
+	_Atomic unsigned manuals;
+	unsigned changes, performing;
 	pthread_mutex_t show_lock;
 };
 
@@ -158,13 +159,10 @@ int session_event(struct session *se, unsigned event, const struct error *why);
 /** session_is_automatic() - Does a source open a new link without an operator? */
 bool session_is_automatic(const struct session *se);
 
-/** session_manuals() - How often it was decided that an operator is needed */
-unsigned session_manuals(struct session *se);
-
 /**
  * session_allow() - An operator lets the session have a new link
  * @se:		the session
- * @manuals:	session_manuals() when the operator's command began: what has
+ * @manuals:	@se->manuals when the operator's command began: what has
  *		required an operator since then, such as migrate-pause, is kept
  */
 void session_allow(struct session *se, unsigned manuals);

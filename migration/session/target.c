@@ -289,12 +289,12 @@ int target_pause(struct target *t, struct error *err)
 
 int target_recover(struct target *t, const struct uri *uri, struct error *err)
 {
-	const unsigned manuals = session_manuals(&t->se);
+	const unsigned manuals = t->se.manuals;
 	int rc;
 
 	if (!target_can_recover(t))
 		return error_set(err, EINVAL,
-			"only a migration that is postcopy-paused, or whose source may not know its end, can be recovered");
+			"only a migration that is postcopy-paused or not confirmed can be recovered");
 	rc = session_keeps_tls(&t->uri, uri, err);
 	if (!rc)
 		rc = target_listen_at(t, uri, err);

@@ -29,7 +29,7 @@ static int check_resume(struct target *t, const struct wire_hello *h,
 			"the secret of the session is wrong");
 	if (h->epoch <= t->epoch)
 		return error_set(err, ESTALE,
-			"stale epoch %u: a replayed or late greeting, or a second one that resumes the session; the last one was %u",
+			"stale epoch %u after %u: a replayed, late or second greeting that resumes",
 			h->epoch, t->epoch);
 	/* In doubt the source's decision is accepted in any case */
 	if (se->manual && phase == TARGET_LOST)

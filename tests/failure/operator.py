@@ -451,7 +451,7 @@ def test_hangup(world):
     a = world.run(IDLE).ready()
     for _ in range(2):
         a.process.send_signal(signal.SIGHUP)
-        a.said("`ferry quit a` ends it")
+        a.said("the guest goes on without it")
         a.working()
     equal(a.state(), "running", "state")
 

@@ -648,7 +648,7 @@ static void refuse_second(const struct relay_cut *first, unsigned phase)
 	pair_await_phase(w, &w->t->se, phase, "a resume is under way");
 	memcpy(h.id, w->s->se.id, WIRE_ID);
 	memcpy(h.secret, w->s->se.secret, WIRE_SECRET);
-	greet_wrongly(w, &h, "a second one that resumes the session");
+	greet_wrongly(w, &h, "second greeting that resumes");
 	h.epoch = 1;
 	greet_wrongly(w, &h, "stale epoch 1");
 	h.role = WIRE_DEMAND;
@@ -1118,6 +1118,7 @@ static void a_refused_connection_is_no_answer(void **state)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct pair *w = set_up();
 	unsigned ms = 0;
+	uint64_t sent;
 
 	(void)state;
 	relay_cut(w->r, &(struct relay_cut){
@@ -1135,10 +1136,13 @@ static void a_refused_connection_is_no_answer(void **state)
 	pair_await(w, &w->far_progress, PROGRESS_PAUSED, "in doubt");
 	for (; w->s->attempts < 2 && ms < LONG_MS; ms++)
 		usleep(1000);
+	sent = w->near_progress.connections[0].sent;
 	close(fd);
 	assert_int_equal(rename(w->other, w->near), 0);
 	relay_release(w->r);
 	pair_await_phase(w, &w->t->se, TARGET_LISTENING, "told");
+	/* The figures are the next migration's */
+	assert_int_equal(w->near_progress.connections[0].sent, sent);
 	assert_non_null(strstr(progress_why(&w->far_progress).text,
 			       "refused: the other side closed"));
 	tear_down(w);
