@@ -41,8 +41,13 @@ def poison_error(vmm, gpa):
 
 def complete(a, b):
     for vmm in a, b:
-        m = vmm.wait_migration("completed", recovers=True)
-        check("waiting" not in m["ferry"], "it still waits", m)
+        vmm.wait_migration("completed", recovers=True)
+        # The destination is complete before it is confirmed
+        soon(lambda m=vmm: waits_for(m), None, f"{vmm.name} waits no more")
+
+
+def waits_for(vmm):
+    return vmm.migration().get("ferry", {}).get("waiting", {}).get("for")
 
 
 def test_resume(world):
@@ -172,6 +177,8 @@ def test_refusal_is_delivered(world):
     a.start_migration(relay.uri)
     a.wait_migration("failed")
     b.wait_migration("failed", recovers=True)
+    for vmm, what in (a, None), (b, "a source to connect"):
+        soon(lambda m=vmm: waits_for(m), what, f"what {vmm.name} waits for")
     a.wait_state("running")
     a.migrate(b)
     whole(b)
@@ -207,11 +214,32 @@ def test_the_guest_moves_on(world):
     whole(c)
     soon(lambda: os.path.exists(b.uri.removeprefix("unix:")), False,
          "a listener")
+    equal(waits_for(b), None, "what it waits for")
     resume(a, relay.uri)
     paused(a, "source")
     a.refused("known to run", "ferry-resolve", action="run-here")
     a.qmp.execute("ferry-resolve", action="give-up")
     a.wait_migration("failed", recovers=True)
+    whole(c)
+
+
+def test_asked_after_the_guest_moved_on(world):
+    """A destination from which the guest has migrated on says still that it
+    waits to be asked, and an operator gives it another address for that."""
+    a, b, relay = begin(world, BUSY)
+    c = world.receive(name="c")
+    relay.cut_at = (TARGET, wire.COMPLETE)
+    a.start_migration(relay.uri)
+    b.wait_migration("completed")
+    paused(a, "source")
+    b.migrate(c)
+    check("whether the guest has arrived whole" in str(waits_for(b)),
+          "it does not say so", b.migration())
+    uri = world.uri()
+    world.ferry("recover", "b", uri)
+    resume(a, uri)
+    a.wait_migration("completed", recovers=True)
+    soon(lambda: waits_for(b), None, "what b waits for")
     whole(c)
 
 
@@ -241,12 +269,22 @@ def test_a_paused_destination(world):
 
 
 def test_complete_is_lost(world):
-    """The destination is whole, and the source asks it."""
+    """The destination is whole, says that it waits to be asked, and the
+    source asks it."""
     a, b, relay = begin(world, BUSY)
+    equal(waits_for(b), "a source to connect", "before it begins")
+    check("waits for: a source to connect, for " in world.ferry("status", "b")[0],
+          "`ferry status` does not say so")
     relay.cut_at = (TARGET, wire.COMPLETE)
     a.start_migration(relay.uri)
     b.wait_migration("completed")
     paused(a, "source")
+    out, _ = world.ferry("status", "b")
+    for text in "ask whether the guest has arrived whole", "ferry recover":
+        check(text in out, f"no '{text}' in `ferry status`", out)
+    since = b.migration()["ferry"]["waiting"]["ms"]
+    soon(lambda: b.migration()["ferry"]["waiting"]["ms"] > since, True,
+         "the time for which it has waited grows")
     resume(a, relay.uri)
     complete(a, b)
     whole(b)
