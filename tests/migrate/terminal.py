@@ -15,8 +15,10 @@ import sys
 import termios
 import time
 
+from crossing import in_postcopy, whole
 from errors import WAIT, Failed, Skip
 from ferry import BUILD, check, equal
+from loss import paused
 
 SANITIZERS = {"address"}
 
@@ -305,6 +307,37 @@ def test_follows_a_move(world):
     for x in con, there, late:
         x.type(ESCAPE)
         x.ended()
+
+
+def test_paused_migration(world):
+    """While the connection between both sides is lost, the guest answers at the
+    console what needs no missing page. A terminal from before that serves it
+    after the recovery, too."""
+    # A guest that sleeps: its work touches no missing page
+    a, b, relay = in_postcopy(world, "work=idle mib=48 period_us=3600000000")
+    con = attached(world, "b")
+    con.type(b"hello before\n")       # what the answer needs is there now
+    con.wait("\nhello before")
+    relay.cut()
+    paused(a, "source")
+    paused(b, "destination")
+    late = attached(world, "b")
+    con.type(b"hello paused\n")
+    late.type(b"hello late\n")
+    for text in "\nhello paused", "\nhello late":
+        con.wait(text)
+        late.wait(text)
+    check(b.migration()["ram"]["remaining"] > 0, "no page is missing")
+    equal(b.migration()["status"], "postcopy-paused", "status")
+    a.qmp.execute("migrate", uri=relay.uri, resume=True)
+    for vmm in a, b:
+        vmm.wait_migration("completed", recovers=True)
+    con.type(b"hello again\n")
+    for x in con, late:
+        x.wait("\nhello again")
+        x.type(ESCAPE)
+        x.ended()
+    whole(b)
 
 
 def test_moves_out_of_sight(world):
