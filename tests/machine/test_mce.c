@@ -45,6 +45,16 @@ static _Atomic int set_mce_errno;
 static int late_fd = -1;
 static _Atomic int late_reads;
 
+/* How often KVM is still delivering an interrupt to this vCPU */
+static int interrupted_fd = -1;
+static _Atomic int interrupted_reads;
+
+static bool is_interrupted(int fd, unsigned long request)
+{
+	return request == KVM_GET_VCPU_EVENTS && fd == interrupted_fd &&
+	       interrupted_reads > 0;
+}
+
 static bool is_late(int fd, unsigned long request, const struct kvm_msrs *q)
 {
 	return request == KVM_GET_MSRS && fd == late_fd && late_reads > 0 &&
@@ -71,6 +81,12 @@ int ioctl(int fd, unsigned long request, ...)
 
 		late_reads--;
 		q->entries[0].data |= MCG_STATUS_MCIP;
+	}
+	if (is_interrupted(fd, request)) {
+		struct kvm_vcpu_events *e = arg;
+
+		interrupted_reads--;
+		e->interrupt.injected = 1;
 	}
 	return rc;
 }
@@ -393,6 +409,53 @@ static void intel_tells_a_vcpu_that_is_late(void **state)
 	at = rig_wait(r, 0, "mce vcpu=1 bank=1 ");
 	check_line(r, at, 1, INTEL_BROADCAST, 5, "broadcast");
 	assert_int_equal(late_reads, 0);
+	rig_free(r);
+}
+
+/* A machine check would take the place of the interrupt, which would be lost */
+static void intel_waits_for_an_interrupt(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "intel",
+				"work=idle mib=8 interval_ms=1000000");
+	struct vcpu *v;
+	size_t at;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	v = pause_in_ring3(r, 1);
+	v->asked |= VCPU_ASK_BROADCAST;
+	interrupted_fd = v->fd;
+	interrupted_reads = LATE_READS;
+	rig_run(r);
+	at = rig_wait(r, 0, "mce vcpu=1 bank=1 ");
+	check_line(r, at, 1, INTEL_BROADCAST, 5, "broadcast");
+	assert_int_equal(interrupted_reads, 0);
+
+	interrupted_fd = r->m->vcpu[0].fd;
+	interrupted_reads = LATE_READS;
+	found(r, 0x600000);
+	for (unsigned n = 0; inject_report(r->m) && n < 1000; n++)
+		usleep(10000);
+	assert_int_equal(interrupted_reads, 0);
+	at = rig_wait(r, 0, "mce vcpu=0 bank=9 ");
+	check_line(r, at, 9, INTEL_OPTIONAL, 5, "ao");
+	rig_free(r);
+}
+
+/* A touch is reported at once: waiting would only repeat it */
+static void a_touch_does_not_wait_for_an_interrupt(void **state)
+{
+	struct rig *r = start("intel", 1, RAM_ANON);
+
+	(void)state;
+	assert_true(rig_pause(r));
+	poison(r, 0x500000);
+	interrupted_fd = r->m->vcpu[0].fd;
+	interrupted_reads = LATE_READS;
+	vcpu_poisoned(&r->m->vcpu[0], 0x500000, 12);
+	interrupted_reads = 0;
+	check_injected(r, 1, 0x500000);
 	rig_free(r);
 }
 
@@ -820,6 +883,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(intel_is_told_of_what_was_found),
 		cmocka_unit_test(intel_touches_while_a_broadcast_comes),
 		cmocka_unit_test(intel_tells_a_vcpu_that_is_late),
+		cmocka_unit_test(intel_waits_for_an_interrupt),
+		cmocka_unit_test(a_touch_does_not_wait_for_an_interrupt),
 		cmocka_unit_test(two_vcpus_enter_one_machine_check),
 		cmocka_unit_test(a_guest_that_stays_in_a_machine_check_ends),
 		cmocka_unit_test(amd_finds_a_record),
