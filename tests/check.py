@@ -377,8 +377,7 @@ class Plan:
                                    "tests/lab/other_vmm.py"], 300,
                  needs=ready, env={"FERRY_BUILD": "build",
                                    "FERRY_TEST_SLOW": str(LAB_SLOW)})
-        self.lab_files("lab/network", 400, "-k", ".netem",
-                       "tests/failure/network.py")
+        self.lab_files("lab/network", 500, "tests/failure/network.py")
         self.lab("lab/tls", 300, [
             "sh", "-c", "build/tests/unit/test_channel_tls && "
             "/usr/bin/python3 -B tests/run.py tests/migrate/tls.py:moves && "
