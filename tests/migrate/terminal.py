@@ -15,7 +15,7 @@ import sys
 import termios
 import time
 
-from crossing import in_postcopy, whole
+from crossing import in_postcopy
 from errors import WAIT, Failed, Skip
 from ferry import BUILD, check, equal
 from loss import paused
@@ -337,7 +337,8 @@ def test_paused_migration(world):
         x.wait("\nhello again")
         x.type(ESCAPE)
         x.ended()
-    whole(b)
+    b.sweep()
+    b.verdict()
 
 
 def test_moves_out_of_sight(world):
