@@ -42,7 +42,7 @@ BUILD_LIMIT = 900
 PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180,
                  "sim": 900}
 FILE_LIMIT = 900
-FILE_LIMITS = {"failure/cuts": 1800}    # some 300 migrations
+FILE_LIMITS = {"failure/cuts": 3600}    # some 600 migrations
 FUZZ_SECONDS = 20           # of each fuzzer with libFuzzer
 SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
 LAB_SLOW = 4                # of the lab, an emulated machine
