@@ -64,7 +64,9 @@ LOAD = {"failure/impostors": 0.5, "failure/killed": 0.5,
 # End-to-end tests that are short enough for the lab, on a machine without KVM
 LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first",
                "precopy:lost", "recover", "tls:moves"]
-LAB_FAILURE = ["dump", "faults", "handover", "images", "resume", "usage"]
+LAB_FAILURE = ["cuts:any_cut of=poison_refused",
+               "cuts:any_slow of=poison_refused.already", "dump", "faults",
+               "handover", "images", "resume", "usage"]
 HWPOISON = ["poison_refused", "dump", "hugetlb"]
 
 # These change the size of the machine's pool of huge pages: one at a time
