@@ -66,6 +66,17 @@ class FaultyVmm(Vmm):
         super().start_migration(uri, **more)
         self.leaves = {"uri": uri, **more}
 
+    def poison(self, *args, **kw):
+        """During a recovery Ferry may ask to try again, and so a user does."""
+        end = time.monotonic() + WAIT
+        while True:
+            try:
+                return super().poison(*args, **kw)
+            except QmpError as e:
+                if "try again" not in e.desc or time.monotonic() > end:
+                    raise
+            time.sleep(LOOK_S)
+
     def wait_migration(self, *wanted, recovers=False):
         """Wait for one of these statuses, whatever comes before it. A failure
         counts only if the operator does not start the migration again."""
