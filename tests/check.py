@@ -153,7 +153,16 @@ class Plan:
         return self.build("gcc", "CC=gcc")
 
     def faults(self):
-        return self.build("faults", "FAULTS=1", "BUILD=build/faults")
+        return self.build("faults", "FAULTS=1", "BUILD=build/faults",
+                          target=["all"])
+
+    def sanitizer(self, name, sanitizer, programs):
+        """A build with a sanitizer: everything if the machine's KVM can run
+        it, else only these programs of tests/."""
+        folder = f"build/{sanitizer}"
+        target = [f"{folder}/tests/{p}" for p in programs]
+        return self.build(name, f"SAN={sanitizer}",
+                          target=["all", "tests"] if self.kvm else target)
 
     # ---- Programs and files on this machine ---------------------------------
 
@@ -400,8 +409,11 @@ class Plan:
 
     def address(self):
         folder = "build/address+undefined"
-        build = self.build("address", "SAN=address+undefined")
-        for group in "unit", "fuzz":
+        groups = "unit", "fuzz"
+        build = self.sanitizer("address", "address+undefined", [
+            "sim/sim", *(f"{g}/{n}" for g in groups
+                         for n in test_programs(g))])
+        for group in groups:
             self.programs(group, build, folder, "address/")
         self.add("address/sim", [f"{folder}/tests/sim/sim", "--seeds",
                                  "1-400"],
@@ -412,9 +424,12 @@ class Plan:
             self.files("failure", build, folder, "address")
 
     def thread(self):
-        build = self.build("thread", "SAN=thread")
+        sessions = "recover", "precopy", "main_thread"
+        build = self.sanitizer("thread", "thread", [
+            *(f"unit/{n}" for n in test_programs("unit")),
+            *(f"session/test_{n}" for n in sessions)])
         self.programs("unit", build, "build/thread", "thread/")
-        for name in "recover", "precopy", "main_thread":
+        for name in sessions:
             self.add(f"thread/session/{name}",
                      [f"build/thread/tests/session/test_{name}"],
                      300 * SANITIZER_SLOW, load=0.5, needs=[build])

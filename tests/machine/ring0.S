@@ -11,6 +11,8 @@
  *	s	the same by LODSL, which changes ESI, too
  *	d	the same into DS: a null selector if zeroes were read
  *	o	the same by OUTSL to the port that ends the machine
+ *	x	the same by OUTSL, the last bytes of LOST and the first of the
+ *		next page
  *	m	the same by MOVSL, to another word of the lost page
  *	w	the same, but write the word
  *	n	read it with machine checks switched off
@@ -89,6 +91,11 @@ touch:	cmp	$'w', %edi
 	mov	$read_segment, %eax
 1:	cmp	$'o', %edi
 	jne	1f
+	mov	$write_port, %eax
+	mov	$0xf4, %edx
+1:	cmp	$'x', %edi
+	jne	1f
+	mov	$LOST + 0xffe, %esi
 	mov	$write_port, %eax
 	mov	$0xf4, %edx
 1:	cmp	$'m', %edi

@@ -45,6 +45,16 @@ static _Atomic int set_mce_errno;
 static int late_fd = -1;
 static _Atomic int late_reads;
 
+/* How often KVM is still delivering an interrupt to this vCPU */
+static int interrupted_fd = -1;
+static _Atomic int interrupted_reads;
+
+static bool is_interrupted(int fd, unsigned long request)
+{
+	return request == KVM_GET_VCPU_EVENTS && fd == interrupted_fd &&
+	       interrupted_reads > 0;
+}
+
 static bool is_late(int fd, unsigned long request, const struct kvm_msrs *q)
 {
 	return request == KVM_GET_MSRS && fd == late_fd && late_reads > 0 &&
@@ -71,6 +81,12 @@ int ioctl(int fd, unsigned long request, ...)
 
 		late_reads--;
 		q->entries[0].data |= MCG_STATUS_MCIP;
+	}
+	if (is_interrupted(fd, request)) {
+		struct kvm_vcpu_events *e = arg;
+
+		interrupted_reads--;
+		e->interrupt.injected = 1;
 	}
 	return rc;
 }
@@ -396,6 +412,53 @@ static void intel_tells_a_vcpu_that_is_late(void **state)
 	rig_free(r);
 }
 
+/* A machine check would take the place of the interrupt, which would be lost */
+static void intel_waits_for_an_interrupt(void **state)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "intel",
+				"work=idle mib=8 interval_ms=1000000");
+	struct vcpu *v;
+	size_t at;
+
+	(void)state;
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	v = pause_in_ring3(r, 1);
+	v->asked |= VCPU_ASK_BROADCAST;
+	interrupted_fd = v->fd;
+	interrupted_reads = LATE_READS;
+	rig_run(r);
+	at = rig_wait(r, 0, "mce vcpu=1 bank=1 ");
+	check_line(r, at, 1, INTEL_BROADCAST, 5, "broadcast");
+	assert_int_equal(interrupted_reads, 0);
+
+	interrupted_fd = r->m->vcpu[0].fd;
+	interrupted_reads = LATE_READS;
+	found(r, 0x600000);
+	for (unsigned n = 0; inject_report(r->m) && n < 1000; n++)
+		usleep(10000);
+	assert_int_equal(interrupted_reads, 0);
+	at = rig_wait(r, 0, "mce vcpu=0 bank=9 ");
+	check_line(r, at, 9, INTEL_OPTIONAL, 5, "ao");
+	rig_free(r);
+}
+
+/* A touch is reported at once: waiting would only repeat it */
+static void a_touch_does_not_wait_for_an_interrupt(void **state)
+{
+	struct rig *r = start("intel", 1, RAM_ANON);
+
+	(void)state;
+	assert_true(rig_pause(r));
+	poison(r, 0x500000);
+	interrupted_fd = r->m->vcpu[0].fd;
+	interrupted_reads = LATE_READS;
+	vcpu_poisoned(&r->m->vcpu[0], 0x500000, 12);
+	interrupted_reads = 0;
+	check_injected(r, 1, 0x500000);
+	rig_free(r);
+}
+
 /* Both would enter the handler twice, the second time alone */
 static void two_vcpus_enter_one_machine_check(void **state)
 {
@@ -593,14 +656,17 @@ static void hit_in_ring0(const char *vendor, enum ram_backing backing,
 			 const char *mode, uint64_t status)
 {
 	struct rig *r = ring0(vendor, backing, mode);
+	const unsigned pages = *mode == 'x' ? 2 : 1;
 	uint64_t got[4];
 
-	poison(r, LOST);
+	for (unsigned i = 0; i < pages; i++)
+		poison(r, LOST + i * GUEST_PAGE_SIZE);
 	rig_run(r);
 	assert_int_equal(rig_exit(r), 42);
-	check_noted(r, 0, LOST);
-	check_injected(r, 1, LOST);
-	assert_int_equal(r->failures, 2);
+	for (unsigned i = 0; i < pages; i++)
+		check_noted(r, i, LOST + i * GUEST_PAGE_SIZE);
+	check_injected(r, pages, LOST);
+	assert_int_equal(r->failures, pages + 1);
 	assert_int_equal(ram_read(&r->m->ram, RESULT, got, sizeof(got)), 0);
 	assert_int_equal(got[0], 7);
 	assert_true(got[1] == status);
@@ -628,6 +694,14 @@ static void ring0_reads_of_other_kinds(void **state)
 	hit_in_ring0("amd", RAM_MEMFD, "s", AMD_REQUIRED);
 	hit_in_ring0("intel", RAM_ANON, "d", INTEL_REQUIRED);
 	hit_in_ring0("amd", RAM_MEMFD, "d", AMD_REQUIRED);
+}
+
+/* KVM carries out such a read in two parts; neither may happen */
+static void ring0_reads_across_two_lost_pages(void **state)
+{
+	(void)state;
+	hit_in_ring0("intel", RAM_ANON, "x", INTEL_REQUIRED);
+	hit_in_ring0("amd", RAM_MEMFD, "x", AMD_REQUIRED);
 }
 
 /* What follows the read within the instruction must not happen, either */
@@ -820,6 +894,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(intel_is_told_of_what_was_found),
 		cmocka_unit_test(intel_touches_while_a_broadcast_comes),
 		cmocka_unit_test(intel_tells_a_vcpu_that_is_late),
+		cmocka_unit_test(intel_waits_for_an_interrupt),
+		cmocka_unit_test(a_touch_does_not_wait_for_an_interrupt),
 		cmocka_unit_test(two_vcpus_enter_one_machine_check),
 		cmocka_unit_test(a_guest_that_stays_in_a_machine_check_ends),
 		cmocka_unit_test(amd_finds_a_record),
@@ -830,6 +906,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_intel_guest_is_promised_recovery),
 		cmocka_unit_test(ring0_reads),
 		cmocka_unit_test(ring0_reads_of_other_kinds),
+		cmocka_unit_test(ring0_reads_across_two_lost_pages),
 		cmocka_unit_test(ring0_reads_and_then_writes),
 		cmocka_unit_test(ring0_writes),
 		cmocka_unit_test(a_guest_without_mce_ends),

@@ -171,7 +171,9 @@ enum arch_report {
 enum arch_reported {
 	ARCH_REPORTED,
 	ARCH_REPORT_OFF,	/* the guest has not enabled the reports */
-	ARCH_REPORT_BUSY,	/* it is still handling an earlier one */
+	ARCH_REPORT_BUSY,	/* it is still handling an earlier one, or
+				 * (not for ARCH_REPORT_CONSUMED) KVM delivers
+				 * another event to it: ask again */
 	ARCH_REPORT_FAILED,	/* KVM failed: @v->report_errno */
 };
 

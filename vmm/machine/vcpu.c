@@ -17,16 +17,18 @@
 #define sigev_notify_thread_id	_sigev_un._tid
 #endif
 
+static _Thread_local struct vcpu *this_vcpu;
+
 /*
- * The signal interrupts KVM_RUN. One that a timer sends may come before the
- * thread has entered, so it sets immediate_exit, as vcpu_kick() does
+ * The signal interrupts KVM_RUN. A timer's may come before the thread has
+ * entered, so it sets immediate_exit, as vcpu_kick() does. So does every other:
+ * of two that are pending the kernel drops one, which may be the timer's
  */
-static void on_kick(int sig, siginfo_t *info, void *context)
+static void on_kick(int sig)
 {
 	(void)sig;
-	(void)context;
-	if (info->si_code == SI_TIMER)
-		vcpu_immediate_exit(info->si_value.sival_ptr, 1);
+	if (this_vcpu)
+		vcpu_immediate_exit(this_vcpu, 1);
 }
 
 void vcpu_kick(struct vcpu *v)
@@ -42,7 +44,6 @@ static int make_timer(struct vcpu *v)
 {
 	struct sigevent e = {
 		.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIG_KICK,
-		.sigev_value.sival_ptr = v,
 	};
 
 	e.sigev_notify_thread_id = v->tid;
@@ -118,6 +119,7 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
 
+	this_vcpu = v;
 	sigbus_watch(&v->sigbus);
 	v->tid = gettid();
 	while (pass_gate(v))
@@ -128,8 +130,7 @@ static void *vcpu_main(void *arg)
 
 static int start_thread(struct vcpu *v, struct error *err)
 {
-	struct sigaction sa = { .sa_sigaction = on_kick,
-				.sa_flags = SA_SIGINFO };
+	struct sigaction sa = { .sa_handler = on_kick };
 	sigset_t block, old;
 	char name[16];
 	int rc;

@@ -12,7 +12,8 @@
  *
  * - A vCPU that has not left the handler of the machine check before, although
  *   the one that touches the next page has, keeps the request, and its
- *   thread tries again until it has (BROADCAST_MS). So does a destination.
+ *   thread tries again until it has (BROADCAST_MS). So does a destination. The
+ *   same if KVM is delivering an interrupt to it, which would be lost.
  * - Of two vCPUs that touch lost memory at the same time, the second was asked
  *   by the first: it enters with its own record, and asks nobody
  *   (broadcast_lock). If it did, the first would enter once more, alone.
