@@ -365,7 +365,9 @@ static int work_recover(void *ctx, struct machine *m, json_t *args,
 	(void)ret;
 	if (rc)
 		return rc;
-	if (!t || mig->progress.outgoing)
+	/* A guest that was not confirmed may have migrated on already */
+	if (!t || (mig->progress.outgoing &&
+		   session_phase(&t->se) != TARGET_UNCONFIRMED))
 		return error_set(err, EINVAL,
 			"no migration arrives here: the source resumes by 'migrate' with 'resume'");
 	return target_recover(t, &uri, err);
@@ -474,6 +476,25 @@ static int work_incoming(void *ctx, struct machine *m, json_t *args,
 	return listen_for_guest(mig, &uri, err);
 }
 
+/*
+ * A session may wait after its status has become final, and may have been
+ * replaced by another one then. Only one is shown: the current one's, else the
+ * incoming one's, else that of the newest attempt that has failed
+ */
+static void add_waits(struct migration *mig, json_t *o)
+{
+	struct target *t = mig->target;
+	struct progress_wait w;
+
+	if (mig->out && source_waits(mig->out->source, &w))
+		query_add_wait(o, &w);
+	if (t && target_waits(t, &w))
+		query_add_wait(o, &w);
+	for (struct outgoing *r = mig->refusing; r; r = r->older)
+		if (source_waits(r->source, &w))
+			query_add_wait(o, &w);
+}
+
 static int cmd_query(void *ctx, json_t *args, json_t **ret,
 		     struct error *err)
 {
@@ -482,6 +503,7 @@ static int cmd_query(void *ctx, json_t *args, json_t **ret,
 	(void)args;
 	(void)err;
 	*ret = query_migrate(&mig->progress);
+	add_waits(mig, *ret);
 	return 0;
 }
 

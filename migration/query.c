@@ -279,15 +279,20 @@ static json_t *libvirt_json(const struct progress *p, uint64_t to)
 	return o;
 }
 
-/* What a paused session waits for, since when, and what to do */
-static void set_waiting(json_t *o, const struct progress *p)
+void query_add_wait(json_t *o, const struct progress_wait *w)
 {
-	if (!p->waits_for)
+	json_t *ferry = json_object_get(o, "ferry");
+
+	if (!w->what || json_object_get(ferry, "waiting"))
 		return;
-	json_object_set_new(json_object_get(o, "ferry"), "waiting",
-		json_pack("{s:s, s:s, s:b, s:I}", "for", p->waits_for,
-			  "remedy", p->remedy, "automatic", p->automatic, "ms",
-			  (json_int_t)ms(p->waits_since, now_ns())));
+	if (!ferry) {
+		ferry = json_object();
+		json_object_set_new(o, "ferry", ferry);
+	}
+	json_object_set_new(ferry, "waiting",
+		json_pack("{s:s, s:s, s:b, s:I}", "for", w->what,
+			  "remedy", w->remedy, "automatic", w->automatic, "ms",
+			  (json_int_t)ms(w->since, now_ns())));
 }
 
 json_t *query_migrate(struct progress *p)
@@ -308,7 +313,7 @@ json_t *query_migrate(struct progress *p)
 	if (p->status == PROGRESS_ACTIVE && p->outgoing)
 		json_object_set_new(o, "expected-downtime",
 			json_integer((json_int_t)p->precopy.expected_ms));
-	set_waiting(o, p);
+	query_add_wait(o, &p->wait);
 	set_time(o, "total-time", "total-ms", ms(p->start, to));
 	if (p->pause)
 		set_time(o, "setup-time", "setup-ms", ms(p->start, p->pause));

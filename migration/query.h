@@ -18,4 +18,11 @@ const char *query_status_name(enum progress_status s);
  */
 json_t *query_migrate(struct progress *p);
 
+/**
+ * query_add_wait() - Add what a session waits for, unless it has a wait already
+ * @o:		the answer of query_migrate()
+ * @w:		of a session that @o may not be about
+ */
+void query_add_wait(json_t *o, const struct progress_wait *w);
+
 #endif /* FERRY_QUERY_H */

@@ -30,8 +30,7 @@ void progress_begin(struct progress *p, bool outgoing)
 	p->pages_total = 0;
 	p->recoveries = 0;
 	p->stages_n = 0;
-	p->waits_for = p->remedy = NULL;
-	p->waits_since = 0;
+	p->wait = (struct progress_wait){ 0 };
 	p->id[0] = p->uri[0] = '\0';
 	pthread_mutex_unlock(&p->lock);
 	progress_set(p, PROGRESS_SETUP);
@@ -89,11 +88,11 @@ void progress_wait(struct progress *p, const char *what, const char *remedy,
 		   bool automatic)
 {
 	pthread_mutex_lock(&p->lock);
-	if (!what || !p->waits_for)
-		p->waits_since = what ? now_ns() : 0;
-	p->waits_for = what;
-	p->remedy = remedy;
-	p->automatic = automatic;
+	if (!what || !p->wait.what)
+		p->wait.since = what ? now_ns() : 0;
+	p->wait.what = what;
+	p->wait.remedy = remedy;
+	p->wait.automatic = automatic;
 	pthread_mutex_unlock(&p->lock);
 }
 

@@ -71,6 +71,19 @@ struct progress_precopy {
 };
 
 /**
+ * struct progress_wait - What a session waits for
+ * @what:	what it waits for, a literal; NULL if for nothing that lasts
+ * @remedy:	what an operator can do about it, a literal
+ * @automatic:	it opens a new link by itself
+ * @since:	when the wait began, ns
+ */
+struct progress_wait {
+	const char *what, *remedy;
+	bool automatic;
+	uint64_t since;
+};
+
+/**
  * struct progress - See above
  * @notify, @ctx: called when the status has changed
  * @lock:	protects what is not atomic
@@ -79,11 +92,7 @@ struct progress_precopy {
  * @stage:	name of the current stage, a literal
  * @stages:	when each stage began, ns
  * @why:	why the migration is paused, failed or cancelled; else empty
- * @waits_for:	what the session waits for, a literal; NULL if for nothing that
- *		lasts
- * @remedy:	what an operator can do about it, a literal
- * @automatic:	it opens a new link by itself
- * @waits_since: when that wait began, ns
+ * @wait:	what the session waits for while it is paused
  * @start, @pause, @run, @end: monotonic times, ns; 0 if not yet. A destination
  *		does not know when the guest was paused
  * @recoveries:	how often a new link replaced a lost one
@@ -109,9 +118,7 @@ struct progress {
 	const char *stage;
 	char id[2 * WIRE_ID + 1], arrived[2 * WIRE_ID + 1], uri[URI_TEXT];
 	struct error why;
-	const char *waits_for, *remedy;
-	bool automatic;
-	uint64_t waits_since;
+	struct progress_wait wait;
 	_Atomic uint64_t start, pause, run, resumed, end;
 	uint64_t pages_total;
 	unsigned recoveries;

@@ -175,6 +175,11 @@ void session_allow(struct session *se, unsigned manuals);
  * reported an event may still be executing them when the session thread has
  * long acted on the new phase: before what they refer to is used for the next
  * session, the session thread calls this. Not to be called by an action.
+ *
+ * It has no time limit, because each action under it has one. A destination
+ * calls it in FAILING, where other threads can be executing only RELEASE (1000
+ * attempts to unregister RAM, 1 ms apart), HANG_UP and SHUT, which wait for
+ * nothing (tests/unit/test_phase.c: a_failure_waits_for_short_actions_only).
  */
 void session_await_actions(struct session *se);
 

@@ -383,6 +383,17 @@ bool source_is_refusing(struct source *s)
 	return source_may_run(session_phase(&s->se)) && s->prepare_sent && !s->over;
 }
 
+bool source_waits(struct source *s, struct progress_wait *w)
+{
+	*w = (struct progress_wait){
+		.what = "the destination to be told that the guest stays here",
+		.remedy = "none, the source retries; if the destination can't be reached any more: "
+			  "ferry resolve NAME --give-up there",
+		.automatic = true, .since = s->refuses_since,
+	};
+	return w->since;
+}
+
 void source_free(struct source *s)
 {
 	struct error why = { 0 };

@@ -66,6 +66,7 @@ struct extents {
  * @prepare_sent: PREPARE was sent: the destination may be in doubt
  * @refusal:	what REFUSE says: why the guest stays here. The process's progress
  *		may belong to the next migration when it is delivered
+ * @refuses_since: when it began to deliver @refusal, ns; 0: does not
  * @quit:	source_free() was called
  * @gone:	ENDED was received
  * @over:	the session thread has nothing left to do
@@ -101,6 +102,7 @@ struct source {
 	_Atomic bool reported, rebuilding, quit, gone, over;
 	bool prepare_sent;
 	struct error refusal;
+	_Atomic uint64_t refuses_since;
 	_Atomic bool asked;
 	bool started;
 	pthread_t thread;
@@ -197,6 +199,13 @@ void source_start_postcopy(struct source *s);
  * Return: true if it is not to be freed yet
  */
 bool source_is_refusing(struct source *s);
+
+/**
+ * source_waits() - Does a session that has ended wait for the destination?
+ * @s:		it, ended or not
+ * @w:		what it waits for, if it does
+ */
+bool source_waits(struct source *s, struct progress_wait *w);
 
 /** source_free() - End its threads and free it; NULL is fine */
 void source_free(struct source *s);

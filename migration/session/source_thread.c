@@ -187,8 +187,11 @@ void *source_thread_main(void *arg)
 	/* Nothing is left to report once no thread sends */
 	source_close_link(s);
 	reporter_end(&s->reporter);
-	if (s->prepare_sent && source_may_run(session_phase(&s->se)))
+	if (s->prepare_sent && source_may_run(session_phase(&s->se))) {
+		s->refuses_since = now_ns();
 		deliver_refusal(s);
+		s->refuses_since = 0;
+	}
 	s->over = true;
 	return NULL;
 }

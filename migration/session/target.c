@@ -323,6 +323,27 @@ int target_resolve(struct target *t, bool run_here, struct error *err)
 		: "nothing is to be resolved: the hand-over is not in doubt here");
 }
 
+bool target_waits(struct target *t, struct progress_wait *w)
+{
+	static const struct progress_wait begins = {
+		.what = "a source to connect",
+		.remedy = "ferry migrate NAME URI at the source",
+	}, asks = {
+		.what = "the source to ask whether the guest has arrived whole, "
+			"until ferry-confirm-timeout ends this wait",
+		.remedy = "none, the source asks when it can connect again; "
+			  "for another address: ferry recover NAME URI here, "
+			  "then ferry migrate NAME URI --resume at the source",
+	};
+	const unsigned phase = session_phase(&t->se);
+
+	if (phase != TARGET_LISTENING && phase != TARGET_UNCONFIRMED)
+		return false;
+	*w = phase == TARGET_LISTENING ? begins : asks;
+	w->since = t->waits_since;
+	return true;
+}
+
 void target_free(struct target *t)
 {
 	if (!t)

@@ -45,6 +45,7 @@ struct target;
  * @after:	where a session that is shown as completed reports to: the
  *		process's progress may belong to the next migration
  * @passing:	a precopy pass arrives
+ * @waits_since: when it began to wait for a source, ns
  * @logged:	the log says that the guest has arrived
  * @quiet:	POISON_LIST is being entered: it is reported when all of it is
  */
@@ -68,6 +69,7 @@ struct target {
 	_Atomic bool parked;
 	pthread_mutex_t greet_lock, listen_lock;
 	struct progress after;
+	_Atomic uint64_t waits_since;
 
 	bool started;
 	pthread_t thread;
@@ -119,6 +121,13 @@ int target_recover(struct target *t, const struct uri *uri, struct error *err);
  * Return: 0, -EPERM
  */
 int target_resolve(struct target *t, bool run_here, struct error *err);
+
+/**
+ * target_waits() - Does a session that is not paused wait for a source?
+ * @t:		it
+ * @w:		what it waits for, if it does
+ */
+bool target_waits(struct target *t, struct progress_wait *w);
 
 /** target_free() - End its threads, free it and the machine; NULL is fine */
 void target_free(struct target *t);

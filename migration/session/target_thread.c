@@ -75,6 +75,7 @@ static unsigned await_question(struct target *t, unsigned changes)
 	unsigned phase;
 
 	if (t->se.progress != &t->after) {
+		t->waits_since = now_ns();
 		progress_init(&t->after, ignore_status, NULL);
 		session_divert(&t->se, &t->after);
 	}
@@ -90,8 +91,10 @@ static unsigned await_link(struct target *t)
 	const unsigned changes = session_changes(&t->se);
 	unsigned phase = session_phase(&t->se);
 
-	if (!target_is_parked(phase))
+	if (!target_is_parked(phase)) {
+		t->waits_since = now_ns();
 		return session_wait(&t->se, is_waiting);
+	}
 	target_leave_link(t);
 	return session_phase(&t->se) == TARGET_UNCONFIRMED
 		? await_question(t, changes) : await_source(t, changes, 0);

@@ -7,10 +7,11 @@ first link and of a new one.
 
 import os
 import signal
+import struct
 
 import wire
 from crossing import begin, exits, in_postcopy, whole
-from ferry import QmpError, check, equal, page, soon
+from ferry import MIB, PAGE, QmpError, check, equal, page, soon
 from loss import paused
 from poisoned import all_seen, scattered
 from relay import SOURCE, TARGET, Relay
@@ -41,8 +42,13 @@ def poison_error(vmm, gpa):
 
 def complete(a, b):
     for vmm in a, b:
-        m = vmm.wait_migration("completed", recovers=True)
-        check("waiting" not in m["ferry"], "it still waits", m)
+        vmm.wait_migration("completed", recovers=True)
+        # The destination is complete before it is confirmed
+        soon(lambda m=vmm: waits_for(m), None, f"{vmm.name} waits no more")
+
+
+def waits_for(vmm):
+    return vmm.migration().get("ferry", {}).get("waiting", {}).get("for")
 
 
 def test_resume(world):
@@ -129,21 +135,74 @@ def test_poison_on_arrived(world):
     all_seen(b, here)
 
 
+class Record:
+    """What a relay has passed on: the pages that were sent, those that were
+    acknowledged, and what REPORT has said of each page."""
+
+    def __init__(self, relay):
+        self.sent, self.pushed, self.acknowledged = set(), 0, 0
+        self.reported = {}
+        for kind in wire.PAGES, wire.ZERO, wire.POISON:
+            relay.edit[kind] = self.note_pages
+            relay.edit[kind, wire.PUSH] = self.note_push
+        relay.edit[wire.CHUNK_ACK] = self.note_ack
+        relay.edit[wire.REPORT] = self.note_report
+
+    def note_pages(self, m):
+        first = m.a // PAGE
+        self.sent |= set(range(first, first + m.b))
+        return [m]
+
+    def note_push(self, m):
+        self.pushed += m.b
+        return self.note_pages(m)
+
+    def note_ack(self, m):
+        self.acknowledged, = struct.unpack("<Q", m.body)
+        return [m]
+
+    def note_report(self, m):
+        for at, pages, kind in wire.parse_report(m.body)[1]:
+            for i in range(at // PAGE, at // PAGE + pages):
+                self.reported[i] = kind
+        self.sent = set()
+        return [m]
+
+
 def test_huge_pages(world):
-    """The link is lost where huge pages have arrived in part: the guest is
-    whole in the end. That their pages are not sent again is in
-    tests/unit/test_ledger.c (a_report_replaces_what_was_known)."""
+    """The link is lost where a huge page has arrived in part: the destination
+    reports the parts that it has, and the source sends the others only."""
     world.huge_pages(24)
-    a = world.run("work=verify mib=16 seed=11", memory="32M").ready()
+    # Until "go" it touches no page of the huge one: all of it would be
+    # requested
+    a = world.run(BUSY + " hold=1", memory="32M").ready()
     b = world.receive("--ram", "hugetlb")
     relay = Relay(world, b)
-    relay.hold_from(page(2000))
+    record = Record(relay)
+    huge = 1792 // 512 * 512
+    middle = page(huge + 256)
+    relay.hold_from(middle)
+    a.qmp.execute("migrate-set-parameters", **{"multifd-channels": 1})
     a.start_migration(relay.uri)
     a.wait_migration("postcopy-active")
-    relay.wait(wire.CHUNK_ACK)
+    soon(lambda: [h for h in relay.heard if h[:2] == (SOURCE, wire.PUSH)
+                  and h[3] >= middle] != [], True, "a page is held back")
+    soon(lambda: record.acknowledged == record.pushed, True,
+         "all before it was placed")
+    first = page(huge) // PAGE
+    parts = record.sent & set(range(first, first + 512))
+    check(0 < len(parts) < 512, "no huge page was sent in part", parts)
     cut(world, a, b, relay)
     resume(a, relay.uri)
+    b.send("go")
     complete(a, b)
+    equal({record.reported.get(i) for i in parts}, {wire.STAGED},
+          "how the parts are reported")
+    equal({i for i, kind in record.reported.items() if kind == wire.STAGED
+           and first <= i < first + 512}, parts, "the reported parts")
+    equal(record.sent & set(record.reported), set(), "sent again")
+    equal(record.sent | set(record.reported), set(range(32 * MIB // PAGE)),
+          "reported or sent")
     whole(b)
 
 
@@ -172,6 +231,8 @@ def test_refusal_is_delivered(world):
     a.start_migration(relay.uri)
     a.wait_migration("failed")
     b.wait_migration("failed", recovers=True)
+    for vmm, what in (a, None), (b, "a source to connect"):
+        soon(lambda m=vmm: waits_for(m), what, f"what {vmm.name} waits for")
     a.wait_state("running")
     a.migrate(b)
     whole(b)
@@ -207,11 +268,32 @@ def test_the_guest_moves_on(world):
     whole(c)
     soon(lambda: os.path.exists(b.uri.removeprefix("unix:")), False,
          "a listener")
+    equal(waits_for(b), None, "what it waits for")
     resume(a, relay.uri)
     paused(a, "source")
     a.refused("known to run", "ferry-resolve", action="run-here")
     a.qmp.execute("ferry-resolve", action="give-up")
     a.wait_migration("failed", recovers=True)
+    whole(c)
+
+
+def test_asked_after_the_guest_moved_on(world):
+    """A destination from which the guest has migrated on says still that it
+    waits to be asked, and an operator gives it another address for that."""
+    a, b, relay = begin(world, BUSY)
+    c = world.receive(name="c")
+    relay.cut_at = (TARGET, wire.COMPLETE)
+    a.start_migration(relay.uri)
+    b.wait_migration("completed")
+    paused(a, "source")
+    b.migrate(c)
+    check("whether the guest has arrived whole" in str(waits_for(b)),
+          "it does not say so", b.migration())
+    uri = world.uri()
+    world.ferry("recover", "b", uri)
+    resume(a, uri)
+    a.wait_migration("completed", recovers=True)
+    soon(lambda: waits_for(b), None, "what b waits for")
     whole(c)
 
 
@@ -241,12 +323,22 @@ def test_a_paused_destination(world):
 
 
 def test_complete_is_lost(world):
-    """The destination is whole, and the source asks it."""
+    """The destination is whole, says that it waits to be asked, and the
+    source asks it."""
     a, b, relay = begin(world, BUSY)
+    equal(waits_for(b), "a source to connect", "before it begins")
+    check("waits for: a source to connect, for " in world.ferry("status", "b")[0],
+          "`ferry status` does not say so")
     relay.cut_at = (TARGET, wire.COMPLETE)
     a.start_migration(relay.uri)
     b.wait_migration("completed")
     paused(a, "source")
+    out, _ = world.ferry("status", "b")
+    for text in "ask whether the guest has arrived whole", "ferry recover":
+        check(text in out, f"no '{text}' in `ferry status`", out)
+    since = b.migration()["ferry"]["waiting"]["ms"]
+    soon(lambda: b.migration()["ferry"]["waiting"]["ms"] > since, True,
+         "the time for which it has waited grows")
     resume(a, relay.uri)
     complete(a, b)
     whole(b)

@@ -125,7 +125,7 @@ static const struct moment target_moments[] = {
 		"every page is here, and the link was lost before CONFIRMED arrived",
 		HERE, "completed",
 		"the listener tells a source that asks, for `ferry-confirm-timeout`",
-		NOTHING },
+		"nothing, or listens elsewhere: `ferry recover N URI`" },
 	[TARGET_FAILING] = PASSING("what has arrived is about to be discarded",
 		"is not here", "failed"),
 	[TARGET_QUITTING] = PASSING("the process is about to end", "ends", "–"),

@@ -483,7 +483,7 @@ static void another_address(void **state)
 	relay_release(w->r);
 	pair_await(w, &w->near_progress, PROGRESS_PAUSED, "paused");
 	pair_await(w, &w->far_progress, PROGRESS_PAUSED, "paused");
-	assert_string_equal(w->far_progress.waits_for,
+	assert_string_equal(w->far_progress.wait.what,
 			    "the source to connect again");
 	err = (struct error){ 0 };
 	if (target_recover(w->t, &u, &err))
@@ -495,9 +495,25 @@ static void another_address(void **state)
 	assert_false(a.late);
 	await_completed(w, "another address");
 	assert_int_equal(relay_links(w->r), 1);
-	assert_null(w->near_progress.waits_for);
-	assert_null(w->far_progress.waits_for);
+	assert_null(w->near_progress.wait.what);
+	assert_null(w->far_progress.wait.what);
 	tear_down(w);
+}
+
+/* The destination says that it waits for @what, and for how long */
+static void target_waits_for(struct pair *w, const char *what)
+{
+	struct progress_wait wait = { 0 };
+
+	for (unsigned ms = 0; ms < LONG_MS; ms++) {
+		if (target_waits(w->t, &wait) && wait.since)
+			break;
+		usleep(1000);
+	}
+	assert_true(target_waits(w->t, &wait));
+	assert_non_null(strstr(wait.what, what));
+	assert_non_null(wait.remedy);
+	assert_in_range(wait.since, 1, now_ns());
 }
 
 /*
@@ -509,14 +525,17 @@ static void whole_at_another_address(void **state)
 	struct pair *w = set_up();
 	struct uri u = pair_uri(w->other);
 	struct error err = { 0 };
+	struct progress_wait wait;
 
 	(void)state;
 	w->limits.automatic = false;
 	relay_cut(w->r, &(struct relay_cut){
 		.from = FROM_TARGET, .type = WIRE_MSG_COMPLETE,
 		.role = WIRE_MAIN, .nth = 1 });
+	target_waits_for(w, "a source to connect");
 	pair_start(w);
 	pair_await_phase(w, &w->t->se, TARGET_UNCONFIRMED, "unconfirmed");
+	target_waits_for(w, "whether the guest has arrived whole");
 	pair_await(w, &w->near_progress, PROGRESS_PAUSED, "paused");
 	if (target_recover(w->t, &u, &err))
 		fail_msg("%s", err.text);
@@ -524,6 +543,7 @@ static void whole_at_another_address(void **state)
 	if (source_resume(w->s, &u, NULL, NULL, &err))
 		fail_msg("%s", err.text);
 	await_completed(w, "asked at another address");
+	assert_false(target_waits(w->t, &wait));
 	tear_down(w);
 }
 
@@ -742,7 +762,7 @@ static void assert_waits(struct pair *w, unsigned ms, const char *what)
 
 	pair_await(w, p, PROGRESS_PAUSED, what);
 	pthread_mutex_lock(&p->lock);
-	shown = p->remedy;
+	shown = p->wait.remedy;
 	pthread_mutex_unlock(&p->lock);
 	/* Not: none, the source retries */
 	assert_memory_equal(shown, remedy, strlen(remedy));
@@ -1117,6 +1137,7 @@ static void a_refused_connection_is_no_answer(void **state)
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct pair *w = set_up();
+	struct progress_wait wait;
 	unsigned ms = 0;
 	uint64_t sent;
 
@@ -1137,10 +1158,16 @@ static void a_refused_connection_is_no_answer(void **state)
 	for (; w->s->attempts < 2 && ms < LONG_MS; ms++)
 		usleep(1000);
 	sent = w->near_progress.connections[0].sent;
+	assert_true(source_waits(w->s, &wait));
+	assert_non_null(strstr(wait.what, "the destination to be told"));
+	assert_in_range(wait.since, 1, now_ns());
 	close(fd);
 	assert_int_equal(rename(w->other, w->near), 0);
 	relay_release(w->r);
 	pair_await_phase(w, &w->t->se, TARGET_LISTENING, "told");
+	for (ms = 0; source_waits(w->s, &wait) && ms < LONG_MS; ms++)
+		usleep(1000);
+	assert_false(source_waits(w->s, &wait));
 	/* The figures are the next migration's */
 	assert_int_equal(w->near_progress.connections[0].sent, sent);
 	assert_non_null(strstr(progress_why(&w->far_progress).text,

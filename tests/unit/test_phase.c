@@ -87,6 +87,55 @@ static void names_are_unique(void **state)
 						phase_event_name(k));
 }
 
+/* May a destination in this phase fail? LISTENING is the next session */
+static bool may_fail(unsigned phase)
+{
+	bool reached[TARGET_PHASES] = { [TARGET_FAILING] = true };
+
+	for (unsigned i = 0; i < TARGET_PHASES; i++)
+		for (unsigned p = 0; p < TARGET_PHASES; p++)
+			for (unsigned e = 0; e < PHASE_EVENTS; e++)
+				if (p != TARGET_LISTENING &&
+				    reached[target_step(p, e).next])
+					reached[p] = true;
+	return reached[phase];
+}
+
+/* Is an event reported by other threads than the destination's session thread? */
+static bool is_from_outside(unsigned event)
+{
+	return is_trouble(event) || event == WIRE_MSG_HELLO ||
+	       event == EVENT_REJOINED || event == EVENT_PAUSE ||
+	       event == EVENT_RUN_HERE || event == EVENT_GIVE_UP ||
+	       event == EVENT_QUIT;
+}
+
+/*
+ * session_await_actions() has no time limit: what another thread may be
+ * executing when a destination fails wakes threads, shuts connections, and
+ * waits for none
+ */
+static void a_failure_waits_for_short_actions_only(void **state)
+{
+	const unsigned brief = PHASE_REJECT | PHASE_BLAME | PHASE_DOUBT |
+		PHASE_RELEASE | PHASE_HANG_UP | PHASE_SHUT | PHASE_SHOW |
+		PHASE_MANUAL;
+
+	(void)state;
+	for (unsigned p = 0; p < TARGET_PHASES; p++)
+		for (unsigned e = 0; e < PHASE_EVENTS; e++) {
+			struct phase_step s = target_step(p, e);
+
+			if (is_from_outside(e) && (p == TARGET_FAILING ||
+						   may_fail(s.next)) &&
+			    s.actions & ~brief)
+				fail_msg("%s in %s executes %#x",
+					 phase_event_name(e),
+					 target_phase_name(p),
+					 s.actions & ~brief);
+		}
+}
+
 /* Invariant 4: once committed, no event lets the guest run here again */
 static void no_way_back_to_the_source(void **state)
 {
@@ -884,6 +933,7 @@ int main(void)
 		cmocka_unit_test(every_event_has_an_entry),
 		cmocka_unit_test(out_of_range_changes_nothing),
 		cmocka_unit_test(names_are_unique),
+		cmocka_unit_test(a_failure_waits_for_short_actions_only),
 		cmocka_unit_test(no_way_back_to_the_source),
 		cmocka_unit_test(only_commit_lets_the_destination_run),
 		cmocka_unit_test(a_promise_is_kept),

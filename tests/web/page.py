@@ -264,6 +264,21 @@ def test_connections(world):
     b.log_is_empty()
 
 
+def test_waiting(world):
+    """A machine with no source beside it says what its session waits for."""
+    path = world.path("machine.sock")
+    FakeMachine(world, path, query_migrate={
+        "status": "completed",
+        "ferry": {"side": "destination", "id": "00", "stage": "pages",
+                  "waiting": {"for": "a question", "ms": 1, "remedy": "none",
+                              "automatic": False}}},
+        query_status={"status": "running", "running": True,
+                      "libvirt": {"state": "x", "reason": "y"}})
+    b = Browser(world, Web(world, "--control", path).url)
+    wait_text(b, "#sentence", "waits for a question. none")
+    b.log_is_empty()
+
+
 def test_replay(world):
     """A recording, from its file, without a machine."""
     b = replay(world, Browser)

@@ -123,6 +123,30 @@ def test_nothing_is_sent_while_nothing_changes(world):
     equal(until_event(messages, "OVER"), [], "sent though nothing has changed")
 
 
+class Waiting(Changing):
+    """One whose migration is over, and which waits still."""
+
+    def migration(self, _):
+        ms = (time.monotonic() - self.begun) * 1000
+        return {**PAUSED, "status": "completed", "ferry": {
+            **PAUSED["ferry"], "waiting": {"for": "x", "ms": int(ms),
+                                           "remedy": "y"}}}
+
+
+def test_a_wait_after_the_end_is_sent_once(world):
+    machine = Waiting(world)
+    messages = stream(world, Web(world, "--control", machine.path))
+    while next(messages)["kind"] != "live":
+        pass
+    machine.changes = False
+    machine.fake.wait_asked("query-migrate", 3)
+    machine.fake.emit("QUIET")
+    until_event(messages, "QUIET")
+    machine.fake.wait_asked("query-migrate", 5)
+    machine.fake.emit("OVER")
+    equal(until_event(messages, "OVER"), [], "sent though nothing has changed")
+
+
 def test_paused_migrations_have_times(world):
     """The metrics have the duration of each stage, so far, while a migration
     is paused, and a page has those of the last change."""

@@ -31,8 +31,8 @@ static const char status_text[] =
 	"{migration.ferry.precopy.dirty} pages dirty, "
 	"{migration.expected-downtime} ms to send them\n]"
 	"[             {migration.error-desc}\n]"
-	"[  waits for: {migration.ferry.waiting.for}, for "
-	"{migration.ferry.waiting.ms} ms\n]"
+	"[  waits for: {migration.ferry.waiting.for}"
+	"[, for {migration.ferry.waiting.ms} ms]\n]"
 	"[  remedy:    {migration.ferry.waiting.remedy}\n]";
 
 static const char event_text[] =
@@ -57,6 +57,17 @@ static void shorten_poisoned(json_t *st)
 		json_array_remove(list, --n);
 }
 
+/*
+ * How long it waits is no news, several times a second: only where the new
+ * text replaces the last one
+ */
+static void drop_clock(json_t *st)
+{
+	if (!isatty(STDOUT_FILENO))
+		json_object_del(render_find(st, "migration.ferry.waiting"),
+				"ms");
+}
+
 /* Return: text for free(), or NULL */
 static char *status_of(const struct options *o, struct qmp_client *q,
 		       struct error *err)
@@ -66,12 +77,12 @@ static char *status_of(const struct options *o, struct qmp_client *q,
 
 	if (cli_query(q, &st, err))
 		return NULL;
+	if (o->watch)
+		drop_clock(st);
 	if (o->json) {
 		text = cli_json(st);
 	} else {
 		shorten_poisoned(st);
-		if (render_is(st, "migration.status", "none"))
-			json_object_del(st, "migration");
 		text = cli_render(status_text, st);
 	}
 	json_decref(st);

@@ -172,21 +172,21 @@ static int run_jobs(struct web_follower *f, struct qmp_client *q)
 
 /*
  * Times that pass while nothing happens are no change. A running migration
- * changes anyway; a paused one would be reported several times a second.
- * Return: whether they were dropped
+ * changes anyway; one that waits would be reported several times a second.
+ * Return: whether times that metrics have were dropped
  */
 static bool drop_clocks(json_t *m)
 {
 	const char *status = json_string_value(json_object_get(m, "status"));
 	json_t *ferry = json_object_get(m, "ferry");
 
+	json_object_del(json_object_get(ferry, "waiting"), "ms");
 	if (!status || strcmp(status, "postcopy-paused"))
 		return false;
 	json_object_del(m, "total-time");
 	json_object_del(json_object_get(m, "ram"), "mbps");
 	json_object_del(ferry, "total-ms");
 	json_object_del(ferry, "stage-ms");
-	json_object_del(json_object_get(ferry, "waiting"), "ms");
 	return true;
 }
 

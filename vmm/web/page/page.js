@@ -36,14 +36,15 @@ function sentence(shown) {
   if (!a) return connected ? "No machine is running on this host."
                            : "connecting…";
   const m = a.migration;
+  const wait = m?.ferry?.waiting;
+  const waits = wait ? ` · waits for ${wait.for}. ${wait.remedy}` : "";
   if (b && m?.ferry?.side === "source") {
-    const wait = m.ferry.waiting;
     return `${a.id} → ${b.id}: ${m.status}, stage ${m.ferry.stage}` +
-      (m["error-desc"] ? ` · ${m["error-desc"]}` : "") +
-      (wait ? ` · waits for ${wait.for}. ${wait.remedy}` : "");
+      (m["error-desc"] ? ` · ${m["error-desc"]}` : "") + waits;
   }
   const s = a.state;
-  return s ? `${a.id}: ${s.status} (${s.libvirt.state}, ${s.libvirt.reason})`
+  return s ? `${a.id}: ${s.status} (${s.libvirt.state}, ` +
+             `${s.libvirt.reason})${waits}`
            : `${a.id}: …`;
 }
 
