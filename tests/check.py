@@ -42,7 +42,7 @@ BUILD_LIMIT = 900
 PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180,
                  "sim": 900}
 FILE_LIMIT = 900
-FILE_LIMITS = {"failure/cuts": 1800}    # some 300 migrations
+FILE_LIMITS = {"failure/cuts": 3600}    # some 600 migrations
 FUZZ_SECONDS = 20           # of each fuzzer with libFuzzer
 SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
 LAB_SLOW = 4                # of the lab, an emulated machine
@@ -64,7 +64,9 @@ LOAD = {"failure/impostors": 0.5, "failure/killed": 0.5,
 # End-to-end tests that are short enough for the lab, on a machine without KVM
 LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first",
                "precopy:lost", "recover", "terminal:paused", "tls:moves"]
-LAB_FAILURE = ["dump", "faults", "handover", "images", "resume", "usage"]
+LAB_FAILURE = ["cuts:any_cut of=poison_refused",
+               "cuts:any_slow of=poison_refused.already", "dump", "faults",
+               "handover", "images", "resume", "usage"]
 HWPOISON = ["poison_refused", "dump", "hugetlb"]
 
 # These change the size of the machine's pool of huge pages: one at a time

@@ -24,8 +24,6 @@ limit by 5, for a build with sanitizers.
 """
 
 import argparse
-import importlib.util
-import itertools
 import os
 import signal
 import sys
@@ -35,6 +33,7 @@ import traceback
 TESTS = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(TESTS, "lib"))
 
+from cases import file_tests  # noqa: E402
 from errors import SLOW, Failed, Skip  # noqa: E402
 from ferry import BUILD, World  # noqa: E402
 
@@ -47,40 +46,6 @@ def on_alarm(*_):
 
 def on_term(*_):
     raise SystemExit(1)     # World.__exit__() ends the machines
-
-
-def combinations(lists, each):
-    """The values to run a test with, one tuple for each run."""
-    if not each or not lists:
-        return itertools.product(*lists)
-    # The shift by i // len() pairs the values of two lists differently in
-    # each round through the shorter list
-    return [tuple(v[(i + j * (i // len(v))) % len(v)]
-                  for j, v in enumerate(lists))
-            for i in range(max(map(len, lists)))]
-
-
-def file_tests(path, o):
-    """The tests of a file, in their order: (name, function, arguments)."""
-    name = os.path.splitext(os.path.basename(path))[0]
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    default = getattr(module, "SANITIZERS", ())
-    for key, test in list(vars(module).items()):
-        if not key.startswith("test_"):
-            continue
-        if o.sanitizer and \
-                o.sanitizer not in getattr(test, "sanitizers", default):
-            continue
-        if o.quick and getattr(test, "long", False):
-            continue
-        cases = getattr(test, "cases", {})
-        for values in combinations([list(v) for v in cases.values()],
-                                   o.each or o.quick):
-            args = dict(zip(cases, values))
-            words = [f"{k}={v}" for k, v in args.items()]
-            yield " ".join([f"{name}.{key[5:]}", *words]), test, args
 
 
 def run_test(name, test, args):
@@ -156,7 +121,7 @@ def main():
     failed = 0
     for where in o.file:
         path, _, word = where.partition(":")
-        tests = [t for t in file_tests(path, o)
+        tests = [t for t in file_tests(path, o.each, o.quick, o.sanitizer)
                  if o.k in t[0] and word in t[0]]
         if o.l:
             print("".join(t[0] + "\n" for t in tests), end="")

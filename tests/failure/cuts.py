@@ -3,11 +3,26 @@
 
 These are tests of tests/migrate/, unchanged, over connections that are slow,
 or that are cut once or twice (tests/lib/faulty.py). The guest
-must be whole at the end, wherever the cut was. Without FERRY_TEST_EVERY=1 the
-first places, or none, and a selection of the others are tried.
+must be whole at the end, wherever the cut was.
+
+TESTS are run with most kinds of faults. test_any_slow and test_any_cut run all
+that have a destination, but those in LEFT_OUT.
+
+FERRY_TEST_EVERY=1 (make cuts) tries every place of every cut on either side,
+and each value of the tests' cases: days, so choose tests by run.py's FILE:WORD,
+"tests/failure/cuts.py:any_cut of=poison_live". Without it, as in scripts/check,
+the first places, or none, and a selection of the others are tried; of
+test_any_cut one place, on one side, which FERRY_TEST_SEED chooses; of the
+tests' cases the first values. In the lab scripts/check runs only what
+LAB_FAILURE in tests/check.py lists.
 """
 
-from faulty import SIDES, migrate_test, operations, run_once, until_untouched
+import os
+import random
+
+from errors import check
+from faulty import EVERY, SIDES, migrate_test, migrate_tests, operations, \
+    run_once, until_untouched
 
 # The test, and the world's parameters. A small guest is enough
 TESTS = {
@@ -26,6 +41,31 @@ TESTS = {
 ALL = 1000000           # places
 CHAIN = migrate_test("poison", "chain", ram="anon")
 NAMES = {"source": "a", "destination": "b"}
+SIDE_COMMANDS = {"source": "run", "destination": "receive"}
+SLOW_WAY = "short,delay=100,rate=50000000"
+SEED = int(os.environ.get("FERRY_TEST_SEED") or 1)
+PLACES = 1000           # one of the first so many is tried, the first ones more
+
+LOSES = "the test loses the link itself, and checks what that does"
+COMMAND = "`ferry migrate` fails with the link, and the test is over"
+# Tests that test_any_slow ("slow") and test_any_cut ("cut") leave out: what the
+# name begins with, and why
+LEFT_OUT = {
+    "recover.": ("cut", LOSES),
+    "metrics.recovery": ("cut", LOSES),
+    "statistics.downtime_of_a_failure": ("cut", LOSES),
+    "tls.resume": ("cut", LOSES),
+    "precopy.command": ("cut", COMMAND),
+    "statistics.json": ("cut", COMMAND),
+    "statistics.table": ("cut", COMMAND),
+    "statistics.text": ("cut", COMMAND),
+    "streams.": ("cut", COMMAND),
+    "console.states_and_events": ("cut", "it lists all events"),
+    "metrics.figures": ("cut", "the figures of one link"),
+    "poison_live.poison_for_delivered": ("cut", "it counts resent messages"),
+    "tls.no_certificate": ("cut", "the test is the source, which is cut"),
+    "zeroes.nothing_is_left": ("cut", "the order of all messages"),
+}
 
 
 def places(what):
@@ -103,4 +143,61 @@ def test_slow(world, what, how):
     run_once(test, how, faults={"a": how, "b": how}, **parameters)
 
 
-test_slow.cases = {"what": TESTS, "how": ["short,delay=100,rate=50000000"]}
+test_slow.cases = {"what": TESTS, "how": [SLOW_WAY]}
+
+
+def anywhere(wanted):
+    """The tests of tests/migrate/ that must pass under a fault of this kind:
+    all that LEFT_OUT does not have."""
+    tests = migrate_tests()
+    for key in LEFT_OUT:
+        check(any(name.startswith(key) for name in tests),
+              f"LEFT_OUT has {key}, no test has")
+    return {name: test for name, test in tests.items() if not any(
+        name.startswith(key) and wanted in kinds
+        for key, (kinds, _) in LEFT_OUT.items())}
+
+
+def test_any_slow(world, of):
+    """As slow; every test of tests/migrate/, which must not notice it."""
+    del world
+    run_once(ANY_SLOW[of], of, faults={"run": SLOW_WAY, "receive": SLOW_WAY},
+             automatic=False, operator=False)
+
+
+ANY_SLOW = anywhere("slow")
+test_any_slow.cases = {"of": ANY_SLOW}
+
+
+def cut_somewhere(run, last):
+    """Call run(N) for one place up to @last, or an earlier one if the run
+    had ended by then."""
+    n = last
+    while not run(n):
+        check(n > 1, "no fault was made")
+        n = max(n // 4, 1)
+
+
+def test_any_cut(world, of):
+    """A cut on either side, and the source recovers by itself: every test of
+    tests/migrate/, whose guest must not notice it."""
+    del world
+
+    def on(side):
+        def run(n):
+            fault = {SIDE_COMMANDS[side]: f"cut={n}" + ",all" * (n % 2)}
+            return run_once(ANY_CUT[of], f"{of}: {fault}", faults=fault)
+        return run
+    if EVERY:
+        for side in SIDES:
+            until_untouched(on(side))
+        return
+    dice = random.Random(f"{SEED} {of}")
+    side = dice.choice(list(SIDES))
+    n = round(PLACES ** dice.random())
+    print(f"#   {of}: operation {n} of the {side}, or earlier", flush=True)
+    cut_somewhere(on(side), n)
+
+
+ANY_CUT = anywhere("cut")
+test_any_cut.cases = {"of": ANY_CUT}

@@ -10,13 +10,14 @@ migration that has failed is started again, one that is paused is resumed. So
 the test ends as if nothing had happened, or it fails.
 """
 
-import importlib.util
+import glob
 import os
 import re
 import signal
 import threading
 import time
 
+from cases import file_tests, load_file, uses
 from errors import SLOW, WAIT, Failed, Skip, check
 from ferry import ROOT, Vmm, World
 from qmp import Qmp, QmpError
@@ -27,34 +28,61 @@ BUILD = os.environ.get("FERRY_FAULTS_BUILD",
 # With FERRY_TEST_EVERY=1 a fault is tried at every place, not at a selection
 EVERY = os.environ.get("FERRY_TEST_EVERY") == "1"
 LOOK_S = 0.05           # the operator's
+STARTS = 5              # again, for each fault: the peer may still be busy
 RUN_SECONDS = 180       # for one run of the test
 
 
 def migrate_test(file, name, **args):
     """A test of tests/migrate/ with its arguments, as function(world)."""
     path = os.path.join(ROOT, "tests", "migrate", file + ".py")
-    spec = importlib.util.spec_from_file_location(file, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    test = getattr(module, "test_" + name)
+    test = getattr(load_file(path), "test_" + name)
     return lambda world: test(world, **args)
+
+
+def migrate_tests():
+    """All tests of tests/migrate/ that have a destination and migrate a guest:
+    {name: function(world)}. With FERRY_TEST_EVERY=1 with each value of their
+    cases; else with the first values, and without those that are long."""
+    found, done = {}, set()
+    for path in sorted(glob.glob(os.path.join(ROOT, "tests", "migrate",
+                                              "*.py"))):
+        for name, test, args in file_tests(path, each=True, quick=not EVERY):
+            if uses(test, "receive") and \
+                    uses(test, "migrate", "start_migration") and \
+                    (EVERY or test not in done):
+                done.add(test)
+                found[name] = lambda world, t=test, a=args: t(world, **a)
+    return found
 
 
 class FaultyVmm(Vmm):
     """A machine whose migration may fail or pause before it completes."""
 
     def __init__(self, *args, **kw):
-        self.leaves_to = None       # where its last migration went
+        self.leaves = None      # arguments of its last migration
         super().__init__(*args, **kw)
 
-    def start_migration(self, uri):
-        super().start_migration(uri)
-        self.leaves_to = uri
+    def start_migration(self, uri, **more):
+        super().start_migration(uri, **more)
+        self.leaves = {"uri": uri, **more}
+
+    def poison(self, *args, **kw):
+        """During a recovery Ferry may ask to try again, and so a user does."""
+        end = time.monotonic() + WAIT
+        while True:
+            try:
+                return super().poison(*args, **kw)
+            except QmpError as e:
+                if "try again" not in e.desc or time.monotonic() > end:
+                    raise
+            time.sleep(LOOK_S)
 
     def wait_migration(self, *wanted, recovers=False):
-        """Wait for one of these statuses, whatever comes before it."""
+        """Wait for one of these statuses, whatever comes before it. A failure
+        counts only if the operator does not start the migration again."""
         end = time.monotonic() + WAIT
-        while (m := self.migration())["status"] not in wanted:
+        while (m := self.migration())["status"] not in wanted or \
+                m["status"] == "failed" and self.world.starts_again(self):
             check(time.monotonic() < end, f"{self.name}: migration is "
                   f"{m['status']} ({m.get('error-desc')}), not {wanted}")
             time.sleep(0.01)
@@ -71,19 +99,29 @@ class FaultyVmm(Vmm):
 
 
 class Operator(threading.Thread):
-    """Does what failure.md tells operators to do, for all machines."""
+    """Does what failure.md tells operators to do, for all machines.
+
+    A migration may have to fail because of what its test does: it is started
+    again only a few times for each fault that was made.
+    """
 
     def __init__(self, world):
         super().__init__(daemon=True)
         self.world = world
         self.over = threading.Event()
         self.control = {}
+        self.started = {}       # machine: how often it was started again
         self.start()
+
+    def starts_again(self, vmm):
+        """Will a migration that has failed be started again?"""
+        return vmm.leaves and self.started.get(vmm, 0) < \
+            STARTS * self.world.faults_made()
 
     def run(self):
         while not self.over.wait(LOOK_S):
             for vmm in list(self.world.machines):
-                if vmm.leaves_to and vmm.alive():
+                if vmm.leaves and vmm.alive():
                     self._look(vmm)
 
     def _look(self, vmm):
@@ -92,11 +130,12 @@ class Operator(threading.Thread):
                 self.control[vmm] = Qmp(self.world.socket(vmm.name), vmm.alive)
             qmp = self.control[vmm]
             m = qmp.execute("query-migrate")
-            if m["status"] == "failed":
-                qmp.execute("migrate", uri=vmm.leaves_to)
+            if m["status"] == "failed" and self.starts_again(vmm):
+                self.started[vmm] = self.started.get(vmm, 0) + 1
+                qmp.execute("migrate", **vmm.leaves)
             elif m["status"] == "postcopy-paused" and \
                     not self.world.automatic:
-                qmp.execute("migrate", uri=vmm.leaves_to, resume=True)
+                qmp.execute("migrate", uri=vmm.leaves["uri"], resume=True)
         except (Failed, QmpError):
             pass            # the moment was wrong, or the machine has ended
 
@@ -110,7 +149,8 @@ class Operator(threading.Thread):
 class FaultyWorld(World):
     """A world in which the channels of some machines fail.
 
-    @faults: {name of a machine: FERRY_CHANNEL}. @message: (side, N): all
+    @faults: {name of a machine: FERRY_CHANNEL}; "run" and "receive" are all
+    machines that begin with this command. @message: (side, N): all
     connections are cut after message N of this side. @automatic: the source
     recovers by itself; else an operator resumes it. @operator: there is one. @mib:
     size of the guest's data area, instead of the test's own.
@@ -119,6 +159,10 @@ class FaultyWorld(World):
     def __init__(self, faults=None, message=None, automatic=True,
                  operator=True, mib=None, **parameters):
         super().__init__()
+        self.like = {"faults": faults, "message": message,
+                     "automatic": automatic, "operator": operator, "mib": mib,
+                     **parameters}
+        self.others = []            # from another()
         self.mib = mib
         if not os.access(os.path.join(BUILD, "ferry"), os.X_OK):
             raise Skip(f"no {BUILD}/ferry (make FAULTS=1 BUILD=build/faults)")
@@ -127,8 +171,16 @@ class FaultyWorld(World):
         self.relays = []
         self.automatic = automatic
         self.parameters.update(parameters)
+        self.operator = Operator(self) if operator else None
         if operator:
-            self.closers.append(Operator(self).end)
+            self.closers.append(self.operator.end)
+
+    def another(self):
+        self.others.append(FaultyWorld(**self.like))
+        return self.others[-1]
+
+    def starts_again(self, vmm):
+        return self.operator and self.operator.starts_again(vmm)
 
     def run(self, append="", *args, **kw):
         if self.mib:
@@ -136,7 +188,7 @@ class FaultyWorld(World):
         return super().run(append, *args, **kw)
 
     def start(self, name, args, env=None, **kw):
-        channel = self.faults.get(name, "delay=0")
+        channel = self.faults.get(name) or self.faults.get(args[0], "delay=0")
         return FaultyVmm(self, name, args, build=BUILD, env={
             **(env or {}), "FERRY_CHANNEL": channel}, **kw)
 
@@ -151,8 +203,9 @@ class FaultyWorld(World):
 
     def faults_made(self):
         """How many faults have happened."""
-        return sum(len(vmm.faults()) for vmm in self.machines) + \
-            sum(relay.cut_after is None for relay in self.relays)
+        return sum(len(vmm.faults()) for vmm in list(self.machines)) + \
+            sum(relay.cut_after is None for relay in self.relays) + \
+            sum(w.faults_made() for w in self.others)
 
 
 def run_limit():
@@ -199,4 +252,4 @@ def operations(test, **world):
 
 SIDES = {"source": SOURCE, "destination": TARGET}
 __all__ = ["BUILD", "EVERY", "SIDES", "FaultyVmm", "FaultyWorld",
-           "migrate_test", "operations", "run_limit", "run_once", "until_untouched"]
+           "migrate_test", "migrate_tests", "operations", "run_limit", "run_once", "until_untouched"]

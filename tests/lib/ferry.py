@@ -320,8 +320,8 @@ class Vmm:
                              f"({m.get('error-desc')}), not {wanted}")
             time.sleep(0.01)
 
-    def start_migration(self, uri):
-        self.qmp.execute("migrate", uri=uri)
+    def start_migration(self, uri, **more):
+        self.qmp.execute("migrate", uri=uri, **more)
 
     def migrate(self, to):
         """Migrate to another Vmm, and wait until both sides have completed.
@@ -400,6 +400,10 @@ class World:
         for close in self.closers:
             close()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def another(self):
+        """A second world like this one, for machines of the same names."""
+        return World()
 
     def path(self, name):
         return os.path.join(self.dir, name)

@@ -479,6 +479,24 @@ static void two_vcpus_enter_one_machine_check(void **state)
 	rig_free(r);
 }
 
+/* The same, but the second reports what the host found */
+static void a_page_that_was_found_joins_a_machine_check(void **state)
+{
+	struct rig *r = start("intel", 3, RAM_ANON);
+	struct vcpu *v;
+
+	(void)state;
+	assert_true(rig_pause(r));
+	v = r->m->vcpu;
+	found(r, 0x600000);
+	v[0].asked = VCPU_ASK_OPTIONAL | VCPU_ASK_BROADCAST;
+	vcpu_deliver(&v[0]);
+	assert_int_equal(rig_failure(r, 1).action, MF_INJECTED);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(v[i].asked, 0);
+	rig_free(r);
+}
+
 /* A broadcast that never ends is no reason to try for ever */
 static void a_guest_that_stays_in_a_machine_check_ends(void **state)
 {
@@ -897,6 +915,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(intel_waits_for_an_interrupt),
 		cmocka_unit_test(a_touch_does_not_wait_for_an_interrupt),
 		cmocka_unit_test(two_vcpus_enter_one_machine_check),
+		cmocka_unit_test(a_page_that_was_found_joins_a_machine_check),
 		cmocka_unit_test(a_guest_that_stays_in_a_machine_check_ends),
 		cmocka_unit_test(amd_finds_a_record),
 		cmocka_unit_test(all_that_was_found_is_told_once),

@@ -159,7 +159,7 @@ def test_broadcast(world):
     """Intel without LMCE: the other vCPUs get a broadcast; on AMD they do
     not."""
     for vendor, others in ("intel", 3), ("amd", 0):
-        with type(world)() as w:
+        with world.another() as w:
             _, b = carried(w, [page(10)], "--cpu-vendor", vendor)
             b.full_pass()
             all_seen(b, [page(10)], vendor)

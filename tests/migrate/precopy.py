@@ -14,7 +14,7 @@ RATE = "max-bandwidth"
 
 
 def start(vmm, to, passes, **parameters):
-    vmm.qmp.execute("migrate", uri=to.uri, **{"ferry-parameters": {
+    vmm.start_migration(to.uri, **{"ferry-parameters": {
         "ferry-precopy-passes": str(passes), **parameters}})
 
 

@@ -16,7 +16,8 @@
  *   same if KVM is delivering an interrupt to it, which would be lost.
  * - Of two vCPUs that touch lost memory at the same time, the second was asked
  *   by the first: it enters with its own record, and asks nobody
- *   (broadcast_lock). If it did, the first would enter once more, alone.
+ *   (broadcast_lock). If it did, the first would enter once more, alone. So
+ *   does a vCPU that is asked, and reports what the host found.
  */
 
 #include <errno.h>
@@ -33,6 +34,11 @@
 /* Time from one attempt to deliver a broadcast to the next */
 #define BROADCAST_MS	10
 
+static bool take_request(struct vcpu *v, unsigned what)
+{
+	return atomic_fetch_and(&v->asked, ~what) & what;
+}
+
 /* @v got the record of a machine check that all vCPUs must enter */
 static void ask_others(struct vcpu *v)
 {
@@ -40,8 +46,7 @@ static void ask_others(struct vcpu *v)
 	bool joins;
 
 	pthread_mutex_lock(&m->broadcast_lock);
-	joins = atomic_fetch_and(&v->asked, ~VCPU_ASK_BROADCAST) &
-		VCPU_ASK_BROADCAST;
+	joins = take_request(v, VCPU_ASK_BROADCAST);
 	for (unsigned i = 0; i < m->cfg.cpus && !joins; i++)
 		if (i != v->index)
 			m->vcpu[i].asked |= VCPU_ASK_BROADCAST;
@@ -168,11 +173,10 @@ static void deliver_broadcast(struct vcpu *v)
 
 void vcpu_deliver(struct vcpu *v)
 {
-	unsigned asked = atomic_exchange(&v->asked, 0);
-
-	if (asked & VCPU_ASK_OPTIONAL)
+	if (take_request(v, VCPU_ASK_OPTIONAL))
 		deliver_found(v);
-	if (asked & VCPU_ASK_BROADCAST)
+	/* Not if that has entered the machine check: ask_others() */
+	if (take_request(v, VCPU_ASK_BROADCAST))
 		deliver_broadcast(v);
 }
 
