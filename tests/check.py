@@ -42,7 +42,7 @@ BUILD_LIMIT = 900
 PROGRAM_LIMIT = {"kernel": 300, "unit": 60, "machine": 180, "fuzz": 180,
                  "sim": 900}
 FILE_LIMIT = 900
-FILE_LIMITS = {"failure/cuts": 3600}    # some 600 migrations
+FILE_LIMITS = {"failure/cuts": 1800}    # some 300 migrations
 FUZZ_SECONDS = 20           # of each fuzzer with libFuzzer
 SANITIZER_SLOW = 5          # FERRY_TEST_SLOW of a sanitizer build
 LAB_SLOW = 4                # of the lab, an emulated machine
@@ -67,6 +67,12 @@ LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first",
 LAB_FAILURE = ["cuts:any_cut of=poison_refused",
                "cuts:any_slow of=poison_refused.already", "dump", "faults",
                "handover", "images", "resume", "usage"]
+# Of the tests of tests/migrate/ over faulty connections, those that run with
+# KVM, too: all of them, by hand, take very long
+ANY = ["any_cut of=chain", "any_cut of=dump", "any_cut of=panic",
+       "any_cut of=poison_refused", "any_cut of=talk", "any_cut of=zeroes",
+       "any_slow of=chain", "any_slow of=console",
+       "any_slow of=poison_refused.already"]
 HWPOISON = ["poison_refused", "dump", "hugetlb"]
 
 # These change the size of the machine's pool of huge pages: one at a time
@@ -341,6 +347,13 @@ class Plan:
 
     def failure(self):
         self.end_to_end("failure", LAB_FAILURE)
+        if self.kvm and not self.quick:
+            self.add("failure/cuts-any",
+                     ["/usr/bin/python3", "-B", "tests/run.py",
+                      *(f"tests/failure/cuts.py:{word}" for word in ANY)],
+                     FILE_LIMIT, needs=[self.gcc(), self.faults()],
+                     env={"FERRY_BUILD": "build",
+                          "FERRY_FAULTS_BUILD": "build/faults"})
 
     def web(self):
         """The page in a browser. Its live tests skip without KVM: the lab has

@@ -19,6 +19,8 @@ receives a World (tests/lib/ferry.py), and one value from each list in its
                      with NAME in the attribute `sanitizers` of the test, or
                      in SANITIZERS of its file
 
+A test with the attribute `by_hand` runs only if WORD is given.
+
 FERRY_BUILD names the build directory. FERRY_TEST_SLOW=5 multiplies every time
 limit by 5, for a build with sanitizers.
 """
@@ -122,7 +124,8 @@ def main():
     for where in o.file:
         path, _, word = where.partition(":")
         tests = [t for t in file_tests(path, o.each, o.quick, o.sanitizer)
-                 if o.k in t[0] and word in t[0]]
+                 if o.k in t[0] and word in t[0] and
+                 (word or o.k or not getattr(t[1], "by_hand", False))]
         if o.l:
             print("".join(t[0] + "\n" for t in tests), end="")
         elif tests:
