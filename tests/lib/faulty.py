@@ -252,4 +252,5 @@ def operations(test, **world):
 
 SIDES = {"source": SOURCE, "destination": TARGET}
 __all__ = ["BUILD", "EVERY", "SIDES", "FaultyVmm", "FaultyWorld",
-           "migrate_test", "migrate_tests", "operations", "run_limit", "run_once", "until_untouched"]
+           "migrate_test", "migrate_tests", "operations", "run_limit",
+           "run_once", "until_untouched"]
