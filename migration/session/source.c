@@ -215,7 +215,9 @@ static int source_hook(void *ctx, uint64_t offset, bool simulate,
 			"the destination has not reported yet which pages it has: try again");
 	if (ledger_hold(&s->pages.ledger, page))
 		return 1;
-	if (ledger_is_unsure(&s->pages.ledger, page))
+	/* Unsure, and not sent again since */
+	if (ledger_is_unsure(&s->pages.ledger, page) &&
+	    ledger_next(&s->pages.ledger, page, page + 1) == page)
 		return error_set(err, EAGAIN,
 			"0x%llx was sent on a connection that was lost, so "
 			"the destination may have it: poison it there, or try "

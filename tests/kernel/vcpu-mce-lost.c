@@ -7,8 +7,8 @@
  * (CR4.MCE clear, or MCIP set: a triple fault). A VMM must check these before,
  * or read the registers back.
  *
- * And the machine check takes the place of an interrupt (exception, NMI) that KVM
- * has begun to deliver. With an in-kernel local APIC, as here, the interrupt
+ * And the machine check takes the place of an interrupt (exception, NMI) that
+ * KVM has begun to deliver. With an in-kernel local APIC, as here, the interrupt
  * stays in service: no more of its priority class, or of a lower one, arrive.
  */
 #include "kguest.h"

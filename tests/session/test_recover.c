@@ -406,6 +406,14 @@ static void one_push_connection(void **state)
 	await_completed(w, "one push connection");
 	assert_true(relay_done(w->r));
 	assert_int_equal(relay_links(w->r), 1);
+	/* Those of that connection were sent again: none is in doubt */
+	for (uint64_t i = 0; i < PAGES; i++) {
+		struct error err = { 0 };
+
+		assert_int_equal(fake_machine_poison(w->home,
+			i * WIRE_PAGE, true, &err), -EALREADY);
+		assert_non_null(strstr(err.text, "already handed over"));
+	}
 	tear_down(w);
 }
 

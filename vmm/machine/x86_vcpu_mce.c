@@ -7,12 +7,12 @@
  * cannot take a machine check (CR4.MCE clear, or MCG_STATUS.MCIP still set:
  * SDM vol. 3, "Machine-Check Architecture"). So these are read first.
  *
- * A machine check also takes the place of an event that KVM has begun to deliver:
- * of an interrupt, say, if a signal came between its injection and the entry
- * into the guest. The interrupt is lost, but stays in service in the local
+ * A machine check also takes the place of an event that KVM has begun to
+ * deliver: of an interrupt, say, if a signal came between its injection and the
+ * entry into the guest. The interrupt is lost, but stays in service in the local
  * APIC, which then delivers none of its priority or below (vcpu-mce-lost in
  * tests/kernel). A report that can wait comes after the next entry. That of a
- * touch can't: if there is such an event, its delivery is what touched the page.
+ * touch can't: if there is such an event, its delivery touched the page.
  */
 
 #include <errno.h>
