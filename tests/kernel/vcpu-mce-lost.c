@@ -10,6 +10,9 @@
  * And the machine check takes the place of an interrupt (exception, NMI) that
  * KVM has begun to deliver. With an in-kernel local APIC, as here, the interrupt
  * stays in service: no more of its priority class, or of a lower one, arrive.
+ *
+ * And KVM may complete the exit before by its emulator, which drops the machine
+ * check. MCIP and the record stay.
  */
 #include "kguest.h"
 
@@ -176,6 +179,79 @@ static void interrupt(struct mapping *m)
 	EXPECT(0, (int)next(&g));
 }
 
+#define MSR_MCG_CAP	0x179U
+#define RDMSR_HANDLER	(LOW_HANDLER + 0x40)
+
+/* Reads of MCG_CAP exit */
+static void exit_at_mcg_cap(struct guest *g)
+{
+	uint8_t bitmap[1] = { 0 };
+	struct kvm_msr_filter filter = {
+		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
+		.ranges[0] = {
+			.flags = KVM_MSR_FILTER_READ, .nmsrs = 1,
+			.base = MSR_MCG_CAP, .bitmap = bitmap,
+		},
+	};
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_X86_USER_SPACE_MSR,
+		.args[0] = KVM_MSR_EXIT_REASON_FILTER,
+	};
+
+	CHECK(!ioctl(g->vm, KVM_ENABLE_CAP, &cap), "KVM_ENABLE_CAP: %m");
+	CHECK(!ioctl(g->vm, KVM_X86_SET_MSR_FILTER, &filter), "%m");
+}
+
+/* The guest leaves at RDMSR, in the handler of an interrupt */
+static void leave_at_rdmsr(struct guest *g, struct mapping *m)
+{
+	/* mov $MSR_MCG_CAP,%ecx; rdmsr; iretq */
+	static const uint8_t code[] = { 0xb9, 0x79, 1, 0, 0, 0x0f, 0x32, 0x48,
+					0xcf };
+	uint64_t *gate;
+	struct guest_exit e;
+
+	interruptible(g, m);
+	exit_at_mcg_cap(g);
+	gate = (uint64_t *)(g->low + LOW_IDT) + 2 * VECTOR_DEVICE;
+	memcpy(g->low + RDMSR_HANDLER, code, sizeof(code));
+	gate[0] = RDMSR_HANDLER | RING0_CODE << 16 | GATE_INTERRUPT << 32;
+	begin_to_deliver(g, VECTOR_DEVICE);
+	e = guest_run(g);
+	CHECK(!e.err && e.reason == KVM_EXIT_X86_RDMSR, "KVM_RUN: %s, reason "
+	      "%u", strerror(-e.err), e.reason);
+	/* EDX is where the handlers store */
+	g->run->msr.data = GUEST_MMIO << 32;
+}
+
+static void before_completion(struct mapping *m)
+{
+	struct guest g;
+	unsigned vector;
+
+	leave_at_rdmsr(&g, m);
+	EXPECT(0, guest_mce(&g, AR_INTEL));
+	vector = next(&g);
+	CHECK(vector == VECTOR_MC || !vector, "vector %u", vector);
+	NOTE("the machine check %s", vector ? "arrived" : "was lost");
+	CHECK(guest_msr(&g, MSR_MCG_STATUS) == MCG_IN_PROGRESS, "no MCIP");
+	CHECK(guest_msr(&g, MSR_STATUS) == AR_INTEL, "no record");
+}
+
+static void after_completion(struct mapping *m)
+{
+	struct guest_exit e;
+	struct guest g;
+
+	leave_at_rdmsr(&g, m);
+	g.run->immediate_exit = 1;
+	e = guest_run(&g);
+	EXPECT(-EINTR, e.err);
+	g.run->immediate_exit = 0;
+	EXPECT(0, guest_mce(&g, AR_INTEL));
+	EXPECT((int)VECTOR_MC, (int)next(&g));
+}
+
 static const struct kcase cases[] = {
 	{ "setup", "returns 0 and does nothing: no SETUP_MCE before",
 	  before_setup, ON_ANON },
@@ -189,6 +265,10 @@ static const struct kcase cases[] = {
 	  delivered, ON_ANON },
 	{ "interrupt", "returns 0 and loses that interrupt, and what is below",
 	  interrupt, ON_ANON },
+	{ "exit", "returns 0 and may be lost: the last exit is not complete",
+	  before_completion, ON_ANON },
+	{ "completed", "arrives: the last exit is complete", after_completion,
+	  ON_ANON },
 };
 
 KTEST_MAIN(cases)

@@ -17,6 +17,7 @@
  *	w	the same, but write the word
  *	n	read it with machine checks switched off
  *	c	read MCG_CAP
+ *	p	enable machine checks; read MCG_CAP again and again
  *	t	a triple fault: an exception for which there is no gate
  *
  * Before the access the guest stores its registers at BEFORE, with the address
@@ -75,6 +76,8 @@ _start:
 	or	$0x40, %eax		// CR4.MCE
 	mov	%eax, %cr4
 
+	cmp	$'p', %edi
+	je	poll
 touch:	cmp	$'w', %edi
 	je	write
 	mov	$0x22222222, %ecx
@@ -138,6 +141,10 @@ survived:
 cap:	mov	$0x179, %ecx		// MCG_CAP
 	rdmsr
 	jmp	survived
+
+poll:	mov	$0x179, %ecx
+	rdmsr
+	jmp	poll
 
 fault:	lidt	no_idt
 	mov	$-1, %eax		// bits that CR4 doesn't have

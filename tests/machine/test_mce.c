@@ -49,6 +49,10 @@ static _Atomic int late_reads;
 static int interrupted_fd = -1;
 static _Atomic int interrupted_reads;
 
+/* How often a machine check came before this vCPU's last exit was completed */
+static struct vcpu *watched;
+static _Atomic int early;
+
 static bool is_interrupted(int fd, unsigned long request)
 {
 	return request == KVM_GET_VCPU_EVENTS && fd == interrupted_fd &&
@@ -75,6 +79,8 @@ int ioctl(int fd, unsigned long request, ...)
 		errno = set_mce_errno;
 		return -1;
 	}
+	if (request == KVM_X86_SET_MCE && watched && watched->io_pending)
+		early++;
 	rc = (int)syscall(SYS_ioctl, fd, request, arg);
 	if (is_late(fd, request, arg)) {
 		struct kvm_msrs *q = arg;
@@ -169,6 +175,19 @@ static struct rig *start(const char *vendor, unsigned cpus,
 	take_sigbus();
 	rig_boot(r, rig_guest());
 	rig_wait(r, 0, "ready ");
+	return r;
+}
+
+static struct rig *ring0(const char *vendor, enum ram_backing backing,
+			 const char *mode)
+{
+	struct rig *r = rig_new(16, 1, backing, vendor, mode);
+	struct error err = { 0 };
+
+	take_sigbus();
+	rig_build(r);
+	if (boot_load(r->m, rig_ring0(), NULL, &err))
+		fail_msg("%s", err.text);
 	return r;
 }
 
@@ -386,6 +405,27 @@ static void intel_touches_while_a_broadcast_comes(void **state)
 	rig_free(r);
 }
 
+/* vCPU 1 gets its broadcast after LATE_READS attempts: *@reads fail for *@fd */
+static struct rig *delayed_broadcast(int *fd, _Atomic int *reads)
+{
+	struct rig *r = rig_new(32, 2, RAM_ANON, "intel",
+				"work=idle mib=8 interval_ms=1000000");
+	struct vcpu *v;
+	size_t at;
+
+	rig_boot(r, rig_guest());
+	rig_wait(r, 0, "ready ");
+	v = pause_in_ring3(r, 1);
+	v->asked |= VCPU_ASK_BROADCAST;
+	*fd = v->fd;
+	*reads = LATE_READS;
+	rig_run(r);
+	at = rig_wait(r, 0, "mce vcpu=1 bank=1 ");
+	check_line(r, at, 1, INTEL_BROADCAST, 5, "broadcast");
+	assert_int_equal(*reads, 0);
+	return r;
+}
+
 /*
  * A vCPU is still in the handler of the machine check before: its thread was
  * preempted, say, just before it clears MCIP. Without its broadcast an Intel
@@ -393,45 +433,19 @@ static void intel_touches_while_a_broadcast_comes(void **state)
  */
 static void intel_tells_a_vcpu_that_is_late(void **state)
 {
-	struct rig *r = rig_new(32, 2, RAM_ANON, "intel",
-				"work=idle mib=8 interval_ms=1000000");
-	struct vcpu *v;
-	size_t at;
+	struct rig *r = delayed_broadcast(&late_fd, &late_reads);
 
 	(void)state;
-	rig_boot(r, rig_guest());
-	rig_wait(r, 0, "ready ");
-	v = pause_in_ring3(r, 1);
-	v->asked |= VCPU_ASK_BROADCAST;
-	late_fd = v->fd;
-	late_reads = LATE_READS;
-	rig_run(r);
-	at = rig_wait(r, 0, "mce vcpu=1 bank=1 ");
-	check_line(r, at, 1, INTEL_BROADCAST, 5, "broadcast");
-	assert_int_equal(late_reads, 0);
 	rig_free(r);
 }
 
 /* A machine check would take the place of the interrupt, which would be lost */
 static void intel_waits_for_an_interrupt(void **state)
 {
-	struct rig *r = rig_new(32, 2, RAM_ANON, "intel",
-				"work=idle mib=8 interval_ms=1000000");
-	struct vcpu *v;
+	struct rig *r = delayed_broadcast(&interrupted_fd, &interrupted_reads);
 	size_t at;
 
 	(void)state;
-	rig_boot(r, rig_guest());
-	rig_wait(r, 0, "ready ");
-	v = pause_in_ring3(r, 1);
-	v->asked |= VCPU_ASK_BROADCAST;
-	interrupted_fd = v->fd;
-	interrupted_reads = LATE_READS;
-	rig_run(r);
-	at = rig_wait(r, 0, "mce vcpu=1 bank=1 ");
-	check_line(r, at, 1, INTEL_BROADCAST, 5, "broadcast");
-	assert_int_equal(interrupted_reads, 0);
-
 	interrupted_fd = r->m->vcpu[0].fd;
 	interrupted_reads = LATE_READS;
 	found(r, 0x600000);
@@ -456,6 +470,112 @@ static void a_touch_does_not_wait_for_an_interrupt(void **state)
 	vcpu_poisoned(&r->m->vcpu[0], 0x500000, 12);
 	interrupted_reads = 0;
 	check_injected(r, 1, 0x500000);
+	rig_free(r);
+}
+
+/* Where the stack of a machine check begins, and the guest's tables */
+#define MC_TOP		0x1d00000ull
+#define MC_IDT		0x1e00000ull
+#define MC_TSS		0x1f00000ull
+
+static void put(struct rig *r, uint64_t gpa, const void *data, size_t n)
+{
+	assert_int_equal(ram_write(&r->m->ram, gpa, data, n), 0);
+}
+
+/* As in a kernel whose handler runs on stack 2 of its interrupt stack table */
+static void put_tables(struct rig *r, uint32_t stack)
+{
+	const uint64_t top = MC_TOP;
+	const uint32_t gate[] = { 0x00080000, 0x8e00 | stack, 0, 0 };
+
+	put(r, MC_IDT + MC_VECTOR * sizeof(gate), gate, sizeof(gate));
+	put(r, MC_TSS + 0x2c, &top, sizeof(top));
+}
+
+static void forget_machine_check(struct rig *r)
+{
+	struct vcpu *v = &r->m->vcpu[0];
+	struct kvm_vcpu_events e;
+
+	set_msr(r, MSR_MCG_STATUS, 0);
+	assert_int_equal(ioctl(v->fd, KVM_GET_VCPU_EVENTS, &e), 0);
+	e.exception.pending = e.exception.injected = 0;
+	assert_int_equal(ioctl(v->fd, KVM_SET_VCPU_EVENTS, &e), 0);
+}
+
+/* The machine check would overwrite the frame of the one before */
+static void intel_waits_until_the_stack_is_free(void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t rsp, rflags;
+		uint16_t ring;
+		uint32_t stack;
+		uint64_t idt;
+		bool waits;
+	} cases[] = {
+		{ "on it", MC_TOP - 480, 2, 0, 2, MC_IDT, true },
+		{ "its first word", MC_TOP - 8, 2, 0, 2, MC_IDT, true },
+		{ "its last word", MC_TOP - 8192, 2, 0, 2, MC_IDT, true },
+		{ "above it", MC_TOP, 2, 0, 2, MC_IDT, false },
+		{ "below it", MC_TOP - 8200, 2, 0, 2, MC_IDT, false },
+		{ "interrupts on", MC_TOP - 480, 0x202, 0, 2, MC_IDT, false },
+		{ "ring 3", MC_TOP - 480, 2, 3, 2, MC_IDT, false },
+		{ "no such stack", MC_TOP - 480, 2, 0, 0, MC_IDT, false },
+		{ "another stack", MC_TOP - 480, 2, 0, 1, MC_IDT, false },
+		{ "no table", MC_TOP - 480, 2, 0, 2, 1ull << 40, false },
+	};
+	struct rig *r = start("intel", 1, RAM_ANON);
+	struct vcpu *v = &r->m->vcpu[0];
+	struct kvm_sregs s;
+	struct kvm_regs regs;
+
+	(void)state;
+	assert_true(rig_pause(r));
+	assert_int_equal(ioctl(v->fd, KVM_GET_SREGS, &s), 0);
+	assert_int_equal(ioctl(v->fd, KVM_GET_REGS, &regs), 0);
+	s.tr.base = MC_TSS;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		put_tables(r, cases[i].stack);
+		s.cs.selector = (uint16_t)(8 | cases[i].ring);
+		s.idt.base = cases[i].idt;
+		regs.rsp = cases[i].rsp;
+		regs.rflags = cases[i].rflags;
+		assert_int_equal(ioctl(v->fd, KVM_SET_SREGS, &s), 0);
+		assert_int_equal(ioctl(v->fd, KVM_SET_REGS, &regs), 0);
+		v->asked = VCPU_ASK_BROADCAST;
+		vcpu_deliver(v);
+		if (v->asked != (cases[i].waits ? VCPU_ASK_BROADCAST : 0))
+			fail_msg("%s: asked is %u", cases[i].what, v->asked);
+		v->asked = 0;
+		forget_machine_check(r);
+	}
+	rig_free(r);
+}
+
+/*
+ * KVM may complete it by its emulator, which drops a machine check that is
+ * queued. MCIP stays set then, and the guest never has another one.
+ */
+static void a_report_comes_after_the_last_exit(void **state)
+{
+	struct rig *r = ring0("intel", RAM_ANON, "p");
+	uint64_t got[2];
+
+	(void)state;
+	watched = r->m->vcpu;
+	early = 0;
+	found(r, LOST);
+	rig_run(r);
+	for (unsigned n = 0; inject_report(r->m) && n < 1000; n++)
+		usleep(10000);
+	assert_int_equal(rig_exit(r), 42);
+	watched = NULL;
+	assert_int_equal(early, 0);
+	assert_int_equal(ram_read(&r->m->ram, RESULT, got, sizeof(got)), 0);
+	assert_int_equal(got[0], 5);
+	assert_true(got[1] == INTEL_OPTIONAL);
 	rig_free(r);
 }
 
@@ -614,19 +734,6 @@ static void several_vcpus_one_page(void **state)
 		check_verdict(r, 8);
 		rig_free(r);
 	}
-}
-
-static struct rig *ring0(const char *vendor, enum ram_backing backing,
-			 const char *mode)
-{
-	struct rig *r = rig_new(16, 1, backing, vendor, mode);
-	struct error err = { 0 };
-
-	take_sigbus();
-	rig_build(r);
-	if (boot_load(r->m, rig_ring0(), NULL, &err))
-		fail_msg("%s", err.text);
-	return r;
 }
 
 static void ring0_works_without_poison(void **state)
@@ -914,6 +1021,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(intel_tells_a_vcpu_that_is_late),
 		cmocka_unit_test(intel_waits_for_an_interrupt),
 		cmocka_unit_test(a_touch_does_not_wait_for_an_interrupt),
+		cmocka_unit_test(intel_waits_until_the_stack_is_free),
+		cmocka_unit_test(a_report_comes_after_the_last_exit),
 		cmocka_unit_test(two_vcpus_enter_one_machine_check),
 		cmocka_unit_test(a_page_that_was_found_joins_a_machine_check),
 		cmocka_unit_test(a_guest_that_stays_in_a_machine_check_ends),

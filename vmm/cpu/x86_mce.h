@@ -27,6 +27,8 @@ enum mce_kind {
 	MCE_KINDS
 };
 
+#define MC_VECTOR		18		/* #MC */
+
 #define MCG_STATUS_RIPV		(1ull << 0)
 #define MCG_STATUS_EIPV		(1ull << 1)
 #define MCG_STATUS_MCIP		(1ull << 2)

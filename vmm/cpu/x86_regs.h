@@ -17,6 +17,7 @@
 #define EFER_LME	(1ull << 8)
 #define EFER_LMA	(1ull << 10)
 #define RFLAGS_FIXED	(1ull << 1)	/* always one */
+#define RFLAGS_IF	(1ull << 9)
 
 #define MSR_TSC				0x10
 #define MSR_ARCH_CAPABILITIES		0x10a

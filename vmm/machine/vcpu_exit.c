@@ -12,7 +12,10 @@
  *
  * The state is complete only when the last exit is: KVM finishes an I/O
  * instruction at the next KVM_RUN. So before a thread waits at the gate it
- * enters once more with immediate_exit set (invariant 8).
+ * enters once more with immediate_exit set (invariant 8). So it does before it
+ * reports a memory error: KVM may finish an instruction by its emulator, which
+ * drops a machine check that is queued (kvm_clear_exception_queue(); RDMSR on a
+ * processor without NRIPS). MCIP would stay set.
  *
  * The emulator accesses RAM by copy_from_user() and copy_to_user(). They fail
  * for poison, and also when a signal arrives while they wait for a page of a
@@ -344,7 +347,15 @@ void vcpu_step(struct vcpu *v)
 {
 	int rc;
 
-	vcpu_deliver_or_retry(v);
+	/* Then pass the gate again, which clears immediate_exit. Who asks after
+	 * this also kicks the vCPU
+	 */
+	if (v->io_pending && v->asked) {
+		vcpu_complete(v);
+		return;
+	}
+	if (!v->io_pending)
+		vcpu_deliver_or_retry(v);
 	v->io_pending = false;
 	rc = enter_guest(v);
 	if (!rc)

@@ -7,8 +7,7 @@
 
 #include "arch.h"
 #include "vcpu.h"
-
-#define MC_VECTOR	18	/* #MC */
+#include "vmm/cpu/x86_mce.h"
 
 static void pio_exit(struct vcpu *v)
 {
