@@ -63,7 +63,7 @@ LOAD = {"failure/impostors": 0.5, "failure/killed": 0.5,
 
 # End-to-end tests that are short enough for the lab, on a machine without KVM
 LAB_MIGRATE = ["chain", "console", "poison_refused", "poison:where=first",
-               "precopy:lost", "recover", "tls:moves"]
+               "precopy:lost", "recover", "terminal:paused", "tls:moves"]
 LAB_FAILURE = ["cuts:any_cut of=poison_refused",
                "cuts:any_slow of=poison_refused.already", "dump", "faults",
                "handover", "images", "resume", "usage"]

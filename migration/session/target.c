@@ -341,7 +341,7 @@ bool target_waits(struct target *t, struct progress_wait *w)
 		return false;
 	*w = phase == TARGET_LISTENING ? begins : asks;
 	w->since = t->waits_since;
-	return true;
+	return w->since;
 }
 
 void target_free(struct target *t)

@@ -45,7 +45,7 @@ struct target;
  * @after:	where a session that is shown as completed reports to: the
  *		process's progress may belong to the next migration
  * @passing:	a precopy pass arrives
- * @waits_since: when it began to wait for a source, ns
+ * @waits_since: when it began to wait for a source, ns; 0: does not yet
  * @logged:	the log says that the guest has arrived
  * @quiet:	POISON_LIST is being entered: it is reported when all of it is
  */

@@ -93,7 +93,9 @@ static unsigned await_link(struct target *t)
 
 	if (!target_is_parked(phase)) {
 		t->waits_since = now_ns();
-		return session_wait(&t->se, is_waiting);
+		phase = session_wait(&t->se, is_waiting);
+		t->waits_since = 0;
+		return phase;
 	}
 	target_leave_link(t);
 	return session_phase(&t->se) == TARGET_UNCONFIRMED

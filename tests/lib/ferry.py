@@ -116,7 +116,9 @@ class Output:
                 if self.ended:
                     raise Failed(f"the output ended instead of {what}")
                 if not self.changed.wait(end - time.monotonic()):
-                    raise Failed(f"timed out while waiting for {what}")
+                    last = [x.text for x in self.lines[-3:]]
+                    raise Failed(f"timed out while waiting for {what}; "
+                                 f"the last lines: {last}")
         return result
 
     def text(self):

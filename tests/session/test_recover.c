@@ -513,11 +513,8 @@ static void target_waits_for(struct pair *w, const char *what)
 {
 	struct progress_wait wait = { 0 };
 
-	for (unsigned ms = 0; ms < LONG_MS; ms++) {
-		if (target_waits(w->t, &wait) && wait.since)
-			break;
+	for (unsigned ms = 0; ms < LONG_MS && !target_waits(w->t, &wait); ms++)
 		usleep(1000);
-	}
 	assert_true(target_waits(w->t, &wait));
 	assert_non_null(strstr(wait.what, what));
 	assert_non_null(wait.remedy);
@@ -551,6 +548,7 @@ static void whole_at_another_address(void **state)
 	if (source_resume(w->s, &u, NULL, NULL, &err))
 		fail_msg("%s", err.text);
 	await_completed(w, "asked at another address");
+	pair_await_phase(w, &w->t->se, TARGET_COMPLETED, "confirmed");
 	assert_false(target_waits(w->t, &wait));
 	tear_down(w);
 }

@@ -101,7 +101,7 @@ static bool may_fail(unsigned phase)
 	return reached[phase];
 }
 
-/* Is an event reported by other threads than the destination's session thread? */
+/* Do other threads than the destination's session thread report an event? */
 static bool is_from_outside(unsigned event)
 {
 	return is_trouble(event) || event == WIRE_MSG_HELLO ||
