@@ -94,10 +94,11 @@ void session_show(struct session *se)
 	pthread_mutex_unlock(&se->show_lock);
 }
 
-void session_divert(struct session *se, struct progress *p)
+void session_divert(struct session *se, enum progress_status last,
+		    struct progress *p)
 {
 	pthread_mutex_lock(&se->show_lock);
-	progress_set(se->progress, se->ops->show(se, se->phase));
+	progress_set(se->progress, last);
 	se->progress = p;
 	link_uncount(&se->link);
 	pthread_mutex_unlock(&se->show_lock);

@@ -190,14 +190,17 @@ typedef bool session_phase_fn(unsigned phase);
 void session_show(struct session *se);
 
 /**
- * session_divert() - Show the phase, and report to another progress from now on
+ * session_divert() - Report to another progress from now on
  * @se:		the session
+ * @last:	what the progress until now shows for ever. Not the phase: it may
+ *		have changed already
  * @p:		where to, initialized
  *
  * The bytes of further links are not counted: the figures may be those of the
  * next migration.
  */
-void session_divert(struct session *se, struct progress *p);
+void session_divert(struct session *se, enum progress_status last,
+		    struct progress *p);
 
 /**
  * session_wait() - Wait while a predicate over the phase is true

@@ -77,7 +77,7 @@ static unsigned await_question(struct target *t, unsigned changes)
 	if (t->se.progress != &t->after) {
 		t->waits_since = now_ns();
 		progress_init(&t->after, ignore_status, NULL);
-		session_divert(&t->se, &t->after);
+		session_divert(&t->se, PROGRESS_COMPLETED, &t->after);
 	}
 	phase = await_source(t, changes, end);
 	if (phase == TARGET_UNCONFIRMED && now_ns() >= end)

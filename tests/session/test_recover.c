@@ -553,6 +553,33 @@ static void whole_at_another_address(void **state)
 	tear_down(w);
 }
 
+static void ignore_status(void *ctx, enum progress_status status)
+{
+	(void)ctx;
+	(void)status;
+}
+
+/*
+ * The destination is about to wait for the source's question, and the question
+ * has come already: the phase is WHOLE again
+ */
+static void a_question_that_comes_at_once(void **state)
+{
+	struct pair *w = set_up();
+	struct session *se = &w->t->se;
+	const unsigned phase = session_phase(se);
+
+	(void)state;
+	se->phase = TARGET_WHOLE;
+	progress_init(&w->t->after, ignore_status, NULL);
+	session_divert(se, PROGRESS_COMPLETED, &w->t->after);
+	session_show(se);
+	assert_int_equal(progress_get(&w->far_progress), PROGRESS_COMPLETED);
+	assert_int_equal(progress_get(&w->t->after), PROGRESS_POSTCOPY);
+	se->phase = phase;
+	tear_down(w);
+}
+
 /* What has begun with TLS never goes on without it */
 static void tls_stays(void **state)
 {
@@ -1205,6 +1232,7 @@ int main(void)
 		cmocka_unit_test(a_black_hole_is_noticed),
 		cmocka_unit_test(another_address),
 		cmocka_unit_test(whole_at_another_address),
+		cmocka_unit_test(a_question_that_comes_at_once),
 		cmocka_unit_test(tls_stays),
 		cmocka_unit_test(refused_by_name),
 		cmocka_unit_test(a_replayed_greeting_is_refused),
